@@ -1,0 +1,229 @@
+//! What a request asks for: the one reading of its method and path.
+//!
+//! Authorization, target and forwarding all read the [`RequestInfo`] made here; nothing looks at the path a second time,
+//! so what was permitted and what is reached can't differ. Mirrors `RequestInfoFactory.NewRequestInfo` of k8s.io/apiserver
+//! (`pkg/endpoints/request/requestinfo.go`) for the only resources that are served here.
+//!
+//! Reading is total: whatever arrives is either a `RequestInfo` or an [`Unserved`], and an `Unserved` is answered only
+//! after it is known who asks.
+
+use http::{Method, Uri};
+use percent_encoding::percent_decode_str;
+
+use crate::config::ApiGroup;
+use crate::status::Status;
+
+/// A request for a `/proxy` subresource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestInfo {
+    pub verb: Verb,
+    pub resource: Resource,
+    /// Empty for nodes.
+    pub namespace: String,
+    /// The whole name segment, decoded: `https:web:8443`. RBAC's `resourceNames` are compared with it.
+    pub name: String,
+    pub method: Method,
+    uri: Uri,
+    inside: usize,
+}
+
+/// The verb that RBAC is asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Verb {
+    Get,
+    Create,
+    Update,
+    Patch,
+    Delete,
+    /// OPTIONS has no verb of its own; only a rule for all verbs allows it.
+    Unnamed,
+}
+
+/// The resources that have a `proxy` subresource here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Resource {
+    Nodes,
+    Pods,
+    Services,
+}
+
+/// A request that this server has no answer for, whoever asks.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unserved {
+    #[error("the server could not find the requested resource")]
+    NothingHere,
+    #[error("the path's name segments must not hold an encoded slash or invalid escapes")]
+    Ambiguous,
+    #[error("the method {0} is not supported on proxy subresources")]
+    Method(Method),
+}
+
+impl Verb {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Patch => "patch",
+            Self::Delete => "delete",
+            Self::Unnamed => "",
+        }
+    }
+
+    fn of(method: &Method) -> Result<Self, Unserved> {
+        match method.as_str() {
+            "GET" | "HEAD" => Ok(Self::Get),
+            "POST" => Ok(Self::Create),
+            "PUT" => Ok(Self::Update),
+            "PATCH" => Ok(Self::Patch),
+            "DELETE" => Ok(Self::Delete),
+            "OPTIONS" => Ok(Self::Unnamed),
+            _ => Err(Unserved::Method(method.clone())),
+        }
+    }
+}
+
+impl Resource {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Nodes => "nodes",
+            Self::Pods => "pods",
+            Self::Services => "services",
+        }
+    }
+}
+
+impl Unserved {
+    pub fn status(&self) -> Status {
+        match self {
+            Self::NothingHere => Status::not_found(self.to_string()),
+            Self::Ambiguous => Status::bad_request(self.to_string()),
+            Self::Method(_) => Status::method_not_allowed(self.to_string()),
+        }
+    }
+
+    /// One word for the log line and the metric label.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::NothingHere => "nothing_here",
+            Self::Ambiguous => "ambiguous_path",
+            Self::Method(_) => "method",
+        }
+    }
+}
+
+impl RequestInfo {
+    /// Reads `/apis/GROUP/VERSION/nodes/NAME/proxy[/PATH]` and
+    /// `/apis/GROUP/VERSION/namespaces/NS/{pods,services}/NAME/proxy[/PATH]`.
+    ///
+    /// A node inside a namespace and a pod or service outside one are nothing here, whatever RBAC would say of them
+    /// (CVE-2019-11247).
+    pub fn read(group: &ApiGroup, method: &Method, uri: &Uri) -> Result<Self, Unserved> {
+        let mut segments = Segments {
+            path: uri.path(),
+            at: 0,
+        };
+        segments.expect("")?;
+        segments.expect("apis")?;
+        segments.expect(&group.name)?;
+        segments.expect(group.version)?;
+        let (namespace, resource) = match segments.next()?.as_str() {
+            "nodes" => (String::new(), Resource::Nodes),
+            "namespaces" => {
+                let namespace = segments.next()?;
+                let resource = match segments.next()?.as_str() {
+                    "pods" => Resource::Pods,
+                    "services" => Resource::Services,
+                    _ => return Err(Unserved::NothingHere),
+                };
+                (namespace, resource)
+            }
+            _ => return Err(Unserved::NothingHere),
+        };
+        let name = segments.next()?;
+        segments.expect("proxy")?;
+        if [&namespace, &name]
+            .into_iter()
+            .any(|part| part == "." || part == "..")
+            || name.is_empty()
+            || (namespace.is_empty() && resource != Resource::Nodes)
+        {
+            return Err(Unserved::NothingHere);
+        }
+        let verb = Verb::of(method)?;
+        let inside = segments.at;
+        Ok(Self {
+            verb,
+            resource,
+            namespace,
+            name,
+            method: method.clone(),
+            uri: uri.clone(),
+            inside,
+        })
+    }
+
+    /// The path inside the target as it was sent, byte for byte: empty for `…/proxy`, otherwise it starts with `/`.
+    pub fn path_inside(&self) -> &str {
+        &self.uri.path()[self.inside..]
+    }
+
+    /// The path up to and with `…/proxy`, as it was sent.
+    pub fn prefix(&self) -> &str {
+        &self.uri.path()[..self.inside]
+    }
+
+    /// The query as it was sent, without the question mark.
+    pub fn query(&self) -> Option<&str> {
+        self.uri.query()
+    }
+
+    /// The whole of what was asked for, as it was sent.
+    pub fn uri(&self) -> &Uri {
+        &self.uri
+    }
+}
+
+/// Walks over the segments of a path that is still encoded.
+struct Segments<'a> {
+    path: &'a str,
+    /// Where the next segment's slash stands; the path's length at its end.
+    at: usize,
+}
+
+impl Segments<'_> {
+    fn next(&mut self) -> Result<String, Unserved> {
+        let rest = self.path.get(self.at..).unwrap_or_default();
+        let rest = if self.at == 0 {
+            rest
+        } else {
+            rest.strip_prefix('/').ok_or(Unserved::NothingHere)?
+        };
+        let raw = rest.split('/').next().unwrap_or_default();
+        self.at += raw.len() + usize::from(self.at != 0);
+        decode(raw)
+    }
+
+    fn expect(&mut self, wanted: &str) -> Result<(), Unserved> {
+        if self.next()? == wanted {
+            Ok(())
+        } else {
+            Err(Unserved::NothingHere)
+        }
+    }
+}
+
+fn decode(raw: &str) -> Result<String, Unserved> {
+    let escapes_are_whole = raw.split('%').skip(1).all(|rest| {
+        rest.as_bytes()
+            .get(..2)
+            .is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    });
+    let decoded = percent_decode_str(raw)
+        .decode_utf8()
+        .map_err(|_| Unserved::Ambiguous)?;
+    if !escapes_are_whole || decoded.contains(['/', '\\', '\0']) {
+        return Err(Unserved::Ambiguous);
+    }
+    Ok(decoded.into_owned())
+}

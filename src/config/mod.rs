@@ -1,0 +1,205 @@
+//! The configuration: typed and checked, before anything is opened.
+//!
+//! In: the command line. Out: a [`Config`] that every stage may rely on. Refuses a wrong setting with one line and exit
+//! code 64. Names and defaults follow k8s.io/apiserver's options where they have a name for the thing.
+
+mod args;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+pub use args::{Command, read};
+
+/// Everything that `throughway serve` was told.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub group: ApiGroup,
+    pub cluster: ClusterConfig,
+    pub listen: ListenConfig,
+    pub authentication: AuthenticationConfig,
+    pub authorization: AuthorizationConfig,
+    pub target: TargetConfig,
+    pub kubelet: KubeletConfig,
+    pub forward: ForwardConfig,
+    pub shutdown: ShutdownConfig,
+    /// A `tracing` filter, `info` unless told.
+    pub log: String,
+}
+
+/// The API group and version that are served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiGroup {
+    /// `throughway.dev` unless `--api-group` says another name.
+    pub name: String,
+    /// `v1`.
+    pub version: &'static str,
+}
+
+/// How the API server is reached.
+#[derive(Debug, Clone)]
+pub struct ClusterConfig {
+    /// `--kubeconfig`; without it the ServiceAccount that Kubernetes mounts into the pod.
+    pub kubeconfig: Option<PathBuf>,
+}
+
+/// Where callers connect, and with what limits.
+#[derive(Debug, Clone)]
+pub struct ListenConfig {
+    pub address: SocketAddr,
+    pub certificate: ServingCertificate,
+    pub limits: ConnectionLimits,
+}
+
+/// Where the serving certificate comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ServingCertificate {
+    /// `--tls-cert-file` and `--tls-private-key-file`, read again when they change.
+    Files { certificate: PathBuf, key: PathBuf },
+    /// Made and rotated by the replicas themselves in a Secret; its CA is written into the APIService.
+    Secret {
+        namespace: String,
+        name: String,
+        service: String,
+    },
+    /// Made at the start and kept in memory: development and tests.
+    SelfSigned,
+}
+
+/// The limits of kubernetes-style servers on one connection and on all of them.
+#[derive(Debug, Clone)]
+pub struct ConnectionLimits {
+    /// `--http2-max-streams-per-connection`, 1000 as for every aggregated server.
+    pub max_streams: u32,
+    /// All headers of one request together, 1 MiB.
+    pub max_header_bytes: u32,
+    /// Header lines of one request, 1000.
+    pub max_header_lines: usize,
+    /// From the first byte of a request to the end of its headers, 32 s.
+    pub header_read_limit: Duration,
+    /// TLS handshake, 10 s.
+    pub handshake_limit: Duration,
+    /// An HTTP/2 or kept HTTP/1 connection without a request ends after this, 90 s as in k8s.io/apiserver.
+    pub idle_limit: Duration,
+    /// Connections at the same time.
+    pub max_connections: usize,
+    /// `--max-requests-inflight`: requests at the same time that are no tunnel; 0 is no limit.
+    pub max_requests_in_flight: usize,
+}
+
+/// Who asks.
+#[derive(Debug, Clone)]
+pub struct AuthenticationConfig {
+    /// `--client-ca-file`: wins over the cluster's ConfigMap.
+    pub client_ca_file: Option<PathBuf>,
+    /// `--requestheader-*`: wins over the cluster's ConfigMap.
+    pub request_header: Option<RequestHeaderConfig>,
+    /// Whether ConfigMap kube-system/extension-apiserver-authentication is read.
+    pub lookup: AuthenticationLookup,
+    /// `--authentication-token-webhook-cache-ttl`, 10 s.
+    pub token_cache_lifetime: Duration,
+    /// `--api-audiences`: audiences that a token must be for; empty means the API server's own.
+    pub audiences: Vec<String>,
+}
+
+/// What happens with ConfigMap kube-system/extension-apiserver-authentication.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthenticationLookup {
+    /// Watched; without a right to read it the server does not become ready.
+    Required,
+    /// `--authentication-tolerate-lookup-failure`.
+    Tolerated,
+    /// `--authentication-skip-lookup`.
+    Skipped,
+}
+
+/// `--requestheader-*`.
+#[derive(Debug, Clone)]
+pub struct RequestHeaderConfig {
+    pub client_ca_file: PathBuf,
+    pub names: RequestHeaderNames,
+}
+
+/// The names around the front proxy, as flags or ConfigMap give them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RequestHeaderNames {
+    pub allowed_names: Vec<String>,
+    pub username_headers: Vec<String>,
+    pub uid_headers: Vec<String>,
+    pub group_headers: Vec<String>,
+    pub extra_header_prefixes: Vec<String>,
+}
+
+/// The content of ConfigMap kube-system/extension-apiserver-authentication, parsed but not yet believed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ExtensionAuthentication {
+    /// `client-ca-file`, PEM.
+    pub client_ca: Option<String>,
+    /// `requestheader-client-ca-file`, PEM, and the names around it.
+    pub request_header: Option<(String, RequestHeaderNames)>,
+}
+
+/// May they.
+#[derive(Debug, Clone)]
+pub struct AuthorizationConfig {
+    /// `--authorization-webhook-cache-authorized-ttl`, 10 s.
+    pub allowed_lifetime: Duration,
+    /// `--authorization-webhook-cache-unauthorized-ttl`, 10 s.
+    pub denied_lifetime: Duration,
+}
+
+/// Where to.
+#[derive(Debug, Clone)]
+pub struct TargetConfig {
+    /// `--deny-networks`: addresses never dialled, besides those that are never dialled anyway.
+    pub denied_networks: Vec<IpNet>,
+}
+
+/// How kubelets are spoken to.
+#[derive(Debug, Clone)]
+pub struct KubeletConfig {
+    pub tls: KubeletTls,
+    /// Where this server's own token is; without it the mounted ServiceAccount token, or the kubeconfig's.
+    pub token_file: Option<PathBuf>,
+}
+
+/// How a kubelet's serving certificate is judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KubeletTls {
+    /// `--kubelet-certificate-authority`; without it the cluster's CA.
+    Verify {
+        certificate_authority: Option<PathBuf>,
+    },
+    /// `--kubelet-insecure-tls`.
+    AnyCertificate,
+}
+
+/// Send it on.
+#[derive(Debug, Clone)]
+pub struct ForwardConfig {
+    /// TCP connect to a backend, 5 s.
+    pub connect_limit: Duration,
+    /// TLS handshake with a backend, 5 s.
+    pub tls_handshake_limit: Duration,
+    /// From the request's end to the answer's head; 0 is no limit.
+    pub response_header_limit: Duration,
+    /// How long a kept connection to a backend waits for its next request.
+    pub idle_connection_lifetime: Duration,
+    /// Kept connections that wait, per endpoint.
+    pub max_idle_per_endpoint: usize,
+    /// A tunnel in which nothing moves ends after this; 0 is no limit.
+    pub tunnel_idle_limit: Duration,
+    /// Tunnels at the same time.
+    pub max_tunnels: usize,
+}
+
+/// How the server ends.
+#[derive(Debug, Clone)]
+pub struct ShutdownConfig {
+    /// `--shutdown-delay-duration`: from SIGTERM to the first refused connection; readiness fails at once.
+    pub delay: Duration,
+    /// How long running requests and tunnels may go on after that.
+    pub grace: Duration,
+}

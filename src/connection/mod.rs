@@ -1,0 +1,5 @@
+//! 1, a caller connects.
+
+mod peer;
+
+pub use peer::Peer;

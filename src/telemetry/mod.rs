@@ -1,0 +1,1 @@
+//! Logs, metrics and traces: plain values in, lines and numbers out. Knows no stage.
