@@ -4,6 +4,8 @@
 //! code 64. Names and defaults follow k8s.io/apiserver's options where they have a name for the thing.
 
 mod args;
+mod checked;
+mod parse;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,7 +13,13 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-pub use args::{Command, read};
+pub use checked::{NoCommand, read};
+
+/// What the command line asks for.
+#[derive(Debug, Clone)]
+pub enum Command {
+    Serve(Box<Config>),
+}
 
 /// Everything that `throughway serve` was told.
 #[derive(Debug, Clone)]

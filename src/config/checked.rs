@@ -1,0 +1,302 @@
+//! From the command line as typed to a [`Config`] that may be relied on.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::Parser;
+
+use super::args::{self, Line, Mode};
+use super::{
+    ApiGroup, AuthenticationConfig, AuthenticationLookup, AuthorizationConfig, ClusterConfig,
+    Command, Config, ConnectionLimits, ForwardConfig, KubeletConfig, KubeletTls, ListenConfig,
+    RequestHeaderConfig, RequestHeaderNames, ServingCertificate, ShutdownConfig, TargetConfig,
+};
+
+/// Why there is no [`Command`].
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoCommand {
+    /// `--help` or `--version` was asked for: its text, for standard output.
+    #[error("{0}")]
+    Text(String),
+    /// A wrong setting: one line.
+    #[error("{0}")]
+    Wrong(String),
+}
+
+/// Reads and checks a command line; the first word is the program's name.
+pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Command, NoCommand> {
+    let line = Line::try_parse_from(words).map_err(|refused| {
+        if refused.use_stderr() {
+            NoCommand::Wrong(first_line(&refused))
+        } else {
+            NoCommand::Text(refused.to_string())
+        }
+    })?;
+    match line.mode {
+        Mode::Serve(serve) => Ok(Command::Serve(Box::new(check(*serve)?))),
+    }
+}
+
+fn first_line(refused: &clap::Error) -> String {
+    let text = refused.to_string();
+    let line = text.lines().next().unwrap_or_default();
+    line.strip_prefix("error: ").unwrap_or(line).to_owned()
+}
+
+fn check(serve: args::Serve) -> Result<Config, NoCommand> {
+    let wrong = |flag: &str, why: &str| Err(NoCommand::Wrong(format!("--{flag}: {why}")));
+    if serve.serving.http2_max_streams_per_connection == 0 {
+        return wrong("http2-max-streams-per-connection", "at least 1");
+    }
+    if serve.serving.max_connections == 0 {
+        return wrong("max-connections", "at least 1");
+    }
+    if serve.backends.backend_connect_timeout.is_zero() {
+        return wrong(
+            "backend-connect-timeout",
+            "a connect without a limit is not offered",
+        );
+    }
+    if serve.backends.backend_tls_handshake_timeout.is_zero() {
+        return wrong(
+            "backend-tls-handshake-timeout",
+            "a handshake without a limit is not offered",
+        );
+    }
+    if tracing_subscriber::EnvFilter::try_new(&serve.log).is_err() {
+        return wrong("log", "no filter such as info or throughway=debug");
+    }
+    for (flag, names) in [
+        (
+            "requestheader-username-headers",
+            &serve.authentication.requestheader_username_headers,
+        ),
+        (
+            "requestheader-uid-headers",
+            &serve.authentication.requestheader_uid_headers,
+        ),
+        (
+            "requestheader-group-headers",
+            &serve.authentication.requestheader_group_headers,
+        ),
+        (
+            "requestheader-extra-headers-prefix",
+            &serve.authentication.requestheader_extra_headers_prefix,
+        ),
+    ] {
+        if names
+            .iter()
+            .any(|name| http::HeaderName::try_from(name.as_str()).is_err())
+        {
+            return wrong(flag, "not the name of a header");
+        }
+    }
+    Ok(Config {
+        group: ApiGroup {
+            name: serve.cluster.api_group,
+            version: "v1",
+        },
+        cluster: ClusterConfig {
+            kubeconfig: serve.cluster.kubeconfig,
+        },
+        listen: listen(serve.serving),
+        authentication: authentication(serve.authentication),
+        authorization: AuthorizationConfig {
+            allowed_lifetime: serve
+                .authorization
+                .authorization_webhook_cache_authorized_ttl,
+            denied_lifetime: serve
+                .authorization
+                .authorization_webhook_cache_unauthorized_ttl,
+        },
+        kubelet: kubelet(&serve.targets),
+        target: TargetConfig {
+            denied_networks: serve.targets.deny_networks,
+        },
+        forward: forward(&serve.backends),
+        shutdown: ShutdownConfig {
+            delay: serve.shutdown.shutdown_delay_duration,
+            grace: serve.shutdown.shutdown_grace_duration,
+        },
+        log: serve.log,
+    })
+}
+
+fn listen(serving: args::Serving) -> ListenConfig {
+    let certificate = match (
+        serving.tls_cert_file,
+        serving.tls_private_key_file,
+        serving.serving_secret,
+        serving.serving_service,
+    ) {
+        (Some(certificate), Some(key), _, _) => ServingCertificate::Files { certificate, key },
+        (_, _, Some((namespace, name)), Some((_, service))) => ServingCertificate::Secret {
+            namespace,
+            name,
+            service,
+        },
+        _ => ServingCertificate::SelfSigned,
+    };
+    ListenConfig {
+        address: SocketAddr::new(serving.bind_address, serving.secure_port),
+        certificate,
+        limits: ConnectionLimits {
+            max_streams: serving.http2_max_streams_per_connection,
+            max_connections: serving.max_connections,
+            max_requests_in_flight: serving.max_requests_inflight,
+            ..ConnectionLimits::kubernetes()
+        },
+    }
+}
+
+impl ConnectionLimits {
+    /// The limits of k8s.io/apiserver for an aggregated server.
+    pub fn kubernetes() -> Self {
+        Self {
+            max_streams: 1000,
+            max_header_bytes: 1 << 20,
+            max_header_lines: 1000,
+            header_read_limit: Duration::from_secs(32),
+            handshake_limit: Duration::from_secs(10),
+            idle_limit: Duration::from_secs(90),
+            max_connections: 20_000,
+            max_requests_in_flight: 5000,
+        }
+    }
+}
+
+fn authentication(flags: args::Authentication) -> AuthenticationConfig {
+    let names = RequestHeaderNames {
+        allowed_names: flags.requestheader_allowed_names,
+        username_headers: flags.requestheader_username_headers,
+        uid_headers: flags.requestheader_uid_headers,
+        group_headers: flags.requestheader_group_headers,
+        extra_header_prefixes: flags.requestheader_extra_headers_prefix,
+    };
+    AuthenticationConfig {
+        client_ca_file: flags.client_ca_file,
+        request_header: flags.requestheader_client_ca_file.map(|client_ca_file| {
+            RequestHeaderConfig {
+                client_ca_file,
+                names,
+            }
+        }),
+        lookup: match (
+            flags.authentication_skip_lookup,
+            flags.authentication_tolerate_lookup_failure,
+        ) {
+            (true, _) => AuthenticationLookup::Skipped,
+            (false, true) => AuthenticationLookup::Tolerated,
+            (false, false) => AuthenticationLookup::Required,
+        },
+        token_cache_lifetime: flags.authentication_token_webhook_cache_ttl,
+        audiences: flags.api_audiences,
+    }
+}
+
+fn kubelet(flags: &args::Targets) -> KubeletConfig {
+    let certificate_authority = flags.kubelet_certificate_authority.clone();
+    KubeletConfig {
+        tls: if flags.kubelet_insecure_tls {
+            KubeletTls::AnyCertificate
+        } else {
+            KubeletTls::Verify {
+                certificate_authority,
+            }
+        },
+        token_file: flags.kubelet_token_file.clone(),
+    }
+}
+
+fn forward(flags: &args::Backends) -> ForwardConfig {
+    ForwardConfig {
+        connect_limit: flags.backend_connect_timeout,
+        tls_handshake_limit: flags.backend_tls_handshake_timeout,
+        response_header_limit: flags.backend_response_header_timeout,
+        idle_connection_lifetime: flags.backend_idle_connection_timeout,
+        max_idle_per_endpoint: flags.backend_max_idle_connections,
+        tunnel_idle_limit: flags.tunnel_idle_timeout,
+        max_tunnels: flags.max_tunnels,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn serve(flags: &[&str]) -> Result<Config, NoCommand> {
+        let words = ["throughway", "serve"]
+            .iter()
+            .chain(flags)
+            .map(OsString::from);
+        read(words).map(|Command::Serve(config)| *config)
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_an_aggregated_server() {
+        let config = serve(&[]).unwrap();
+        assert_eq!(config.listen.address.port(), 443);
+        assert_eq!(config.listen.limits.max_streams, 1000);
+        assert_eq!(config.listen.certificate, ServingCertificate::SelfSigned);
+        assert_eq!(
+            config.authentication.token_cache_lifetime,
+            Duration::from_secs(10)
+        );
+        assert_eq!(config.authentication.lookup, AuthenticationLookup::Required);
+        assert_eq!(
+            config.authorization.allowed_lifetime,
+            Duration::from_secs(10)
+        );
+        assert_eq!(
+            config.authorization.denied_lifetime,
+            Duration::from_secs(10)
+        );
+        assert_eq!(config.group.name, "throughway.dev");
+        assert_eq!(
+            config.kubelet.tls,
+            KubeletTls::Verify {
+                certificate_authority: None
+            }
+        );
+    }
+
+    #[test]
+    fn uid_headers_are_not_trusted_by_default() {
+        let config = serve(&["--requestheader-client-ca-file=ca.crt"]).unwrap();
+        let names = config.authentication.request_header.unwrap().names;
+        assert_eq!(names.username_headers, ["x-remote-user"]);
+        assert!(names.uid_headers.is_empty());
+    }
+
+    #[test]
+    fn a_wrong_setting_is_one_line() {
+        for flags in [
+            &["--secure-port=70000"][..],
+            &["--no-such-flag"],
+            &["--tls-cert-file=a"],
+            &["--serving-secret=a/b"],
+            &["--authentication-token-webhook-cache-ttl=10"],
+            &["--deny-networks=10.0.0.0/33"],
+            &["--http2-max-streams-per-connection=0"],
+            &["--backend-connect-timeout=0"],
+            &["--log=a=b=c"],
+            &["--requestheader-username-headers=a b"],
+            &["--api-group=apps"],
+            &[
+                "--kubelet-insecure-tls",
+                "--kubelet-certificate-authority=a",
+            ],
+        ] {
+            let Err(NoCommand::Wrong(line)) = serve(flags) else {
+                panic!("{flags:?} was accepted")
+            };
+            assert!(!line.is_empty() && !line.contains('\n'), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn help_is_no_error() {
+        assert!(matches!(serve(&["--help"]), Err(NoCommand::Text(_))));
+    }
+}

@@ -1,0 +1,125 @@
+//! Durations, names and pairs as flags spell them. Pure; every refusal is one sentence.
+
+use std::time::Duration;
+
+/// Reads a duration as Go writes it: `10s`, `1m30s`, `500ms`, `0`.
+///
+/// <https://pkg.go.dev/time#ParseDuration>, without signs and without units below a millisecond.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
+    let refused = || format!("{text:?} is no duration such as 10s, 1m30s or 500ms");
+    let mut rest = text;
+    let mut total = Duration::ZERO;
+    while !rest.is_empty() {
+        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (number, tail) = rest.split_at(digits);
+        let letters = tail.len()
+            - tail
+                .trim_start_matches(|c: char| c.is_ascii_alphabetic())
+                .len();
+        let (unit, tail) = tail.split_at(letters);
+        let number: u64 = number.parse().map_err(|_| refused())?;
+        let milliseconds = match unit {
+            "ms" => Some(number),
+            "s" => number.checked_mul(1_000),
+            "m" => number.checked_mul(60_000),
+            "h" => number.checked_mul(3_600_000),
+            _ => None,
+        };
+        let part = Duration::from_millis(milliseconds.ok_or_else(refused)?);
+        total = total.checked_add(part).ok_or_else(refused)?;
+        rest = tail;
+    }
+    if text.is_empty() {
+        Err(refused())
+    } else {
+        Ok(total)
+    }
+}
+
+/// Reads `NAMESPACE/NAME`.
+pub(super) fn namespaced_name(text: &str) -> Result<(String, String), String> {
+    match text.split_once('/') {
+        Some((namespace, name)) if label(namespace) && label(name) => {
+            Ok((namespace.to_owned(), name.to_owned()))
+        }
+        _ => Err(format!("{text:?} is not of the form NAMESPACE/NAME")),
+    }
+}
+
+/// Reads the name of an API group: a DNS subdomain with at least one dot, so that it can't hide a group of Kubernetes.
+pub(super) fn api_group(text: &str) -> Result<String, String> {
+    if text.contains('.') && text.len() <= 253 && text.split('.').all(label) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!(
+            "{text:?} is no API group name such as throughway.dev"
+        ))
+    }
+}
+
+/// A DNS label as RFC 1123 has it, the form of most names in Kubernetes.
+fn label(text: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=63).contains(&text.len())
+        && text.bytes().all(inner)
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_as_go_writes_them() {
+        for (text, milliseconds) in [
+            ("0", 0),
+            ("10s", 10_000),
+            ("1m30s", 90_000),
+            ("500ms", 500),
+            ("2h0m5s", 7_205_000),
+        ] {
+            assert_eq!(
+                duration(text),
+                Ok(Duration::from_millis(milliseconds)),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_duration_without_a_known_unit_is_refused() {
+        for text in [
+            "",
+            "10",
+            "s",
+            "-1s",
+            "1.5s",
+            "1d",
+            "10 s",
+            "99999999999999999999s",
+            "18446744073709551615h",
+        ] {
+            assert!(duration(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_api_group_needs_a_dot_and_labels() {
+        assert!(api_group("throughway.dev").is_ok());
+        for text in ["", "apps", ".dev", "a..b", "A.dev", "a/b.dev", "-a.dev"] {
+            assert!(api_group(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_namespaced_name_has_two_parts() {
+        assert_eq!(namespaced_name("a/b"), Ok(("a".into(), "b".into())));
+        for text in ["a", "/b", "a/", "a/b/c"] {
+            assert!(namespaced_name(text).is_err(), "{text:?}");
+        }
+    }
+}
