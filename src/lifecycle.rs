@@ -5,8 +5,10 @@
 //! the grace is over is cut. Kubernetes: `--shutdown-delay-duration` of k8s.io/apiserver.
 
 use std::future::Future;
+use std::io;
 use std::time::Duration;
 
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -76,5 +78,91 @@ impl Tasks {
         self.stopped.cancel();
         self.tracker.wait().await;
         graceful
+    }
+}
+
+/// The signals that end the server; made early, so that one that comes during the start is not missed.
+#[derive(Debug)]
+pub struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    /// # Errors
+    /// The operating system refuses a handler.
+    pub fn listen() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Resolves with the next SIGTERM or SIGINT.
+    pub async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    const DELAY: Duration = Duration::from_secs(5);
+    const GRACE: Duration = Duration::from_secs(30);
+
+    #[tokio::test(start_paused = true)]
+    async fn readiness_ends_at_once_and_draining_after_the_delay() {
+        let tasks = Tasks::new();
+        let start = tokio::time::Instant::now();
+        let watcher = tasks.clone();
+        let ended = async move {
+            watcher.draining().await;
+            (watcher.terminating(), start.elapsed())
+        };
+        let (graceful, (terminating, drained_after)) = tokio::join!(tasks.end(DELAY, GRACE), ended);
+        assert!(graceful && terminating);
+        assert_eq!(drained_after, DELAY);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_listens_to_draining_is_not_cut() {
+        let tasks = Tasks::new();
+        let finished = Arc::new(AtomicBool::new(false));
+        let (inner, flag) = (tasks.clone(), Arc::clone(&finished));
+        tasks.spawn(async move {
+            inner.draining().await;
+            tokio::time::sleep(Duration::from_secs(20)).await;
+            flag.store(true, Ordering::SeqCst);
+        });
+        assert!(tasks.end(DELAY, GRACE).await);
+        assert!(finished.load(Ordering::SeqCst));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_never_ends_is_cut_when_the_grace_is_over() {
+        let tasks = Tasks::new();
+        tasks.spawn(std::future::pending());
+        let start = tokio::time::Instant::now();
+        assert!(!tasks.end(DELAY, GRACE).await);
+        assert_eq!(start.elapsed(), DELAY + GRACE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn background_tasks_go_on_while_requests_drain_and_end_after_them() {
+        let tasks = Tasks::new();
+        let (sender, receiver) = tokio::sync::oneshot::channel::<()>();
+        tasks.spawn_background(async move {
+            let _alive = sender;
+            std::future::pending::<()>().await;
+        });
+        assert!(tasks.end(DELAY, GRACE).await);
+        assert!(receiver.await.is_err(), "the task was dropped");
     }
 }

@@ -7,6 +7,8 @@
 //! Reading is total: whatever arrives is either a `RequestInfo` or an [`Unserved`], and an `Unserved` is answered only
 //! after it is known who asks.
 
+use std::borrow::Cow;
+
 use http::{Method, Uri};
 use percent_encoding::percent_decode_str;
 
@@ -123,33 +125,16 @@ impl RequestInfo {
             path: uri.path(),
             at: 0,
         };
-        segments.expect("")?;
         segments.expect("apis")?;
         segments.expect(&group.name)?;
         segments.expect(group.version)?;
-        let (namespace, resource) = match segments.next()?.as_str() {
+        let (namespace, resource) = match &*segments.next()? {
             "nodes" => (String::new(), Resource::Nodes),
-            "namespaces" => {
-                let namespace = segments.next()?;
-                let resource = match segments.next()?.as_str() {
-                    "pods" => Resource::Pods,
-                    "services" => Resource::Services,
-                    _ => return Err(Unserved::NothingHere),
-                };
-                (namespace, resource)
-            }
+            "namespaces" => (segments.name()?, namespaced(&segments.next()?)?),
             _ => return Err(Unserved::NothingHere),
         };
-        let name = segments.next()?;
+        let name = segments.name()?;
         segments.expect("proxy")?;
-        if [&namespace, &name]
-            .into_iter()
-            .any(|part| part == "." || part == "..")
-            || name.is_empty()
-            || (namespace.is_empty() && resource != Resource::Nodes)
-        {
-            return Err(Unserved::NothingHere);
-        }
         let verb = Verb::of(method)?;
         let inside = segments.at;
         Ok(Self {
@@ -184,6 +169,14 @@ impl RequestInfo {
     }
 }
 
+fn namespaced(resource: &str) -> Result<Resource, Unserved> {
+    match resource {
+        "pods" => Ok(Resource::Pods),
+        "services" => Ok(Resource::Services),
+        _ => Err(Unserved::NothingHere),
+    }
+}
+
 /// Walks over the segments of a path that is still encoded.
 struct Segments<'a> {
     path: &'a str,
@@ -191,16 +184,14 @@ struct Segments<'a> {
     at: usize,
 }
 
-impl Segments<'_> {
-    fn next(&mut self) -> Result<String, Unserved> {
-        let rest = self.path.get(self.at..).unwrap_or_default();
-        let rest = if self.at == 0 {
-            rest
-        } else {
-            rest.strip_prefix('/').ok_or(Unserved::NothingHere)?
-        };
+impl<'a> Segments<'a> {
+    /// The next segment, decoded.
+    fn next(&mut self) -> Result<Cow<'a, str>, Unserved> {
+        let rest = self.path[self.at..]
+            .strip_prefix('/')
+            .ok_or(Unserved::NothingHere)?;
         let raw = rest.split('/').next().unwrap_or_default();
-        self.at += raw.len() + usize::from(self.at != 0);
+        self.at += 1 + raw.len();
         decode(raw)
     }
 
@@ -211,19 +202,195 @@ impl Segments<'_> {
             Err(Unserved::NothingHere)
         }
     }
+
+    /// The next segment as the name of something: no name is empty or a dot segment.
+    fn name(&mut self) -> Result<String, Unserved> {
+        match self.next()? {
+            name if name.is_empty() || name == "." || name == ".." => Err(Unserved::NothingHere),
+            name => Ok(name.into_owned()),
+        }
+    }
 }
 
-fn decode(raw: &str) -> Result<String, Unserved> {
-    let escapes_are_whole = raw.split('%').skip(1).all(|rest| {
+/// An encoded slash is refused: kube-apiserver would read it as the border of a segment, so the two could disagree on
+/// who is named.
+fn decode(raw: &str) -> Result<Cow<'_, str>, Unserved> {
+    if !raw.contains(['%', '\\']) {
+        return Ok(Cow::Borrowed(raw));
+    }
+    let whole = |rest: &str| {
         rest.as_bytes()
             .get(..2)
-            .is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
-    });
+            .is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit))
+    };
     let decoded = percent_decode_str(raw)
         .decode_utf8()
         .map_err(|_| Unserved::Ambiguous)?;
-    if !escapes_are_whole || decoded.contains(['/', '\\', '\0']) {
+    if !raw.split('%').skip(1).all(whole) || decoded.contains(['/', '\\', '\0']) {
         return Err(Unserved::Ambiguous);
     }
-    Ok(decoded.into_owned())
+    Ok(decoded)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(method: &str, path: &str) -> Result<RequestInfo, Unserved> {
+        let group = ApiGroup {
+            name: "throughway.dev".into(),
+            version: "v1",
+        };
+        RequestInfo::read(&group, &method.parse().unwrap(), &path.parse().unwrap())
+    }
+
+    fn inside(path: &str) -> RequestInfo {
+        read(
+            "GET",
+            &format!("/apis/throughway.dev/v1/namespaces/demo/services/web:80/proxy{path}"),
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn a_service_is_named_by_namespace_and_whole_segment() {
+        let asked = read(
+            "GET",
+            "/apis/throughway.dev/v1/namespaces/demo/services/https:web:8443/proxy/a?b=c",
+        )
+        .unwrap();
+        assert_eq!(asked.resource, Resource::Services);
+        assert_eq!(
+            (asked.namespace.as_str(), asked.name.as_str()),
+            ("demo", "https:web:8443")
+        );
+        assert_eq!((asked.path_inside(), asked.query()), ("/a", Some("b=c")));
+        assert_eq!(
+            asked.prefix(),
+            "/apis/throughway.dev/v1/namespaces/demo/services/https:web:8443/proxy"
+        );
+    }
+
+    #[test]
+    fn a_node_has_no_namespace() {
+        let asked = read("GET", "/apis/throughway.dev/v1/nodes/n1:10250/proxy/pods").unwrap();
+        assert_eq!(
+            (asked.resource, asked.namespace.as_str()),
+            (Resource::Nodes, "")
+        );
+        assert_eq!(
+            (asked.name.as_str(), asked.path_inside()),
+            ("n1:10250", "/pods")
+        );
+    }
+
+    #[test]
+    fn an_escaped_name_is_decoded_and_the_path_inside_is_not() {
+        let asked = read(
+            "GET",
+            "/apis/throughway.dev/v1/namespaces/demo/services/edge%3Aweb/proxy/%2F/a%20b",
+        )
+        .unwrap();
+        assert_eq!(
+            (asked.name.as_str(), asked.path_inside()),
+            ("edge:web", "/%2F/a%20b")
+        );
+    }
+
+    #[test]
+    fn what_is_inside_arrives_byte_for_byte() {
+        for path in [
+            "",
+            "/",
+            "//",
+            "/a//b",
+            "/../a",
+            "/%2e%2e/a",
+            "/a;b",
+            "/!*'()[]",
+            "/a/..",
+        ] {
+            assert_eq!(inside(path).path_inside(), path);
+        }
+        assert_eq!(
+            inside("/?b=2&a=1;c&empty&%zz").query(),
+            Some("b=2&a=1;c&empty&%zz")
+        );
+    }
+
+    #[test]
+    fn verbs_are_those_of_kubernetes() {
+        let path = "/apis/throughway.dev/v1/namespaces/demo/pods/web/proxy/";
+        for (method, verb) in [
+            ("GET", "get"),
+            ("HEAD", "get"),
+            ("POST", "create"),
+            ("PUT", "update"),
+            ("PATCH", "patch"),
+            ("DELETE", "delete"),
+            ("OPTIONS", ""),
+        ] {
+            assert_eq!(read(method, path).unwrap().verb.as_str(), verb);
+        }
+        for method in ["TRACE", "CONNECT", "PROPFIND", "get"] {
+            assert_eq!(
+                read(method, path),
+                Err(Unserved::Method(method.parse().unwrap()))
+            );
+        }
+    }
+
+    #[test]
+    fn scopes_can_not_be_mixed() {
+        for path in [
+            "/apis/throughway.dev/v1/namespaces/demo/nodes/n1/proxy/x",
+            "/apis/throughway.dev/v1/services/web/proxy/",
+            "/apis/throughway.dev/v1/pods/web/proxy/",
+            "/apis/throughway.dev/v1/namespaces//services/web/proxy/x",
+            "/apis/throughway.dev/v1/namespaces/demo/services//proxy/x",
+            "/apis/throughway.dev/v1/namespaces/../services/web/proxy/x",
+            "/apis/throughway.dev/v1/namespaces/demo/services/%2e%2e/proxy/x",
+            "/apis/throughway.dev/v1/proxy/namespaces/demo/services/web/x",
+            "/apis/throughway.dev/v1/watch/namespaces/demo/services/web/proxy",
+            "/apis/throughway.dev/v1/namespaces/demo/status",
+            "/apis/throughway.dev/v1/namespaces/demo/services/web",
+            "/apis/throughway.dev/v1/namespaces/demo/services/web/proxyx",
+            "/apis/other.dev/v1/namespaces/demo/services/web/proxy/",
+            "/apis/throughway.dev/v2/namespaces/demo/services/web/proxy/",
+            "//apis/throughway.dev/v1/namespaces/demo/services/web/proxy/",
+            "/api/v1/namespaces/demo/services/web/proxy/",
+            "/",
+        ] {
+            assert_eq!(read("GET", path), Err(Unserved::NothingHere), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_two_readers_could_split_differently_is_ambiguous() {
+        for name in ["a%2Fb", "a%2fb", "a%5Cb", "a%00b", "a%zz", "a%2", "%ff"] {
+            let path = format!("/apis/throughway.dev/v1/namespaces/demo/services/{name}/proxy/x");
+            assert_eq!(read("GET", &path), Err(Unserved::Ambiguous), "{name}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn reading_is_total(path in "/[ -~]{0,80}") {
+            if let Ok(uri) = path.parse::<Uri>() {
+                let group = ApiGroup { name: "throughway.dev".into(), version: "v1" };
+                let _ = RequestInfo::read(&group, &Method::GET, &uri);
+            }
+        }
+
+        #[test]
+        fn prefix_and_inside_are_the_whole_path(name in "[a-z:%0-9.]{1,12}", path in "(/[a-z%.;0-9]{0,6}){0,4}") {
+            let whole = format!("/apis/throughway.dev/v1/namespaces/demo/services/{name}/proxy{path}");
+            if let Ok(asked) = read("GET", &whole) {
+                prop_assert_eq!(format!("{}{}", asked.prefix(), asked.path_inside()), whole);
+                prop_assert!(!asked.name.contains('/') && !asked.name.is_empty());
+            }
+        }
+    }
 }

@@ -45,6 +45,39 @@ fn first_line(refused: &clap::Error) -> String {
 }
 
 fn check(serve: args::Serve) -> Result<Config, NoCommand> {
+    refuse_what_can_not_work(&serve)?;
+    Ok(Config {
+        group: ApiGroup {
+            name: serve.cluster.api_group,
+            version: "v1",
+        },
+        cluster: ClusterConfig {
+            kubeconfig: serve.cluster.kubeconfig,
+        },
+        listen: listen(serve.serving),
+        authentication: authentication(serve.authentication),
+        authorization: AuthorizationConfig {
+            allowed_lifetime: serve
+                .authorization
+                .authorization_webhook_cache_authorized_ttl,
+            denied_lifetime: serve
+                .authorization
+                .authorization_webhook_cache_unauthorized_ttl,
+        },
+        kubelet: kubelet(&serve.targets),
+        target: TargetConfig {
+            denied_networks: serve.targets.deny_networks,
+        },
+        forward: forward(&serve.backends),
+        shutdown: ShutdownConfig {
+            delay: serve.shutdown.shutdown_delay_duration,
+            grace: serve.shutdown.shutdown_grace_duration,
+        },
+        log: serve.log,
+    })
+}
+
+fn refuse_what_can_not_work(serve: &args::Serve) -> Result<(), NoCommand> {
     let wrong = |flag: &str, why: &str| Err(NoCommand::Wrong(format!("--{flag}: {why}")));
     if serve.serving.http2_max_streams_per_connection == 0 {
         return wrong("http2-max-streams-per-connection", "at least 1");
@@ -92,35 +125,7 @@ fn check(serve: args::Serve) -> Result<Config, NoCommand> {
             return wrong(flag, "not the name of a header");
         }
     }
-    Ok(Config {
-        group: ApiGroup {
-            name: serve.cluster.api_group,
-            version: "v1",
-        },
-        cluster: ClusterConfig {
-            kubeconfig: serve.cluster.kubeconfig,
-        },
-        listen: listen(serve.serving),
-        authentication: authentication(serve.authentication),
-        authorization: AuthorizationConfig {
-            allowed_lifetime: serve
-                .authorization
-                .authorization_webhook_cache_authorized_ttl,
-            denied_lifetime: serve
-                .authorization
-                .authorization_webhook_cache_unauthorized_ttl,
-        },
-        kubelet: kubelet(&serve.targets),
-        target: TargetConfig {
-            denied_networks: serve.targets.deny_networks,
-        },
-        forward: forward(&serve.backends),
-        shutdown: ShutdownConfig {
-            delay: serve.shutdown.shutdown_delay_duration,
-            grace: serve.shutdown.shutdown_grace_duration,
-        },
-        log: serve.log,
-    })
+    Ok(())
 }
 
 fn listen(serving: args::Serving) -> ListenConfig {
