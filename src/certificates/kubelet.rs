@@ -1,22 +1,199 @@
 //! How this server presents itself to kubelets, and which of their certificates it believes.
+//!
+//! The credential is this server's own ServiceAccount token with the narrow rights of its ClusterRole, never the API
+//! server's client certificate: what a kubelet allows is bounded by what this server may do (CVE-2022-3294 was a dial
+//! with far too good a credential). The token is rotated about hourly and read again.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use arc_swap::{ArcSwap, ArcSwapOption};
 use http::HeaderValue;
-use rustls::ClientConfig;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+
+use super::files::{self, Changes};
+use super::{CertificateError, provider};
+use crate::config::KubeletTls;
+use crate::lifecycle::Tasks;
+
+/// Where something comes from that may change.
+#[derive(Clone)]
+pub enum Source {
+    /// Read again when it changes.
+    File(PathBuf),
+    /// Does not change while this process lives.
+    Fixed(Vec<u8>),
+    Nothing,
+}
+
+impl std::fmt::Debug for Source {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => write!(formatter, "File({})", path.display()),
+            Self::Fixed(_) => formatter.write_str("Fixed"),
+            Self::Nothing => formatter.write_str("Nothing"),
+        }
+    }
+}
+
+/// Where the kubelets' roots and this server's token come from.
+#[derive(Debug, Clone)]
+pub struct KubeletSources {
+    /// PEM of the roots, used when [`KubeletTls::Verify`] names no file of its own.
+    pub cluster_roots: Source,
+    pub token: Source,
+}
 
 /// What holds now for connections to kubelets. Read without waiting; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct KubeletAccess {}
+pub struct KubeletAccess {
+    tls: Arc<ArcSwap<ClientConfig>>,
+    authorization: Arc<ArcSwapOption<HeaderValue>>,
+}
 
 impl KubeletAccess {
-    /// The TLS settings now in force. A new CA is a new `Arc`, so kept connections can be told apart by it.
-    pub fn tls(&self) -> Arc<ClientConfig> {
-        todo!()
+    /// Reads roots and token once, so that a wrong file ends the start, and keeps both up to date from then on.
+    ///
+    /// # Errors
+    /// A file can't be read or used.
+    pub async fn start(
+        tls: &KubeletTls,
+        sources: KubeletSources,
+        tasks: &Tasks,
+    ) -> Result<Self, CertificateError> {
+        let roots = match tls {
+            KubeletTls::Verify {
+                certificate_authority: Some(path),
+            } => Source::File(path.clone()),
+            KubeletTls::Verify {
+                certificate_authority: None,
+            } => sources.cluster_roots,
+            KubeletTls::AnyCertificate => Source::Nothing,
+        };
+        let config = match (tls, &roots) {
+            (KubeletTls::AnyCertificate, _) => any_certificate(),
+            (_, Source::File(path)) => verified(&files::read(path).await?)?,
+            (_, Source::Fixed(pem)) => verified(pem)?,
+            (_, Source::Nothing) => nobody(),
+        };
+        let token = match &sources.token {
+            Source::File(path) => Some(files::read(path).await?),
+            Source::Fixed(token) => Some(token.clone()),
+            Source::Nothing => None,
+        };
+        let access = Self {
+            tls: Arc::new(ArcSwap::new(config)),
+            authorization: Arc::new(ArcSwapOption::new(token.and_then(|token| bearer(&token)))),
+        };
+        if let Source::File(path) = roots {
+            tasks.spawn_background(access.clone().follow_roots(Changes::of([path])));
+        }
+        if let Source::File(path) = sources.token {
+            tasks.spawn_background(access.clone().follow_token(Changes::of([path])));
+        }
+        Ok(access)
     }
 
-    /// `Bearer …` of this server's own ServiceAccount, read again as Kubernetes rotates it.
+    /// The TLS settings now in force. A new CA is a new `Arc`, so kept connections can be told apart by it.
+    pub fn tls(&self) -> Arc<ClientConfig> {
+        self.tls.load_full()
+    }
+
+    /// `Bearer …` of this server's own ServiceAccount; `None` where it has none.
     pub fn authorization(&self) -> Option<HeaderValue> {
-        todo!()
+        self.authorization.load().as_deref().cloned()
+    }
+
+    async fn follow_roots(self, mut changes: Changes<1>) {
+        loop {
+            let [pem] = changes.next().await;
+            match verified(&pem) {
+                Ok(config) => self.tls.store(config),
+                Err(failed) => {
+                    tracing::warn!(error = %failed, "the kubelets' roots are of no use, the last good ones stay");
+                }
+            }
+        }
+    }
+
+    async fn follow_token(self, mut changes: Changes<1>) {
+        loop {
+            let [token] = changes.next().await;
+            match bearer(&token) {
+                Some(value) => self.authorization.store(Some(value)),
+                None => tracing::warn!(
+                    "the token for kubelets is empty or unprintable, the last good one stays"
+                ),
+            }
+        }
+    }
+}
+
+fn bearer(token: &[u8]) -> Option<Arc<HeaderValue>> {
+    let token = token.trim_ascii();
+    if token.is_empty() {
+        return None;
+    }
+    let mut value = HeaderValue::from_bytes(&[b"Bearer ", token].concat()).ok()?;
+    value.set_sensitive(true);
+    Some(Arc::new(value))
+}
+
+fn verified(pem: &[u8]) -> Result<Arc<ClientConfig>, CertificateError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        roots.add(certificate?)?;
+    }
+    if roots.is_empty() {
+        return Err(CertificateError::NoCertificate);
+    }
+    Ok(client_config(|builder| {
+        builder.with_root_certificates(roots).with_no_client_auth()
+    }))
+}
+
+/// Believes no kubelet at all: what is left when nobody said which roots to believe.
+fn nobody() -> Arc<ClientConfig> {
+    client_config(|builder| {
+        builder
+            .with_root_certificates(RootCertStore::empty())
+            .with_no_client_auth()
+    })
+}
+
+/// `--kubelet-insecure-tls`.
+fn any_certificate() -> Arc<ClientConfig> {
+    client_config(|builder| {
+        builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(super::any::AnyServer::new()))
+            .with_no_client_auth()
+    })
+}
+
+fn client_config(
+    finish: impl FnOnce(rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>) -> ClientConfig,
+) -> Arc<ClientConfig> {
+    let builder = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .expect("the provider has suites for both versions");
+    let mut config = finish(builder);
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Arc::new(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_trimmed_and_never_shown() {
+        let value = bearer(b" secret-token\n").unwrap();
+        assert_eq!(value.as_bytes(), b"Bearer secret-token");
+        assert!(!format!("{value:?}").contains("secret"));
+        assert!(bearer(b" \n").is_none());
+        assert!(!format!("{:?}", Source::Fixed(b"secret".to_vec())).contains("secret"));
     }
 }

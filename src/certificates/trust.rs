@@ -1,10 +1,27 @@
 //! Root sets by purpose, each replaced as a whole when its source changes.
+//!
+//! The sources are files (`--client-ca-file`, `--requestheader-client-ca-file`, which win) and ConfigMap
+//! kube-system/extension-apiserver-authentication. Content that is empty or broken changes nothing: the last good bundle
+//! stays. Kubernetes: `pkg/server/options/authentication_dynamic_request_header.go` of k8s.io/apiserver.
 
-use std::time::SystemTime;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwapOption;
 use http::HeaderName;
-use rustls::pki_types::CertificateDer;
+use rustls::RootCertStore;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use tokio::sync::watch;
+
+use super::files::{self, Changes};
+use super::{CertificateError, provider};
+use crate::config::{ExtensionAuthentication, RequestHeaderConfig, RequestHeaderNames};
+use crate::lifecycle::Tasks;
 
 /// The roots now in force, for everybody who has to judge a caller's certificate. Read without waiting.
 #[derive(Debug, Default)]
@@ -15,26 +32,18 @@ pub struct Trust {
     pub request_header: ArcSwapOption<RequestHeader>,
 }
 
+/// Where roots come from besides the cluster's ConfigMap.
+#[derive(Debug, Clone, Default)]
+pub struct TrustSources {
+    pub client_ca_file: Option<PathBuf>,
+    pub request_header: Option<RequestHeaderConfig>,
+}
+
 /// One set of root certificates, ready to verify client chains.
 #[derive(Debug)]
 pub struct Roots {
     id: u64,
-}
-
-impl Roots {
-    /// A number that no other set of roots of this process has.
-    pub fn id(&self) -> u64 {
-        self.id
-    }
-
-    /// Verifies a client chain (leaf first, the others are intermediates) at `now`, extended key usage clientAuth.
-    pub fn verify(
-        &self,
-        _chain: &[CertificateDer<'static>],
-        _now: SystemTime,
-    ) -> Result<(), rustls::Error> {
-        todo!()
-    }
+    verifier: Arc<dyn ClientCertVerifier>,
 }
 
 /// `requestheader-*`: which certificates may speak for others, and in which headers.
@@ -58,4 +67,178 @@ pub struct Verdict {
     /// The verdict holds until then: the end of the leaf's validity.
     pub until: SystemTime,
     pub accepted: bool,
+}
+
+impl Roots {
+    /// Reads a PEM bundle of root certificates.
+    ///
+    /// # Errors
+    /// There is no certificate in it, or one that can't be a root.
+    pub fn parse(pem: &[u8]) -> Result<Self, CertificateError> {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let mut store = RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(pem) {
+            store.add(certificate?)?;
+        }
+        if store.is_empty() {
+            return Err(CertificateError::NoCertificate);
+        }
+        let verifier =
+            WebPkiClientVerifier::builder_with_provider(Arc::new(store), provider()).build()?;
+        Ok(Self {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            verifier,
+        })
+    }
+
+    /// A number that no other set of roots of this process has.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Verifies a client chain at `now`: leaf first, the others are intermediates, extended key usage clientAuth.
+    ///
+    /// # Errors
+    /// The chain is empty, not of these roots, not valid at `now`, or not for clients.
+    pub fn verify(
+        &self,
+        chain: &[CertificateDer<'_>],
+        now: SystemTime,
+    ) -> Result<(), rustls::Error> {
+        let Some((leaf, intermediates)) = chain.split_first() else {
+            return Err(rustls::Error::NoCertificatesPresented);
+        };
+        let since_epoch = now
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or(Duration::ZERO);
+        let now = UnixTime::since_unix_epoch(since_epoch);
+        self.verifier
+            .verify_client_cert(leaf, intermediates, now)
+            .map(|_| ())
+    }
+}
+
+impl RequestHeader {
+    /// Compiles a bundle and the names around it.
+    ///
+    /// # Errors
+    /// The bundle is of no use, or a name is not that of a header.
+    pub fn compile(pem: &[u8], names: &RequestHeaderNames) -> Result<Self, CertificateError> {
+        Ok(Self {
+            roots: Roots::parse(pem)?,
+            allowed_names: names.allowed_names.clone(),
+            username_headers: header_names(&names.username_headers)?,
+            uid_headers: header_names(&names.uid_headers)?,
+            group_headers: header_names(&names.group_headers)?,
+            extra_header_prefixes: names
+                .extra_header_prefixes
+                .iter()
+                .map(|prefix| prefix.to_ascii_lowercase())
+                .collect(),
+        })
+    }
+}
+
+impl Trust {
+    /// Reads the files once, so that a wrong one ends the start, and keeps everything up to date from then on.
+    ///
+    /// # Errors
+    /// A file can't be read or used.
+    pub async fn start(
+        sources: TrustSources,
+        cluster: Option<watch::Receiver<ExtensionAuthentication>>,
+        tasks: &Tasks,
+    ) -> Result<Arc<Self>, CertificateError> {
+        let trust = Arc::new(Self::default());
+        if let Some(path) = sources.client_ca_file.clone() {
+            trust.use_client_file(&files::read(&path).await?)?;
+            tasks.spawn_background(follow_client_file(Arc::clone(&trust), Changes::of([path])));
+        }
+        if let Some(config) = sources.request_header.clone() {
+            let pem = files::read(&config.client_ca_file).await?;
+            trust.use_request_header(&pem, &config.names)?;
+            tasks.spawn_background(follow_request_header_file(Arc::clone(&trust), config));
+        }
+        if let Some(cluster) = cluster {
+            tasks.spawn_background(follow_cluster(Arc::clone(&trust), sources, cluster));
+        }
+        Ok(trust)
+    }
+
+    fn use_client_file(&self, pem: &[u8]) -> Result<(), CertificateError> {
+        self.client.store(Some(Arc::new(Roots::parse(pem)?)));
+        Ok(())
+    }
+
+    fn use_request_header(
+        &self,
+        pem: &[u8],
+        names: &RequestHeaderNames,
+    ) -> Result<(), CertificateError> {
+        self.request_header
+            .store(Some(Arc::new(RequestHeader::compile(pem, names)?)));
+        Ok(())
+    }
+
+    /// Takes over what the cluster's ConfigMap says, as far as no file has the say and as far as it is usable.
+    fn update(&self, sources: &TrustSources, said: &ExtensionAuthentication) {
+        if let (None, Some(pem)) = (&sources.client_ca_file, &said.client_ca) {
+            keep_if_broken("client-ca-file", self.use_client_file(pem.as_bytes()));
+        }
+        if let (None, Some((pem, names))) = (&sources.request_header, &said.request_header) {
+            let used = self.use_request_header(pem.as_bytes(), names);
+            keep_if_broken("requestheader-client-ca-file", used);
+        }
+    }
+}
+
+async fn follow_cluster(
+    trust: Arc<Trust>,
+    sources: TrustSources,
+    mut said: watch::Receiver<ExtensionAuthentication>,
+) {
+    loop {
+        let now = said.borrow_and_update().clone();
+        trust.update(&sources, &now);
+        if said.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn follow_client_file(trust: Arc<Trust>, mut changes: Changes<1>) {
+    loop {
+        let [pem] = changes.next().await;
+        keep_if_broken("--client-ca-file", trust.use_client_file(&pem));
+    }
+}
+
+async fn follow_request_header_file(trust: Arc<Trust>, config: RequestHeaderConfig) {
+    let mut changes = Changes::of([config.client_ca_file.clone()]);
+    loop {
+        let [pem] = changes.next().await;
+        keep_if_broken(
+            "--requestheader-client-ca-file",
+            trust.use_request_header(&pem, &config.names),
+        );
+    }
+}
+
+fn keep_if_broken(source: &'static str, used: Result<(), CertificateError>) {
+    match used {
+        Ok(()) => tracing::info!(source, "roots are in force"),
+        Err(failed) => {
+            tracing::warn!(source, error = %failed, "roots are of no use, the last good ones stay")
+        }
+    }
+}
+
+fn header_names(names: &[String]) -> Result<Vec<HeaderName>, CertificateError> {
+    names
+        .iter()
+        .map(|name| {
+            HeaderName::try_from(name.as_str())
+                .map_err(|_| CertificateError::HeaderName(name.clone()))
+        })
+        .collect()
 }

@@ -1,0 +1,94 @@
+//! Files that change under a running server: Kubernetes swaps mounted Secrets and tokens, cert-manager rewrites its own.
+//!
+//! Content is compared, not time stamps: a mounted file is a link whose target is swapped, and its times say little.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::CertificateError;
+
+/// How often files are looked at: well within the minute that a rotated file has before its predecessor ends.
+const LOOK_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Reads a whole file.
+pub(super) async fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {
+    tokio::fs::read(path)
+        .await
+        .map_err(|cause| CertificateError::Unreadable {
+            path: path.display().to_string(),
+            cause,
+        })
+}
+
+/// The content of some files, each time that it changes.
+#[derive(Debug)]
+pub(super) struct Changes<const N: usize> {
+    paths: [PathBuf; N],
+    seen: Option<[Vec<u8>; N]>,
+    unreadable: bool,
+}
+
+impl<const N: usize> Changes<N> {
+    pub(super) fn of(paths: [PathBuf; N]) -> Self {
+        Self {
+            paths,
+            seen: None,
+            unreadable: false,
+        }
+    }
+
+    /// Waits until the files say something that they did not say at the last call; the first call has nothing to
+    /// compare with and waits one interval, as its caller has just read them.
+    pub(super) async fn next(&mut self) -> [Vec<u8>; N] {
+        if self.seen.is_none() {
+            self.seen = self.look().await;
+        }
+        loop {
+            tokio::time::sleep(LOOK_INTERVAL).await;
+            if let Some(content) = self.look().await
+                && self.seen.as_ref() != Some(&content)
+            {
+                self.seen = Some(content.clone());
+                return content;
+            }
+        }
+    }
+
+    async fn look(&mut self) -> Option<[Vec<u8>; N]> {
+        let mut content = std::array::from_fn(|_| Vec::new());
+        for (path, slot) in self.paths.iter().zip(&mut content) {
+            match read(path).await {
+                Ok(bytes) => *slot = bytes,
+                Err(failed) => {
+                    if !self.unreadable {
+                        tracing::warn!(error = %failed, "a file can't be read, its last content stays in force");
+                    }
+                    self.unreadable = true;
+                    return None;
+                }
+            }
+        }
+        self.unreadable = false;
+        Some(content)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_swapped_file_is_seen_and_a_missing_one_is_waited_for() {
+        let folder = std::env::temp_dir().join(format!("throughway-files-{}", std::process::id()));
+        tokio::fs::create_dir_all(&folder).await.unwrap();
+        let path = folder.join("file");
+        tokio::fs::write(&path, "one").await.unwrap();
+        let mut changes = Changes::of([path.clone()]);
+        changes.seen = changes.look().await;
+        tokio::fs::remove_file(&path).await.unwrap();
+        assert_eq!(changes.look().await, None);
+        tokio::fs::write(&path, "two").await.unwrap();
+        assert_eq!(changes.next().await, [b"two".to_vec()]);
+        tokio::fs::remove_dir_all(&folder).await.unwrap();
+    }
+}

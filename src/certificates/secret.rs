@@ -1,0 +1,448 @@
+//! The serving certificate that the replicas make, share and rotate in one Secret.
+//!
+//! Each replica does the same every minute: read the Secret, bring what is in it up to date if it is due, serve with it,
+//! and see to it that the APIService trusts it. Two replicas that act at the same time meet at the Secret's
+//! `resourceVersion`: one wins, the other reads what the winner wrote. Nobody needs to lead.
+//!
+//! The authority lives ten years. Its successor joins the bundle long before it signs anything, so that kube-apiserver
+//! trusts it by then; the old one leaves the bundle when it has expired.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
+use kube::api::{Api, ObjectMeta, Patch, PatchParams, PostParams};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+use super::generate::{self, AUTHORITY_LIFETIME, LEAF_LIFETIME, Pair};
+use super::serving::not_after;
+use super::{CertificateError, Serving};
+use crate::config::ApiGroup;
+
+/// How often the Secret and the APIService are looked at.
+const LOOK_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The same while something is not as it should be.
+const RETRY_INTERVAL: Duration = Duration::from_secs(2);
+
+/// How long one request to the API server may take.
+const REQUEST_LIMIT: Duration = Duration::from_secs(10);
+
+/// The Secret, the Service that its certificate is for, and the APIService that has to trust it.
+#[derive(Clone)]
+pub struct ServingSecret {
+    secrets: Api<Secret>,
+    api_services: Api<APIService>,
+    name: String,
+    api_service: String,
+    dns_names: Vec<String>,
+}
+
+impl std::fmt::Debug for ServingSecret {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("ServingSecret")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why the Secret is not as it should be yet.
+#[derive(Debug, thiserror::Error)]
+enum SecretError {
+    #[error("the API server was asked in vain")]
+    Asked(#[from] Box<kube::Error>),
+    #[error("the API server did not answer in time")]
+    Late(#[from] tokio::time::error::Elapsed),
+    #[error("another replica wrote at the same time")]
+    Raced,
+    #[error("the certificate is of no use")]
+    Certificate(#[from] CertificateError),
+}
+
+impl From<kube::Error> for SecretError {
+    fn from(failed: kube::Error) -> Self {
+        match &failed {
+            kube::Error::Api(status) if status.code == 409 => Self::Raced,
+            _ => Self::Asked(Box::new(failed)),
+        }
+    }
+}
+
+/// What the Secret holds.
+#[derive(Clone, PartialEq, Eq)]
+struct Content {
+    /// The authorities that are to be trusted, newest first, PEM.
+    bundle: String,
+    /// The key of the newest authority, PEM.
+    authority_key: String,
+    certificate: String,
+    key: String,
+}
+
+impl ServingSecret {
+    pub fn new(
+        client: kube::Client,
+        group: &ApiGroup,
+        namespace: &str,
+        name: &str,
+        service: &str,
+    ) -> Self {
+        Self {
+            secrets: Api::namespaced(client.clone(), namespace),
+            api_services: Api::all(client),
+            name: name.to_owned(),
+            api_service: format!("{}.{}", group.version, group.name),
+            dns_names: vec![
+                format!("{service}.{namespace}.svc"),
+                format!("{service}.{namespace}.svc.cluster.local"),
+                format!("{service}.{namespace}"),
+            ],
+        }
+    }
+
+    /// Keeps Secret, serving certificate and APIService in step for as long as the server runs.
+    pub async fn keep(self, serving: Arc<Serving>) {
+        let mut served = None;
+        loop {
+            let round = async {
+                self.serve(&serving, &mut served).await?;
+                let bundle = served
+                    .as_ref()
+                    .map_or("", |content: &Content| content.bundle.as_str());
+                self.trust(bundle).await
+            };
+            let pause = match round.await {
+                Ok(()) => LOOK_INTERVAL,
+                Err(failed) => {
+                    let cause = std::error::Error::source(&failed).map(ToString::to_string);
+                    tracing::warn!(error = %failed, cause, secret = self.name, "the serving certificate is not settled yet");
+                    RETRY_INTERVAL
+                }
+            };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn serve(
+        &self,
+        serving: &Serving,
+        served: &mut Option<Content>,
+    ) -> Result<(), SecretError> {
+        let content = self.up_to_date().await?;
+        if served.as_ref() != Some(&content) {
+            serving.replace(content.certificate.as_bytes(), content.key.as_bytes())?;
+            tracing::info!(secret = self.name, "a new serving certificate is in force");
+            *served = Some(content);
+        }
+        Ok(())
+    }
+
+    /// What the Secret holds after this replica did what was due.
+    async fn up_to_date(&self) -> Result<Content, SecretError> {
+        let found = limited(self.secrets.get_opt(&self.name)).await?;
+        let held = found.as_ref().and_then(Content::read);
+        let Some(due) = held.as_ref().map_or_else(
+            || self.first().map(Some),
+            |content| self.renewed(content, SystemTime::now()),
+        )?
+        else {
+            return Ok(held.expect("nothing is due only for what is there"));
+        };
+        let secret = due.write(
+            &self.name,
+            found
+                .as_ref()
+                .and_then(|secret| secret.metadata.resource_version.clone()),
+        );
+        let post = PostParams::default();
+        if found.is_some() {
+            limited(self.secrets.replace(&self.name, &post, &secret)).await?;
+        } else {
+            limited(self.secrets.create(&post, &secret)).await?;
+        }
+        Ok(due)
+    }
+
+    fn first(&self) -> Result<Content, CertificateError> {
+        let authority = generate::authority(&self.api_service)?;
+        let leaf = generate::leaf(&authority, &self.dns_names)?;
+        Ok(Content {
+            bundle: authority.certificate,
+            authority_key: authority.key,
+            certificate: leaf.certificate,
+            key: leaf.key,
+        })
+    }
+
+    /// The content with what is due at `now` renewed; `None` if nothing is.
+    fn renewed(
+        &self,
+        content: &Content,
+        now: SystemTime,
+    ) -> Result<Option<Content>, CertificateError> {
+        let authorities = content.authorities();
+        let Some(newest) = authorities.first() else {
+            return self.first().map(Some);
+        };
+        if past_two_thirds(newest, AUTHORITY_LIFETIME, now)? {
+            let successor = generate::authority(&self.api_service)?;
+            let kept: Vec<&String> = authorities
+                .iter()
+                .filter(|pem| is_valid(pem, now))
+                .collect();
+            let mut bundle = successor.certificate;
+            kept.iter().for_each(|pem| bundle.push_str(pem));
+            return Ok(Some(Content {
+                bundle,
+                authority_key: successor.key,
+                ..content.clone()
+            }));
+        }
+        if past_two_thirds(&content.certificate, LEAF_LIFETIME, now)?
+            || !self.names_all(&content.certificate)
+        {
+            let authority = Pair {
+                certificate: newest.clone(),
+                key: content.authority_key.clone(),
+            };
+            let leaf = generate::leaf(&authority, &self.dns_names)?;
+            return Ok(Some(Content {
+                certificate: leaf.certificate,
+                key: leaf.key,
+                ..content.clone()
+            }));
+        }
+        Ok(None)
+    }
+
+    fn names_all(&self, certificate: &str) -> bool {
+        let Ok(der) = CertificateDer::from_pem_slice(certificate.as_bytes()) else {
+            return false;
+        };
+        let Ok(parsed) = rustls::server::ParsedCertificate::try_from(&der) else {
+            return false;
+        };
+        self.dns_names.iter().all(|name| {
+            rustls::pki_types::ServerName::try_from(name.as_str())
+                .is_ok_and(|name| rustls::client::verify_server_name(&parsed, &name).is_ok())
+        })
+    }
+
+    /// Writes the bundle into the APIService unless it is there already.
+    async fn trust(&self, bundle: &str) -> Result<(), SecretError> {
+        let registered = limited(self.api_services.get(&self.api_service)).await?;
+        let wanted = ByteString(bundle.as_bytes().to_vec());
+        let present = registered.spec.and_then(|spec| spec.ca_bundle);
+        if present.as_ref() == Some(&wanted) {
+            return Ok(());
+        }
+        let patch = Patch::Merge(serde_json::json!({ "spec": { "caBundle": wanted } }));
+        let params = PatchParams::default();
+        limited(self.api_services.patch(&self.api_service, &params, &patch)).await?;
+        tracing::info!(
+            api_service = self.api_service,
+            "the APIService trusts the serving certificate"
+        );
+        Ok(())
+    }
+}
+
+impl Content {
+    /// `None` when something is missing: a Secret that was applied empty is filled like one that is not there.
+    fn read(secret: &Secret) -> Option<Self> {
+        let data = secret.data.as_ref()?;
+        let text = |key: &str| {
+            data.get(key)
+                .and_then(|bytes| String::from_utf8(bytes.0.clone()).ok())
+                .filter(|text| !text.is_empty())
+        };
+        Some(Self {
+            bundle: text("ca.crt")?,
+            authority_key: text("ca.key")?,
+            certificate: text("tls.crt")?,
+            key: text("tls.key")?,
+        })
+    }
+
+    fn write(&self, name: &str, resource_version: Option<String>) -> Secret {
+        let data = [
+            ("ca.crt", &self.bundle),
+            ("ca.key", &self.authority_key),
+            ("tls.crt", &self.certificate),
+            ("tls.key", &self.key),
+        ];
+        Secret {
+            metadata: ObjectMeta {
+                name: Some(name.to_owned()),
+                resource_version,
+                ..ObjectMeta::default()
+            },
+            data: Some(
+                data.into_iter()
+                    .map(|(key, text)| (key.to_owned(), ByteString(text.clone().into_bytes())))
+                    .collect::<BTreeMap<_, _>>(),
+            ),
+            ..Secret::default()
+        }
+    }
+
+    /// The bundle's certificates one by one, PEM.
+    fn authorities(&self) -> Vec<String> {
+        const END: &str = "-----END CERTIFICATE-----";
+        self.bundle
+            .split_inclusive(END)
+            .filter(|part| part.contains(END))
+            .map(|part| format!("{}\n", part.trim_start()))
+            .collect()
+    }
+}
+
+fn end_of(pem: &str) -> Result<SystemTime, CertificateError> {
+    not_after(&CertificateDer::from_pem_slice(pem.as_bytes())?)
+}
+
+fn is_valid(pem: &str, now: SystemTime) -> bool {
+    end_of(pem).is_ok_and(|end| end > now)
+}
+
+fn past_two_thirds(
+    pem: &str,
+    lifetime: Duration,
+    now: SystemTime,
+) -> Result<bool, CertificateError> {
+    Ok(end_of(pem)? < now + lifetime / 3)
+}
+
+async fn limited<T>(
+    asking: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, SecretError> {
+    Ok(tokio::time::timeout(REQUEST_LIMIT, asking).await??)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use http::{Request, Response};
+    use tower_test::mock;
+
+    use super::*;
+
+    type Handle = mock::Handle<Request<kube::client::Body>, Response<Body>>;
+
+    fn secret() -> (ServingSecret, Handle) {
+        let (service, handle) = mock::pair::<Request<kube::client::Body>, Response<Body>>();
+        let client = kube::Client::new(service, "default");
+        let group = ApiGroup {
+            name: "throughway.dev".into(),
+            version: "v1",
+        };
+        (
+            ServingSecret::new(client, &group, "throughway", "serving", "throughway"),
+            handle,
+        )
+    }
+
+    async fn answer(
+        handle: &mut Handle,
+        code: u16,
+        body: &impl serde::Serialize,
+    ) -> (String, String) {
+        let (request, send) = handle.next_request().await.expect("a request");
+        let seen = (
+            request.method().to_string(),
+            request.uri().path().to_owned(),
+        );
+        let body = Body::from(serde_json::to_vec(body).unwrap());
+        send.send_response(Response::builder().status(code).body(body).unwrap());
+        seen
+    }
+
+    fn status(code: u16, reason: &str) -> serde_json::Value {
+        serde_json::json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": "no", "reason": reason, "code": code})
+    }
+
+    #[tokio::test]
+    async fn a_missing_secret_is_made() {
+        let (secret, mut handle) = secret();
+        let (content, seen) = tokio::join!(secret.up_to_date(), async {
+            [
+                answer(&mut handle, 404, &status(404, "NotFound")).await,
+                answer(&mut handle, 201, &Secret::default()).await,
+            ]
+        });
+        let content = content.unwrap();
+        assert!(is_valid(&content.certificate, SystemTime::now()));
+        assert!(secret.names_all(&content.certificate));
+        let path = "/api/v1/namespaces/throughway/secrets";
+        assert_eq!(seen[0], ("GET".into(), format!("{path}/serving")));
+        assert_eq!(seen[1], ("POST".into(), path.into()));
+    }
+
+    #[tokio::test]
+    async fn an_empty_secret_is_filled_and_a_race_is_lost_without_harm() {
+        let (secret, mut handle) = secret();
+        let (content, seen) = tokio::join!(secret.up_to_date(), async {
+            [
+                answer(&mut handle, 200, &Secret::default()).await,
+                answer(&mut handle, 409, &status(409, "Conflict")).await,
+            ]
+        });
+        assert!(matches!(content, Err(SecretError::Raced)));
+        assert_eq!(seen[1].0, "PUT");
+    }
+
+    #[tokio::test]
+    async fn what_another_replica_wrote_is_used_as_it_is() {
+        let (secret, mut handle) = secret();
+        let theirs = secret.first().unwrap();
+        let written = theirs.write("serving", Some("7".into()));
+        let (content, _) = tokio::join!(secret.up_to_date(), answer(&mut handle, 200, &written));
+        assert!(content.unwrap() == theirs);
+    }
+
+    #[tokio::test]
+    async fn a_leaf_is_renewed_in_its_last_third_by_the_same_authority() {
+        let (secret, _handle) = secret();
+        let content = secret.first().unwrap();
+        let now = SystemTime::now();
+        assert!(secret.renewed(&content, now).unwrap().is_none());
+        let later = now + LEAF_LIFETIME * 3 / 4;
+        let renewed = secret.renewed(&content, later).unwrap().unwrap();
+        assert!(renewed.certificate != content.certificate && renewed.bundle == content.bundle);
+    }
+
+    #[tokio::test]
+    async fn a_new_authority_joins_the_bundle_before_it_signs() {
+        let (secret, _handle) = secret();
+        let content = secret.first().unwrap();
+        let later = SystemTime::now() + AUTHORITY_LIFETIME * 3 / 4;
+        let renewed = secret.renewed(&content, later).unwrap().unwrap();
+        assert_eq!(renewed.authorities().len(), 2);
+        assert!(renewed.bundle.ends_with(&content.bundle));
+        assert!(renewed.certificate == content.certificate);
+    }
+
+    #[tokio::test]
+    async fn an_api_service_that_trusts_something_else_is_put_right() {
+        let (secret, mut handle) = secret();
+        let registered = serde_json::json!({"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService",
+            "metadata": {"name": "v1.throughway.dev"},
+            "spec": {"groupPriorityMinimum": 1, "versionPriority": 1, "caBundle": "b3RoZXI="}});
+        let (done, seen) = tokio::join!(secret.trust("bundle"), async {
+            [
+                answer(&mut handle, 200, &registered).await,
+                answer(&mut handle, 200, &registered).await,
+            ]
+        });
+        done.unwrap();
+        assert_eq!(seen[1].0, "PATCH");
+        assert!(seen[1].1.ends_with("/apiservices/v1.throughway.dev"));
+        let (done, _) = tokio::join!(secret.trust("other"), answer(&mut handle, 200, &registered));
+        done.unwrap();
+    }
+}
