@@ -1,15 +1,42 @@
 //! 3, who asks. In: the [`Peer`] and the request. Out: a [`Caller`], and the request without any credential.
 //!
-//! Refuses: see [`AuthenticationError`].
+//! The order is that of k8s.io/apiserver (`authenticatorfactory/delegating.go`): the front proxy, a client certificate, a
+//! bearer token, a bearer token in the WebSocket sub-protocol; the first success wins. Anonymous is only who brought no
+//! credential at all: one that nobody knows is a refusal, never a downgrade.
+//!
+//! Refuses: 401 for an unknown credential, 400 for `Impersonate-*` from a direct caller, 500 when a token could not be
+//! reviewed. On HTTP/2 an unknown or anonymous direct caller loses the connection after the answer.
+
+mod bearer_token;
+mod claims;
+mod client_certificate;
+mod credentials;
+mod front_proxy;
+mod judgement;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use http::HeaderMap;
+
+pub use bearer_token::{TokenError, Tokens};
+
+use crate::certificates::Trust;
+use crate::cluster::Unanswered;
+use crate::config::AuthenticationConfig;
 use crate::connection::Peer;
 use crate::status::{Request, Status};
 
+/// The group of everybody who is known.
+const AUTHENTICATED: &str = "system:authenticated";
+
+/// The group of everybody who is not.
+const UNAUTHENTICATED: &str = "system:unauthenticated";
+
+const ANONYMOUS: &str = "system:anonymous";
+
 /// The caller, as Kubernetes knows them.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct User {
     pub name: String,
     pub uid: Option<String>,
@@ -33,29 +60,141 @@ pub struct Caller {
     pub method: Method,
 }
 
+/// Why nobody knows who asks.
 #[derive(Debug, thiserror::Error)]
-pub enum AuthenticationError {}
+pub enum AuthenticationError {
+    #[error("the client certificate is of no CA that is trusted now")]
+    Certificate(#[source] Arc<rustls::Error>),
+    #[error("the certificate's name {0:?} is not one of the front proxy's")]
+    FrontProxyName(String),
+    #[error("the client certificate can't be read")]
+    Unparsable,
+    #[error("the bearer token is not known")]
+    Token,
+    #[error("the WebSocket sub-protocol holds no usable token")]
+    WebSocketToken,
+    #[error("the token could not be reviewed")]
+    Review(#[source] Arc<Unanswered>),
+    #[error("impersonation is not offered here; ask kube-apiserver")]
+    Impersonation,
+}
+
+/// Finds out who asks.
+#[derive(Debug)]
+pub struct Authentication {
+    trust: Arc<Trust>,
+    tokens: Tokens,
+    anonymous: Arc<User>,
+}
+
+impl User {
+    /// Adds the group of everybody who is known, unless the groups say otherwise already.
+    fn authenticated(mut self) -> Self {
+        let decided = |group: &String| group == AUTHENTICATED || group == UNAUTHENTICATED;
+        if self.name != ANONYMOUS && !self.groups.iter().any(decided) {
+            self.groups.push(AUTHENTICATED.to_owned());
+        }
+        self
+    }
+}
 
 impl AuthenticationError {
+    /// What the caller is told: one word, as from Kubernetes, except where it is not their credential's fault.
     pub fn status(&self) -> Status {
-        Status::unauthorized()
+        match self {
+            Self::Review(_) => Status::internal(self.to_string()),
+            Self::Impersonation => Status::bad_request(self.to_string()),
+            Self::Certificate(_)
+            | Self::FrontProxyName(_)
+            | Self::Unparsable
+            | Self::Token
+            | Self::WebSocketToken => Status::unauthorized(),
+        }
     }
 
     /// One word for the log line and the metric label.
     pub fn reason(&self) -> &'static str {
-        "unauthorized"
+        match self {
+            Self::Certificate(_) => "certificate",
+            Self::FrontProxyName(_) => "front_proxy_name",
+            Self::Unparsable => "certificate_unparsable",
+            Self::Token => "token",
+            Self::WebSocketToken => "websocket_token",
+            Self::Review(_) => "token_review",
+            Self::Impersonation => "impersonation",
+        }
     }
 }
-
-#[derive(Debug)]
-pub struct Authentication {}
 
 impl Authentication {
+    pub fn new(config: &AuthenticationConfig, trust: Arc<Trust>, client: kube::Client) -> Self {
+        let anonymous = User {
+            name: ANONYMOUS.to_owned(),
+            groups: vec![UNAUTHENTICATED.to_owned()],
+            ..User::default()
+        };
+        Self {
+            trust,
+            tokens: Tokens::new(config, client),
+            anonymous: Arc::new(anonymous),
+        }
+    }
+
+    /// Finds out who asks, and takes every credential and every claim of an identity out of the request.
+    ///
+    /// # Errors
+    /// A credential came and none of those that came is known; see [`AuthenticationError`].
     pub async fn identify(
         &self,
-        _peer: &Peer,
-        _request: Request,
+        peer: &Peer,
+        mut request: Request,
     ) -> Result<(Caller, Request), AuthenticationError> {
-        todo!()
+        let caller = self.caller(peer, request.headers()).await;
+        let is_stranger = |caller: &Caller| caller.method == Method::Anonymous;
+        if caller.as_ref().map_or(true, is_stranger) && request.version() == http::Version::HTTP_2 {
+            peer.retire();
+        }
+        let caller = caller?;
+        if caller.method != Method::FrontProxy && credentials::impersonates(request.headers()) {
+            return Err(AuthenticationError::Impersonation);
+        }
+        let configured = self.trust.request_header.load();
+        credentials::remove(request.headers_mut(), configured.as_deref());
+        Ok((caller, request))
+    }
+
+    async fn caller(
+        &self,
+        peer: &Peer,
+        headers: &HeaderMap,
+    ) -> Result<Caller, AuthenticationError> {
+        let mut failed = None;
+        let known = |user, method| Ok(Caller { user, method });
+        match front_proxy::identify(&self.trust, peer, headers) {
+            Ok(Some(user)) => return known(Arc::new(user.authenticated()), Method::FrontProxy),
+            Ok(None) => {}
+            Err(refused) => failed = Some(refused),
+        }
+        match client_certificate::identify(&self.trust, peer) {
+            Ok(Some(user)) => {
+                return known(Arc::new(user.authenticated()), Method::ClientCertificate);
+            }
+            Ok(None) => {}
+            Err(refused) => failed = failed.or(Some(refused)),
+        }
+        match self.tokens.identify(headers).await {
+            Ok(Some(user)) => return known(user, Method::BearerToken),
+            Ok(None) => {}
+            // A token that could not be reviewed may be good, so that is the news, whatever else failed.
+            Err(refused @ AuthenticationError::Review(_)) => failed = Some(refused),
+            Err(refused) => failed = failed.or(Some(refused)),
+        }
+        match failed {
+            Some(refused) => Err(refused),
+            None => known(Arc::clone(&self.anonymous), Method::Anonymous),
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

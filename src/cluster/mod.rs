@@ -1,7 +1,11 @@
 //! What the cluster looks like now: kept in memory from watches, one writer a kind, read without waiting.
 
+mod ask;
+
 use std::net::IpAddr;
 use std::sync::Arc;
+
+pub use ask::{Unanswered, ask};
 
 /// The read side: cheap to clone, never waits.
 #[derive(Debug, Clone)]

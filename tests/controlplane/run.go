@@ -207,7 +207,7 @@ func (p *plane) apiserverFlags() []string {
 		"--authorization-mode=Node,RBAC", "--allow-privileged", "--enable-bootstrap-token-auth",
 		"--service-cluster-ip-range=10.96.0.0/16",
 		"--service-account-issuer=https://kubernetes.default.svc",
-		"--service-account-key-file=" + p.file("service-account.key"),
+		"--service-account-key-file=" + p.file("service-account.crt"),
 		"--service-account-signing-key-file=" + p.file("service-account.key"),
 		"--requestheader-client-ca-file=" + p.file("front-proxy-ca.crt"),
 		"--requestheader-allowed-names=front-proxy-client",
@@ -239,4 +239,3 @@ func (p *plane) controllerFlags() []string {
 		"--concurrent-namespace-syncs=4", "--kube-api-qps=200", "--kube-api-burst=400",
 	}
 }
-

@@ -1,0 +1,185 @@
+//! What no stage after this one may see: credentials, and headers that claim an identity.
+//!
+//! Some backends read `X_Remote_User` like `X-Remote-User` (WSGI, PHP; CVE-2025-64484), so an underscore counts as a
+//! hyphen here.
+
+use std::borrow::Cow;
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use super::bearer_token::WEBSOCKET_TOKEN;
+use crate::certificates::RequestHeader;
+
+/// Whether the request asks to act as somebody else.
+pub(super) fn impersonates(headers: &HeaderMap) -> bool {
+    headers
+        .keys()
+        .any(|name| plain(name).starts_with("impersonate-"))
+}
+
+/// Takes out every credential and every claim of an identity; what stays keeps its order.
+pub(super) fn remove(headers: &mut HeaderMap, configured: Option<&RequestHeader>) {
+    let before = std::mem::take(headers);
+    headers.reserve(before.len());
+    let mut name = None;
+    for (next, value) in before {
+        // Only the first of several values comes with their name.
+        name = next.or(name);
+        let Some(name) = &name else { continue };
+        if is_credential(name, configured) {
+            continue;
+        }
+        let value = if name == header::SEC_WEBSOCKET_PROTOCOL {
+            without_token(&value)
+        } else {
+            Some(value)
+        };
+        if let Some(value) = value {
+            headers.append(name, value);
+        }
+    }
+}
+
+fn is_credential(name: &HeaderName, configured: Option<&RequestHeader>) -> bool {
+    let plain = plain(name);
+    let standard = matches!(&*plain, "authorization" | "proxy-authorization")
+        || plain.starts_with("x-remote-")
+        || plain.starts_with("impersonate-");
+    standard || configured.is_some_and(|configured| is_configured(&plain, configured))
+}
+
+fn is_configured(plain: &str, configured: &RequestHeader) -> bool {
+    let RequestHeader {
+        username_headers,
+        uid_headers,
+        group_headers,
+        extra_header_prefixes,
+        ..
+    } = configured;
+    [username_headers, uid_headers, group_headers]
+        .into_iter()
+        .flatten()
+        .any(|name| *self::plain(name) == *plain)
+        || extra_header_prefixes
+            .iter()
+            .any(|prefix| plain.starts_with(prefix.as_str()))
+}
+
+/// A header's name with hyphens for underscores; names are lower case already.
+fn plain(name: &HeaderName) -> Cow<'_, str> {
+    let name = name.as_str();
+    if name.contains('_') {
+        Cow::Owned(name.replace('_', "-"))
+    } else {
+        Cow::Borrowed(name)
+    }
+}
+
+/// A list of sub-protocols without the entry that carries a token; `None` when nothing else is in it.
+fn without_token(value: &HeaderValue) -> Option<HeaderValue> {
+    let Ok(text) = value.to_str() else {
+        return Some(value.clone());
+    };
+    if !text.contains(WEBSOCKET_TOKEN) {
+        return Some(value.clone());
+    }
+    let kept: Vec<&str> = text
+        .split(',')
+        .map(str::trim)
+        .filter(|protocol| !protocol.is_empty() && !protocol.starts_with(WEBSOCKET_TOKEN))
+        .collect();
+    if kept.is_empty() {
+        None
+    } else {
+        HeaderValue::try_from(kept.join(", ")).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(lines: &[(&str, &str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in lines {
+            map.append(
+                HeaderName::try_from(*name).unwrap(),
+                HeaderValue::try_from(*value).unwrap(),
+            );
+        }
+        map
+    }
+
+    fn lines(map: &HeaderMap) -> Vec<(&str, &str)> {
+        map.iter()
+            .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn credentials_go_in_every_spelling_and_the_rest_keeps_its_order() {
+        let mut map = headers(&[
+            ("Accept", "a"),
+            ("X-Remote-User", "root"),
+            ("x_remote_user", "root"),
+            ("X-Remote_Group", "system:masters"),
+            ("X-Remote-Extra-Scopes", "x"),
+            ("X-Remote-Uid", "0"),
+            ("Cookie", "c"),
+            ("Authorization", "Bearer t"),
+            ("Proxy_Authorization", "Basic p"),
+            ("Impersonate-User", "root"),
+            ("Cookie", "d"),
+            ("Range", "r"),
+        ]);
+        remove(&mut map, None);
+        assert_eq!(
+            lines(&map),
+            [
+                ("accept", "a"),
+                ("cookie", "c"),
+                ("cookie", "d"),
+                ("range", "r")
+            ]
+        );
+    }
+
+    #[test]
+    fn configured_headers_go_too() {
+        let names = |text: &str| vec![HeaderName::try_from(text).unwrap()];
+        let configured = RequestHeader {
+            roots: crate::certificates::Roots::parse(
+                super::super::tests::authority_pem().as_bytes(),
+            )
+            .unwrap(),
+            allowed_names: Vec::new(),
+            username_headers: names("x-user"),
+            uid_headers: names("x-uid"),
+            group_headers: names("x-group"),
+            extra_header_prefixes: vec!["x-more-".into()],
+        };
+        let mut map = headers(&[
+            ("X-User", "u"),
+            ("X_Uid", "1"),
+            ("X-Group", "g"),
+            ("X-More-A", "a"),
+            ("X-Users", "s"),
+        ]);
+        remove(&mut map, Some(&configured));
+        assert_eq!(lines(&map), [("x-users", "s")]);
+    }
+
+    #[test]
+    fn the_token_goes_from_the_sub_protocols() {
+        let token = format!("chat, {WEBSOCKET_TOKEN}dG9rZW4, v2");
+        let mut map = headers(&[("Sec-WebSocket-Protocol", &token)]);
+        remove(&mut map, None);
+        assert_eq!(lines(&map), [("sec-websocket-protocol", "chat, v2")]);
+        let mut map = headers(&[(
+            "Sec-WebSocket-Protocol",
+            &format!("{WEBSOCKET_TOKEN}dG9rZW4"),
+        )]);
+        remove(&mut map, None);
+        assert!(map.is_empty());
+    }
+}

@@ -1,0 +1,441 @@
+//! Who asks, from the handshake's certificates to the caller: the combinations that may and may not be believed.
+
+use std::time::{Duration, SystemTime};
+
+use axum::body::Body;
+use http::{HeaderName, HeaderValue};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+};
+use rustls::pki_types::CertificateDer;
+use tower_test::mock;
+
+use super::*;
+use crate::certificates::{RequestHeader, Roots};
+use crate::config::{AuthenticationLookup, RequestHeaderNames};
+
+type Handle = mock::Handle<http::Request<kube::client::Body>, http::Response<Body>>;
+
+struct Authority {
+    pem: String,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+fn authority() -> Authority {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let pem = params.self_signed(&key).unwrap().pem();
+    Authority {
+        pem,
+        issuer: Issuer::new(params, key),
+    }
+}
+
+pub(super) fn authority_pem() -> String {
+    authority().pem
+}
+
+/// What a client's certificate may get wrong.
+#[derive(Clone, Copy, PartialEq)]
+enum Fault {
+    None,
+    Expired,
+    ForServers,
+}
+
+impl Authority {
+    fn client(&self, name: &str, group: &str, fault: Fault) -> Vec<CertificateDer<'static>> {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params
+            .distinguished_name
+            .push(DnType::OrganizationName, group);
+        params.extended_key_usages = vec![match fault {
+            Fault::ForServers => ExtendedKeyUsagePurpose::ServerAuth,
+            Fault::None | Fault::Expired => ExtendedKeyUsagePurpose::ClientAuth,
+        }];
+        let now = SystemTime::now();
+        let hour = Duration::from_secs(3600);
+        params.not_before = (now - 3 * hour).into();
+        params.not_after = (if fault == Fault::Expired {
+            now - hour
+        } else {
+            now + hour
+        })
+        .into();
+        let key = KeyPair::generate().unwrap();
+        vec![params.signed_by(&key, &self.issuer).unwrap().der().clone()]
+    }
+
+    fn request_header(&self, allowed_names: &[&str]) -> Arc<RequestHeader> {
+        let names = RequestHeaderNames {
+            allowed_names: allowed_names
+                .iter()
+                .map(|name| (*name).to_owned())
+                .collect(),
+            username_headers: vec!["X-Remote-User".into()],
+            uid_headers: Vec::new(),
+            group_headers: vec!["X-Remote-Group".into()],
+            extra_header_prefixes: vec!["X-Remote-Extra-".into()],
+        };
+        Arc::new(RequestHeader::compile(self.pem.as_bytes(), &names).unwrap())
+    }
+}
+
+struct Setting {
+    front_proxy: Authority,
+    cluster: Authority,
+    trust: Arc<Trust>,
+    authentication: Authentication,
+    reviews: Handle,
+}
+
+fn setting() -> Setting {
+    let (front_proxy, cluster) = (authority(), authority());
+    let trust = Arc::new(Trust::default());
+    trust
+        .request_header
+        .store(Some(front_proxy.request_header(&["front-proxy-client"])));
+    trust.client.store(Some(Arc::new(
+        Roots::parse(cluster.pem.as_bytes()).unwrap(),
+    )));
+    let (service, reviews) = mock::pair();
+    let config = AuthenticationConfig {
+        client_ca_file: None,
+        request_header: None,
+        lookup: AuthenticationLookup::Required,
+        token_cache_lifetime: Duration::from_secs(10),
+        audiences: Vec::new(),
+    };
+    let client = kube::Client::new(service, "default");
+    let authentication = Authentication::new(&config, Arc::clone(&trust), client);
+    Setting {
+        front_proxy,
+        cluster,
+        trust,
+        authentication,
+        reviews,
+    }
+}
+
+fn peer(chain: Vec<CertificateDer<'static>>) -> Peer {
+    Peer::new(([192, 0, 2, 1], 4711).into(), chain)
+}
+
+fn request(lines: &[(&str, &str)]) -> Request {
+    let mut request = Request::new(Body::empty());
+    for (name, value) in lines {
+        let name = HeaderName::try_from(*name).unwrap();
+        request
+            .headers_mut()
+            .append(name, HeaderValue::try_from(*value).unwrap());
+    }
+    request
+}
+
+const SPOKEN_FOR: [(&str, &str); 4] = [
+    ("X-Remote-User", "alice"),
+    ("X-Remote-Group", "team"),
+    ("X-Remote-Uid", "42"),
+    ("X-Remote-Extra-Scopes%2fa", "view"),
+];
+
+/// Answers one TokenReview: `name` is who the token belongs to, `None` makes it nobody's.
+async fn review(reviews: &mut Handle, name: Option<&str>) {
+    let (_, send) = reviews.next_request().await.expect("a TokenReview");
+    let status = serde_json::json!({
+        "authenticated": name.is_some(),
+        "user": {"username": name.unwrap_or_default(), "groups": ["from-token"]},
+    });
+    let body = serde_json::json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview",
+        "metadata": {}, "spec": {}, "status": status});
+    send.send_response(http::Response::new(Body::from(body.to_string())));
+}
+
+#[tokio::test]
+async fn the_front_proxy_speaks_for_others_and_its_headers_end_here() {
+    let s = setting();
+    let peer = peer(s.front_proxy.client("front-proxy-client", "", Fault::None));
+    let (caller, rest) = s
+        .authentication
+        .identify(&peer, request(&SPOKEN_FOR))
+        .await
+        .unwrap();
+    assert_eq!(caller.method, Method::FrontProxy);
+    assert_eq!(caller.user.name, "alice");
+    assert_eq!(caller.user.groups, ["team", AUTHENTICATED]);
+    assert_eq!(caller.user.uid, None, "no UID header is configured");
+    assert_eq!(caller.user.extra["scopes/a"], ["view"]);
+    assert!(rest.headers().is_empty());
+}
+
+#[tokio::test]
+async fn only_a_good_certificate_with_an_allowed_name_speaks_for_others() {
+    let s = setting();
+    let foreign = authority();
+    for (what, chain) in [
+        (
+            "foreign CA",
+            foreign.client("front-proxy-client", "", Fault::None),
+        ),
+        (
+            "another name",
+            s.front_proxy.client("kubelet", "", Fault::None),
+        ),
+        (
+            "expired",
+            s.front_proxy
+                .client("front-proxy-client", "", Fault::Expired),
+        ),
+        (
+            "for servers only",
+            s.front_proxy
+                .client("front-proxy-client", "", Fault::ForServers),
+        ),
+        (
+            "the cluster's CA",
+            s.cluster.client("front-proxy-client", "", Fault::Expired),
+        ),
+    ] {
+        let refused = s
+            .authentication
+            .identify(&peer(chain), request(&SPOKEN_FOR))
+            .await;
+        let status = refused.map(|(caller, _)| caller).expect_err(what).status();
+        assert_eq!(status, Status::unauthorized(), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn an_empty_list_of_names_allows_every_certificate_of_the_front_proxy_ca() {
+    let s = setting();
+    s.trust
+        .request_header
+        .store(Some(s.front_proxy.request_header(&[])));
+    let peer = peer(s.front_proxy.client("anything", "", Fault::None));
+    let (caller, _) = s
+        .authentication
+        .identify(&peer, request(&SPOKEN_FOR))
+        .await
+        .unwrap();
+    assert_eq!(caller.user.name, "alice");
+}
+
+#[tokio::test]
+async fn headers_without_the_front_proxy_name_nobody() {
+    let s = setting();
+    let (caller, rest) = s
+        .authentication
+        .identify(&peer(Vec::new()), request(&SPOKEN_FOR))
+        .await
+        .unwrap();
+    assert_eq!(
+        (caller.method, caller.user.name.as_str()),
+        (Method::Anonymous, ANONYMOUS)
+    );
+    assert_eq!(caller.user.groups, [UNAUTHENTICATED]);
+    assert!(rest.headers().is_empty());
+}
+
+#[tokio::test]
+async fn a_certificate_of_the_cluster_names_user_and_groups_whatever_the_headers_claim() {
+    let s = setting();
+    let peer = peer(s.cluster.client("bob", "ops", Fault::None));
+    let (caller, rest) = s
+        .authentication
+        .identify(&peer, request(&SPOKEN_FOR))
+        .await
+        .unwrap();
+    assert_eq!(
+        (caller.method, caller.user.name.as_str()),
+        (Method::ClientCertificate, "bob")
+    );
+    assert_eq!(caller.user.groups, ["ops", AUTHENTICATED]);
+    assert!(
+        caller.user.extra[&"authentication.kubernetes.io/credential-id".to_owned()][0]
+            .starts_with("X509SHA256=")
+    );
+    assert!(rest.headers().is_empty());
+}
+
+#[tokio::test]
+async fn withdrawn_front_proxy_ca_is_refused_on_an_open_connection() {
+    let s = setting();
+    let peer = peer(s.front_proxy.client("front-proxy-client", "", Fault::None));
+    s.authentication
+        .identify(&peer, request(&SPOKEN_FOR))
+        .await
+        .unwrap();
+    s.trust
+        .request_header
+        .store(Some(authority().request_header(&["front-proxy-client"])));
+    let refused = s
+        .authentication
+        .identify(&peer, request(&SPOKEN_FOR))
+        .await
+        .map(|(caller, _)| caller);
+    assert!(matches!(refused, Err(AuthenticationError::Certificate(_))));
+}
+
+#[tokio::test]
+async fn allowed_names_are_those_of_now() {
+    let s = setting();
+    let peer = peer(s.front_proxy.client("front-proxy-client", "", Fault::None));
+    s.authentication
+        .identify(&peer, request(&SPOKEN_FOR))
+        .await
+        .unwrap();
+    s.trust
+        .request_header
+        .store(Some(s.front_proxy.request_header(&["another"])));
+    let refused = s
+        .authentication
+        .identify(&peer, request(&SPOKEN_FOR))
+        .await
+        .map(|(caller, _)| caller);
+    assert!(matches!(
+        refused,
+        Err(AuthenticationError::FrontProxyName(_))
+    ));
+}
+
+#[tokio::test]
+async fn a_token_beside_a_foreign_certificate_is_enough() {
+    let mut s = setting();
+    let peer = peer(authority().client("x", "", Fault::None));
+    let asked = request(&[("Authorization", "Bearer good"), ("X-Remote-User", "root")]);
+    let (found, ()) = tokio::join!(
+        s.authentication.identify(&peer, asked),
+        review(&mut s.reviews, Some("carol"))
+    );
+    let (caller, rest) = found.unwrap();
+    assert_eq!(
+        (caller.method, caller.user.name.as_str()),
+        (Method::BearerToken, "carol")
+    );
+    assert!(rest.headers().is_empty());
+}
+
+#[tokio::test]
+async fn an_unknown_token_is_401_and_never_anonymous() {
+    let mut s = setting();
+    let asked = request(&[("Authorization", "Bearer bad")]);
+    let stranger = peer(Vec::new());
+    let (found, ()) = tokio::join!(
+        s.authentication.identify(&stranger, asked),
+        review(&mut s.reviews, None)
+    );
+    assert!(matches!(
+        found.map(|(caller, _)| caller),
+        Err(AuthenticationError::Token)
+    ));
+    // The no is remembered: this one would hang if it were asked again.
+    let again = s
+        .authentication
+        .identify(&stranger, request(&[("Authorization", "Bearer bad")]))
+        .await;
+    assert!(matches!(
+        again.map(|(caller, _)| caller),
+        Err(AuthenticationError::Token)
+    ));
+    assert_eq!(s.authentication.tokens.asked(), 1);
+}
+
+#[tokio::test]
+async fn a_burst_with_one_token_is_one_review() {
+    let mut s = setting();
+    let stranger = peer(Vec::new());
+    let burst = futures_util::future::join_all((0..50).map(|_| {
+        s.authentication
+            .identify(&stranger, request(&[("Authorization", "Bearer good")]))
+    }));
+    let (found, ()) = tokio::join!(burst, review(&mut s.reviews, Some("carol")));
+    assert!(
+        found
+            .into_iter()
+            .all(|found| found.is_ok_and(|(caller, _)| caller.user.name == "carol"))
+    );
+    assert_eq!(s.authentication.tokens.asked(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_api_server_that_can_not_be_asked_is_500_within_the_deadline_and_is_not_remembered() {
+    let s = setting();
+    let stranger = peer(Vec::new());
+    let start = tokio::time::Instant::now();
+    for asked in 1..=2 {
+        let found = s
+            .authentication
+            .identify(&stranger, request(&[("Authorization", "Bearer good")]))
+            .await;
+        let status = found
+            .map(|(caller, _)| caller)
+            .expect_err("nobody answered")
+            .status();
+        assert_eq!(status.code, http::StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(s.authentication.tokens.asked(), asked);
+        assert!(start.elapsed() <= Duration::from_secs(10) * u32::try_from(asked).unwrap());
+    }
+}
+
+#[tokio::test]
+async fn a_redirected_review_is_not_followed() {
+    let mut s = setting();
+    let stranger = peer(Vec::new());
+    let asking = s
+        .authentication
+        .identify(&stranger, request(&[("Authorization", "Bearer good")]));
+    let (found, ()) = tokio::join!(asking, async {
+        let (_, send) = s.reviews.next_request().await.expect("a TokenReview");
+        let elsewhere = http::Response::builder()
+            .status(307)
+            .header("location", "https://evil.example/");
+        send.send_response(elsewhere.body(Body::empty()).unwrap());
+    });
+    assert!(matches!(
+        found.map(|(caller, _)| caller),
+        Err(AuthenticationError::Review(_))
+    ));
+}
+
+#[tokio::test]
+async fn direct_impersonation_is_400() {
+    let s = setting();
+    for name in [
+        "Impersonate-User",
+        "impersonate_user",
+        "Impersonate-Extra-Scopes",
+    ] {
+        let peer = peer(s.cluster.client("bob", "ops", Fault::None));
+        let refused = s
+            .authentication
+            .identify(&peer, request(&[(name, "root")]))
+            .await;
+        let status = refused.map(|(caller, _)| caller).expect_err(name).status();
+        assert_eq!(status.code, http::StatusCode::BAD_REQUEST, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_stranger_on_http2_loses_the_connection_after_the_answer() {
+    let s = setting();
+    let stranger = peer(Vec::new());
+    let mut asked = request(&[]);
+    *asked.version_mut() = http::Version::HTTP_2;
+    s.authentication.identify(&stranger, asked).await.unwrap();
+    stranger.retired().await;
+}
+
+#[tokio::test]
+async fn no_token_is_shown_by_debug_output() {
+    let mut s = setting();
+    let stranger = peer(Vec::new());
+    let asked = request(&[("Authorization", "Bearer canary-token")]);
+    let (found, ()) = tokio::join!(
+        s.authentication.identify(&stranger, asked),
+        review(&mut s.reviews, Some("carol"))
+    );
+    let shown = format!("{:?} {:?}", s.authentication, found.unwrap());
+    assert!(!shown.contains("canary"));
+}

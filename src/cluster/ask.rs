@@ -1,0 +1,104 @@
+//! Asking the API server something that an answer waits for: a deadline, and the retries that Kubernetes' own webhooks make.
+//!
+//! Mirrors `pkg/util/webhook/webhook.go` of k8s.io/apiserver: five tries, 500 ms apart and half as long again each time,
+//! for answers that another try may change. All tries together keep the deadline.
+
+use std::time::Duration;
+
+/// How long a caller waits for the API server in all.
+pub(super) const DEADLINE: Duration = Duration::from_secs(10);
+
+const TRIES: u32 = 5;
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+
+/// Why the API server gave no answer that can be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Unanswered {
+    #[error("the API server did not answer within {0:?}")]
+    Late(Duration),
+    #[error("the API server could not be asked")]
+    Failed(#[from] kube::Error),
+}
+
+/// Asks until there is an answer, a refusal that another try won't change, or the deadline.
+///
+/// # Errors
+/// See [`Unanswered`].
+pub async fn ask<T, F>(mut question: impl FnMut() -> F) -> Result<T, Unanswered>
+where
+    F: Future<Output = Result<T, kube::Error>>,
+{
+    let tries = async {
+        let mut pause = FIRST_PAUSE;
+        for _ in 1..TRIES {
+            match question().await {
+                Err(failed) if another_try_may_help(&failed) => tokio::time::sleep(pause).await,
+                answered => return Ok(answered?),
+            }
+            pause = pause * 3 / 2;
+        }
+        Ok(question().await?)
+    };
+    tokio::time::timeout(DEADLINE, tries)
+        .await
+        .unwrap_or(Err(Unanswered::Late(DEADLINE)))
+}
+
+fn another_try_may_help(failed: &kube::Error) -> bool {
+    match failed {
+        kube::Error::Api(status) => matches!(status.code, 429 | 500 | 503 | 504),
+        kube::Error::HyperError(_) | kube::Error::Service(_) => true,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use kube::core::Status;
+
+    use super::*;
+
+    fn refused(code: u16) -> kube::Error {
+        kube::Error::Api(
+            Status {
+                code,
+                ..Status::default()
+            }
+            .boxed(),
+        )
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn five_tries_are_made_when_another_may_help() {
+        let tries = Cell::new(0);
+        let answer: Result<(), _> = ask(|| {
+            tries.set(tries.get() + 1);
+            async { Err(refused(429)) }
+        })
+        .await;
+        assert!(matches!(answer, Err(Unanswered::Failed(_))));
+        assert_eq!(tries.get(), 5);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_final_refusal_is_not_asked_again() {
+        let tries = Cell::new(0);
+        let answer: Result<(), _> = ask(|| {
+            tries.set(tries.get() + 1);
+            async { Err(refused(403)) }
+        })
+        .await;
+        assert!(answer.is_err());
+        assert_eq!(tries.get(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_api_server_is_late_after_the_deadline() {
+        let start = tokio::time::Instant::now();
+        let answer: Result<(), _> = ask(|| std::future::pending()).await;
+        assert!(matches!(answer, Err(Unanswered::Late(_))));
+        assert_eq!(start.elapsed(), DEADLINE);
+    }
+}
