@@ -1,0 +1,132 @@
+//! The SubjectAccessReview: one for a burst of equal questions, its answer remembered for seconds.
+//!
+//! Yes and no have a lifetime each; a review that failed is not remembered. What makes the memory's key large is the
+//! caller's to choose, so a question above 10 000 bytes is asked every time (k8s.io/apiserver does the same).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::authorization::v1::{SubjectAccessReview, SubjectAccessReviewStatus};
+use kube::api::{Api, PostParams};
+use moka::Expiry;
+use moka::future::Cache;
+
+use super::AuthorizationError;
+use super::attributes::Question;
+use crate::cluster::{Unanswered, ask};
+use crate::config::AuthorizationConfig;
+
+/// Decisions that are remembered at the same time.
+const CAPACITY: u64 = 8192;
+
+/// A question that is larger is not remembered.
+const MAX_REMEMBERED_BYTES: usize = 10_000;
+
+/// Asks, and remembers.
+#[derive(Debug)]
+pub struct Reviews {
+    api: Api<SubjectAccessReview>,
+    cache: Cache<Question, Decision>,
+    asked: AtomicU64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Decision {
+    Allowed,
+    Denied(Arc<str>),
+    Contradiction,
+}
+
+#[derive(Debug)]
+struct Lifetimes {
+    allowed: Duration,
+    denied: Duration,
+}
+
+impl Expiry<Question, Decision> for Lifetimes {
+    fn expire_after_create(
+        &self,
+        _: &Question,
+        decision: &Decision,
+        _now: Instant,
+    ) -> Option<Duration> {
+        match decision {
+            Decision::Allowed => Some(self.allowed),
+            Decision::Denied(_) => Some(self.denied),
+            Decision::Contradiction => Some(Duration::ZERO),
+        }
+    }
+}
+
+impl Reviews {
+    pub(super) fn new(config: &AuthorizationConfig, client: kube::Client) -> Self {
+        let lifetimes = Lifetimes {
+            allowed: config.allowed_lifetime,
+            denied: config.denied_lifetime,
+        };
+        Self {
+            api: Api::all(client),
+            cache: Cache::builder()
+                .max_capacity(CAPACITY)
+                .expire_after(lifetimes)
+                .build(),
+            asked: AtomicU64::new(0),
+        }
+    }
+
+    /// How many reviews were asked for.
+    pub fn asked(&self) -> u64 {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    pub(super) async fn decide(&self, question: Question) -> Result<(), AuthorizationError> {
+        let decision = self
+            .decision(&question)
+            .await
+            .map_err(AuthorizationError::Review)?;
+        match decision {
+            Decision::Allowed => Ok(()),
+            Decision::Denied(reason) => {
+                Err(question.forbidden(Some(&*reason).filter(|reason| !reason.is_empty())))
+            }
+            Decision::Contradiction => Err(AuthorizationError::Contradiction),
+        }
+    }
+
+    async fn decision(&self, question: &Question) -> Result<Decision, Arc<Unanswered>> {
+        if let Some(decision) = self.cache.get(question).await {
+            return Ok(decision);
+        }
+        if question.attributes.size() >= MAX_REMEMBERED_BYTES {
+            return self.ask(question).await.map_err(Arc::new);
+        }
+        self.cache
+            .try_get_with_by_ref(question, self.ask(question))
+            .await
+    }
+
+    async fn ask(&self, question: &Question) -> Result<Decision, Unanswered> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let review = SubjectAccessReview {
+            spec: question.spec(),
+            ..SubjectAccessReview::default()
+        };
+        let params = PostParams::default();
+        let answer = ask(|| self.api.create(&params, &review)).await?;
+        Ok(answer
+            .status
+            .map_or_else(|| Decision::Denied("".into()), Decision::read))
+    }
+}
+
+impl Decision {
+    /// Only a plain yes is one.
+    fn read(status: SubjectAccessReviewStatus) -> Self {
+        match (status.allowed, status.denied.unwrap_or(false)) {
+            (true, false) => Self::Allowed,
+            (true, true) => Self::Contradiction,
+            (false, _) => Self::Denied(status.reason.unwrap_or_default().into()),
+        }
+    }
+}
