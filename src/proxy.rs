@@ -5,7 +5,7 @@ use crate::authentication::{Authentication, AuthenticationError};
 use crate::authorization::{Authorization, AuthorizationError};
 use crate::config::ApiGroup;
 use crate::connection::Peer;
-use crate::endpoint::Endpoints;
+use crate::endpoint::{EndpointError, Endpoints};
 use crate::forward::{Forward, ForwardError};
 use crate::rewrite;
 use crate::status::{Request, Response, Status};
@@ -34,6 +34,8 @@ pub enum Refusal {
     #[error(transparent)]
     Target(#[from] TargetError),
     #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    #[error(transparent)]
     Forward(#[from] ForwardError),
 }
 
@@ -50,7 +52,7 @@ async fn travel(road: &Road, peer: &Peer, request: Request) -> Result<Response, 
     let (caller, request) = road.authentication.identify(peer, request).await?;
     let permit = road.authorization.authorize(caller, asked?).await?;
     let target = road.targets.resolve(&permit).await?;
-    let choice = road.endpoints.choose(&target);
+    let choice = road.endpoints.choose(&target)?;
     let forwarded = road.forward.send(peer, &permit, choice, request).await?;
     Ok(rewrite::answer(
         &permit,
@@ -66,6 +68,7 @@ impl Refusal {
             Self::Authentication(refused) => refused.status(),
             Self::Authorization(refused) => refused.status(),
             Self::Target(refused) => refused.status(),
+            Self::Endpoint(refused) => refused.status(),
             Self::Forward(failed) => failed.status(),
         }
     }

@@ -10,7 +10,8 @@ use super::args::{self, Line, Mode};
 use super::{
     ApiGroup, AuthenticationConfig, AuthenticationLookup, AuthorizationConfig, ClusterConfig,
     Command, Config, ConnectionLimits, ForwardConfig, KubeletConfig, KubeletTls, ListenConfig,
-    RequestHeaderConfig, RequestHeaderNames, ServingCertificate, ShutdownConfig, TargetConfig,
+    Loopback, RequestHeaderConfig, RequestHeaderNames, ServingCertificate, ShutdownConfig,
+    TargetConfig,
 };
 
 /// Why there is no [`Command`].
@@ -67,6 +68,7 @@ fn check(serve: args::Serve) -> Result<Config, NoCommand> {
         kubelet: kubelet(&serve.targets),
         target: TargetConfig {
             denied_networks: serve.targets.deny_networks,
+            loopback: Loopback::Refused,
         },
         forward: forward(&serve.backends),
         shutdown: ShutdownConfig {

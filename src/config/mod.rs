@@ -163,6 +163,15 @@ pub struct AuthorizationConfig {
 pub struct TargetConfig {
     /// `--deny-networks`: addresses never dialled, besides those that are never dialled anyway.
     pub denied_networks: Vec<IpNet>,
+    pub loopback: Loopback,
+}
+
+/// Whether loopback addresses may be dialled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loopback {
+    Refused,
+    /// For a demo cluster inside one process. No flag sets it, so no server that was started by its command line has it.
+    AllowedForDevelopment,
 }
 
 /// How kubelets are spoken to.

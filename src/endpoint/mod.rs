@@ -1,11 +1,27 @@
 //! 6, which one. In: a [`Target`]. Out: a [`Choice`]: the endpoint to use, and whom to try if it refuses the connection.
+//!
+//! A random one of those that are ready, as kube-apiserver does; those that refused a connection lately come last. While a
+//! Service has no ready endpoint, those that are terminating but still serve are used, as kube-proxy does.
+//!
+//! Refuses: 503 that says how many endpoints there are, how many are ready, and what is wrong with the others.
+
+mod candidates;
+mod outliers;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::HeaderValue;
 
-use crate::target::{Scheme, Target};
+pub use outliers::Outliers;
+
+use crate::cluster::Cluster;
+use crate::status::Status;
+use crate::target::{Permitted, Reach, Scheme, Target};
+use candidates::{Candidate, Candidates, Count};
+
+/// How many endpoints a request tries to connect to at the most.
+const MOST_TRIES: usize = 3;
 
 /// One chosen backend address.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,23 +34,108 @@ pub struct Endpoint {
     pub pod: Arc<str>,
 }
 
-/// Endpoints in the order in which they should be tried; the next one only if no connection was made to the one before.
+/// Endpoints in the order in which to try them; the next one only if no connection was made to the one before.
 #[derive(Debug, Clone)]
 pub struct Choice {
     pub first: Endpoint,
     pub others: Vec<Endpoint>,
 }
 
-/// Chooses endpoints, and remembers which ones refused connections.
-#[derive(Debug)]
-pub struct Endpoints {}
+/// Why there is no [`Choice`].
+#[derive(Debug, thiserror::Error)]
+pub enum EndpointError {
+    #[error("no endpoints available for service {service:?}: {count}")]
+    NoneReady { service: Arc<str>, count: Count },
+}
 
-impl Endpoints {
-    pub fn new() -> Self {
-        todo!()
+impl EndpointError {
+    pub fn status(&self) -> Status {
+        Status::unavailable(self.to_string())
     }
 
-    pub fn choose(&self, _target: &Target) -> Choice {
-        todo!()
+    /// One word for the log line and the metric label.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::NoneReady { .. } => "no_endpoints",
+        }
     }
 }
+
+/// Chooses endpoints.
+#[derive(Debug)]
+pub struct Endpoints {
+    cluster: Cluster,
+    permitted: Permitted,
+    outliers: Outliers,
+}
+
+impl Endpoints {
+    pub fn new(cluster: Cluster, permitted: Permitted, outliers: Outliers) -> Self {
+        Self {
+            cluster,
+            permitted,
+            outliers,
+        }
+    }
+
+    /// Chooses where a request goes now.
+    ///
+    /// # Errors
+    /// A Service has nobody who can serve it.
+    pub fn choose(&self, target: &Target) -> Result<Choice, EndpointError> {
+        match &target.reach {
+            Reach::Addresses { addresses, pod } => {
+                let endpoints = addresses
+                    .iter()
+                    .map(|address| endpoint(target, *address, Arc::clone(pod)));
+                Ok(self.in_order(endpoints.take(MOST_TRIES).collect()))
+            }
+            Reach::Endpoints {
+                namespace,
+                service,
+                port,
+                slices,
+            } => {
+                let candidates = Candidates {
+                    cluster: &self.cluster,
+                    permitted: &self.permitted,
+                    namespace,
+                    port,
+                    slices,
+                };
+                let found = candidates.some(MOST_TRIES);
+                if found.is_empty() {
+                    return Err(EndpointError::NoneReady {
+                        service: Arc::clone(service),
+                        count: candidates.count(),
+                    });
+                }
+                let named = |Candidate { address, pod }| endpoint(target, address, pod);
+                Ok(self.in_order(found.into_iter().map(named).collect()))
+            }
+        }
+    }
+
+    /// Those that refused a connection lately go to the end: they are used only if nobody else is left.
+    fn in_order(&self, mut endpoints: Vec<Endpoint>) -> Choice {
+        endpoints.sort_by_key(|endpoint| self.outliers.sits_out(endpoint.address));
+        let mut endpoints = endpoints.into_iter();
+        let first = endpoints.next().expect("a target has at least one address");
+        Choice {
+            first,
+            others: endpoints.collect(),
+        }
+    }
+}
+
+fn endpoint(target: &Target, address: SocketAddr, pod: Arc<str>) -> Endpoint {
+    Endpoint {
+        address,
+        scheme: target.scheme,
+        host: target.host.clone(),
+        pod,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,14 +1,32 @@
-//! 5, where to. In: a [`Permit`]. Out: a [`Target`]: addresses that may be dialled, and how.
+//! 5, where to. In: a [`Permit`]. Out: a [`Target`]: addresses, never names, and how to speak to them.
+//!
+//! Resolved from what the watches hold. The names mean what they mean to the built-in proxy, but for two things: a Service
+//! with exactly one port needs no port in the URL, and a pod's port may be given by its name.
+//!
+//! Refuses: 400 for a malformed name or an address that is never dialled, 403 for a path that no kubelet is asked for here,
+//! 404 for what does not exist, 503 when that can't be found out. Each says which of them it is.
+//!
+//! Kubernetes: `pkg/registry/core/{pod,node,service}` `ResourceLocation`, kube-apiserver.
 
-use std::net::SocketAddr;
+mod kubelet_paths;
+mod node;
+mod permitted;
+mod pod;
+mod reference;
+mod service;
+
 use std::sync::Arc;
 
 use http::HeaderValue;
 
+pub use permitted::Permitted;
+
+use crate::api::{RequestInfo, Resource};
 use crate::authorization::Permit;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Slice, Unanswered};
 use crate::config::TargetConfig;
-use crate::status::Status;
+use crate::status::{Status, Subject};
+use reference::Reference;
 
 /// What is spoken at a target's addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -17,8 +35,7 @@ pub enum Scheme {
     Http,
     /// TLS with any certificate, HTTP/2 or HTTP/1.1 as the backend chooses (the built-in proxy's stance on pods).
     Https,
-    /// TLS verified against the kubelet CA, with this server's own ServiceAccount token. Only the path of
-    /// [`Target::kubelet_path`] may be asked for there.
+    /// A kubelet: TLS verified against the kubelets' CA, with this server's own ServiceAccount token.
     Kubelet,
 }
 
@@ -26,44 +43,163 @@ pub enum Scheme {
 #[derive(Debug, Clone)]
 pub struct Target {
     pub scheme: Scheme,
-    /// What the backend sees as `Host`: `web.demo.svc:80`, or the address.
+    /// What the backend sees as `Host`.
     pub host: HeaderValue,
-    /// The addresses in question, checked; never empty.
-    pub candidates: Arc<[Candidate]>,
+    pub reach: Reach,
 }
 
-/// One address behind a target.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Candidate {
-    pub address: SocketAddr,
-    /// `namespace/name` of the pod that owns the address; empty for nodes.
-    pub pod: Arc<str>,
+/// The addresses behind a target.
+#[derive(Debug, Clone)]
+pub enum Reach {
+    /// One pod or node: its addresses in the order in which to try them, all permitted, never empty.
+    Addresses {
+        addresses: Vec<std::net::SocketAddr>,
+        /// `namespace/name` of the pod; empty for a node.
+        pod: Arc<str>,
+    },
+    /// A Service: whoever of its endpoints is ready when it is chosen.
+    Endpoints {
+        namespace: Arc<str>,
+        service: Arc<str>,
+        /// The name of the Service's port, by which each slice knows its own; empty for a port without a name.
+        port: Box<str>,
+        slices: Arc<Vec<Arc<Slice>>>,
+    },
 }
 
+/// Why there is no [`Target`].
 #[derive(Debug, thiserror::Error)]
-pub enum TargetError {}
+pub enum TargetError {
+    #[error("invalid {} request {name:?}: the form is [scheme:]name[:port], the scheme http or https", singular(*.resource))]
+    Name { resource: Resource, name: String },
+    #[error("{} {:?} not found", .0.kind, .0.name)]
+    NotFound(Subject),
+    #[error("whether {} {:?} exists could not be found out: the API server does not answer", .subject.kind, .subject.name)]
+    Unknown {
+        subject: Subject,
+        #[source]
+        cause: Arc<Unanswered>,
+    },
+    #[error("{owner} has no port {port:?}{}", listed(.known))]
+    NoSuchPort {
+        owner: String,
+        port: String,
+        known: Vec<String>,
+    },
+    #[error("{owner} has several ports, name one of them{}", listed(.known))]
+    PortNeeded { owner: String, known: Vec<String> },
+    #[error("{owner} stands for a DNS name (type ExternalName); names are not resolved here")]
+    ExternalName { owner: String },
+    #[error("{owner}: address not allowed: {why}")]
+    Address { owner: String, why: &'static str },
+    #[error("a kubelet is asked here only for {}, spelled plainly", kubelet_paths::ALLOWED.join(", "))]
+    KubeletPath,
+}
 
 impl TargetError {
     pub fn status(&self) -> Status {
-        todo!()
+        let message = self.to_string();
+        match self {
+            Self::Name { .. } | Self::PortNeeded { .. } | Self::Address { .. } => {
+                Status::bad_request(message)
+            }
+            Self::NotFound(subject) => Status::not_found(message).about(subject.clone()),
+            Self::NoSuchPort { .. } => Status::not_found(message),
+            Self::Unknown { subject, .. } => Status::unavailable(message).about(subject.clone()),
+            Self::ExternalName { .. } => Status::unavailable(message),
+            Self::KubeletPath => Status::forbidden(message),
+        }
     }
 
     /// One word for the log line and the metric label.
     pub fn reason(&self) -> &'static str {
-        todo!()
+        match self {
+            Self::Name { .. } => "name",
+            Self::NotFound(_) => "not_found",
+            Self::Unknown { .. } => "lookup",
+            Self::NoSuchPort { .. } => "no_such_port",
+            Self::PortNeeded { .. } => "port_needed",
+            Self::ExternalName { .. } => "external_name",
+            Self::Address { .. } => "address",
+            Self::KubeletPath => "kubelet_path",
+        }
     }
 }
 
+fn singular(resource: Resource) -> &'static str {
+    match resource {
+        Resource::Nodes => "node",
+        Resource::Pods => "pod",
+        Resource::Services => "service",
+    }
+}
+
+fn listed(known: &[String]) -> String {
+    if known.is_empty() {
+        "; it has none".to_owned()
+    } else {
+        format!("; it has {}", known.join(", "))
+    }
+}
+
+/// Finds targets.
 #[derive(Debug)]
-pub struct Targets {}
+pub struct Targets {
+    cluster: Cluster,
+    permitted: Permitted,
+}
 
 impl Targets {
-    pub fn new(_config: TargetConfig, _cluster: Cluster) -> Self {
-        todo!()
+    pub fn new(config: &TargetConfig, cluster: Cluster) -> Self {
+        Self {
+            permitted: Permitted::new(config, cluster.clone()),
+            cluster,
+        }
     }
 
-    /// Waits only when an object is not in memory: then the API server is asked once before "not found" is said.
-    pub async fn resolve(&self, _permit: &Permit) -> Result<Target, TargetError> {
-        todo!()
+    /// Finds out where a permitted request goes. Waits only for an object that is not in memory.
+    ///
+    /// # Errors
+    /// There is no such target, or none that may be dialled; see [`TargetError`].
+    pub async fn resolve(&self, permit: &Permit) -> Result<Target, TargetError> {
+        let asked = permit.asked();
+        let reference = Reference::parse(&asked.name).ok_or_else(|| TargetError::Name {
+            resource: asked.resource,
+            name: asked.name.clone(),
+        })?;
+        match asked.resource {
+            Resource::Pods => pod::resolve(&self.cluster, &self.permitted, asked, &reference).await,
+            Resource::Services => service::resolve(&self.cluster, asked, &reference).await,
+            Resource::Nodes => {
+                node::resolve(&self.cluster, &self.permitted, asked, &reference).await
+            }
+        }
     }
 }
+
+/// The object that a request is about, for Status and messages.
+fn subject(asked: &RequestInfo, reference: &Reference<'_>) -> Subject {
+    Subject {
+        name: reference.name.to_owned(),
+        group: String::new(),
+        kind: asked.resource.as_str().to_owned(),
+    }
+}
+
+/// `Host` as a client of the target itself would send it: the port only where it is not the scheme's own.
+fn host_header(name: &str, port: u16, scheme: Scheme) -> HeaderValue {
+    let is_default = matches!(
+        (scheme, port),
+        (Scheme::Http, 80) | (Scheme::Https | Scheme::Kubelet, 443)
+    );
+    let text = if is_default {
+        name.to_owned()
+    } else {
+        format!("{name}:{port}")
+    };
+    HeaderValue::try_from(text)
+        .expect("names of Kubernetes objects and IP addresses are header text")
+}
+
+#[cfg(test)]
+mod tests;

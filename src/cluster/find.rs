@@ -1,0 +1,105 @@
+//! The second look: what is not in memory is asked for at the API server, once for a burst.
+//!
+//! Both answers hold for two seconds, so that names that do not exist cost the API server little and this server a bounded
+//! memory, and so that something new is seen soon even if the watch lags.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::serde::de::DeserializeOwned;
+use kube::api::Api;
+use moka::future::Cache;
+
+use super::nodes::RawNode;
+use super::pods::RawPod;
+use super::services::RawService;
+use super::table::Key;
+use super::{Node, Pod, Service, Unanswered, ask};
+
+const CAPACITY: u64 = 4096;
+const LIFETIME: Duration = Duration::from_secs(2);
+
+type Found<T> = Cache<Key, Option<Arc<T>>>;
+
+/// Asks for single objects.
+pub(super) struct Finder {
+    client: kube::Client,
+    pods: Found<Pod>,
+    services: Found<Service>,
+    nodes: Found<Node>,
+}
+
+impl Finder {
+    pub(super) fn new(client: kube::Client) -> Self {
+        Self {
+            client,
+            pods: remembered(),
+            services: remembered(),
+            nodes: remembered(),
+        }
+    }
+
+    pub(super) async fn pod(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<Arc<Pod>>, Arc<Unanswered>> {
+        let api: Api<RawPod> = Api::namespaced(self.client.clone(), namespace);
+        find(&self.pods, &api, Key::new(Some(namespace), name)).await
+    }
+
+    pub(super) async fn service(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<Arc<Service>>, Arc<Unanswered>> {
+        let api: Api<RawService> = Api::namespaced(self.client.clone(), namespace);
+        find(&self.services, &api, Key::new(Some(namespace), name)).await
+    }
+
+    pub(super) async fn node(&self, name: &str) -> Result<Option<Arc<Node>>, Arc<Unanswered>> {
+        let api: Api<RawNode> = Api::all(self.client.clone());
+        find(&self.nodes, &api, Key::new(None, name)).await
+    }
+}
+
+#[cfg(test)]
+impl Finder {
+    pub(super) async fn nothing_there(&self, namespace: &str, name: &str) {
+        let key = Key::new(Some(namespace), name);
+        self.pods.insert(key.clone(), None).await;
+        self.services.insert(key.clone(), None).await;
+        self.nodes.insert(key, None).await;
+    }
+}
+
+impl Debug for Finder {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Finder").finish_non_exhaustive()
+    }
+}
+
+fn remembered<T: Send + Sync + 'static>() -> Found<T> {
+    Cache::builder()
+        .max_capacity(CAPACITY)
+        .time_to_live(LIFETIME)
+        .build()
+}
+
+async fn find<K, T>(
+    found: &Found<T>,
+    api: &Api<K>,
+    key: Key,
+) -> Result<Option<Arc<T>>, Arc<Unanswered>>
+where
+    K: Clone + DeserializeOwned + Debug,
+    T: From<K> + Send + Sync + 'static,
+{
+    let name = key.name.clone();
+    let asking = async {
+        let object = ask(|| api.get_opt(&name)).await?;
+        Ok(object.map(|object| Arc::new(T::from(object))))
+    };
+    found.try_get_with(key, asking).await
+}

@@ -1,0 +1,178 @@
+//! Which one: who counts as an endpoint, in what order they are tried, and what is said when nobody is left.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::config::{Loopback, TargetConfig};
+
+fn pod(name: &str, ip: &str) -> Value {
+    json!({"kind": "Pod", "metadata": {"namespace": "demo", "name": name}, "status": {"podIPs": [{"ip": ip}]}})
+}
+
+fn endpoint_of(pod: &str, ip: &str, conditions: Value) -> Value {
+    json!({"addresses": [ip], "conditions": conditions, "targetRef": {"kind": "Pod", "namespace": "demo", "name": pod}})
+}
+
+fn slice(port: &str, endpoints: Value) -> Value {
+    json!({"kind": "EndpointSlice", "metadata": {"namespace": "demo", "name": format!("web-{port}"),
+            "labels": {"kubernetes.io/service-name": "web"}}, "addressType": "IPv4",
+        "ports": [{"name": port, "port": 8080}], "endpoints": endpoints})
+}
+
+struct Setting {
+    endpoints: Endpoints,
+    target: Target,
+    outliers: Outliers,
+}
+
+fn setting(objects: &[Value]) -> Setting {
+    let cluster = Cluster::of(objects);
+    let config = TargetConfig {
+        denied_networks: Vec::new(),
+        loopback: Loopback::Refused,
+    };
+    let outliers = Outliers::default();
+    let permitted = Permitted::new(&config, cluster.clone());
+    let target = Target {
+        scheme: Scheme::Http,
+        host: HeaderValue::from_static("web.demo.svc"),
+        reach: Reach::Endpoints {
+            namespace: "demo".into(),
+            service: "web".into(),
+            port: "http".into(),
+            slices: cluster.slices("demo", "web").unwrap_or_default(),
+        },
+    };
+    Setting {
+        endpoints: Endpoints::new(cluster, permitted, outliers.clone()),
+        target,
+        outliers,
+    }
+}
+
+fn chosen(objects: &[Value]) -> Result<String, String> {
+    let s = setting(objects);
+    s.endpoints
+        .choose(&s.target)
+        .map(|choice| choice.first.pod.to_string())
+        .map_err(|refused| refused.to_string())
+}
+
+#[tokio::test]
+async fn a_ready_pod_is_chosen_at_the_port_of_its_slice() {
+    let s = setting(&[
+        pod("a", "10.77.0.10"),
+        slice("http", json!([endpoint_of("a", "10.77.0.10", json!({}))])),
+    ]);
+    let choice = s.endpoints.choose(&s.target).unwrap();
+    assert_eq!(
+        choice.first.address,
+        SocketAddr::from(([10, 77, 0, 10], 8080))
+    );
+    assert_eq!((&*choice.first.pod, choice.others.len()), ("demo/a", 0));
+}
+
+#[tokio::test]
+async fn an_address_that_is_not_its_pods_own_is_no_endpoint() {
+    let a = pod("a", "10.77.0.10");
+    let ready = json!({"ready": true});
+    let mut other_namespace = endpoint_of("a", "10.77.0.10", ready.clone());
+    other_namespace["targetRef"]["namespace"] = json!("kube-system");
+    let mut no_pod = endpoint_of("a", "10.77.0.10", ready.clone());
+    no_pod["targetRef"]["kind"] = json!("Node");
+    let mut no_reference = endpoint_of("a", "10.77.0.10", ready.clone());
+    no_reference.as_object_mut().unwrap().remove("targetRef");
+    for endpoint in [
+        other_namespace,
+        no_pod,
+        no_reference,
+        endpoint_of("a", "10.77.0.99", ready.clone()),
+        endpoint_of("missing", "10.77.0.10", ready),
+    ] {
+        let refused = chosen(&[a.clone(), slice("http", json!([endpoint]))]).unwrap_err();
+        assert_eq!(
+            refused,
+            r#"no endpoints available for service "web": of 1 endpoints 1 are ready, 1 are not a pod of this namespace"#
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_is_never_dialled_is_skipped() {
+    for ip in [
+        "127.0.0.1",
+        "169.254.169.254",
+        "::1",
+        "::ffff:127.0.0.1",
+        "0.0.0.0",
+        "224.0.0.1",
+    ] {
+        let endpoint = endpoint_of("a", ip, json!({"ready": true}));
+        let refused = chosen(&[pod("a", ip), slice("http", json!([endpoint]))]).unwrap_err();
+        assert!(
+            refused.ends_with("1 have an address that is not allowed"),
+            "{refused}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn terminating_pods_serve_only_while_nobody_is_ready() {
+    let leaving = json!({"ready": false, "serving": true, "terminating": true});
+    let a = endpoint_of("a", "10.77.0.10", leaving);
+    let b = endpoint_of("b", "10.77.0.11", json!({"ready": true}));
+    let pods = [pod("a", "10.77.0.10"), pod("b", "10.77.0.11")];
+    let alone = [&pods[..], &[slice("http", json!([a]))]].concat();
+    assert_eq!(chosen(&alone).as_deref(), Ok("demo/a"));
+    let both = [&pods[..], &[slice("http", json!([a, b]))]].concat();
+    for _ in 0..20 {
+        assert_eq!(chosen(&both).as_deref(), Ok("demo/b"));
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_counts_what_there_is() {
+    let unready = json!({"ready": false});
+    let pods = [pod("a", "10.77.0.10"), pod("b", "10.77.0.11")];
+    let waiting = slice("http", json!([endpoint_of("a", "10.77.0.10", unready)]));
+    let elsewhere = slice("other", json!([endpoint_of("b", "10.77.0.11", json!({}))]));
+    let objects = [&pods[..], &[waiting, elsewhere]].concat();
+    assert_eq!(
+        chosen(&objects).unwrap_err(),
+        r#"no endpoints available for service "web": of 2 endpoints 0 are ready, 1 lack the port"#
+    );
+    assert!(chosen(&pods).unwrap_err().contains("it has no endpoints"));
+}
+
+#[tokio::test]
+async fn all_ready_pods_get_their_share_and_a_refusing_one_comes_last() {
+    let pods: Vec<Value> = (0..5)
+        .map(|i| pod(&format!("p{i}"), &format!("10.77.0.1{i}")))
+        .collect();
+    let ends: Vec<Value> = (0..5)
+        .map(|i| {
+            endpoint_of(
+                &format!("p{i}"),
+                &format!("10.77.0.1{i}"),
+                json!({"ready": true}),
+            )
+        })
+        .collect();
+    let s = setting(&[&pods[..], &[slice("http", json!(ends))]].concat());
+    let mut seen = std::collections::HashSet::new();
+    for _ in 0..200 {
+        let choice = s.endpoints.choose(&s.target).unwrap();
+        assert_eq!(choice.others.len(), 2);
+        assert!(!choice.others.contains(&choice.first));
+        seen.insert(choice.first.address);
+    }
+    assert_eq!(seen.len(), 5);
+    let refusing = SocketAddr::from(([10, 77, 0, 10], 8080));
+    s.outliers.refused(refusing);
+    for _ in 0..50 {
+        assert_ne!(
+            s.endpoints.choose(&s.target).unwrap().first.address,
+            refusing
+        );
+    }
+}
