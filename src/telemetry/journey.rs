@@ -1,0 +1,252 @@
+//! One request from its first look to its last byte, in plain values.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use serde::Serialize;
+
+use super::metrics::{Metrics, Sample, Verb};
+use super::{AccessLog, AuditId, TraceId};
+
+/// Whose doing it is that a request did not end well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    /// What was asked is not to be had, or not for this caller.
+    Caller,
+    /// This server, or the API server that it asks.
+    Server,
+    /// The target.
+    Backend,
+}
+
+/// What the stages say of a request. Nothing in it is a secret.
+#[derive(Debug, Default)]
+pub struct Record {
+    pub verb: Verb,
+    pub method: Option<http::Method>,
+    pub resource: &'static str,
+    pub namespace: String,
+    pub name: String,
+    pub user: String,
+    pub groups: usize,
+    pub pod: Option<Arc<str>>,
+    pub address: Option<SocketAddr>,
+    pub status: u16,
+    /// The protocol of a tunnel.
+    pub upgrade: Option<&'static str>,
+    pub fault: Option<Fault>,
+    /// One word for why it was refused or failed.
+    pub reason: Option<&'static str>,
+    pub trace: Option<TraceId>,
+    pub identified: Option<Instant>,
+    pub authorized: Option<Instant>,
+    pub resolved: Option<Instant>,
+    pub answered: Option<Instant>,
+}
+
+/// A request on its way.
+#[derive(Debug)]
+pub struct Journey {
+    begun: Instant,
+    audit_id: AuditId,
+    up: AtomicU64,
+    down: AtomicU64,
+    record: Mutex<Record>,
+    metrics: Arc<Metrics>,
+    access: AccessLog,
+}
+
+/// The line that a journey leaves in the access log.
+#[derive(Serialize)]
+struct Line<'a> {
+    time: f64,
+    message: &'static str,
+    audit_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<&'a str>,
+    user: &'a str,
+    groups: usize,
+    method: &'a str,
+    verb: &'static str,
+    resource: &'static str,
+    namespace: &'a str,
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pod: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<SocketAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upgrade: Option<&'static str>,
+    status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<Fault>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    bytes_up: u64,
+    bytes_down: u64,
+    authentication_ms: Option<f64>,
+    authorization_ms: Option<f64>,
+    target_ms: Option<f64>,
+    answer_ms: Option<f64>,
+    total_ms: f64,
+}
+
+impl Journey {
+    pub fn begin(audit_id: AuditId, metrics: Arc<Metrics>, access: AccessLog) -> Arc<Self> {
+        metrics.begun();
+        Arc::new(Self {
+            begun: Instant::now(),
+            audit_id,
+            up: AtomicU64::new(0),
+            down: AtomicU64::new(0),
+            record: Mutex::default(),
+            metrics,
+            access,
+        })
+    }
+
+    pub fn audit_id(&self) -> &AuditId {
+        &self.audit_id
+    }
+
+    /// Lets a stage say what it found out.
+    pub fn note(&self, say: impl FnOnce(&mut Record)) {
+        say(&mut self.record());
+    }
+
+    /// Bytes of a body or tunnel went to the backend.
+    pub fn went_up(&self, bytes: usize) {
+        self.up.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Bytes of a body or tunnel went to the caller.
+    pub fn went_down(&self, bytes: usize) {
+        self.down.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// All bytes so far, both ways: what tells an exchange that moves from one that hangs.
+    pub fn moved(&self) -> u64 {
+        self.up.load(Ordering::Relaxed) + self.down.load(Ordering::Relaxed)
+    }
+
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    fn record(&self) -> MutexGuard<'_, Record> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn line(&self, record: &Record, took: Duration) -> Vec<u8> {
+        let milliseconds = |duration: Duration| (duration.as_secs_f64() * 1e6).round() / 1e3;
+        let since = |earlier: Option<Instant>, later: Option<Instant>| {
+            Some(milliseconds(later?.duration_since(earlier?)))
+        };
+        let line = Line {
+            time: SystemTime::now()
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .unwrap_or_default()
+                .as_secs_f64(),
+            message: "request",
+            audit_id: self.audit_id.as_str(),
+            trace_id: record.trace.as_ref().map(TraceId::as_str),
+            user: &record.user,
+            groups: record.groups,
+            method: record.method.as_ref().map_or("", http::Method::as_str),
+            verb: record.verb.as_str(),
+            resource: record.resource,
+            namespace: &record.namespace,
+            name: &record.name,
+            pod: record.pod.as_deref().filter(|pod| !pod.is_empty()),
+            address: record.address,
+            upgrade: record.upgrade,
+            status: record.status,
+            fault: record.fault,
+            reason: record.reason,
+            bytes_up: self.up.load(Ordering::Relaxed),
+            bytes_down: self.down.load(Ordering::Relaxed),
+            authentication_ms: since(Some(self.begun), record.identified),
+            authorization_ms: since(record.identified, record.authorized),
+            target_ms: since(record.authorized, record.resolved),
+            answer_ms: since(record.resolved, record.answered),
+            total_ms: milliseconds(took),
+        };
+        let mut bytes = serde_json::to_vec(&line).unwrap_or_default();
+        bytes.push(b'\n');
+        bytes
+    }
+}
+
+impl Drop for Journey {
+    fn drop(&mut self) {
+        let took = self.begun.elapsed();
+        let record = std::mem::take(&mut *self.record());
+        self.metrics.ended(&Sample {
+            verb: record.verb,
+            resource: record.resource,
+            code: record.status,
+            stage_reason: record.reason,
+            tunnel: record.upgrade.is_some(),
+            until_answer: record
+                .answered
+                .map(|answered| answered.duration_since(self.begun)),
+            took,
+        });
+        if self.access.is_on() {
+            self.access.line(self.line(&record, took));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use http::HeaderMap;
+
+    use super::*;
+
+    struct Sink(mpsc::Sender<Vec<u8>>);
+
+    impl std::io::Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.send(bytes.to_vec()).map_err(std::io::Error::other)?;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_journey_is_one_line_when_its_last_holder_lets_go() {
+        let (sender, written) = mpsc::channel();
+        let access = AccessLog::to(Sink(sender)).unwrap();
+        let journey = Journey::begin(
+            AuditId::of(&HeaderMap::new()),
+            Arc::new(Metrics::new()),
+            access,
+        );
+        journey.note(|record| {
+            record.user = "alice \"a\"\n".into();
+            record.status = 200;
+            record.resource = "services";
+        });
+        let body = Arc::clone(&journey);
+        drop(journey);
+        body.went_down(100);
+        assert!(written.try_recv().is_err(), "the body still holds it");
+        drop(body);
+        let line = written.recv().unwrap();
+        assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
+        let line: serde_json::Value = serde_json::from_slice(&line).unwrap();
+        assert_eq!(
+            (&line["user"], &line["bytes_down"], &line["status"]),
+            (&"alice \"a\"\n".into(), &100.into(), &200.into())
+        );
+    }
+}

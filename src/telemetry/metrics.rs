@@ -1,0 +1,376 @@
+//! Numbers for Prometheus, under the names of k8s.io/apiserver where it has the thing.
+//!
+//! Labels have values from closed sets: whatever callers send, the number of series is bounded (CVE-2020-8552 was one that
+//! was not).
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+/// Kubernetes' verb of a request, as a label.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Verb {
+    Get,
+    Create,
+    Update,
+    Patch,
+    Delete,
+    /// OPTIONS, and whatever is no request for a proxy subresource.
+    #[default]
+    Other,
+}
+
+impl Verb {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Patch => "patch",
+            Self::Delete => "delete",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl EncodeLabelValue for Verb {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> std::fmt::Result {
+        encoder.write_str(self.as_str())
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Request {
+    verb: Verb,
+    resource: &'static str,
+    subresource: &'static str,
+    code: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Refusal {
+    reason: &'static str,
+}
+
+/// What one finished request adds.
+#[derive(Debug)]
+pub(super) struct Sample {
+    pub(super) verb: Verb,
+    pub(super) resource: &'static str,
+    pub(super) code: u16,
+    pub(super) stage_reason: Option<&'static str>,
+    pub(super) tunnel: bool,
+    pub(super) until_answer: Option<Duration>,
+    pub(super) took: Duration,
+}
+
+/// Numbers that are read when somebody asks, as their owners count them already.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Gauges {
+    pub token_reviews: u64,
+    pub access_reviews: u64,
+    pub watch_failures: u64,
+    pub certificate_failures: u64,
+    /// Unix seconds; 0 while there is no certificate.
+    pub certificate_expires: u64,
+    pub access_lines_lost: u64,
+    pub tunnels: u64,
+    pub kept_connections: u64,
+}
+
+/// Every metric of this server.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<Request, Counter>,
+    refusals: Family<Refusal, Counter>,
+    in_flight: Gauge,
+    until_answer: Histogram,
+    tunnels_ended: Counter,
+    connects: Counter,
+    retries: Counter,
+}
+
+/// Seconds, from a local answer to a very slow one.
+const BUCKETS: [f64; 14] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0,
+];
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    pub fn new() -> Self {
+        let mut registry = Registry::default();
+        let metrics = Self {
+            requests: Family::default(),
+            refusals: Family::default(),
+            in_flight: Gauge::default(),
+            until_answer: Histogram::new(BUCKETS),
+            tunnels_ended: Counter::default(),
+            connects: Counter::default(),
+            retries: Counter::default(),
+            registry: Registry::default(),
+        };
+        registry.register(
+            "apiserver_request",
+            "Requests by verb, resource and status code",
+            metrics.requests.clone(),
+        );
+        registry.register(
+            "apiserver_current_inflight_requests",
+            "Requests and tunnels under way",
+            metrics.in_flight.clone(),
+        );
+        registry.register(
+            "apiserver_request_duration_seconds",
+            "From the first look at a request to the head of its answer",
+            metrics.until_answer.clone(),
+        );
+        registry.register(
+            "throughway_refusals",
+            "Requests that did not reach their end, by cause",
+            metrics.refusals.clone(),
+        );
+        registry.register(
+            "throughway_tunnels_ended",
+            "Tunnels that have ended",
+            metrics.tunnels_ended.clone(),
+        );
+        registry.register(
+            "throughway_backend_connects",
+            "Connections made to backends",
+            metrics.connects.clone(),
+        );
+        registry.register(
+            "throughway_backend_retries",
+            "Requests sent again because a kept connection had been closed",
+            metrics.retries.clone(),
+        );
+        Self {
+            registry,
+            ..metrics
+        }
+    }
+
+    /// A connection to a backend was made.
+    pub fn connected(&self) {
+        self.connects.inc();
+    }
+
+    /// A request went out a second time.
+    pub fn retried(&self) {
+        self.retries.inc();
+    }
+
+    pub(super) fn begun(&self) {
+        self.in_flight.inc();
+    }
+
+    pub(super) fn ended(&self, sample: &Sample) {
+        self.in_flight.dec();
+        let subresource = if sample.resource.is_empty() {
+            ""
+        } else {
+            "proxy"
+        };
+        let Sample {
+            verb,
+            resource,
+            code,
+            ..
+        } = *sample;
+        self.requests
+            .get_or_create(&Request {
+                verb,
+                resource,
+                subresource,
+                code: code_label(code),
+            })
+            .inc();
+        if let Some(reason) = sample.stage_reason {
+            self.refusals.get_or_create(&Refusal { reason }).inc();
+        }
+        if sample.tunnel {
+            self.tunnels_ended.inc();
+        } else {
+            self.until_answer
+                .observe(sample.until_answer.unwrap_or(sample.took).as_secs_f64());
+        }
+    }
+
+    /// Everything in the text format of Prometheus.
+    pub fn text(&self, gauges: &Gauges) -> String {
+        let mut text = String::new();
+        encode(&mut text, &self.registry).expect("a String takes everything");
+        let end = "# EOF\n";
+        text.truncate(text.len() - if text.ends_with(end) { end.len() } else { 0 });
+        for (name, kind, help, value) in gauges.rows() {
+            write!(
+                text,
+                "# HELP {name} {help}.\n# TYPE {name} {kind}\n{name} {value}\n"
+            )
+            .expect("a String takes everything");
+        }
+        text.push_str(end);
+        text
+    }
+}
+
+impl Gauges {
+    fn rows(&self) -> [(&'static str, &'static str, &'static str, f64); 10] {
+        let (memory, cpu) = process();
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a count above 2^53 will not be read to the last digit"
+        )]
+        let number = |value: u64| value as f64;
+        [
+            (
+                "apiserver_delegated_authn_request_total",
+                "counter",
+                "TokenReviews asked for",
+                number(self.token_reviews),
+            ),
+            (
+                "apiserver_delegated_authz_request_total",
+                "counter",
+                "SubjectAccessReviews asked for",
+                number(self.access_reviews),
+            ),
+            (
+                "throughway_watch_failures_total",
+                "counter",
+                "Watches that broke off",
+                number(self.watch_failures),
+            ),
+            (
+                "throughway_certificate_failures_total",
+                "counter",
+                "New serving certificates of no use",
+                number(self.certificate_failures),
+            ),
+            (
+                "throughway_serving_certificate_expiry_seconds",
+                "gauge",
+                "End of the serving certificate, Unix time",
+                number(self.certificate_expires),
+            ),
+            (
+                "throughway_access_lines_lost_total",
+                "counter",
+                "Lines of the access log that had no place",
+                number(self.access_lines_lost),
+            ),
+            (
+                "apiserver_longrunning_requests",
+                "gauge",
+                "Tunnels under way",
+                number(self.tunnels),
+            ),
+            (
+                "throughway_backend_kept_connections",
+                "gauge",
+                "Kept connections that wait for a request",
+                number(self.kept_connections),
+            ),
+            (
+                "process_resident_memory_bytes",
+                "gauge",
+                "Resident memory",
+                memory,
+            ),
+            (
+                "process_cpu_seconds_total",
+                "counter",
+                "User and system time",
+                cpu,
+            ),
+        ]
+    }
+}
+
+/// Codes that no HTTP answer has are one label.
+fn code_label(code: u16) -> u16 {
+    if (100..600).contains(&code) { code } else { 0 }
+}
+
+/// Resident bytes and CPU seconds of this process, as Linux counts them; zero elsewhere.
+fn process() -> (f64, f64) {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "proc files are memory, reading them does not wait"
+    )]
+    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+    let field = |text: &str, at: usize| {
+        text.split(' ')
+            .nth(at)
+            .and_then(|word| word.parse::<f64>().ok())
+    };
+    let pages = field(&read("/proc/self/statm"), 1).unwrap_or(0.0);
+    let stat = read("/proc/self/stat");
+    // The command's name may hold spaces; what follows its closing bracket does not.
+    let after_name = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
+    let ticks = field(after_name, 11).unwrap_or(0.0) + field(after_name, 12).unwrap_or(0.0);
+    (pages * 4096.0, ticks / 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(code: u16) -> Sample {
+        Sample {
+            verb: Verb::Get,
+            resource: "services",
+            code,
+            stage_reason: None,
+            tunnel: false,
+            until_answer: None,
+            took: Duration::from_millis(3),
+        }
+    }
+
+    #[test]
+    fn a_request_is_counted_under_kubernetes_names() {
+        let metrics = Metrics::new();
+        metrics.begun();
+        metrics.ended(&sample(200));
+        let text = metrics.text(&Gauges::default());
+        assert!(text.contains(r#"apiserver_request_total{verb="get",resource="services",subresource="proxy",code="200"} 1"#), "{text}");
+        assert!(
+            text.contains("apiserver_current_inflight_requests 0"),
+            "{text}"
+        );
+        assert!(
+            text.contains(r#"apiserver_request_duration_seconds_bucket{le="0.005"} 1"#),
+            "{text}"
+        );
+        assert!(text.contains("process_resident_memory_bytes") && text.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn odd_codes_do_not_grow_the_number_of_series() {
+        let metrics = Metrics::new();
+        for code in 0..u16::MAX {
+            metrics.begun();
+            metrics.ended(&sample(code));
+        }
+        let text = metrics.text(&Gauges::default());
+        let series = text
+            .lines()
+            .filter(|line| line.starts_with("apiserver_request_total"))
+            .count();
+        assert_eq!(series, 501);
+    }
+}
