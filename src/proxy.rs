@@ -1,6 +1,11 @@
-//! The road: one request from the first look at it to its answer.
+//! The road: one request from the first look at it to the head of its answer.
 
-use crate::api::{RequestInfo, Unserved};
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::Semaphore;
+
+use crate::api::{RequestInfo, Unserved, Verb};
 use crate::authentication::{Authentication, AuthenticationError};
 use crate::authorization::{Authorization, AuthorizationError};
 use crate::config::ApiGroup;
@@ -10,6 +15,7 @@ use crate::forward::{Forward, ForwardError};
 use crate::rewrite;
 use crate::status::{Request, Response, Status};
 use crate::target::{TargetError, Targets};
+use crate::telemetry::{self, AccessLog, AuditId, Fault, Journey, Metrics, TraceId};
 
 /// Every stage that a request passes, in the order in which it passes them.
 #[derive(Debug)]
@@ -20,11 +26,17 @@ pub struct Road {
     pub targets: Targets,
     pub endpoints: Endpoints,
     pub forward: Forward,
+    /// Places for requests that are no tunnel; `None` is no limit.
+    pub in_flight: Option<Arc<Semaphore>>,
+    pub metrics: Arc<Metrics>,
+    pub access: AccessLog,
 }
 
 /// Why a request did not reach the end of the road: one variant a stage.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
+    #[error("too many requests, try again later")]
+    Crowded,
     #[error(transparent)]
     Unserved(#[from] Unserved),
     #[error(transparent)]
@@ -41,35 +53,133 @@ pub enum Refusal {
 
 /// Answers one request for a `/proxy` subresource, or for a path that nothing else serves.
 pub async fn proxy(road: &Road, peer: &Peer, request: Request) -> Response {
-    match travel(road, peer, request).await {
+    let audit_id = AuditId::of(request.headers());
+    let journey = Journey::begin(audit_id, Arc::clone(&road.metrics), road.access.clone());
+    journey.note(|record| {
+        record.method = Some(request.method().clone());
+        record.trace = TraceId::of(request.headers());
+    });
+    let mut response = match travel(road, peer, &journey, request).await {
         Ok(answer) => answer,
-        Err(refusal) => refusal.status().into_response(),
+        Err(refusal) => refuse(&refusal, &journey),
+    };
+    journey.audit_id().echo(response.headers_mut());
+    journey.note(|record| {
+        record.status = response.status().as_u16();
+        record.answered = Some(Instant::now());
+    });
+    response
+}
+
+async fn travel(
+    road: &Road,
+    peer: &Peer,
+    journey: &Arc<Journey>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let place = road
+        .in_flight
+        .as_ref()
+        .map(|places| Arc::clone(places).try_acquire_owned())
+        .transpose();
+    let place = place.map_err(|_| Refusal::Crowded)?;
+    let asked = RequestInfo::read(&road.group, request.method(), request.uri());
+    note_asked(journey, asked.as_ref().ok(), place);
+    let (caller, request) = road.authentication.identify(peer, request).await?;
+    journey.note(|record| {
+        record.user.clone_from(&caller.user.name);
+        record.groups = caller.user.groups.len();
+        record.identified = Some(Instant::now());
+    });
+    let permit = road.authorization.authorize(caller, asked?).await?;
+    journey.note(|record| record.authorized = Some(Instant::now()));
+    let target = road.targets.resolve(&permit).await?;
+    let choice = road.endpoints.choose(&target)?;
+    journey.note(|record| record.resolved = Some(Instant::now()));
+    let forwarded = road
+        .forward
+        .send(peer, &permit, journey, choice, request)
+        .await?;
+    let Some(endpoint) = forwarded.endpoint else {
+        return Ok(forwarded.response);
+    };
+    let answer = rewrite::answer(&permit, &endpoint, forwarded.response);
+    journey.note(|record| {
+        record.address = Some(endpoint.address);
+        record.pod = Some(endpoint.pod);
+    });
+    Ok(answer)
+}
+
+fn note_asked(
+    journey: &Journey,
+    asked: Option<&RequestInfo>,
+    place: Option<tokio::sync::OwnedSemaphorePermit>,
+) {
+    journey.note(|record| {
+        record.place = place;
+        let Some(asked) = asked else { return };
+        record.verb = label(asked.verb);
+        record.resource = asked.resource.as_str();
+        record.namespace.clone_from(&asked.namespace);
+        record.name.clone_from(&asked.name);
+    });
+}
+
+fn label(verb: Verb) -> telemetry::Verb {
+    match verb {
+        Verb::Get => telemetry::Verb::Get,
+        Verb::Create => telemetry::Verb::Create,
+        Verb::Update => telemetry::Verb::Update,
+        Verb::Patch => telemetry::Verb::Patch,
+        Verb::Delete => telemetry::Verb::Delete,
+        Verb::Unnamed => telemetry::Verb::Other,
     }
 }
 
-async fn travel(road: &Road, peer: &Peer, request: Request) -> Result<Response, Refusal> {
-    let asked = RequestInfo::read(&road.group, request.method(), request.uri());
-    let (caller, request) = road.authentication.identify(peer, request).await?;
-    let permit = road.authorization.authorize(caller, asked?).await?;
-    let target = road.targets.resolve(&permit).await?;
-    let choice = road.endpoints.choose(&target)?;
-    let forwarded = road.forward.send(peer, &permit, choice, request).await?;
-    Ok(rewrite::answer(
-        &permit,
-        &forwarded.endpoint,
-        forwarded.response,
-    ))
+fn refuse(refusal: &Refusal, journey: &Journey) -> Response {
+    let (reason, fault) = refusal.cause();
+    journey.note(|record| {
+        record.reason = Some(reason);
+        record.fault = Some(fault);
+    });
+    refusal.status().into_response()
 }
 
 impl Refusal {
     fn status(&self) -> Status {
         match self {
+            Self::Crowded => Status::too_many_requests(self.to_string()),
             Self::Unserved(unserved) => unserved.status(),
             Self::Authentication(refused) => refused.status(),
             Self::Authorization(refused) => refused.status(),
             Self::Target(refused) => refused.status(),
             Self::Endpoint(refused) => refused.status(),
             Self::Forward(failed) => failed.status(),
+        }
+    }
+
+    /// One word for the log line and the metric label, and whose doing it is.
+    fn cause(&self) -> (&'static str, Fault) {
+        let of_caller_unless_5xx = |status: Status| {
+            if status.code.is_server_error() {
+                Fault::Server
+            } else {
+                Fault::Caller
+            }
+        };
+        match self {
+            Self::Crowded => ("crowded", Fault::Server),
+            Self::Unserved(unserved) => (unserved.reason(), Fault::Caller),
+            Self::Authentication(refused) => {
+                (refused.reason(), of_caller_unless_5xx(refused.status()))
+            }
+            Self::Authorization(refused) => {
+                (refused.reason(), of_caller_unless_5xx(refused.status()))
+            }
+            Self::Target(refused) => (refused.reason(), of_caller_unless_5xx(refused.status())),
+            Self::Endpoint(refused) => (refused.reason(), Fault::Backend),
+            Self::Forward(failed) => (failed.reason(), failed.fault()),
         }
     }
 }

@@ -1,49 +1,158 @@
-//! 7, send it on. In: a [`Permit`], a [`Choice`], the request. Out: the backend's answer.
+//! 7, send it on. In: a [`Permit`], a [`Choice`], the request. Out: the backend's answer, and which endpoint gave it.
+//!
+//! Plain exchanges go over kept connections and stream both ways; upgrades get a connection of their own and become a
+//! tunnel after a 101, and only then. What the caller sent inside the target is what the backend gets; the deliberate
+//! changes are all in `headers.rs`.
+//!
+//! Refuses: 400 for a protocol that is not tunnelled, 403 for an upgrade to a kubelet, 429 when there are too many tunnels,
+//! 502 for an answer that is none, 503 when no connection is made, 504 when a limit passes. [`ForwardError`] has them all.
+//!
+//! Kubernetes: `pkg/util/proxy/upgradeaware.go` of k8s.io/apimachinery.
 
+mod body;
+mod dial;
+mod error;
+mod exchange;
+mod expect;
+mod frames;
+mod headers;
+mod pool;
+mod tunnel;
+mod upgrade;
+
+use std::sync::Arc;
+
+use http::{HeaderValue, Method, StatusCode, header};
+use tokio::sync::Semaphore;
+
+pub use error::ForwardError;
+
+use crate::authentication;
 use crate::authorization::Permit;
 use crate::certificates::KubeletAccess;
 use crate::config::ForwardConfig;
 use crate::connection::Peer;
-use crate::endpoint::{Choice, Endpoint};
+use crate::endpoint::{Choice, Endpoint, Outliers};
 use crate::lifecycle::Tasks;
-use crate::status::{Request, Response, Status};
+use crate::status::{Request, Response};
+use crate::telemetry::Journey;
+use dial::Dialer;
+use pool::Pool;
+use upgrade::Asked;
 
-#[derive(Debug, thiserror::Error)]
-pub enum ForwardError {}
-
-impl ForwardError {
-    pub fn status(&self) -> Status {
-        todo!()
-    }
-
-    /// One word for the log line and the metric label.
-    pub fn reason(&self) -> &'static str {
-        todo!()
-    }
-}
-
-/// An answer and the endpoint that gave it.
+/// An answer, and the endpoint that gave it; none gave a redirect that this stage made itself.
 #[derive(Debug)]
 pub struct Forwarded {
     pub response: Response,
-    pub endpoint: Endpoint,
+    pub endpoint: Option<Endpoint>,
 }
 
+/// Sends requests on.
 #[derive(Debug)]
-pub struct Forward {}
+pub struct Forward {
+    config: ForwardConfig,
+    dialer: Dialer,
+    pool: Arc<Pool>,
+    tunnels: Arc<Semaphore>,
+    tasks: Tasks,
+}
+
+/// Who asked, and how their request goes on.
+#[derive(Debug, Clone, Copy)]
+struct Sender<'a> {
+    peer: &'a Peer,
+    permit: &'a Permit,
+    journey: &'a Arc<Journey>,
+}
 
 impl Forward {
-    pub fn new(_config: ForwardConfig, _kubelet: KubeletAccess, _tasks: Tasks) -> Self {
-        todo!()
+    pub fn new(
+        config: ForwardConfig,
+        kubelet: KubeletAccess,
+        outliers: Outliers,
+        tasks: Tasks,
+    ) -> Self {
+        let pool = Arc::new(Pool::new(
+            config.idle_connection_lifetime,
+            config.max_idle_per_endpoint,
+        ));
+        tasks.spawn_background(Arc::clone(&pool).sweep());
+        Self {
+            dialer: Dialer::new(config.clone(), kubelet, outliers),
+            tunnels: Arc::new(Semaphore::new(config.max_tunnels)),
+            config,
+            pool,
+            tasks,
+        }
     }
 
+    /// Sends a permitted request to the chosen endpoint.
+    ///
+    /// Cancel-safe: when the caller is gone and this future is dropped, so is the backend's connection.
+    ///
+    /// # Errors
+    /// There is no answer that can be passed on; see [`ForwardError`].
     pub async fn send(
         &self,
-        _peer: &Peer,
-        _permit: &Permit,
-        _choice: Choice,
-        _request: Request,
+        peer: &Peer,
+        permit: &Permit,
+        journey: &Arc<Journey>,
+        choice: Choice,
+        request: Request,
     ) -> Result<Forwarded, ForwardError> {
-        todo!()
+        let sender = Sender {
+            peer,
+            permit,
+            journey,
+        };
+        match upgrade::asked(&request, choice.first.scheme)? {
+            Asked::Tunnel(protocol) => self.upgrade(sender, choice, request, protocol).await,
+            Asked::Plain if wants_slash(permit) => Ok(Forwarded {
+                response: with_slash(permit),
+                endpoint: None,
+            }),
+            Asked::Plain => self.exchange(sender, choice, request).await,
+        }
+    }
+
+    /// Tunnels under way.
+    pub fn tunnels(&self) -> usize {
+        self.config
+            .max_tunnels
+            .saturating_sub(self.tunnels.available_permits())
+    }
+
+    /// Kept connections that wait for a request.
+    pub fn kept_connections(&self) -> usize {
+        self.pool.waiting()
     }
 }
+
+/// Whether `…/proxy` is to become `…/proxy/`, as a browser needs it to find the page's relative links.
+///
+/// Not through the front proxy, which makes a 502 of every redirect: there the answer is that of `/`.
+fn wants_slash(permit: &Permit) -> bool {
+    let asked = permit.asked();
+    asked.path_inside().is_empty()
+        && matches!(asked.method, Method::GET | Method::HEAD)
+        && permit.caller().method != authentication::Method::FrontProxy
+}
+
+fn with_slash(permit: &Permit) -> Response {
+    let query = permit
+        .asked()
+        .query()
+        .map(|query| format!("?{query}"))
+        .unwrap_or_default();
+    let mut response = Response::default();
+    *response.status_mut() = StatusCode::MOVED_PERMANENTLY;
+    let location = HeaderValue::try_from(format!("proxy/{query}"));
+    response.headers_mut().insert(
+        header::LOCATION,
+        location.expect("a query that was read is header text"),
+    );
+    response
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,20 @@
-//! 8, the answer. In: the backend's answer and the permit. Out: what the caller gets.
+//! 8, the answer. In: the backend's answer, the permit, the endpoint that gave it. Out: what the caller gets.
+//!
+//! Untouched but for `Location`, which is made to lead through the proxy again. Upgrades pass as they are. This folder is
+//! the place for whatever else an answer needs: each rewriter is a file, this page has their order.
+
+mod redirect;
+
+use http::StatusCode;
 
 use crate::authorization::Permit;
 use crate::endpoint::Endpoint;
 use crate::status::Response;
 
-/// Applies the rewriters in their order; an upgrade passes untouched.
-pub fn answer(_permit: &Permit, _endpoint: &Endpoint, response: Response) -> Response {
+/// Applies the rewriters in their order.
+pub fn answer(permit: &Permit, endpoint: &Endpoint, mut response: Response) -> Response {
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        redirect::rewrite(permit.asked(), endpoint, response.headers_mut());
+    }
     response
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use serde::Serialize;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::metrics::{Metrics, Sample, Verb};
 use super::{AccessLog, AuditId, TraceId};
@@ -45,6 +46,8 @@ pub struct Record {
     pub authorized: Option<Instant>,
     pub resolved: Option<Instant>,
     pub answered: Option<Instant>,
+    /// Its place among the requests in flight, given up at the end, or when it becomes a tunnel.
+    pub place: Option<OwnedSemaphorePermit>,
 }
 
 /// A request on its way.

@@ -1,0 +1,302 @@
+//! A connection to exactly the chosen address: TCP, then TLS where the target speaks it, each within its limit.
+//!
+//! The only place that dials. It takes a `SocketAddr` that was judged; there is no name to resolve, and no proxy of the
+//! environment.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::ForwardError;
+use crate::certificates::{KubeletAccess, any_backend};
+use crate::config::ForwardConfig;
+use crate::endpoint::{Choice, Endpoint, Outliers};
+use crate::target::Scheme;
+
+/// A peer that vanished without a word is noticed within about a minute of silence.
+const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
+    .with_time(Duration::from_secs(30))
+    .with_interval(Duration::from_secs(10))
+    .with_retries(3);
+
+/// Bytes that nobody acknowledges for this long end the connection.
+const UNACKNOWLEDGED_LIMIT: Duration = Duration::from_secs(60);
+
+/// Makes connections.
+#[derive(Debug)]
+pub(super) struct Dialer {
+    pub(super) config: ForwardConfig,
+    pub(super) kubelet: KubeletAccess,
+    outliers: Outliers,
+    any_version: Arc<ClientConfig>,
+    http1_only: Arc<ClientConfig>,
+}
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Exchange,
+    /// HTTP/1.1 only: HTTP/2 has no upgrades.
+    Upgrade,
+}
+
+/// A fresh connection.
+#[derive(Debug)]
+pub(super) struct Dialled {
+    pub(super) io: Io,
+    pub(super) endpoint: Endpoint,
+    pub(super) speaks_http2: bool,
+}
+
+impl Dialer {
+    pub(super) fn new(config: ForwardConfig, kubelet: KubeletAccess, outliers: Outliers) -> Self {
+        Self {
+            config,
+            kubelet,
+            outliers,
+            any_version: any_backend(&[b"h2", b"http/1.1"]),
+            http1_only: any_backend(&[b"http/1.1"]),
+        }
+    }
+
+    /// Connects to the first endpoint of the choice that lets itself be connected to.
+    pub(super) async fn dial(
+        &self,
+        choice: &Choice,
+        purpose: Purpose,
+    ) -> Result<Dialled, ForwardError> {
+        let mut failed = match self.one(&choice.first, purpose).await {
+            Ok(dialled) => return Ok(dialled),
+            Err(failed) => failed,
+        };
+        for endpoint in &choice.others {
+            let no_connection = matches!(
+                failed,
+                ForwardError::Refused { .. } | ForwardError::ConnectLate { .. }
+            );
+            if !no_connection {
+                break;
+            }
+            match self.one(endpoint, purpose).await {
+                Ok(dialled) => return Ok(dialled),
+                Err(also_failed) => failed = also_failed,
+            }
+        }
+        Err(failed)
+    }
+
+    async fn one(&self, endpoint: &Endpoint, purpose: Purpose) -> Result<Dialled, ForwardError> {
+        let tcp = self.connect(endpoint.address).await?;
+        let tls = match (endpoint.scheme, purpose) {
+            (Scheme::Http, _) => {
+                let io = Io::new(Transport::Plain(tcp));
+                return Ok(Dialled {
+                    io,
+                    endpoint: endpoint.clone(),
+                    speaks_http2: false,
+                });
+            }
+            (Scheme::Https, Purpose::Exchange) => Arc::clone(&self.any_version),
+            (Scheme::Https, Purpose::Upgrade) => Arc::clone(&self.http1_only),
+            (Scheme::Kubelet, _) => self.kubelet.tls(),
+        };
+        let tls = self.handshake(tcp, endpoint.address, tls).await?;
+        let speaks_http2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
+        let io = Io::new(Transport::Tls(Box::new(tls)));
+        Ok(Dialled {
+            io,
+            endpoint: endpoint.clone(),
+            speaks_http2,
+        })
+    }
+
+    async fn connect(&self, address: SocketAddr) -> Result<TcpStream, ForwardError> {
+        let limit = self.config.connect_limit;
+        #[expect(clippy::disallowed_methods, reason = "the one place that dials")]
+        let connecting = TcpStream::connect(address);
+        let connected = match tokio::time::timeout(limit, connecting).await {
+            Ok(Ok(tcp)) => prepare(&tcp).map(|()| tcp),
+            Ok(Err(failed)) => Err(failed),
+            Err(_) => {
+                self.outliers.refused(address);
+                return Err(ForwardError::ConnectLate { address, limit });
+            }
+        };
+        match connected {
+            Ok(tcp) => {
+                self.outliers.reached(address);
+                Ok(tcp)
+            }
+            Err(failed) => {
+                self.outliers.refused(address);
+                Err(ForwardError::Refused {
+                    address,
+                    cause: Arc::new(failed),
+                })
+            }
+        }
+    }
+
+    async fn handshake(
+        &self,
+        tcp: TcpStream,
+        address: SocketAddr,
+        config: Arc<ClientConfig>,
+    ) -> Result<TlsStream<TcpStream>, ForwardError> {
+        let limit = self.config.tls_handshake_limit;
+        let name = ServerName::IpAddress(address.ip().into());
+        let shaking = TlsConnector::from(config).connect(name, tcp);
+        match tokio::time::timeout(limit, shaking).await {
+            Ok(Ok(tls)) => Ok(tls),
+            Ok(Err(failed)) if is_no_tls(&failed) => Err(ForwardError::NotTls { address }),
+            Ok(Err(failed)) => Err(ForwardError::Handshake {
+                address,
+                cause: Arc::new(failed),
+            }),
+            Err(_) => Err(ForwardError::HandshakeLate { address, limit }),
+        }
+    }
+}
+
+fn prepare(tcp: &TcpStream) -> io::Result<()> {
+    let socket = SockRef::from(tcp);
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(&KEEPALIVE)?;
+    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_LIMIT))
+}
+
+fn is_no_tls(failed: &io::Error) -> bool {
+    let cause = failed
+        .get_ref()
+        .and_then(|cause| cause.downcast_ref::<rustls::Error>());
+    matches!(cause, Some(rustls::Error::InvalidMessage(_)))
+}
+
+#[derive(Debug)]
+enum Transport {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// A connection to a backend that counts what it received: nobody else can tell a connection that closed before any byte
+/// of an answer from one that closed in the middle.
+#[derive(Debug)]
+pub(super) struct Io {
+    transport: Transport,
+    received: Arc<Received>,
+}
+
+/// What came from the backend.
+#[derive(Debug, Default)]
+pub(super) struct Received {
+    bytes: AtomicU64,
+    /// The first two bytes, once they are there.
+    first: AtomicU64,
+}
+
+impl Received {
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Whether the first thing that came was a TLS record: an alert, or a handshake.
+    pub(super) fn looks_like_tls(&self) -> bool {
+        matches!(self.first.load(Ordering::Relaxed), 0x1503 | 0x1603)
+    }
+
+    fn add(&self, new: &[u8]) {
+        let before = self.bytes.fetch_add(new.len() as u64, Ordering::Relaxed);
+        if let (0, [first, second, ..]) = (before, new) {
+            self.first.store(
+                u64::from(*first) << 8 | u64::from(*second),
+                Ordering::Relaxed,
+            );
+        }
+    }
+}
+
+impl Io {
+    fn new(transport: Transport) -> Self {
+        Self {
+            transport,
+            received: Arc::default(),
+        }
+    }
+
+    pub(super) fn received(&self) -> Arc<Received> {
+        Arc::clone(&self.received)
+    }
+}
+
+impl AsyncRead for Io {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let polled = match &mut self.transport {
+            Transport::Plain(tcp) => Pin::new(tcp).poll_read(context, buffer),
+            Transport::Tls(tls) => Pin::new(tls).poll_read(context, buffer),
+        };
+        self.received.add(&buffer.filled()[before..]);
+        polled
+    }
+}
+
+impl AsyncWrite for Io {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.transport {
+            Transport::Plain(tcp) => Pin::new(tcp).poll_write(context, bytes),
+            Transport::Tls(tls) => Pin::new(tls).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.transport {
+            Transport::Plain(tcp) => Pin::new(tcp).poll_write_vectored(context, slices),
+            Transport::Tls(tls) => Pin::new(tls).poll_write_vectored(context, slices),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match &self.transport {
+            Transport::Plain(tcp) => tcp.is_write_vectored(),
+            Transport::Tls(tls) => tls.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.transport {
+            Transport::Plain(tcp) => Pin::new(tcp).poll_flush(context),
+            Transport::Tls(tls) => Pin::new(tls).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.transport {
+            Transport::Plain(tcp) => Pin::new(tcp).poll_shutdown(context),
+            Transport::Tls(tls) => Pin::new(tls).poll_shutdown(context),
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Why a request got no answer that can be passed on, and what the caller is told of it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::status::Status;
+use crate::telemetry::Fault;
+
+/// Why there is no answer.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ForwardError {
+    #[error("error trying to reach service: {address} refused the connection")]
+    Refused {
+        address: SocketAddr,
+        #[source]
+        cause: Arc<std::io::Error>,
+    },
+    #[error("error trying to reach service: no connection to {address} within {limit:?}")]
+    ConnectLate {
+        address: SocketAddr,
+        limit: Duration,
+    },
+    #[error("error trying to reach service: no TLS handshake with {address} within {limit:?}")]
+    HandshakeLate {
+        address: SocketAddr,
+        limit: Duration,
+    },
+    #[error("error trying to reach service: {address} does not speak TLS; try http:NAME:PORT")]
+    NotTls { address: SocketAddr },
+    #[error("error trying to reach service: {address} speaks TLS; try https:NAME:PORT")]
+    Tls { address: SocketAddr },
+    #[error("error trying to reach service: TLS with {address} failed: {cause}")]
+    Handshake {
+        address: SocketAddr,
+        #[source]
+        cause: Arc<std::io::Error>,
+    },
+    #[error("error trying to reach service: {address} closed the connection without an answer")]
+    Closed {
+        address: SocketAddr,
+        #[source]
+        cause: Arc<hyper::Error>,
+    },
+    #[error(
+        "error trying to reach service: {address} answered with something that is not HTTP: {cause}"
+    )]
+    Malformed {
+        address: SocketAddr,
+        #[source]
+        cause: Arc<hyper::Error>,
+    },
+    #[error("error trying to reach service: {address} sent no answer within {limit:?}")]
+    AnswerLate {
+        address: SocketAddr,
+        limit: Duration,
+    },
+    #[error("the request's body broke off")]
+    CallerGone(#[source] Arc<hyper::Error>),
+    #[error("invalid upgrade response: status code {0}")]
+    UpgradeAnswer(u16),
+    #[error("the backend switched to another protocol than the one asked for")]
+    UpgradeProtocol,
+    #[error("only websocket and SPDY/3.1 are tunnelled, not {0:?}")]
+    Protocol(String),
+    #[error("upgrades to a kubelet are not forwarded; they run commands in pods")]
+    KubeletUpgrade,
+    #[error("too many tunnels, try again later")]
+    TooManyTunnels,
+    #[error("the path or a header can't be sent on")]
+    Unsendable,
+}
+
+impl ForwardError {
+    pub fn status(&self) -> Status {
+        let message = self.to_string();
+        match self {
+            Self::Refused { .. } => Status::unavailable(message),
+            Self::ConnectLate { .. } | Self::HandshakeLate { .. } | Self::AnswerLate { .. } => {
+                Status::gateway_timeout(message)
+            }
+            Self::NotTls { .. }
+            | Self::Tls { .. }
+            | Self::Handshake { .. }
+            | Self::Closed { .. }
+            | Self::Malformed { .. }
+            | Self::UpgradeAnswer(_)
+            | Self::UpgradeProtocol => Status::bad_gateway(message),
+            Self::CallerGone(_) | Self::Protocol(_) | Self::Unsendable => {
+                Status::bad_request(message)
+            }
+            Self::KubeletUpgrade => Status::forbidden(message),
+            Self::TooManyTunnels => Status::too_many_requests(message),
+        }
+    }
+
+    /// One word for the log line and the metric label.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Refused { .. } => "connect_refused",
+            Self::ConnectLate { .. } => "connect_late",
+            Self::HandshakeLate { .. } => "handshake_late",
+            Self::NotTls { .. } => "not_tls",
+            Self::Tls { .. } => "speaks_tls",
+            Self::Handshake { .. } => "handshake",
+            Self::Closed { .. } => "closed",
+            Self::Malformed { .. } => "malformed",
+            Self::AnswerLate { .. } => "answer_late",
+            Self::CallerGone(_) => "caller_gone",
+            Self::UpgradeAnswer(_) => "upgrade_answer",
+            Self::UpgradeProtocol => "upgrade_protocol",
+            Self::Protocol(_) => "protocol",
+            Self::KubeletUpgrade => "kubelet_upgrade",
+            Self::TooManyTunnels => "too_many_tunnels",
+            Self::Unsendable => "unsendable",
+        }
+    }
+
+    /// Whose doing it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::CallerGone(_) | Self::Protocol(_) | Self::KubeletUpgrade | Self::Unsendable => {
+                Fault::Caller
+            }
+            Self::TooManyTunnels => Fault::Server,
+            Self::Refused { .. }
+            | Self::ConnectLate { .. }
+            | Self::HandshakeLate { .. }
+            | Self::NotTls { .. }
+            | Self::Tls { .. }
+            | Self::Handshake { .. }
+            | Self::Closed { .. }
+            | Self::Malformed { .. }
+            | Self::AnswerLate { .. }
+            | Self::UpgradeAnswer(_)
+            | Self::UpgradeProtocol => Fault::Backend,
+        }
+    }
+}

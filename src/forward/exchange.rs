@@ -1,0 +1,312 @@
+//! One request and its answer, streamed both ways.
+//!
+//! A kept connection may have been closed by its backend just as the request went out. Then, and only then, it is sent
+//! once more: no byte of an answer came, the method may be repeated, and there is no body that is gone.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use http::{Method, Request, Uri, Version};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+
+use super::body::{Down, Up};
+use super::dial::{Dialled, Purpose, Received};
+use super::pool::{Http1, Key, Return};
+use super::{Forward, ForwardError, Forwarded, Sender, expect, headers};
+use crate::endpoint::{Choice, Endpoint};
+use crate::status;
+use crate::target::Scheme;
+use crate::telemetry::Journey;
+
+/// A backend's headers may be as large as a caller's.
+const MAX_HEADERS: usize = 1000;
+const MAX_HEADER_BYTES: usize = 1 << 20;
+
+/// How long an HTTP/2 backend may leave a ping unanswered.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+
+/// What came of one attempt.
+struct Attempt {
+    answer: http::Response<Incoming>,
+    endpoint: Endpoint,
+    connection: Option<Return>,
+}
+
+impl Forward {
+    pub(super) async fn exchange(
+        &self,
+        sender: Sender<'_>,
+        choice: Choice,
+        request: status::Request,
+    ) -> Result<Forwarded, ForwardError> {
+        let request = self.outgoing(sender, &choice.first, request)?;
+        let attempt = self.attempt(sender.journey, &choice, request).await?;
+        let Attempt {
+            answer,
+            endpoint,
+            connection,
+        } = attempt;
+        let (mut parts, body) = answer.into_parts();
+        headers::to_caller(&mut parts.headers);
+        parts.version = Version::HTTP_11;
+        let body = Body::new(Down::new(body, Arc::clone(sender.journey), connection));
+        Ok(Forwarded {
+            response: status::Response::from_parts(parts, body),
+            endpoint: Some(endpoint),
+        })
+    }
+
+    /// The request as the backend gets it, whatever connection it goes over.
+    fn outgoing(
+        &self,
+        sender: Sender<'_>,
+        endpoint: &Endpoint,
+        request: status::Request,
+    ) -> Result<Request<Up>, ForwardError> {
+        let (mut parts, body) = request.into_parts();
+        let authorization = match endpoint.scheme {
+            Scheme::Kubelet => self.dialer.kubelet.authorization(),
+            Scheme::Http | Scheme::Https => None,
+        };
+        let authority = parts.uri.authority().map(http::uri::Authority::as_str);
+        parts.headers =
+            headers::to_backend(sender, endpoint, authority, parts.headers, authorization);
+        parts.uri = inside(sender)?;
+        parts.version = Version::HTTP_11;
+        let mut request = Request::from_parts(parts, body);
+        let gate = expect::gate(&mut request);
+        Ok(request.map(|body| Up::new(body, Arc::clone(sender.journey), gate)))
+    }
+
+    async fn attempt(
+        &self,
+        journey: &Arc<Journey>,
+        choice: &Choice,
+        request: Request<Up>,
+    ) -> Result<Attempt, ForwardError> {
+        let key = self.key(&choice.first);
+        if let Some(shared) = self.pool.shared(&key) {
+            return self
+                .over_http2(journey, shared, &choice.first, request)
+                .await;
+        }
+        let Some(kept) = self.pool.take(&key) else {
+            return self.over_a_new_connection(journey, choice, request).await;
+        };
+        let spare = repeatable(&request, journey);
+        let before = kept.received.bytes();
+        let received = Arc::clone(&kept.received);
+        match (
+            self.over_http1(journey, kept, &choice.first, request).await,
+            spare,
+        ) {
+            (Err(ForwardError::Closed { .. }), Some(spare)) if received.bytes() == before => {
+                journey.metrics().retried();
+                self.over_a_new_connection(journey, choice, spare).await
+            }
+            (outcome, _) => outcome,
+        }
+    }
+
+    async fn over_a_new_connection(
+        &self,
+        journey: &Arc<Journey>,
+        choice: &Choice,
+        request: Request<Up>,
+    ) -> Result<Attempt, ForwardError> {
+        let Dialled {
+            io,
+            endpoint,
+            speaks_http2,
+        } = self.dialer.dial(choice, Purpose::Exchange).await?;
+        journey.metrics().connected();
+        let address = endpoint.address;
+        let received = io.received();
+        if !speaks_http2 {
+            let (sender, connection) =
+                http1_settings()
+                    .handshake(TokioIo::new(io))
+                    .await
+                    .map_err(|cause| ForwardError::Closed {
+                        address,
+                        cause: Arc::new(cause),
+                    })?;
+            self.drive(connection);
+            return self
+                .over_http1(journey, Http1 { sender, received }, &endpoint, request)
+                .await;
+        }
+        let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .keep_alive_interval(PING_INTERVAL)
+            .max_header_list_size(u32::try_from(MAX_HEADER_BYTES).unwrap_or(u32::MAX))
+            .handshake(TokioIo::new(io))
+            .await
+            .map_err(|cause| ForwardError::Closed {
+                address,
+                cause: Arc::new(cause),
+            })?;
+        self.drive(connection);
+        self.pool.share(self.key(&endpoint), sender.clone());
+        self.over_http2(journey, sender, &endpoint, request).await
+    }
+
+    /// The connection's own task. It ends with the connection, and is cut only after everything else has ended.
+    fn drive(&self, connection: impl Future<Output = Result<(), hyper::Error>> + Send + 'static) {
+        self.tasks.spawn_background(async move {
+            if let Err(failed) = connection.await {
+                tracing::debug!(error = %failed, "a connection to a backend broke off");
+            }
+        });
+    }
+
+    async fn over_http1(
+        &self,
+        journey: &Journey,
+        mut connection: Http1,
+        endpoint: &Endpoint,
+        request: Request<Up>,
+    ) -> Result<Attempt, ForwardError> {
+        let answer = connection.sender.send_request(request);
+        let answer = self
+            .within_limit(journey, endpoint, &connection.received, answer)
+            .await?;
+        let key = self.key(endpoint);
+        let back = Return::new(Arc::clone(&self.pool), key, connection);
+        Ok(Attempt {
+            answer,
+            endpoint: endpoint.clone(),
+            connection: Some(back),
+        })
+    }
+
+    async fn over_http2(
+        &self,
+        journey: &Journey,
+        mut sender: http2::SendRequest<Up>,
+        endpoint: &Endpoint,
+        mut request: Request<Up>,
+    ) -> Result<Attempt, ForwardError> {
+        as_http2(&mut request, endpoint)?;
+        let answer = sender.send_request(request);
+        let answer = self
+            .within_limit(journey, endpoint, &Received::default(), answer)
+            .await?;
+        Ok(Attempt {
+            answer,
+            endpoint: endpoint.clone(),
+            connection: None,
+        })
+    }
+
+    /// Waits for the answer's head. The limit counts from the last byte of the request that moved.
+    pub(super) async fn within_limit(
+        &self,
+        journey: &Journey,
+        endpoint: &Endpoint,
+        received: &Received,
+        answer: impl Future<Output = Result<http::Response<Incoming>, hyper::Error>>,
+    ) -> Result<http::Response<Incoming>, ForwardError> {
+        let limit = self.config.response_header_limit;
+        let address = endpoint.address;
+        let mut answer = std::pin::pin!(answer);
+        if limit.is_zero() {
+            return answer
+                .await
+                .map_err(|cause| failed(address, received, cause));
+        }
+        loop {
+            let moved = journey.moved();
+            match tokio::time::timeout(limit, answer.as_mut()).await {
+                Ok(answer) => return answer.map_err(|cause| failed(address, received, cause)),
+                Err(_) if journey.moved() == moved => {
+                    return Err(ForwardError::AnswerLate { address, limit });
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn key(&self, endpoint: &Endpoint) -> Key {
+        let trust = match endpoint.scheme {
+            Scheme::Kubelet => Arc::as_ptr(&self.dialer.kubelet.tls()).addr(),
+            Scheme::Http | Scheme::Https => 0,
+        };
+        Key::new(endpoint, trust)
+    }
+}
+
+pub(super) fn http1_settings() -> http1::Builder {
+    let mut settings = http1::Builder::new();
+    settings
+        .preserve_header_case(true)
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(MAX_HEADER_BYTES);
+    settings
+}
+
+/// Path and query inside the target, as they were sent.
+pub(super) fn inside(sender: Sender<'_>) -> Result<Uri, ForwardError> {
+    let asked = sender.permit.asked();
+    let path = match asked.path_inside() {
+        "" => "/",
+        path => path,
+    };
+    let text = match asked.query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    };
+    Uri::try_from(text).map_err(|_| ForwardError::Unsendable)
+}
+
+/// HTTP/2 names host and scheme in the request's own fields.
+fn as_http2(request: &mut Request<Up>, endpoint: &Endpoint) -> Result<(), ForwardError> {
+    let mut parts = std::mem::take(request.uri_mut()).into_parts();
+    parts.scheme = Some(http::uri::Scheme::HTTPS);
+    let authority = http::uri::Authority::try_from(endpoint.host.as_bytes());
+    parts.authority = Some(authority.map_err(|_| ForwardError::Unsendable)?);
+    *request.uri_mut() = Uri::from_parts(parts).map_err(|_| ForwardError::Unsendable)?;
+    request.headers_mut().remove(http::header::HOST);
+    *request.version_mut() = Version::HTTP_2;
+    Ok(())
+}
+
+/// A copy of a request that may be sent twice.
+fn repeatable(request: &Request<Up>, journey: &Arc<Journey>) -> Option<Request<Up>> {
+    let may_be_repeated = matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE
+    );
+    if !may_be_repeated || !request.body().is_end_stream() {
+        return None;
+    }
+    let mut copy = Request::new(Up::empty(Arc::clone(journey)));
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    *copy.extensions_mut() = request.extensions().clone();
+    Some(copy)
+}
+
+fn failed(address: std::net::SocketAddr, received: &Received, cause: hyper::Error) -> ForwardError {
+    let cause_is_a_body = cause.is_user();
+    if received.looks_like_tls() {
+        ForwardError::Tls { address }
+    } else if cause_is_a_body {
+        ForwardError::CallerGone(Arc::new(cause))
+    } else if cause.is_parse() {
+        ForwardError::Malformed {
+            address,
+            cause: Arc::new(cause),
+        }
+    } else {
+        ForwardError::Closed {
+            address,
+            cause: Arc::new(cause),
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! `Expect: 100-continue`: the body waits until the backend asks for it.
+//!
+//! The caller's own 100 is sent when its body is first read, so a caller whose request the backend refuses is told so
+//! before it sends a byte. A backend that knows nothing of this gets the body after a second (RFC 9110 section 10.1.1).
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::{HeaderMap, StatusCode, header};
+use tokio::sync::oneshot;
+use tokio::time::Sleep;
+
+/// How long a backend is given to say that it wants the body.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Holds a body back.
+#[derive(Debug)]
+pub(super) struct Gate {
+    wanted: oneshot::Receiver<()>,
+    patience: Pin<Box<Sleep>>,
+}
+
+impl Gate {
+    pub(super) fn poll_open(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if Pin::new(&mut self.wanted).poll(context).is_ready() {
+            return Poll::Ready(());
+        }
+        self.patience.as_mut().poll(context)
+    }
+}
+
+/// A gate for a request that expects to be asked for its body.
+pub(super) fn gate<B>(request: &mut http::Request<B>) -> Option<Gate> {
+    if !expects_continue(request.headers()) {
+        return None;
+    }
+    let (open, wanted) = oneshot::channel();
+    let open = std::sync::Mutex::new(Some(open));
+    hyper::ext::on_informational(request, move |informational| {
+        let open = open.lock().ok().and_then(|mut open| open.take());
+        if informational.status() == StatusCode::CONTINUE
+            && let Some(open) = open
+        {
+            // Nobody listens any more when the exchange is over.
+            let _ = open.send(());
+        }
+    });
+    Some(Gate {
+        wanted,
+        patience: Box::pin(tokio::time::sleep(PATIENCE)),
+    })
+}
+
+fn expects_continue(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::EXPECT)
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+}

@@ -1,0 +1,348 @@
+//! A tunnel: two upgraded connections joined byte for byte.
+//!
+//! Each direction ends by itself (half-close); neither reads faster than the other end takes (backpressure). While nothing
+//! moves it holds no buffer. It ends when both directions have, when nothing has moved for the idle limit, or when the
+//! server drains: a WebSocket's caller is then told "going away" (1001) after the frame that is under way.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+use tokio_rustls::server::TlsStream;
+
+use super::dial::Io;
+use super::frames::{Frames, GOING_AWAY};
+use super::upgrade::Protocol;
+use crate::lifecycle::Tasks;
+use crate::telemetry::Journey;
+
+/// How much is read at once. It lies on the stack and is copied only if the other end does not take it all.
+const READ: usize = 16 * 1024;
+
+/// Both sides must have switched within this time of the 101.
+const SWITCH_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long a caller that was told to go may take to close.
+const FAREWELL_LIMIT: Duration = Duration::from_secs(5);
+
+/// What a tunnel is made of.
+#[derive(Debug)]
+pub(super) struct Ends {
+    pub(super) caller: OnUpgrade,
+    pub(super) backend: OnUpgrade,
+    pub(super) protocol: Protocol,
+    /// Zero is no limit.
+    pub(super) idle_limit: Duration,
+    pub(super) journey: Arc<Journey>,
+    pub(super) tasks: Tasks,
+    pub(super) _place: OwnedSemaphorePermit,
+}
+
+/// Runs a tunnel to its end.
+pub(super) async fn run(ends: Ends) {
+    let Ends {
+        caller,
+        backend,
+        protocol,
+        idle_limit,
+        journey,
+        tasks,
+        _place,
+    } = ends;
+    let switched = async { tokio::try_join!(caller, backend) };
+    let (caller, backend) = match tokio::time::timeout(SWITCH_LIMIT, switched).await {
+        Ok(Ok(both)) => both,
+        Ok(Err(failed)) => return tracing::debug!(error = %failed, "a side did not switch"),
+        Err(_) => return tracing::debug!("a side did not switch in time"),
+    };
+    let mut tunnel = Tunnel {
+        caller: whole(caller, Upgraded::downcast::<TokioIo<TlsStream<TcpStream>>>),
+        backend: whole(backend, Upgraded::downcast::<TokioIo<Io>>),
+        up: Direction::default(),
+        down: Direction {
+            frames: (protocol == Protocol::WebSocket).then(Frames::default),
+            ..Direction::default()
+        },
+        journey,
+    };
+    tokio::select! {
+        ended = tunnel.carry(idle_limit) => {
+            if let Err(failed) = ended {
+                tracing::debug!(error = %failed, "a tunnel broke off");
+            }
+            return;
+        }
+        () = tasks.draining() => {}
+    }
+    if protocol == Protocol::WebSocket {
+        tunnel.say_farewell().await;
+    } else if let Err(failed) = tunnel.carry(idle_limit).await {
+        tracing::debug!(error = %failed, "a tunnel broke off");
+    }
+}
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// One end, freed of hyper's buffers where its real type is known, with what had been read already in front.
+struct End {
+    stream: Box<dyn Stream>,
+    read_already: bytes::Bytes,
+}
+
+fn whole<S>(
+    upgraded: Upgraded,
+    downcast: impl FnOnce(Upgraded) -> Result<hyper::upgrade::Parts<TokioIo<S>>, Upgraded>,
+) -> End
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    match downcast(upgraded) {
+        Ok(parts) => {
+            // A copy, as the original may be a small part of a large buffer that it would keep alive.
+            let read_already = bytes::Bytes::copy_from_slice(&parts.read_buf);
+            End {
+                stream: Box::new(parts.io.into_inner()),
+                read_already,
+            }
+        }
+        Err(upgraded) => End {
+            stream: Box::new(TokioIo::new(upgraded)),
+            read_already: bytes::Bytes::new(),
+        },
+    }
+}
+
+impl End {
+    fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.read_already.is_empty() {
+            return Pin::new(&mut self.stream).poll_read(context, buffer);
+        }
+        let taken = self
+            .read_already
+            .split_to(self.read_already.len().min(buffer.remaining()));
+        buffer.put_slice(&taken);
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// One way through the tunnel.
+#[derive(Debug, Default)]
+struct Direction {
+    /// What was read and not taken yet.
+    pending: Vec<u8>,
+    taken: usize,
+    state: State,
+    /// Follows a WebSocket's frames, where somebody has to know their borders.
+    frames: Option<Frames>,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum State {
+    #[default]
+    Open,
+    /// The reader's end has come, the writer is to be told.
+    Ending,
+    Ended,
+}
+
+impl Direction {
+    /// Moves bytes until one side is not ready or the direction has ended; says how many moved.
+    fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+        from: &mut End,
+        to: &mut End,
+        moved: &mut usize,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            ready!(self.poll_pending(context, to, moved))?;
+            match self.state {
+                State::Ended => return Poll::Ready(Ok(())),
+                State::Ending => {
+                    // A writer that is gone already needs no telling.
+                    let _ = ready!(Pin::new(&mut to.stream).poll_shutdown(context));
+                    self.state = State::Ended;
+                }
+                State::Open => {
+                    let mut stack = [std::mem::MaybeUninit::uninit(); READ];
+                    let mut buffer = ReadBuf::uninit(&mut stack);
+                    match from.poll_read(context, &mut buffer) {
+                        Poll::Ready(read) => read?,
+                        Poll::Pending => {
+                            ready!(Pin::new(&mut to.stream).poll_flush(context))?;
+                            return Poll::Pending;
+                        }
+                    }
+                    self.write(context, buffer.filled(), to, moved)?;
+                }
+            }
+        }
+    }
+
+    /// Writes what was just read, and keeps what is not taken at once.
+    fn write(
+        &mut self,
+        context: &mut Context<'_>,
+        read: &[u8],
+        to: &mut End,
+        moved: &mut usize,
+    ) -> io::Result<()> {
+        if read.is_empty() {
+            self.state = State::Ending;
+            return Ok(());
+        }
+        let taken = match Pin::new(&mut to.stream).poll_write(context, read) {
+            Poll::Ready(taken) => taken?,
+            Poll::Pending => 0,
+        };
+        self.passed(&read[..taken], moved);
+        self.pending.extend_from_slice(&read[taken..]);
+        Ok(())
+    }
+
+    fn poll_pending(
+        &mut self,
+        context: &mut Context<'_>,
+        to: &mut End,
+        moved: &mut usize,
+    ) -> Poll<io::Result<()>> {
+        while self.taken < self.pending.len() {
+            let taken =
+                ready!(Pin::new(&mut to.stream).poll_write(context, &self.pending[self.taken..]))?;
+            if taken == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            let rest = std::mem::take(&mut self.pending);
+            self.passed(&rest[self.taken..self.taken + taken], moved);
+            self.pending = rest;
+            self.taken += taken;
+        }
+        self.pending = Vec::new();
+        self.taken = 0;
+        Poll::Ready(Ok(()))
+    }
+
+    fn passed(&mut self, bytes: &[u8], moved: &mut usize) {
+        *moved += bytes.len();
+        if let Some(frames) = &mut self.frames {
+            frames.pass(bytes);
+        }
+    }
+
+    fn at_boundary(&self) -> bool {
+        self.pending.is_empty() && self.frames.as_ref().is_some_and(Frames::at_boundary)
+    }
+}
+
+struct Tunnel {
+    caller: End,
+    backend: End,
+    up: Direction,
+    down: Direction,
+    journey: Arc<Journey>,
+}
+
+impl Tunnel {
+    /// Carries both ways until both have ended or nothing has moved for the limit.
+    ///
+    /// Cancel-safe: all state is in the tunnel, so it can be carried on after the future was dropped.
+    async fn carry(&mut self, idle_limit: Duration) -> io::Result<()> {
+        if idle_limit.is_zero() {
+            return poll_fn(|context| self.poll(context)).await;
+        }
+        let mut look = std::pin::pin!(tokio::time::sleep(idle_limit));
+        let mut seen = self.journey.moved();
+        poll_fn(|context| {
+            if let Poll::Ready(ended) = self.poll(context) {
+                return Poll::Ready(ended);
+            }
+            while look.as_mut().poll(context).is_ready() {
+                let moved = self.journey.moved();
+                if moved == seen {
+                    return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                }
+                seen = moved;
+                look.as_mut().reset(Instant::now() + idle_limit);
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let up = self.poll_up(context)?;
+        let down = self.poll_down(context)?;
+        if up.is_ready() && down.is_ready() {
+            Poll::Ready(Ok(()))
+        } else {
+            Poll::Pending
+        }
+    }
+
+    fn poll_up(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut moved = 0;
+        let polled = self
+            .up
+            .poll(context, &mut self.caller, &mut self.backend, &mut moved);
+        self.journey.went_up(moved);
+        polled
+    }
+
+    fn poll_down(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut moved = 0;
+        let polled = self
+            .down
+            .poll(context, &mut self.backend, &mut self.caller, &mut moved);
+        self.journey.went_down(moved);
+        polled
+    }
+
+    /// Finishes the frame that is under way, tells the caller to go, and waits until it has gone.
+    async fn say_farewell(&mut self) {
+        let farewell = async {
+            poll_fn(|context| self.poll_boundary(context)).await?;
+            if self.down.state == State::Open {
+                self.down.pending.extend_from_slice(&GOING_AWAY);
+                self.down.state = State::Ending;
+            }
+            poll_fn(|context| self.poll_down(context)).await?;
+            poll_fn(|context| self.poll_up(context)).await
+        };
+        match tokio::time::timeout(FAREWELL_LIMIT, farewell).await {
+            Ok(Ok(())) => {}
+            Ok(Err(failed)) => {
+                tracing::debug!(error = %failed, "a tunnel broke off at its farewell")
+            }
+            Err(_) => tracing::debug!("a caller did not go in time"),
+        }
+    }
+
+    /// Carries on until no frame to the caller is under way.
+    fn poll_boundary(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut arrived = self.down.at_boundary() || self.down.state != State::Open;
+        if !arrived {
+            let _ = self.poll_up(context)?;
+            arrived = self.poll_down(context)?.is_ready() || self.down.at_boundary();
+        }
+        if arrived {
+            Poll::Ready(Ok(()))
+        } else {
+            Poll::Pending
+        }
+    }
+}
