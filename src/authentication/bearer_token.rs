@@ -37,11 +37,11 @@ const MAX_TOKEN_BYTES: usize = 64 << 10;
 const LONG: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Why a review gave no verdict; shared by all who waited for it.
-pub type TokenError = Arc<Unanswered>;
+type TokenError = Arc<Unanswered>;
 
 /// Who the tokens belong to.
 #[derive(Debug)]
-pub struct Tokens {
+pub(super) struct Tokens {
     reviews: Api<TokenReview>,
     audiences: Vec<String>,
     key: hmac::Key,
@@ -88,7 +88,7 @@ impl Tokens {
     }
 
     /// How many reviews were asked for.
-    pub fn asked(&self) -> u64 {
+    pub(super) fn asked(&self) -> u64 {
         self.asked.load(Ordering::Relaxed)
     }
 

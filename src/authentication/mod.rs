@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 
-pub use bearer_token::{TokenError, Tokens};
+use bearer_token::Tokens;
 
 use crate::certificates::Trust;
 use crate::cluster::Unanswered;
@@ -161,6 +161,11 @@ impl Authentication {
         let configured = self.trust.request_header.load();
         credentials::remove(request.headers_mut(), configured.as_deref());
         Ok((caller, request))
+    }
+
+    /// How many tokens were reviewed.
+    pub fn reviews(&self) -> u64 {
+        self.tokens.asked()
     }
 
     async fn caller(

@@ -25,7 +25,7 @@ const MAX_REMEMBERED_BYTES: usize = 10_000;
 
 /// Asks, and remembers.
 #[derive(Debug)]
-pub struct Reviews {
+pub(super) struct Reviews {
     api: Api<SubjectAccessReview>,
     cache: Cache<Question, Decision>,
     asked: AtomicU64,
@@ -76,7 +76,7 @@ impl Reviews {
     }
 
     /// How many reviews were asked for.
-    pub fn asked(&self) -> u64 {
+    pub(super) fn asked(&self) -> u64 {
         self.asked.load(Ordering::Relaxed)
     }
 

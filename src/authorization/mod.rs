@@ -12,7 +12,7 @@ mod attributes;
 
 use std::sync::Arc;
 
-pub use access_review::Reviews;
+use access_review::Reviews;
 use attributes::{Attributes, Question};
 
 use crate::api::RequestInfo;
@@ -131,6 +131,11 @@ impl Authorization {
             },
         )
         .await
+    }
+
+    /// How many reviews were asked for.
+    pub fn reviews(&self) -> u64 {
+        self.reviews.asked()
     }
 
     async fn decide(

@@ -50,6 +50,10 @@ pub(super) struct Serve {
         value_name = "FILTER"
     )]
     pub(super) log: String,
+
+    /// Whether each request leaves a JSON line on standard output
+    #[arg(long, default_value = "on", value_name = "ON|OFF")]
+    pub(super) access_log: super::AccessLog,
 }
 
 #[derive(Debug, Args)]

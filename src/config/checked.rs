@@ -76,6 +76,7 @@ fn check(serve: args::Serve) -> Result<Config, NoCommand> {
             grace: serve.shutdown.shutdown_grace_duration,
         },
         log: serve.log,
+        access_log: serve.access_log,
     })
 }
 

@@ -35,6 +35,14 @@ pub struct Config {
     pub shutdown: ShutdownConfig,
     /// A `tracing` filter, `info` unless told.
     pub log: String,
+    pub access_log: AccessLog,
+}
+
+/// Whether each request leaves a line on standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum AccessLog {
+    On,
+    Off,
 }
 
 /// The API group and version that are served.

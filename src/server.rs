@@ -1,0 +1,334 @@
+//! The composition root: makes every stage from the configuration, joins them, and runs them to their end.
+
+use std::io;
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use axum::Router;
+use axum::body::Body;
+use futures_util::FutureExt;
+use http::{HeaderValue, Method, Response as HttpResponse, StatusCode, header};
+use tokio::sync::Semaphore;
+use tower::ServiceExt;
+
+use crate::api::{self, Check, Health};
+use crate::authentication::Authentication;
+use crate::authorization::Authorization;
+use crate::certificates::{
+    CertificateError, KubeletAccess, KubeletSources, Serving, ServingSecret, Source, Trust,
+    TrustSources, server_config,
+};
+use crate::cluster::{ClientError, Cluster, Connected, FrontProxyLookup, connect};
+use crate::config::{AuthenticationLookup, Config, ServingCertificate, ShutdownConfig};
+use crate::connection::{Listener, Peer};
+use crate::endpoint::{Endpoints, Outliers};
+use crate::forward::Forward;
+use crate::lifecycle::{Signals, Tasks};
+use crate::proxy::{self, Road};
+use crate::status::{Request, Response, Status};
+use crate::target::{Permitted, Targets};
+use crate::telemetry::{AccessLog, Gauges, Metrics};
+
+/// Why the server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("the way to the API server: {0}")]
+    Client(#[from] ClientError),
+    #[error("certificates: {0}")]
+    Certificate(#[from] CertificateError),
+    #[error("{address} can't be listened on: {cause}")]
+    Bind {
+        address: SocketAddr,
+        #[source]
+        cause: io::Error,
+    },
+}
+
+/// A server whose port is bound and whose watches run.
+#[derive(Debug)]
+pub struct Server {
+    listener: Listener,
+    site: Arc<Site>,
+    tasks: Tasks,
+    shutdown: ShutdownConfig,
+}
+
+/// What requests meet: the documents, or the road.
+#[derive(Debug)]
+struct Site {
+    road: Road,
+    documents: Router,
+    /// Paths below belong to the road.
+    prefix: String,
+    cluster: Cluster,
+    serving: Arc<Serving>,
+}
+
+impl Server {
+    /// Makes everything and binds the port. Requests are answered from [`Server::run`] on; whether they can be forwarded
+    /// yet is what `/readyz` says.
+    ///
+    /// # Errors
+    /// Something that the configuration names can't be used.
+    pub async fn build(config: Config, access: AccessLog) -> Result<Self, StartError> {
+        let tasks = Tasks::new();
+        let connected = connect(&config.cluster).await?;
+        let client = connected.client.clone();
+        let cluster = Cluster::start(&client, &tasks);
+        let lookup = (config.authentication.lookup != AuthenticationLookup::Skipped)
+            .then(|| FrontProxyLookup::start(client.clone(), &tasks));
+        let trust = trust(&config, lookup.as_ref(), &tasks).await?;
+        let serving = serving(&config, &connected, &tasks).await?;
+        let kubelet = KubeletAccess::start(
+            &config.kubelet.tls,
+            kubelet_sources(&config, &connected),
+            &tasks,
+        )
+        .await?;
+        let address = config.listen.address;
+        let listener = Listener::bind(
+            &config.listen,
+            server_config(Arc::clone(&serving)),
+            tasks.clone(),
+        )
+        .map_err(|cause| StartError::Bind { address, cause })?;
+        let road = road(&config, &client, &cluster, trust, kubelet, access, &tasks);
+        let health = health(&config, &tasks, &cluster, lookup, &serving);
+        let site = Site {
+            documents: api::documents(&config.group, health),
+            prefix: format!("/apis/{}/{}/", config.group.name, config.group.version),
+            road,
+            cluster,
+            serving,
+        };
+        Ok(Self {
+            listener,
+            site: Arc::new(site),
+            tasks,
+            shutdown: config.shutdown,
+        })
+    }
+
+    /// The address that is listened on.
+    pub fn address(&self) -> SocketAddr {
+        self.listener.address()
+    }
+
+    /// Everything that runs for this server; tests end it with this.
+    pub fn tasks(&self) -> Tasks {
+        self.tasks.clone()
+    }
+
+    /// Serves until a signal, then ends in the order that `lifecycle` describes; a second signal ends at once.
+    pub async fn run(self, mut signals: Signals) {
+        let Self {
+            listener,
+            site,
+            tasks,
+            shutdown,
+        } = self;
+        tasks.spawn(listener.serve(move |peer, request| answer(Arc::clone(&site), peer, request)));
+        signals.next().await;
+        tracing::info!(delay = ?shutdown.delay, grace = ?shutdown.grace, "ending");
+        let graceful = tokio::select! {
+            graceful = tasks.end(shutdown.delay, shutdown.grace) => graceful,
+            () = signals.next() => false,
+        };
+        tracing::info!(graceful, "ended");
+    }
+
+    /// Serves until somebody ends the server's tasks.
+    pub async fn run_until_ended(self) {
+        let site = self.site;
+        let listener = self.listener;
+        listener
+            .serve(move |peer, request| answer(Arc::clone(&site), peer, request))
+            .await;
+    }
+}
+
+async fn trust(
+    config: &Config,
+    lookup: Option<&FrontProxyLookup>,
+    tasks: &Tasks,
+) -> Result<Arc<Trust>, CertificateError> {
+    let sources = TrustSources {
+        client_ca_file: config.authentication.client_ca_file.clone(),
+        request_header: config.authentication.request_header.clone(),
+    };
+    Trust::start(sources, lookup.map(|lookup| lookup.said.clone()), tasks).await
+}
+
+async fn serving(
+    config: &Config,
+    connected: &Connected,
+    tasks: &Tasks,
+) -> Result<Arc<Serving>, CertificateError> {
+    match &config.listen.certificate {
+        ServingCertificate::SelfSigned => Serving::self_signed(),
+        ServingCertificate::Files { certificate, key } => {
+            Serving::from_files(certificate.clone(), key.clone(), tasks).await
+        }
+        ServingCertificate::Secret {
+            namespace,
+            name,
+            service,
+        } => {
+            let serving = Arc::new(Serving::default());
+            let secret = ServingSecret::new(
+                connected.client.clone(),
+                &config.group,
+                namespace,
+                name,
+                service,
+            );
+            tasks.spawn_background(secret.keep(Arc::clone(&serving)));
+            Ok(serving)
+        }
+    }
+}
+
+fn kubelet_sources(config: &Config, connected: &Connected) -> KubeletSources {
+    let file_or = |file: &Option<std::path::PathBuf>, fixed: Option<Vec<u8>>| match (file, fixed) {
+        (Some(path), _) => Source::File(path.clone()),
+        (None, Some(content)) => Source::Fixed(content),
+        (None, None) => Source::Nothing,
+    };
+    let token_file = config
+        .kubelet
+        .token_file
+        .clone()
+        .or_else(|| connected.token_file.clone());
+    KubeletSources {
+        cluster_roots: file_or(
+            &connected.roots_file,
+            connected.roots.clone().map(String::into_bytes),
+        ),
+        token: file_or(&token_file, connected.token.clone()),
+    }
+}
+
+fn road(
+    config: &Config,
+    client: &kube::Client,
+    cluster: &Cluster,
+    trust: Arc<Trust>,
+    kubelet: KubeletAccess,
+    access: AccessLog,
+    tasks: &Tasks,
+) -> Road {
+    let outliers = Outliers::default();
+    let permitted = Permitted::new(&config.target, cluster.clone());
+    let most = config.listen.limits.max_requests_in_flight;
+    Road {
+        group: config.group.clone(),
+        authentication: Authentication::new(&config.authentication, trust, client.clone()),
+        authorization: Authorization::new(
+            config.group.clone(),
+            &config.authorization,
+            client.clone(),
+        ),
+        targets: Targets::new(&config.target, cluster.clone()),
+        endpoints: Endpoints::new(cluster.clone(), permitted, outliers.clone()),
+        forward: Forward::new(config.forward.clone(), kubelet, outliers, tasks.clone()),
+        in_flight: (most > 0).then(|| Arc::new(Semaphore::new(most))),
+        metrics: Arc::new(Metrics::new()),
+        access,
+    }
+}
+
+/// The checks, named as k8s.io/apiserver names them where it has them. A check is only of what this server can't serve
+/// without; the cluster's own state is none.
+fn health(
+    config: &Config,
+    tasks: &Tasks,
+    cluster: &Cluster,
+    lookup: Option<FrontProxyLookup>,
+    serving: &Arc<Serving>,
+) -> Health {
+    let (tasks, cluster, serving) = (tasks.clone(), cluster.clone(), Arc::clone(serving));
+    let required = config.authentication.lookup == AuthenticationLookup::Required;
+    let looked_up = move || !required || lookup.as_ref().is_some_and(|lookup| lookup.state.done());
+    Health::new(vec![
+        Check::ready("informer-sync", move || cluster.synced()),
+        Check::ready("authentication-lookup", looked_up),
+        Check::ready("serving-certificate", move || {
+            serving
+                .not_after()
+                .is_some_and(|not_after| not_after > SystemTime::now())
+        }),
+        Check::ready("shutdown", move || !tasks.terminating()),
+    ])
+}
+
+/// Answers one request. A defect that panics costs this one request.
+async fn answer(site: Arc<Site>, peer: Peer, request: Request) -> Response {
+    let answering = AssertUnwindSafe(site.answer(&peer, request)).catch_unwind();
+    answering.await.unwrap_or_else(|_| {
+        tracing::error!("a request met a defect of this server");
+        Status::internal("this server met a defect of its own").into_response()
+    })
+}
+
+impl Site {
+    async fn answer(&self, peer: &Peer, request: Request) -> Response {
+        let path = request.uri().path();
+        if path.starts_with(&self.prefix) && path.len() > self.prefix.len() {
+            return proxy::proxy(&self.road, peer, request).await;
+        }
+        if path == "/metrics" {
+            return self
+                .metrics(peer, request)
+                .await
+                .unwrap_or_else(Status::into_response);
+        }
+        match self.documents.clone().oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+
+    /// The metrics, for callers who may `get` the path.
+    async fn metrics(&self, peer: &Peer, request: Request) -> Result<Response, Status> {
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return Err(Status::method_not_allowed("metrics are read with GET"));
+        }
+        let identified = self.road.authentication.identify(peer, request).await;
+        let (caller, _) = identified.map_err(|refused| refused.status())?;
+        let authorized = self
+            .road
+            .authorization
+            .authorize_path(&caller, "/metrics")
+            .await;
+        authorized.map_err(|refused| refused.status())?;
+        let text = self.road.metrics.text(&self.gauges());
+        let mut response = HttpResponse::new(Body::from(text));
+        *response.status_mut() = StatusCode::OK;
+        let content_type =
+            HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, content_type);
+        Ok(response)
+    }
+
+    fn gauges(&self) -> Gauges {
+        let seconds = |time: SystemTime| {
+            time.duration_since(SystemTime::UNIX_EPOCH)
+                .unwrap_or_default()
+                .as_secs()
+        };
+        Gauges {
+            token_reviews: self.road.authentication.reviews(),
+            access_reviews: self.road.authorization.reviews(),
+            watch_failures: self.cluster.watch_failures(),
+            certificate_failures: self.serving.failures(),
+            certificate_expires: self.serving.not_after().map_or(0, seconds),
+            access_lines_lost: self.road.access.lost(),
+            tunnels: self.road.forward.tunnels() as u64,
+            kept_connections: self.road.forward.kept_connections() as u64,
+        }
+    }
+}
