@@ -1,0 +1,311 @@
+//! A backend that answers for a pod: it says what it received, streams on demand, and speaks WebSocket.
+//!
+//! | path | answer |
+//! |---|---|
+//! | `/` | `hello from NAME` |
+//! | `/echo…` | JSON: method, path and query as received, headers in order, the body's length and SHA-256 |
+//! | `/bytes/N` | N bytes that [`pattern`] describes |
+//! | `/drip` | `one`, and `two` after somebody asked for `/drip/next` |
+//! | `/status/N` | that status, with a `Location` if the query is one |
+//! | `/headers` | answers with the headers that the query lists as `name=value` |
+//! | `/ws` | a WebSocket that echoes; its first message is the path and query that it was asked for with |
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{Context, SHA256, digest};
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt, stream};
+use http::{Request, Response, StatusCode};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::Role;
+
+type Body = BoxBody<Bytes, Infallible>;
+
+/// A running backend; it ends, with its connections, when this is dropped.
+#[derive(Debug)]
+pub struct Backend {
+    pub address: SocketAddr,
+    connections: watch::Receiver<usize>,
+    _serving: JoinSet<()>,
+}
+
+#[derive(Debug)]
+struct State {
+    name: String,
+    next_drip: Notify,
+}
+
+impl Backend {
+    /// Serves HTTP/1.1 in the clear.
+    pub async fn http(name: &str, address: SocketAddr) -> Self {
+        Self::serve(name, address, None).await
+    }
+
+    /// Serves TLS with a certificate that nobody trusts, HTTP/2 or HTTP/1.1.
+    pub async fn https(name: &str, address: SocketAddr) -> Self {
+        let made =
+            rcgen::generate_simple_self_signed(["backend".to_owned()]).expect("a certificate");
+        let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der())
+            .expect("a key");
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .expect("a usable certificate");
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Self::serve(name, address, Some(TlsAcceptor::from(Arc::new(config)))).await
+    }
+
+    async fn serve(name: &str, address: SocketAddr, tls: Option<TlsAcceptor>) -> Self {
+        let listener = TcpListener::bind(address)
+            .await
+            .unwrap_or_else(|failed| panic!("{address}: {failed}"));
+        let address = listener.local_addr().expect("a bound address");
+        let state = Arc::new(State {
+            name: name.to_owned(),
+            next_drip: Notify::new(),
+        });
+        let (count, connections) = watch::channel(0);
+        let mut serving = JoinSet::new();
+        serving.spawn(async move {
+            let mut open = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                count.send_modify(|count| *count += 1);
+                let (state, tls) = (Arc::clone(&state), tls.clone());
+                open.spawn(async move {
+                    // A connection that breaks off is what some tests are about.
+                    let _ = match tls {
+                        None => connection(TokioIo::new(stream), state).await,
+                        Some(tls) => match tls.accept(stream).await {
+                            Ok(stream) => connection(TokioIo::new(stream), state).await,
+                            Err(_) => Ok(()),
+                        },
+                    };
+                });
+            }
+        });
+        Self {
+            address,
+            connections,
+            _serving: serving,
+        }
+    }
+
+    /// How many connections were made to it so far.
+    pub fn connections(&self) -> usize {
+        *self.connections.borrow()
+    }
+}
+
+async fn connection<S>(
+    stream: TokioIo<S>,
+    state: Arc<State>,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>>
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |request| answer(request, Arc::clone(&state)));
+    let mut builder = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .preserve_header_case(true)
+        .max_headers(2000)
+        .max_buf_size(4 << 20);
+    builder
+        .serve_connection_with_upgrades(stream, service)
+        .await
+}
+
+async fn answer(
+    mut request: Request<Incoming>,
+    state: Arc<State>,
+) -> Result<Response<Body>, Infallible> {
+    let path = request.uri().path().to_owned();
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    Ok(
+        match path.trim_start_matches('/').split('/').collect::<Vec<_>>()[..] {
+            ["ws"] => websocket(&mut request),
+            ["bytes", count] => streamed(count.parse().unwrap_or(0)),
+            ["drip"] => drip(state),
+            ["drip", "next"] => {
+                state.next_drip.notify_one();
+                full("next")
+            }
+            ["status", code] => status(code, &query),
+            ["headers"] => with_headers(&query),
+            [first, ..] if first.starts_with("echo") => echo(request).await,
+            _ => full(format!("hello from {}", state.name)),
+        },
+    )
+}
+
+fn full(text: impl Into<Bytes>) -> Response<Body> {
+    Response::new(Full::new(text.into()).boxed())
+}
+
+fn status(code: &str, query: &str) -> Response<Body> {
+    let mut response = full("");
+    *response.status_mut() = code.parse().unwrap_or(StatusCode::BAD_REQUEST);
+    if let Some(location) = query.strip_prefix("location=") {
+        response
+            .headers_mut()
+            .insert("location", location.parse().expect("a location"));
+    }
+    response
+}
+
+fn with_headers(query: &str) -> Response<Body> {
+    let mut response = full("headers");
+    for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
+        let name = http::HeaderName::try_from(name).expect("a header name");
+        response
+            .headers_mut()
+            .append(name, value.parse().expect("a header value"));
+    }
+    response
+}
+
+async fn echo(request: Request<Incoming>) -> Response<Body> {
+    let (parts, mut body) = request.into_parts();
+    let mut hash = Context::new(&SHA256);
+    let mut length = 0;
+    while let Some(Ok(frame)) = body.frame().await {
+        if let Some(data) = frame.data_ref() {
+            hash.update(data);
+            length += data.len();
+        }
+    }
+    let headers: Vec<(String, String)> = parts
+        .headers
+        .iter()
+        .map(|(name, value)| {
+            (
+                name.to_string(),
+                String::from_utf8_lossy(value.as_bytes()).into_owned(),
+            )
+        })
+        .collect();
+    let said = serde_json::json!({
+        "method": parts.method.as_str(), "uri": parts.uri.path_and_query().map(|text| text.as_str()),
+        "version": format!("{:?}", parts.version), "headers": headers,
+        "length": length, "sha256": hex(hash.finish().as_ref()),
+    });
+    let mut response = full(said.to_string());
+    response
+        .headers_mut()
+        .insert("content-type", "application/json".parse().expect("a type"));
+    response
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The SHA-256 of some bytes, as `/echo` says it.
+pub fn sha256(bytes: &[u8]) -> String {
+    hex(digest(&SHA256, bytes).as_ref())
+}
+
+/// The bytes that `/bytes/N` sends.
+pub fn pattern(count: usize) -> Vec<u8> {
+    (0..count)
+        .map(|at| u8::try_from(at * 31 % 251).expect("less than 251"))
+        .collect()
+}
+
+fn streamed(count: usize) -> Response<Body> {
+    let bytes = Bytes::from(pattern(count));
+    let pieces = (0..count.div_ceil(65536)).map(move |piece| {
+        let from = piece * 65536;
+        Ok(Frame::data(bytes.slice(from..(from + 65536).min(count))))
+    });
+    Response::new(BodyExt::boxed(StreamBody::new(stream::iter(pieces))))
+}
+
+fn drip(state: Arc<State>) -> Response<Body> {
+    let pieces = stream::once(async { Ok(Frame::data(Bytes::from_static(b"one\n"))) }).chain(
+        stream::once(async move {
+            state.next_drip.notified().await;
+            Ok(Frame::data(Bytes::from_static(b"two\n")))
+        }),
+    );
+    Response::new(BodyExt::boxed(StreamBody::new(SyncStream(Box::pin(
+        pieces,
+    )))))
+}
+
+/// A stream that is only ever polled by one task, so sharing it between threads is no question.
+struct SyncStream<S>(std::pin::Pin<Box<S>>);
+
+impl<S: futures_util::Stream> futures_util::Stream for SyncStream<S> {
+    type Item = S::Item;
+
+    fn poll_next(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<S::Item>> {
+        self.0.as_mut().poll_next(context)
+    }
+}
+
+fn websocket(request: &mut Request<Incoming>) -> Response<Body> {
+    let Some(key) = request.headers().get("sec-websocket-key") else {
+        return full("no websocket");
+    };
+    let accept = tokio_tungstenite::tungstenite::handshake::derive_accept_key(key.as_bytes());
+    let protocol = request.headers().get("sec-websocket-protocol").cloned();
+    let asked = request
+        .uri()
+        .path_and_query()
+        .map(|text| text.to_string())
+        .unwrap_or_default();
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a backend upgrades its own connection"
+    )]
+    let upgrade = hyper::upgrade::on(request);
+    #[expect(clippy::disallowed_methods, reason = "it ends with its connection")]
+    tokio::spawn(async move {
+        let Ok(upgraded) = upgrade.await else { return };
+        let mut socket =
+            WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, None).await;
+        let mut sent = socket.send(Message::text(asked)).await;
+        while let (Ok(()), Some(Ok(message))) = (&sent, socket.next().await) {
+            sent = if message.is_close() {
+                return;
+            } else {
+                socket.send(message).await
+            };
+        }
+    });
+    let mut response = full("");
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert("connection", "Upgrade".parse().expect("a header"));
+    headers.insert("upgrade", "websocket".parse().expect("a header"));
+    headers.insert("sec-websocket-accept", accept.parse().expect("a header"));
+    if let Some(first) = protocol
+        .as_ref()
+        .and_then(|offered| offered.to_str().ok()?.split(',').next())
+    {
+        headers.insert(
+            "sec-websocket-protocol",
+            first.trim().parse().expect("a header"),
+        );
+    }
+    response
+}

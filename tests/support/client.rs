@@ -1,0 +1,147 @@
+//! A client that says exactly what it is told and shows exactly what it gets: HTTP/1.1 over TLS, one connection a request.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+/// A server and the way to it.
+#[derive(Debug, Clone)]
+pub struct Client {
+    address: SocketAddr,
+    tls: Arc<ClientConfig>,
+    /// Sent with every request.
+    pub authorization: Option<String>,
+}
+
+/// A whole answer.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Answer {
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).expect("text")
+    }
+
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .get(name)
+            .map(|value| value.to_str().expect("text"))
+    }
+}
+
+impl Client {
+    /// A client that presents a certificate, or none, and believes whatever server it meets at the address.
+    pub fn new(
+        address: SocketAddr,
+        certificate: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
+    ) -> Self {
+        let any = throughway::certificates::any_backend(&[b"http/1.1"]);
+        let tls = match certificate {
+            None => any,
+            Some((chain, key)) => {
+                let mut config = (*any).clone();
+                let provider = rustls::crypto::aws_lc_rs::default_provider();
+                let signing = provider.key_provider.load_private_key(key).expect("a key");
+                let certified = rustls::sign::CertifiedKey::new(chain, signing);
+                config.client_auth_cert_resolver =
+                    Arc::new(rustls::sign::SingleCertAndKey::from(certified));
+                Arc::new(config)
+            }
+        };
+        Self {
+            address,
+            tls,
+            authorization: None,
+        }
+    }
+
+    /// The same client with a token.
+    pub fn with_token(&self, token: &str) -> Self {
+        Self {
+            authorization: Some(format!("Bearer {token}")),
+            ..self.clone()
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a client dials its server")]
+    pub async fn connect(&self) -> TlsStream<TcpStream> {
+        let tcp = TcpStream::connect(self.address)
+            .await
+            .expect("a connection");
+        let name = ServerName::IpAddress(self.address.ip().into());
+        TlsConnector::from(Arc::clone(&self.tls))
+            .connect(name, tcp)
+            .await
+            .expect("a TLS handshake")
+    }
+
+    /// Sends a request and returns the answer with its body still to come.
+    pub async fn send(&self, mut request: Request<Full<Bytes>>) -> http::Response<Incoming> {
+        let stream = TokioIo::new(self.connect().await);
+        let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
+            .preserve_header_case(true)
+            .max_buf_size(4 << 20)
+            .handshake(stream)
+            .await
+            .expect("an HTTP connection");
+        #[expect(clippy::disallowed_methods, reason = "it ends with its connection")]
+        tokio::spawn(connection.with_upgrades());
+        if !request.headers().contains_key("host") {
+            let host = self.address.to_string().parse().expect("a host");
+            request.headers_mut().insert("host", host);
+        }
+        if let Some(authorization) = &self.authorization {
+            request
+                .headers_mut()
+                .insert("authorization", authorization.parse().expect("a token"));
+        }
+        sender.send_request(request).await.expect("an answer")
+    }
+
+    /// Sends a request and waits for the whole answer.
+    pub async fn ask(&self, request: Request<Full<Bytes>>) -> Answer {
+        let (parts, body) = self.send(request).await.into_parts();
+        let body = body.collect().await.expect("a whole body").to_bytes();
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body,
+        }
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.ask(request("GET", path, &[], "")).await
+    }
+}
+
+/// A request with headers and a body.
+pub fn request(
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: impl Into<Bytes>,
+) -> Request<Full<Bytes>> {
+    let mut request = Request::builder().method(method).uri(path);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.body(Full::new(body.into())).expect("a request")
+}

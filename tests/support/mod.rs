@@ -1,0 +1,4 @@
+//! What several test binaries share.
+
+pub mod backend;
+pub mod client;
