@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::Api;
@@ -24,6 +25,8 @@ pub const API_SERVER: &str = "10.77.0.1:6443";
 pub const WEB: [&str; 2] = ["10.77.0.30:8080", "10.77.0.31:8080"];
 const UNREADY: &str = "10.77.0.32:8080";
 const SECURE: &str = "10.77.0.33:8443";
+const SOLO: &str = "10.77.0.34:8080";
+const RAW: &str = "10.77.0.35:8080";
 
 /// The namespace of the sample pods.
 pub const DEMO: &str = "demo";
@@ -40,10 +43,32 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 
 static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| RUNTIME.block_on(Cluster::start()));
 
+/// Tests that leave the cluster as it is run together, one that does not runs alone.
+static USE: LazyLock<tokio::sync::RwLock<()>> = LazyLock::new(tokio::sync::RwLock::default);
+
+/// No test waits longer than this.
+const LIMIT: Duration = Duration::from_secs(300);
+
 /// Runs a test on the cluster that all tests share.
 pub fn on_cluster<F: Future<Output = ()>>(test: impl FnOnce(&'static Cluster) -> F) {
     let cluster = &*CLUSTER;
-    RUNTIME.block_on(test(cluster));
+    RUNTIME.block_on(async {
+        let _together = USE.read().await;
+        tokio::time::timeout(LIMIT, test(cluster))
+            .await
+            .expect("the test hangs");
+    });
+}
+
+/// Runs a test that nobody else's can bear.
+pub fn alone_on_cluster<F: Future<Output = ()>>(test: impl FnOnce(&'static Cluster) -> F) {
+    let cluster = &*CLUSTER;
+    RUNTIME.block_on(async {
+        let _alone = USE.write().await;
+        tokio::time::timeout(LIMIT, test(cluster))
+            .await
+            .expect("the test hangs");
+    });
 }
 
 /// Where processes leave what they say.
@@ -89,15 +114,32 @@ impl Cluster {
         cluster.backends = backends().await;
         cluster
             .apply(&json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": node::NODE}}));
-        cluster.install().await;
+        #[expect(clippy::disallowed_methods, reason = "it runs until the tests end")]
+        tokio::spawn(node::run(
+            cluster.client().await,
+            "throughway",
+            API_SERVER.parse().unwrap(),
+        ));
+        cluster.install();
         cluster.samples().await;
         cluster
     }
 
+    pub fn manifests(&self) -> String {
+        concat!(env!("CARGO_MANIFEST_DIR"), "/manifests").to_owned()
+    }
+
     /// Applies the manifests, gives the pods their ServiceAccount, and waits until kube-apiserver trusts the server.
-    pub async fn install(&self) {
-        let manifests = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests");
-        self.kubectl(&["apply", "-f", manifests.to_str().unwrap()]);
+    pub fn install(&self) {
+        let manifests = self.manifests();
+        let file = |name: &str| format!("{manifests}/{name}");
+        self.kubectl(&[
+            "apply",
+            "-f",
+            &file("00-namespace.yaml"),
+            "-f",
+            &file("10-access.yaml"),
+        ]);
         let mounted = Path::new("/run/secrets/kubernetes.io/serviceaccount");
         std::fs::create_dir_all(mounted).unwrap();
         let token = self.kubectl(&[
@@ -111,12 +153,7 @@ impl Cluster {
         std::fs::write(mounted.join("token"), token.trim()).unwrap();
         std::fs::write(mounted.join("namespace"), "throughway").unwrap();
         std::fs::copy(self.dir.join("ca.crt"), mounted.join("ca.crt")).unwrap();
-        #[expect(clippy::disallowed_methods, reason = "it runs until the tests end")]
-        tokio::spawn(node::run(
-            self.client().await,
-            "throughway",
-            API_SERVER.parse().unwrap(),
-        ));
+        self.kubectl(&["apply", "-f", &manifests]);
         self.wait_until_available();
     }
 
@@ -152,6 +189,8 @@ impl Cluster {
             ("web-1", "web", WEB[1]),
             ("unready-0", "unready", UNREADY),
             ("secure-0", "secure", SECURE),
+            ("solo-0", "solo", SOLO),
+            ("raw-0", "raw", RAW),
         ] {
             self.pod(name, app, address.parse().unwrap(), app != "unready")
                 .await;
@@ -160,6 +199,13 @@ impl Cluster {
         self.service("web", "web", &http);
         self.service("bare", "web", &json!([{"port": 80, "targetPort": 8080}]));
         self.service("two", "web", &json!([{"name": "http", "port": 80, "targetPort": 8080}, {"name": "other", "port": 81, "targetPort": 8081}]));
+        self.service("solo", "solo", &http);
+        self.service("raw", "raw", &http);
+        self.service(
+            "datagrams",
+            "solo",
+            &json!([{"name": "dns", "port": 53, "protocol": "UDP", "targetPort": 8080}]),
+        );
         self.service("unready", "unready", &http);
         self.service("empty", "nobody", &http);
         self.service(
@@ -167,7 +213,7 @@ impl Cluster {
             "secure",
             &json!([{"name": "https", "port": 443, "targetPort": 8443}]),
         );
-        for service in ["web", "bare", "two", "secure"] {
+        for service in ["web", "bare", "two", "secure", "solo", "raw", "datagrams"] {
             self.kubectl(&[
                 "wait",
                 "--for=jsonpath={.endpoints[0].conditions.ready}=true",
@@ -319,6 +365,8 @@ async fn backends() -> Vec<Backend> {
         Backend::http("web-0", WEB[0].parse().unwrap()).await,
         Backend::http("web-1", WEB[1].parse().unwrap()).await,
         Backend::http("unready-0", UNREADY.parse().unwrap()).await,
+        Backend::http("solo-0", SOLO.parse().unwrap()).await,
+        Backend::raw(RAW.parse().unwrap()).await,
         Backend::https("secure-0", SECURE.parse().unwrap()).await,
     ]
 }

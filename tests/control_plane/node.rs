@@ -16,7 +16,7 @@ use serde_json::json;
 use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 
-use crate::support::client::Client;
+use crate::support::client::{Client, request};
 
 pub const NODE: &str = "handmade";
 
@@ -152,16 +152,12 @@ fn terminate(process: &Child) {
     assert!(sent.success());
 }
 
-#[expect(clippy::disallowed_methods, reason = "a probe dials its pod")]
+/// The readiness probe; a server that has no certificate yet is simply not ready.
 async fn is_ready(address: SocketAddr) -> bool {
-    if tokio::net::TcpStream::connect(address).await.is_err() {
-        return false;
-    }
-    Client::new(address, None)
-        .get("/readyz")
-        .await
-        .status
-        .is_success()
+    let answer = Client::new(address, None)
+        .try_ask(request("GET", "/readyz", &[], ""))
+        .await;
+    answer.is_some_and(|answer| answer.status.is_success())
 }
 
 /// What a kubelet says of a running pod.

@@ -1,13 +1,43 @@
 //! The whole road through kube-apiserver, as people and programs go it.
 
-use crate::cluster::{Cluster, DEMO, on_cluster};
+use std::time::{Duration, Instant};
+
+use futures_util::{SinkExt, StreamExt};
+use http::StatusCode;
+use http_body_util::BodyExt;
+use serde_json::json;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::cluster::{Cluster, DEMO, alone_on_cluster, on_cluster};
 use crate::support::backend::{pattern, sha256};
-use crate::support::client::request;
+use crate::support::client::{Answer, Client, request};
 
 const GROUP: &str = "/apis/throughway.dev/v1";
 
+/// 64 MiB: far more than any buffer on the way.
+const LARGE: usize = 64 << 20;
+
 fn service(name: &str, path: &str) -> String {
     format!("{GROUP}/namespaces/{DEMO}/services/{name}/proxy{path}")
+}
+
+fn pod(name: &str, path: &str) -> String {
+    format!("{GROUP}/namespaces/{DEMO}/pods/{name}/proxy{path}")
+}
+
+/// What a refusal says, as a Status.
+fn status(answer: &Answer) -> (u16, String) {
+    let status = answer.json();
+    assert_eq!(
+        (&status["kind"], &status["status"]),
+        (&json!("Status"), &json!("Failure")),
+        "{status}"
+    );
+    assert_eq!(status["code"], answer.status.as_u16(), "{status}");
+    (
+        answer.status.as_u16(),
+        status["message"].as_str().unwrap().to_owned(),
+    )
 }
 
 #[test]
@@ -16,6 +46,7 @@ fn a_service_is_reached_by_every_form_of_its_name() {
         for name in [
             "web",
             "web:80",
+            "web:080",
             "web:http",
             "web:",
             "http:web:80",
@@ -34,5 +65,462 @@ fn a_service_is_reached_by_every_form_of_its_name() {
                 "hello from secure-0"
             );
         }
+    });
+}
+
+#[test]
+fn a_pod_is_reached_by_name_and_port() {
+    on_cluster(async |cluster: &Cluster| {
+        for name in [
+            "web-0",
+            "web-0:8080",
+            "web-0:web",
+            "http:web-0:8080",
+            "unready-0",
+        ] {
+            let said = cluster.kubectl(&["get", "--raw", &pod(name, "/")]);
+            assert!(said.starts_with("hello from"), "{name}: {said}");
+        }
+        assert_eq!(
+            cluster.kubectl(&["get", "--raw", &pod("https:secure-0:8443", "/")]),
+            "hello from secure-0"
+        );
+    });
+}
+
+#[test]
+fn kubectl_gets_creates_replaces_and_deletes() {
+    on_cluster(async |cluster: &Cluster| {
+        let body = std::env::temp_dir().join(format!("throughway-body-{}", std::process::id()));
+        std::fs::write(&body, "a body").unwrap();
+        let body = body.to_str().unwrap();
+        for (verb, method, file) in [
+            ("get", "GET", None),
+            ("create", "POST", Some(body)),
+            ("replace", "PUT", Some(body)),
+            ("delete", "DELETE", None),
+        ] {
+            let path = service("web:80", "/echo/a?b=c");
+            let mut arguments = vec![verb, "--raw", &path];
+            arguments.extend(file.iter().flat_map(|file| ["-f", file]));
+            let said: serde_json::Value =
+                serde_json::from_str(&cluster.kubectl(&arguments)).unwrap();
+            assert_eq!(
+                (&said["method"], &said["uri"]),
+                (&json!(method), &json!("/echo/a?b=c"))
+            );
+            if file.is_some() {
+                assert_eq!(said["sha256"], sha256(b"a body"));
+            }
+        }
+        std::fs::remove_file(body).unwrap();
+    });
+}
+
+#[test]
+fn a_kubelet_answers_monitoring_and_nothing_else() {
+    on_cluster(async |cluster: &Cluster| {
+        let node = |path: &str| format!("{GROUP}/nodes/hollow:10250/proxy{path}");
+        assert_eq!(cluster.kubectl(&["get", "--raw", &node("/healthz")]), "ok");
+        assert!(
+            cluster
+                .kubectl(&["get", "--raw", &node("/metrics")])
+                .contains("# TYPE kubelet_")
+        );
+        assert!(
+            cluster
+                .kubectl(&["get", "--raw", &node("/pods")])
+                .contains("\"PodList\"")
+        );
+        assert!(
+            cluster
+                .kubectl(&[
+                    "get",
+                    "--raw",
+                    &format!("{GROUP}/nodes/hollow/proxy/configz")
+                ])
+                .contains("kubeletconfig")
+        );
+        for path in [
+            "/exec/demo/web-0/c",
+            "/run/demo/web-0/c",
+            "/pods/../exec",
+            "/%65xec/demo",
+            "//exec",
+            "/logs/",
+            "/",
+        ] {
+            let (code, message) = status(&cluster.admin().get(&node(path)).await);
+            assert_eq!(code, 403, "{path}");
+            assert!(
+                message.starts_with("a kubelet is asked here only for"),
+                "{message}"
+            );
+        }
+        let upgrade = [("Connection", "Upgrade"), ("Upgrade", "websocket")];
+        let answer = cluster
+            .admin()
+            .ask(request("GET", &node("/pods"), &upgrade, ""))
+            .await;
+        assert_eq!(status(&answer).0, 403);
+    });
+}
+
+#[test]
+fn sixty_four_mebibytes_go_up_and_come_down_whole() {
+    on_cluster(async |cluster: &Cluster| {
+        let bytes = pattern(LARGE);
+        let admin = cluster.admin();
+        let up = admin
+            .ask(request(
+                "POST",
+                &service("web:80", "/echo"),
+                &[],
+                bytes.clone(),
+            ))
+            .await;
+        let said = up.json();
+        assert_eq!(
+            (&said["length"], &said["sha256"]),
+            (&json!(LARGE), &json!(sha256(&bytes)))
+        );
+        let down = admin
+            .get(&service("web:80", &format!("/bytes/{LARGE}")))
+            .await;
+        assert_eq!(down.body.len(), LARGE);
+        assert_eq!(sha256(&down.body), sha256(&bytes));
+    });
+}
+
+#[test]
+fn a_stream_arrives_piece_by_piece() {
+    on_cluster(async |cluster: &Cluster| {
+        let admin = cluster.admin();
+        let mut answer = admin
+            .send(request("GET", &pod("web-0", "/drip"), &[], ""))
+            .await
+            .into_body();
+        let first = answer.frame().await.unwrap().unwrap().into_data().unwrap();
+        assert_eq!(first, "one\n", "the second piece is not even there yet");
+        admin.get(&pod("web-0", "/drip/next")).await;
+        let rest = answer.collect().await.unwrap().to_bytes();
+        assert_eq!(rest, "two\n");
+    });
+}
+
+#[test]
+fn a_websocket_echoes_and_its_query_arrives() {
+    on_cluster(async |cluster: &Cluster| {
+        let token = cluster.account("websocket-user");
+        allow(cluster, "websocket-user", "services/proxy", "get");
+        let stream = cluster.stranger().connect().await;
+        let path = service("web:80", "/ws?session=1&empty");
+        let request = http::Request::builder()
+            .uri(format!("wss://10.77.0.1:6443{path}"))
+            .header("host", "10.77.0.1:6443")
+            .header("connection", "Upgrade")
+            .header("upgrade", "websocket")
+            .header("sec-websocket-version", "13")
+            .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
+            .header("sec-websocket-protocol", "chat")
+            .header("authorization", format!("Bearer {token}"))
+            .body(())
+            .unwrap();
+        let (mut socket, answer) = tokio_tungstenite::client_async(request, stream)
+            .await
+            .unwrap();
+        assert_eq!(answer.headers()["sec-websocket-protocol"], "chat");
+        // kube-aggregator sorts a query and says `empty=` for `empty`; nothing of it is lost.
+        let asked = socket.next().await.unwrap().unwrap();
+        assert_eq!(asked, Message::text("/ws?empty=&session=1"));
+        for text in ["one", "two"] {
+            socket.send(Message::text(text)).await.unwrap();
+            assert_eq!(socket.next().await.unwrap().unwrap(), Message::text(text));
+        }
+        socket.close(None).await.unwrap();
+        while let Some(Ok(_)) = socket.next().await {}
+    });
+}
+
+/// Gives an account of the demo namespace a right in it.
+fn allow(cluster: &Cluster, account: &str, resource: &str, verb: &str) {
+    let metadata = json!({"name": account, "namespace": DEMO});
+    let rules =
+        json!([{"apiGroups": ["throughway.dev", ""], "resources": [resource], "verbs": [verb]}]);
+    cluster.apply(&json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": metadata, "rules": rules}));
+    cluster.apply(&json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": metadata,
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": account},
+        "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": DEMO}]}));
+}
+
+/// A client that meets Throughway itself, at the address of its first replica.
+async fn direct(cluster: &Cluster) -> Client {
+    let addresses = cluster.kubectl(&[
+        "get",
+        "pods",
+        "-n",
+        "throughway",
+        "--field-selector=status.phase=Running",
+        "-o",
+        "jsonpath={.items[0].status.podIP}",
+    ]);
+    Client::new(format!("{addresses}:8443").parse().unwrap(), None)
+}
+
+#[test]
+fn who_may_not_is_told_so_in_kubernetes_words() {
+    on_cluster(async |cluster: &Cluster| {
+        let token = cluster.account("nobody");
+        let words = concat!(
+            r#"services.throughway.dev "web:80" is forbidden: User "system:serviceaccount:demo:nobody" cannot get resource "#,
+            r#""services/proxy" in API group "throughway.dev" in the namespace "demo""#
+        );
+        // kube-apiserver refuses before it asks this server; a direct caller is refused by this server: in the same words.
+        for client in [cluster.stranger(), direct(cluster).await] {
+            let answer = client.with_token(&token).get(&service("web:80", "/")).await;
+            assert_eq!(status(&answer), (403, words.to_owned()));
+            assert_eq!(
+                answer.json()["details"],
+                json!({"name": "web:80", "group": "throughway.dev", "kind": "services"})
+            );
+        }
+        let refused =
+            cluster.kubectl_refused(&["get", "--raw", &service("web:80", "/"), "--as=nobody"]);
+        assert!(
+            refused.contains("Forbidden")
+                && refused.contains("cannot get resource \"services/proxy\""),
+            "{refused}"
+        );
+    });
+}
+
+#[test]
+fn an_unknown_token_is_unauthorized() {
+    on_cluster(async |cluster: &Cluster| {
+        for client in [cluster.stranger(), direct(cluster).await] {
+            let answer = client
+                .with_token("no-such-token")
+                .get(&service("web:80", "/"))
+                .await;
+            assert_eq!(status(&answer), (401, "Unauthorized".to_owned()));
+        }
+    });
+}
+
+#[test]
+fn a_stranger_can_not_speak_for_others_by_headers() {
+    on_cluster(async |cluster: &Cluster| {
+        let spoofed = [
+            ("X-Remote-User", "kubernetes-admin"),
+            ("X-Remote-Group", "system:masters"),
+        ];
+        let answer = direct(cluster)
+            .await
+            .ask(request("GET", &service("web:80", "/"), &spoofed, ""))
+            .await;
+        let (code, message) = status(&answer);
+        assert_eq!(code, 403);
+        assert!(message.contains(r#"User "system:anonymous""#), "{message}");
+    });
+}
+
+#[test]
+fn a_token_is_enough_for_a_direct_caller() {
+    on_cluster(async |cluster: &Cluster| {
+        let token = cluster.account("direct");
+        allow(cluster, "direct", "services/proxy", "get");
+        let client = direct(cluster).await.with_token(&token);
+        let answer = client.get(&service("web:80", "/echo")).await;
+        let text = answer.text();
+        assert_eq!(answer.status, StatusCode::OK, "{text}");
+        assert!(
+            !text.contains(&token) && !text.to_lowercase().contains("authorization"),
+            "{text}"
+        );
+        assert_eq!(
+            status(
+                &client
+                    .ask(request("POST", &service("web:80", "/"), &[], ""))
+                    .await
+            )
+            .0,
+            403
+        );
+    });
+}
+
+#[test]
+fn a_refusal_names_its_cause() {
+    on_cluster(async |cluster: &Cluster| {
+        let admin = cluster.admin();
+        for (path, code, message) in [
+            (
+                service("unready", "/"),
+                503,
+                r#"no endpoints available for service "unready": of 1 endpoints 0 are ready"#,
+            ),
+            (
+                service("empty", "/"),
+                503,
+                r#"no endpoints available for service "empty": it has no endpoints; does its selector match any pod?"#,
+            ),
+            (service("none", "/"), 404, r#"services "none" not found"#),
+            (pod("none", "/"), 404, r#"pods "none" not found"#),
+            (
+                format!("{GROUP}/nodes/none/proxy/metrics"),
+                404,
+                r#"nodes "none" not found"#,
+            ),
+            (
+                service("two", "/"),
+                400,
+                r#"service "two" has several ports, name one of them; it has 80 (http), 81 (other)"#,
+            ),
+            (
+                service("web:81", "/"),
+                404,
+                r#"service "web" has no port "81"; it has 80 (http)"#,
+            ),
+            (
+                service("ftp:web:80", "/"),
+                400,
+                r#"invalid service request "ftp:web:80": the form is [scheme:]name[:port], the scheme http or https"#,
+            ),
+            (
+                service("two:81", "/"),
+                503,
+                "error trying to reach service: ",
+            ),
+            (
+                service("https:web:80", "/"),
+                502,
+                "error trying to reach service: ",
+            ),
+            (
+                service("secure:443", "/"),
+                502,
+                "error trying to reach service: 10.77.0.33:8443 speaks TLS; try https:NAME:PORT",
+            ),
+        ] {
+            let said = status(&admin.get(&path).await);
+            assert_eq!(said.0, code, "{path}: {}", said.1);
+            assert!(said.1.starts_with(message), "{path}: {}", said.1);
+        }
+    });
+}
+
+#[test]
+fn registration_is_available_and_trusts_the_servers_own_ca() {
+    on_cluster(async |cluster: &Cluster| {
+        let registered = cluster.kubectl(&["get", "apiservice", "v1.throughway.dev", "-o", "json"]);
+        let registered: serde_json::Value = serde_json::from_str(&registered).unwrap();
+        assert_eq!(registered["status"]["conditions"][0]["type"], "Available");
+        assert_eq!(registered["status"]["conditions"][0]["status"], "True");
+        assert_eq!(registered["spec"].get("insecureSkipTLSVerify"), None);
+        assert!(registered["spec"]["caBundle"].as_str().unwrap().len() > 100);
+        let resources = cluster.kubectl(&["get", "--raw", GROUP]);
+        assert!(resources.contains("services/proxy"), "{resources}");
+        let answer = cluster
+            .admin()
+            .get("/openapi/v3/apis/throughway.dev/v1")
+            .await;
+        assert_eq!(answer.json()["info"]["title"], "throughway.dev");
+    });
+}
+
+#[test]
+fn a_namespace_comes_and_goes_while_the_group_is_registered() {
+    on_cluster(async |cluster: &Cluster| {
+        cluster.kubectl(&["create", "namespace", "passing"]);
+        cluster.kubectl(&["delete", "namespace", "passing", "--wait", "--timeout=60s"]);
+        cluster.assert_alive();
+    });
+}
+
+#[test]
+fn a_rolling_replacement_loses_no_request() {
+    on_cluster(async |cluster: &Cluster| {
+        let before = cluster.kubectl(&["get", "pods", "-n", "throughway", "-o", "name"]);
+        let stop = tokio_util::sync::CancellationToken::new();
+        let load = (0..4).map(|_| {
+            let (admin, stop) = (cluster.admin(), stop.clone());
+            #[expect(clippy::disallowed_methods, reason = "it is joined below")]
+            tokio::spawn(async move {
+                let mut answered = 0;
+                while !stop.is_cancelled() {
+                    let answer = admin.get(&service("web:80", "/")).await;
+                    assert_eq!(
+                        answer.status,
+                        StatusCode::OK,
+                        "after {answered}: {}",
+                        answer.text()
+                    );
+                    answered += 1;
+                }
+                answered
+            })
+        });
+        let load: Vec<_> = load.collect();
+        let replacing = tokio::task::spawn_blocking(move || {
+            cluster.kubectl(&[
+                "rollout",
+                "restart",
+                "deployment/throughway",
+                "-n",
+                "throughway",
+            ]);
+            cluster.kubectl(&[
+                "rollout",
+                "status",
+                "deployment/throughway",
+                "-n",
+                "throughway",
+                "--timeout=120s",
+            ]);
+            for pod in before.lines() {
+                cluster.kubectl(&[
+                    "wait",
+                    "--for=delete",
+                    pod,
+                    "-n",
+                    "throughway",
+                    "--timeout=120s",
+                ]);
+            }
+        });
+        let start = Instant::now();
+        replacing.await.unwrap();
+        stop.cancel();
+        let mut answered = 0;
+        for worker in load {
+            answered += worker.await.unwrap();
+        }
+        assert!(
+            answered > 100,
+            "{answered} requests in {:?} are no load",
+            start.elapsed()
+        );
+        assert!(start.elapsed() < Duration::from_secs(120));
+    });
+}
+
+#[test]
+fn deleting_the_manifests_leaves_nothing_behind_and_they_can_be_applied_again() {
+    alone_on_cluster(async |cluster: &Cluster| {
+        let manifests = cluster.manifests();
+        cluster.kubectl(&["delete", "-f", &manifests, "--timeout=120s"]);
+        let kinds = "namespaces,apiservices,clusterroles,clusterrolebindings";
+        let left = cluster.kubectl(&["get", kinds, "-o", "name"])
+            + &cluster.kubectl(&[
+                "get",
+                "rolebindings,roles,configmaps,secrets",
+                "-A",
+                "-o",
+                "name",
+            ]);
+        assert!(!left.contains("throughway"), "{left}");
+        cluster.install();
+        let said = cluster.kubectl(&["get", "--raw", &service("web:80", "/")]);
+        assert!(said.starts_with("hello from web-"), "{said}");
     });
 }

@@ -8,6 +8,8 @@
 //! | `/drip` | `one`, and `two` after somebody asked for `/drip/next` |
 //! | `/status/N` | that status, with a `Location` if the query is one |
 //! | `/headers` | answers with the headers that the query lists as `name=value` |
+//! | `/page` | an HTML page |
+//! | `/trailers` | a body with a trailer `x-checksum` |
 //! | `/ws` | a WebSocket that echoes; its first message is the path and query that it was asked for with |
 
 use std::convert::Infallible;
@@ -23,6 +25,7 @@ use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
@@ -70,6 +73,40 @@ impl Backend {
         Self::serve(name, address, Some(TlsAcceptor::from(Arc::new(config)))).await
     }
 
+    /// Answers what no HTTP server should: the bytes that [`misbehaviour`] has for the path.
+    pub async fn raw(address: SocketAddr) -> Self {
+        let listener = TcpListener::bind(address)
+            .await
+            .unwrap_or_else(|failed| panic!("{address}: {failed}"));
+        let address = listener.local_addr().expect("a bound address");
+        let (count, connections) = watch::channel(0);
+        let mut serving = JoinSet::new();
+        serving.spawn(async move {
+            let mut open = JoinSet::new();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                count.send_modify(|count| *count += 1);
+                open.spawn(async move {
+                    let mut head = Vec::new();
+                    while !head.windows(4).any(|end| end == b"\r\n\r\n") {
+                        if stream.read_buf(&mut head).await.unwrap_or(0) == 0 {
+                            return;
+                        }
+                    }
+                    let head = String::from_utf8_lossy(&head);
+                    let path = head.split(' ').nth(1).unwrap_or_default();
+                    // The other side may not wait for the end of what it can't read.
+                    let _ = stream.write_all(misbehaviour(path)).await;
+                    let _ = stream.shutdown().await;
+                });
+            }
+        });
+        Self {
+            address,
+            connections,
+            _serving: serving,
+        }
+    }
+
     async fn serve(name: &str, address: SocketAddr, tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind(address)
             .await
@@ -111,6 +148,45 @@ impl Backend {
     }
 }
 
+/// What a backend that misbehaves says to a path.
+fn misbehaviour(path: &str) -> &'static [u8] {
+    match path {
+        "/garbage" => b"this is no HTTP at all\r\n\r\n",
+        "/short" => b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort",
+        "/bad-length" => b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n",
+        "/two-lengths" => b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nabc",
+        "/switch" => b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+        "/099" => b"HTTP/1.1 099 Odd\r\nContent-Length: 0\r\n\r\n",
+        "/early-hints" => b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate",
+        "/both-lengths" => b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        _ => b"",
+    }
+}
+
+fn page() -> Response<Body> {
+    let mut response = full("<html><body><a href=\"relative\">link</a></body></html>");
+    response
+        .headers_mut()
+        .insert("content-type", "text/html".parse().expect("a type"));
+    response
+}
+
+fn trailers() -> Response<Body> {
+    let trailers = http::HeaderMap::from_iter([(
+        http::HeaderName::from_static("x-checksum"),
+        http::HeaderValue::from_static("abc"),
+    )]);
+    let frames = [
+        Ok(Frame::data(Bytes::from_static(b"body"))),
+        Ok(Frame::trailers(trailers)),
+    ];
+    let mut response = Response::new(BodyExt::boxed(StreamBody::new(stream::iter(frames))));
+    response
+        .headers_mut()
+        .insert("trailer", "x-checksum".parse().expect("a header"));
+    response
+}
+
 async fn connection<S>(
     stream: TokioIo<S>,
     state: Arc<State>,
@@ -145,6 +221,8 @@ async fn answer(
                 state.next_drip.notify_one();
                 full("next")
             }
+            ["page"] => page(),
+            ["trailers"] => trailers(),
             ["status", code] => status(code, &query),
             ["headers"] => with_headers(&query),
             [first, ..] if first.starts_with("echo") => echo(request).await,
@@ -161,6 +239,7 @@ fn status(code: &str, query: &str) -> Response<Body> {
     let mut response = full("");
     *response.status_mut() = code.parse().unwrap_or(StatusCode::BAD_REQUEST);
     if let Some(location) = query.strip_prefix("location=") {
+        let location = percent_encoding::percent_decode_str(location).decode_utf8_lossy();
         response
             .headers_mut()
             .insert("location", location.parse().expect("a location"));

@@ -81,27 +81,37 @@ impl Client {
         }
     }
 
-    #[expect(clippy::disallowed_methods, reason = "a client dials its server")]
+    /// A TLS connection to the server.
     pub async fn connect(&self) -> TlsStream<TcpStream> {
-        let tcp = TcpStream::connect(self.address)
-            .await
-            .expect("a connection");
+        self.try_connect().await.expect("a TLS connection")
+    }
+
+    /// The same, where the server may not be up yet.
+    #[expect(clippy::disallowed_methods, reason = "a client dials its server")]
+    pub async fn try_connect(&self) -> std::io::Result<TlsStream<TcpStream>> {
+        let tcp = TcpStream::connect(self.address).await?;
         let name = ServerName::IpAddress(self.address.ip().into());
         TlsConnector::from(Arc::clone(&self.tls))
             .connect(name, tcp)
             .await
-            .expect("a TLS handshake")
     }
 
     /// Sends a request and returns the answer with its body still to come.
-    pub async fn send(&self, mut request: Request<Full<Bytes>>) -> http::Response<Incoming> {
-        let stream = TokioIo::new(self.connect().await);
+    pub async fn send(&self, request: Request<Full<Bytes>>) -> http::Response<Incoming> {
+        self.try_send(request).await.expect("an answer")
+    }
+
+    /// The same, where the server may close the connection instead.
+    pub async fn try_send(
+        &self,
+        mut request: Request<Full<Bytes>>,
+    ) -> Result<http::Response<Incoming>, Box<dyn std::error::Error>> {
+        let stream = TokioIo::new(self.try_connect().await?);
         let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
             .preserve_header_case(true)
             .max_buf_size(4 << 20)
             .handshake(stream)
-            .await
-            .expect("an HTTP connection");
+            .await?;
         #[expect(clippy::disallowed_methods, reason = "it ends with its connection")]
         tokio::spawn(connection.with_upgrades());
         if !request.headers().contains_key("host") {
@@ -113,7 +123,7 @@ impl Client {
                 .headers_mut()
                 .insert("authorization", authorization.parse().expect("a token"));
         }
-        sender.send_request(request).await.expect("an answer")
+        Ok(sender.send_request(request).await?)
     }
 
     /// Sends a request and waits for the whole answer.
@@ -125,6 +135,19 @@ impl Client {
             headers: parts.headers,
             body,
         }
+    }
+
+    /// Sends a request and waits for the whole answer; `None` if it never becomes whole.
+    pub async fn try_ask(&self, request: Request<Full<Bytes>>) -> Option<Answer> {
+        let (parts, body) = self.try_send(request).await.ok()?.into_parts();
+        let body = body.collect().await.ok()?;
+        let mut headers = parts.headers;
+        headers.extend(body.trailers().cloned().unwrap_or_default());
+        Some(Answer {
+            status: parts.status,
+            headers,
+            body: body.to_bytes(),
+        })
     }
 
     pub async fn get(&self, path: &str) -> Answer {

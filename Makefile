@@ -1,0 +1,55 @@
+# What to run: `make run` for a demo, `make test` for every check, `make bench` for the numbers.
+
+.DEFAULT_GOAL := help
+CARGO ?= cargo
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+NAMESPACE := tests/controlplane/in-namespace.sh
+
+.PHONY: help
+help: ## Say what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
+
+.PHONY: run
+run: ## A demo: a small cluster, sample backends and Throughway in one process, until Ctrl-C
+	$(CARGO) run --locked --quiet --example demo
+
+.PHONY: test
+test: check unit embedded control-plane ## Every check and test
+
+.PHONY: check
+check: ## Format, lints, documentation, dependencies
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets --quiet -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items --quiet
+	tests/dependencies.sh
+
+.PHONY: unit
+unit: ## Tests of single files and stages, and of the module map
+	$(CARGO) test --locked --lib --bins --test architecture
+
+.PHONY: embedded
+embedded: needs ## Tests against the embedded cluster
+	$(CARGO) test --locked --test embedded --no-run
+	$(NAMESPACE) $(CARGO) test --locked --offline --test embedded
+
+.PHONY: control-plane
+control-plane: needs ## Tests on a real kube-apiserver, etcd, controllers and kubelet
+	tests/controlplane/build.sh
+	$(CARGO) test --locked --test control-plane --no-run
+	$(NAMESPACE) $(CARGO) test --locked --offline --test control-plane
+
+.PHONY: needs
+needs:
+	@tests/needs.sh ip:iproute2 unshare:util-linux
+
+.PHONY: bench
+bench: ## Measure beside nginx, haproxy, Envoy and the built-in proxy; at most ten minutes
+	tests/bench/run.sh
+
+.PHONY: certs
+certs: ## Certificates for development, into certs/
+	$(CARGO) run --locked --quiet --example certs
+
+.PHONY: image
+image: ## A container image, where there is an engine
+	$(or $(shell command -v podman),docker) build -t throughway:0.1.0 -f Containerfile .
