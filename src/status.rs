@@ -48,6 +48,15 @@ pub struct Status {
     pub subject: Option<Subject>,
     /// After how many seconds another try makes sense.
     pub retry_after: Option<u32>,
+    /// Whether the caller's HTTP/1 connection ends with this answer.
+    pub connection: Connection,
+}
+
+/// What becomes of a caller's connection after a refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Connection {
+    Kept,
+    Closed,
 }
 
 /// `metav1.StatusDetails`: the object that a refusal is about.
@@ -67,6 +76,7 @@ impl Status {
             message: message.into(),
             subject: None,
             retry_after: None,
+            connection: Connection::Kept,
         }
     }
 
@@ -142,6 +152,13 @@ impl Status {
         self
     }
 
+    /// Ends the caller's HTTP/1 connection with this answer.
+    #[must_use]
+    pub fn closing(mut self) -> Self {
+        self.connection = Connection::Closed;
+        self
+    }
+
     /// The document as JSON, in the field order of kube-apiserver.
     pub fn to_json(&self) -> Vec<u8> {
         let document = Document {
@@ -183,6 +200,9 @@ impl Status {
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
         );
+        if self.connection == Connection::Closed {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }

@@ -83,9 +83,11 @@ impl ForwardError {
             | Self::Tls { .. }
             | Self::Handshake { .. }
             | Self::Closed { .. }
-            | Self::Malformed { .. }
-            | Self::UpgradeAnswer(_)
-            | Self::UpgradeProtocol => Status::bad_gateway(message),
+            | Self::Malformed { .. } => Status::bad_gateway(message),
+            // What the caller has sent behind a refused upgrade was meant for a tunnel and is no request.
+            Self::UpgradeAnswer(_) | Self::UpgradeProtocol => {
+                Status::bad_gateway(message).closing()
+            }
             Self::CallerGone(_) | Self::Protocol(_) | Self::Unsendable => {
                 Status::bad_request(message)
             }

@@ -1,7 +1,7 @@
 //! One request and its answer, streamed both ways.
 //!
 //! A kept connection may have been closed by its backend just as the request went out. Then, and only then, it is sent
-//! once more: no byte of an answer came, the method may be repeated, and there is no body that is gone.
+//! once more: if nothing of it was sent; or if no byte of an answer came, the method may be repeated and there is no body.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +34,13 @@ struct Attempt {
     answer: http::Response<Incoming>,
     endpoint: Endpoint,
     connection: Option<Return>,
+}
+
+/// An attempt over a connection that broke.
+struct Broken {
+    failed: ForwardError,
+    /// The request, if nothing of it was sent: then it may go out again whatever it is.
+    unsent: Option<Request<Up>>,
 }
 
 impl Forward {
@@ -100,16 +107,19 @@ impl Forward {
         let spare = repeatable(&request, journey);
         let before = kept.received.bytes();
         let received = Arc::clone(&kept.received);
-        match (
-            self.over_http1(journey, kept, &choice.first, request).await,
-            spare,
-        ) {
-            (Err(ForwardError::Closed { .. }), Some(spare)) if received.bytes() == before => {
-                journey.metrics().retried();
-                self.over_a_new_connection(journey, choice, spare).await
-            }
-            (outcome, _) => outcome,
-        }
+        let Broken { failed, unsent } =
+            match self.over_http1(journey, kept, &choice.first, request).await {
+                Ok(attempt) => return Ok(attempt),
+                Err(broken) => broken,
+            };
+        let was_closed =
+            matches!(failed, ForwardError::Closed { .. }) && received.bytes() == before;
+        let again = unsent.or_else(|| spare.filter(|_| was_closed));
+        let Some(again) = again else {
+            return Err(failed);
+        };
+        journey.metrics().retried();
+        self.over_a_new_connection(journey, choice, again).await
     }
 
     async fn over_a_new_connection(
@@ -136,9 +146,10 @@ impl Forward {
                         cause: Arc::new(cause),
                     })?;
             self.drive(connection);
-            return self
+            let attempt = self
                 .over_http1(journey, Http1 { sender, received }, &endpoint, request)
                 .await;
+            return attempt.map_err(|broken| broken.failed);
         }
         let (sender, connection) = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
@@ -170,18 +181,27 @@ impl Forward {
         mut connection: Http1,
         endpoint: &Endpoint,
         request: Request<Up>,
-    ) -> Result<Attempt, ForwardError> {
-        let answer = connection.sender.send_request(request);
-        let answer = self
-            .within_limit(journey, endpoint, &connection.received, answer)
-            .await?;
-        let key = self.key(endpoint);
-        let back = Return::new(Arc::clone(&self.pool), key, connection);
-        Ok(Attempt {
-            answer,
-            endpoint: endpoint.clone(),
-            connection: Some(back),
-        })
+    ) -> Result<Attempt, Broken> {
+        let answer = connection.sender.try_send_request(request);
+        match self.within_limit(journey, endpoint, answer).await {
+            Ok(Ok(answer)) => {
+                let back = Return::new(Arc::clone(&self.pool), self.key(endpoint), connection);
+                Ok(Attempt {
+                    answer,
+                    endpoint: endpoint.clone(),
+                    connection: Some(back),
+                })
+            }
+            Ok(Err(mut broken)) => {
+                let unsent = broken.take_message();
+                let failed = failed(endpoint.address, &connection.received, broken.into_error());
+                Err(Broken { failed, unsent })
+            }
+            Err(late) => Err(Broken {
+                failed: late,
+                unsent: None,
+            }),
+        }
     }
 
     async fn over_http2(
@@ -193,9 +213,9 @@ impl Forward {
     ) -> Result<Attempt, ForwardError> {
         as_http2(&mut request, endpoint)?;
         let answer = sender.send_request(request);
-        let answer = self
-            .within_limit(journey, endpoint, &Received::default(), answer)
-            .await?;
+        let answer = self.within_limit(journey, endpoint, answer).await?;
+        let answer =
+            answer.map_err(|cause| failed(endpoint.address, &Received::default(), cause))?;
         Ok(Attempt {
             answer,
             endpoint: endpoint.clone(),
@@ -204,27 +224,26 @@ impl Forward {
     }
 
     /// Waits for the answer's head. The limit counts from the last byte of the request that moved.
-    pub(super) async fn within_limit(
+    pub(super) async fn within_limit<A>(
         &self,
         journey: &Journey,
         endpoint: &Endpoint,
-        received: &Received,
-        answer: impl Future<Output = Result<http::Response<Incoming>, hyper::Error>>,
-    ) -> Result<http::Response<Incoming>, ForwardError> {
+        answer: impl Future<Output = A>,
+    ) -> Result<A, ForwardError> {
         let limit = self.config.response_header_limit;
-        let address = endpoint.address;
         let mut answer = std::pin::pin!(answer);
         if limit.is_zero() {
-            return answer
-                .await
-                .map_err(|cause| failed(address, received, cause));
+            return Ok(answer.await);
         }
         loop {
             let moved = journey.moved();
             match tokio::time::timeout(limit, answer.as_mut()).await {
-                Ok(answer) => return answer.map_err(|cause| failed(address, received, cause)),
+                Ok(answer) => return Ok(answer),
                 Err(_) if journey.moved() == moved => {
-                    return Err(ForwardError::AnswerLate { address, limit });
+                    return Err(ForwardError::AnswerLate {
+                        address: endpoint.address,
+                        limit,
+                    });
                 }
                 Err(_) => {}
             }
@@ -292,7 +311,11 @@ fn repeatable(request: &Request<Up>, journey: &Arc<Journey>) -> Option<Request<U
     Some(copy)
 }
 
-fn failed(address: std::net::SocketAddr, received: &Received, cause: hyper::Error) -> ForwardError {
+pub(super) fn failed(
+    address: std::net::SocketAddr,
+    received: &Received,
+    cause: hyper::Error,
+) -> ForwardError {
     let cause_is_a_body = cause.is_user();
     if received.looks_like_tls() {
         ForwardError::Tls { address }

@@ -18,14 +18,19 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Holds a body back.
 #[derive(Debug)]
 pub(super) struct Gate {
-    wanted: oneshot::Receiver<()>,
+    /// `None` once the backend has answered without asking: then only patience opens the gate.
+    wanted: Option<oneshot::Receiver<()>>,
     patience: Pin<Box<Sleep>>,
 }
 
 impl Gate {
     pub(super) fn poll_open(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        if Pin::new(&mut self.wanted).poll(context).is_ready() {
-            return Poll::Ready(());
+        if let Some(wanted) = &mut self.wanted {
+            match Pin::new(wanted).poll(context) {
+                Poll::Ready(Ok(())) => return Poll::Ready(()),
+                Poll::Ready(Err(_)) => self.wanted = None,
+                Poll::Pending => {}
+            }
         }
         self.patience.as_mut().poll(context)
     }
@@ -48,7 +53,7 @@ pub(super) fn gate<B>(request: &mut http::Request<B>) -> Option<Gate> {
         }
     });
     Some(Gate {
-        wanted,
+        wanted: Some(wanted),
         patience: Box::pin(tokio::time::sleep(PATIENCE)),
     })
 }

@@ -98,7 +98,13 @@ pub(super) fn to_backend(
 /// The headers that the caller gets of the backend's answer.
 pub(super) fn to_caller(headers: &mut HeaderMap) {
     let named = named_by_connection(headers);
-    let is_kept = |name: &HeaderName| !is_hop_by_hop(name, &named) && !CROSS_ORIGIN.contains(name);
+    // A length beside chunks means nothing (RFC 9112 section 6.3), and would be believed by the next hop.
+    let is_chunked = headers.contains_key(header::TRANSFER_ENCODING);
+    let is_kept = |name: &HeaderName| {
+        !is_hop_by_hop(name, &named)
+            && !CROSS_ORIGIN.contains(name)
+            && !(is_chunked && *name == header::CONTENT_LENGTH)
+    };
     if headers.keys().all(is_kept) {
         return;
     }

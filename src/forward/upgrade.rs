@@ -12,7 +12,7 @@ use hyper_util::rt::TokioIo;
 
 use super::body::{Down, Up};
 use super::dial::Purpose;
-use super::exchange::{http1_settings, inside};
+use super::exchange::{failed, http1_settings, inside};
 use super::{Forward, ForwardError, Forwarded, Sender, headers, tunnel};
 use crate::endpoint::Choice;
 use crate::status::{Request, Response};
@@ -116,9 +116,8 @@ impl Forward {
         self.drive_upgradeable(connection);
         let request = outgoing(sender, &endpoint, request, protocol)?;
         let answer = requests.send_request(request);
-        let mut answer = self
-            .within_limit(sender.journey, &endpoint, &received, answer)
-            .await?;
+        let answer = self.within_limit(sender.journey, &endpoint, answer).await?;
+        let mut answer = answer.map_err(|cause| failed(address, &received, cause))?;
         match answer.status() {
             StatusCode::SWITCHING_PROTOCOLS => {}
             // The refusal is passed on, and no connection outlives it.
