@@ -515,7 +515,10 @@ async fn a_body_waits_until_the_backend_asks_for_it() {
         .await
         .unwrap();
     let told = head(&mut caller).await;
-    assert!(told.starts_with("HTTP/1.1 417"), "a 100 came before: {told}");
+    assert!(
+        told.starts_with("HTTP/1.1 417"),
+        "a 100 came before: {told}"
+    );
     drop((caller, stream));
     s.end().await;
 }
