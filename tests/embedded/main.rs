@@ -1,2 +1,132 @@
-//! x
-fn main() {}
+//! Throughway in front of the embedded cluster: what happens when things fail, and what it costs when they do not.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that meets something unexpected ends there"
+)]
+#![allow(dead_code, reason = "not every helper has a user in every test binary")]
+#![allow(unreachable_pub, reason = "helpers are shared between test binaries")]
+
+#[path = "../embedded_cluster/mod.rs"]
+mod embedded_cluster;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod faults;
+mod limits;
+mod process;
+mod steady;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinHandle;
+
+use embedded_cluster::EmbeddedCluster;
+use support::backend::Backend;
+use support::client::{Answer, Client};
+use throughway::config::Config;
+use throughway::lifecycle::Tasks;
+use throughway::server::Server;
+use throughway::telemetry::AccessLog;
+
+const ANY_PORT: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
+
+/// Nothing here takes longer, unless it hangs.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// A cluster with one Service, and a Throughway that is ready in front of it.
+struct Setting {
+    cluster: EmbeddedCluster,
+    backend: Backend,
+    address: SocketAddr,
+    tasks: Tasks,
+    running: JoinHandle<()>,
+}
+
+fn fresh_dir() -> PathBuf {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let number = NEXT.fetch_add(1, Ordering::SeqCst);
+    std::env::temp_dir().join(format!(
+        "throughway-embedded-{}-{number}",
+        std::process::id()
+    ))
+}
+
+/// `demo/web` behind one pod; alice may reach it, bob may nothing, root may everything.
+async fn sample_cluster() -> (EmbeddedCluster, Backend) {
+    let cluster = EmbeddedCluster::start(&fresh_dir()).await;
+    let backend = Backend::http("web-0", ANY_PORT.into()).await;
+    cluster.pod("demo", "web-0", backend.address);
+    cluster.service("demo", "web", 80, &[("web-0", backend.address)]);
+    cluster.store.token("alice-token", "alice", &["team"]);
+    cluster.store.token("bob-token", "bob", &[]);
+    cluster
+        .store
+        .token("root-token", "root", &["system:masters"]);
+    cluster.allow("alice", "demo", "services/proxy", &["get", "create"]);
+    (cluster, backend)
+}
+
+impl Setting {
+    async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let (cluster, backend) = sample_cluster().await;
+        let mut config = cluster.config();
+        change(&mut config);
+        let server = Server::build(config, AccessLog::off()).await.unwrap();
+        let (address, tasks) = (server.address(), server.tasks());
+        #[expect(clippy::disallowed_methods, reason = "it is joined in end()")]
+        let running = tokio::spawn(server.run_until_ended());
+        let setting = Self {
+            cluster,
+            backend,
+            address,
+            tasks,
+            running,
+        };
+        setting
+            .until("it is ready", async |s| {
+                s.client("").get("/readyz").await.status.is_success()
+            })
+            .await;
+        setting
+    }
+
+    fn client(&self, user: &str) -> Client {
+        let client = Client::new(self.address, None);
+        if user.is_empty() {
+            client
+        } else {
+            client.with_token(&format!("{user}-token"))
+        }
+    }
+
+    async fn get(&self, user: &str, path: &str) -> Answer {
+        self.client(user).get(path).await
+    }
+
+    /// Asks again and again until something has become true.
+    async fn until(&self, what: &str, holds: impl AsyncFn(&Self) -> bool) {
+        let start = Instant::now();
+        while !holds(self).await {
+            assert!(start.elapsed() < LIMIT, "never: {what}");
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn end(self) {
+        self.tasks.end(Duration::ZERO, Duration::from_secs(5)).await;
+        self.running.await.unwrap();
+    }
+}
+
+fn service(name: &str, path: &str) -> String {
+    format!("/apis/throughway.dev/v1/namespaces/demo/services/{name}/proxy{path}")
+}

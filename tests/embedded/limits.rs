@@ -1,0 +1,177 @@
+//! What callers may take, and how odd requests end: a Status, never a panic.
+
+use std::sync::Arc;
+
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_rustls::TlsConnector;
+
+use crate::support::client::request;
+use crate::{Setting, service};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn headers_have_limits_and_beyond_them_is_431() {
+    let s = Setting::new().await;
+    let alice = s.client("alice");
+    let names: Vec<String> = (0..1100).map(|number| format!("x-{number}")).collect();
+    let many: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "v")).collect();
+    let answer = alice
+        .ask(request("GET", &service("web", "/"), &many[..900], ""))
+        .await;
+    assert!(answer.status.is_success(), "{}", answer.text());
+    let answer = alice
+        .ask(request("GET", &service("web", "/"), &many, ""))
+        .await;
+    assert_eq!(
+        (answer.status.as_u16(), &answer.json()["kind"]),
+        (431, &"Status".into())
+    );
+    let large = "v".repeat(1 << 20);
+    let answer = alice
+        .ask(request(
+            "GET",
+            &service("web", "/"),
+            &[("x-large", &large)],
+            "",
+        ))
+        .await;
+    assert_eq!(
+        (answer.status.as_u16(), &answer.json()["kind"]),
+        (431, &"Status".into())
+    );
+    s.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn odd_methods_and_paths_are_refused_after_it_is_known_who_asks() {
+    let s = Setting::new().await;
+    for (method, path, code) in [
+        ("TRACE", service("web", "/"), 405),
+        ("PROPFIND", service("web", "/"), 405),
+        (
+            "GET",
+            "/apis/throughway.dev/v1/namespaces/demo/services/a%2Fb/proxy/".into(),
+            400,
+        ),
+        (
+            "GET",
+            "/apis/throughway.dev/v1/services/web/proxy/".into(),
+            404,
+        ),
+        (
+            "GET",
+            "/apis/throughway.dev/v1/namespaces/demo/nodes/n/proxy/".into(),
+            404,
+        ),
+        ("GET", "/apis/throughway.dev/v1/nothing".into(), 404),
+        ("GET", "/nothing".into(), 404),
+    ] {
+        let answer = s.client("root").ask(request(method, &path, &[], "")).await;
+        assert_eq!(
+            (answer.status.as_u16(), &answer.json()["kind"]),
+            (code, &"Status".into()),
+            "{method} {path}"
+        );
+    }
+    let unknown = s
+        .client("")
+        .with_token("nobody")
+        .ask(request("TRACE", &service("web", "/"), &[], ""))
+        .await;
+    assert_eq!(unknown.status, 401);
+    s.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn malformed_requests_end_the_connection_and_nothing_else() {
+    let s = Setting::new().await;
+    for bytes in [
+        &b"\x00\x01\x02\r\n\r\n"[..],
+        b"GET\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nXX",
+    ] {
+        let mut stream = s.client("").connect().await;
+        stream.write_all(bytes).await.unwrap();
+        let mut answer = Vec::new();
+        // A reset is as good an end as a close.
+        let _ = stream.read_to_end(&mut answer).await;
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(
+            answer.is_empty() || answer.starts_with("HTTP/1.1 4"),
+            "{bytes:?}: {answer}"
+        );
+    }
+    assert!(
+        s.get("alice", &service("web", "/"))
+            .await
+            .status
+            .is_success()
+    );
+    s.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_are_never_resumed() {
+    let s = Setting::new().await;
+    let config = Arc::new((*throughway::certificates::any_backend(&[b"http/1.1"])).clone());
+    for _ in 0..2 {
+        #[expect(clippy::disallowed_methods, reason = "a client dials its server")]
+        let tcp = tokio::net::TcpStream::connect(s.address).await.unwrap();
+        let name = ServerName::IpAddress(s.address.ip().into());
+        let mut stream = TlsConnector::from(Arc::clone(&config))
+            .connect(name, tcp)
+            .await
+            .unwrap();
+        stream
+            .write_all(b"GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            .await
+            .unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        let kind = stream.get_ref().1.handshake_kind();
+        assert_eq!(kind, Some(rustls::HandshakeKind::Full));
+    }
+    s.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_are_for_those_who_may_read_them() {
+    let s = Setting::new().await;
+    assert!(
+        s.get("alice", &service("web", "/"))
+            .await
+            .status
+            .is_success()
+    );
+    assert_eq!(s.get("alice", "/metrics").await.status, 403);
+    assert_eq!(s.get("", "/metrics").await.status, 403);
+    let metrics = s.get("root", "/metrics").await;
+    assert!(metrics.text().contains(r#"apiserver_request_total{verb="get",resource="services",subresource="proxy",code="200"} 1"#), "{}", metrics.text());
+    s.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_requests_than_places_are_429() {
+    let s = Setting::with(|config| config.listen.limits.max_requests_in_flight = 1).await;
+    let alice = s.client("alice");
+    let held = alice
+        .send(request("GET", &service("web", "/drip"), &[], ""))
+        .await;
+    let answer = s.get("alice", &service("web", "/")).await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.header("retry-after")),
+        (429, Some("1"))
+    );
+    drop(held);
+    s.until("the place is free again", async |s| {
+        s.get("alice", &service("web", "/"))
+            .await
+            .status
+            .is_success()
+    })
+    .await;
+    s.end().await;
+}

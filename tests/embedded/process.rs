@@ -1,0 +1,181 @@
+//! The server as a process: exit codes, what it says in its logs, and its memory.
+
+use std::process::Stdio;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::support::client::{Client, request};
+use crate::{LIMIT, sample_cluster, service};
+
+fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_throughway"));
+    command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+/// Starts the server and waits until it is ready; the address is in its first line.
+async fn start(
+    kubeconfig: &std::path::Path,
+    more: &[&str],
+) -> (Child, Client, BufReader<tokio::process::ChildStderr>) {
+    let mut child = command()
+        .args([
+            "serve",
+            "--bind-address=127.0.0.1",
+            "--secure-port=0",
+            "--kubeconfig",
+            kubeconfig.to_str().unwrap(),
+        ])
+        .args(more)
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let address = loop {
+        let mut line = String::new();
+        assert!(said.read_line(&mut line).await.unwrap() > 0, "it ended");
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        if line["message"] == "listening" {
+            break line["address"].as_str().unwrap().parse().unwrap();
+        }
+    };
+    let client = Client::new(address, None);
+    let started = Instant::now();
+    while !client.get("/readyz").await.status.is_success() {
+        assert!(started.elapsed() < LIMIT);
+        tokio::task::yield_now().await;
+    }
+    (child, client, said)
+}
+
+fn kubeconfig(cluster: &crate::embedded_cluster::EmbeddedCluster) -> std::path::PathBuf {
+    cluster.config().cluster.kubeconfig.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_setting_is_one_line_and_exit_code_64() {
+    let output = command()
+        .args(["serve", "--secure-port=eight"])
+        .output()
+        .await
+        .unwrap();
+    assert_eq!(output.status.code(), Some(64));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(said.lines().count(), 1, "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_secret_is_in_any_log_whatever_happens() {
+    let (cluster, _backend) = sample_cluster().await;
+    cluster.store.token("canary-token", "alice", &[]);
+    let (mut child, client, mut said) = start(&kubeconfig(&cluster), &["--log=trace"]).await;
+    let mut out = child.stdout.take().unwrap();
+    let (mut lines, mut access) = (String::new(), String::new());
+    let asking = async {
+        let headers = [
+            ("Cookie", "canary-cookie"),
+            ("X-Api-Key", "canary-header"),
+            ("Proxy-Authorization", "canary-proxy"),
+        ];
+        for token in ["canary-token", "canary-unknown"] {
+            for path in [
+                service("web", "/?access_token=canary-query"),
+                service("none", "/"),
+                "/metrics?canary-query".into(),
+            ] {
+                client
+                    .with_token(token)
+                    .ask(request("POST", &path, &headers, "canary-body"))
+                    .await;
+            }
+        }
+        let id = child.id().unwrap().to_string();
+        assert!(
+            Command::new("kill")
+                .arg(id)
+                .status()
+                .await
+                .unwrap()
+                .success()
+        );
+        assert!(child.wait().await.unwrap().success());
+    };
+    // Both are read while it runs: a full pipe would stop the server.
+    let ((), read, read_access) = tokio::join!(
+        asking,
+        said.read_to_string(&mut lines),
+        out.read_to_string(&mut access)
+    );
+    assert!(read.unwrap() > 0 && read_access.unwrap() > 0);
+    assert!(
+        access.contains(r#""message":"request""#),
+        "there is an access log"
+    );
+    let leaks: Vec<&str> = lines
+        .lines()
+        .chain(access.lines())
+        .filter(|line| line.contains("canary"))
+        .collect();
+    assert!(leaks.is_empty(), "{leaks:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_names_that_do_not_exist_leave_memory_and_metrics_as_they_were() {
+    let (cluster, _backend) = sample_cluster().await;
+    let (_child, client, _said) = start(&kubeconfig(&cluster), &["--access-log=off"]).await;
+    let root = client.with_token("root-token");
+    ask_for(&root, 0..1_000).await;
+    let before = measure(&root).await;
+    ask_for(&root, 1_000..11_000).await;
+    let after = measure(&root).await;
+    assert_eq!(before.1, after.1, "series");
+    assert!(
+        after.0 < before.0 + 16e6,
+        "{} MB became {} MB",
+        before.0 / 1e6,
+        after.0 / 1e6
+    );
+}
+
+/// Resident bytes, and how many series the metrics have.
+async fn measure(client: &Client) -> (f64, usize) {
+    let metrics = client.get("/metrics").await;
+    let memory = metrics
+        .text()
+        .lines()
+        .find_map(|line| line.strip_prefix("process_resident_memory_bytes "));
+    (
+        memory.unwrap().parse().unwrap(),
+        metrics
+            .text()
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .count(),
+    )
+}
+
+async fn ask_for(client: &Client, numbers: std::ops::Range<usize>) {
+    let stream = TokioIo::new(client.connect().await);
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await.unwrap();
+    #[expect(clippy::disallowed_methods, reason = "it ends with its connection")]
+    let connection = tokio::spawn(connection);
+    let token = client.authorization.clone().unwrap();
+    for number in numbers {
+        let path = service(&format!("none-{number}"), "/");
+        let headers = [("host", "a"), ("authorization", token.as_str())];
+        let asked: http::Request<Full<Bytes>> = request("GET", &path, &headers, "");
+        sender.ready().await.unwrap();
+        let answer = sender.send_request(asked).await.unwrap();
+        assert_eq!(answer.status(), 404);
+        answer.into_body().collect().await.unwrap();
+    }
+    drop(sender);
+    connection.await.unwrap().unwrap();
+}
