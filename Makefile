@@ -31,7 +31,6 @@ unit: ## Tests of single files and stages, and of the module map
 embedded: ## Tests against the embedded cluster
 	$(CARGO) test --locked --test embedded
 
-
 .PHONY: control-plane
 control-plane: needs ## Tests on a real kube-apiserver, etcd, controllers and kubelet
 	tests/controlplane/build.sh

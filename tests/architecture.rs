@@ -3,6 +3,18 @@
 //! Arrows go only to the left along the road, or down to what every stage may use. Tests inside a file may import what
 //! they like, so a file is read up to its `#[cfg(test)]`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that meets something unexpected ends there"
+)]
+#![allow(dead_code, reason = "not every helper has a user in every test binary")]
+#![allow(unreachable_pub, reason = "helpers are shared between test binaries")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the rules for the product's tasks, files and connections are not for tests"
+)]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -97,7 +97,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_silent_api_server_is_late_after_the_deadline() {
         let start = tokio::time::Instant::now();
-        let answer: Result<(), _> = ask(|| std::future::pending()).await;
+        let answer: Result<(), _> = ask(std::future::pending).await;
         assert!(matches!(answer, Err(Unanswered::Late(_))));
         assert_eq!(start.elapsed(), DEADLINE);
     }

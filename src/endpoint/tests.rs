@@ -1,5 +1,10 @@
 //! Which one: who counts as an endpoint, in what order they are tried, and what is said when nobody is left.
 
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "json!() makes values, and a test reads better without borrows"
+)]
+
 use serde_json::{Value, json};
 
 use super::*;

@@ -66,10 +66,9 @@ pub(super) fn to_backend(
     let mut headers = HeaderMap::with_capacity(before.len() + 8);
     headers.insert(header::HOST, endpoint.host.clone());
     keep(&mut before, &mut headers, |name| {
-        !is_hop_by_hop(name, &named)
-            && *name != header::HOST
-            && !is_ours_or_an_identity(name)
-            && !(via_front_proxy && name.as_str() == "audit-id")
+        let is_front_proxys_own = via_front_proxy && name.as_str() == "audit-id";
+        let is_replaced = *name == header::HOST || is_ours_or_an_identity(name);
+        !is_hop_by_hop(name, &named) && !is_replaced && !is_front_proxys_own
     });
     if trailers {
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
@@ -101,9 +100,8 @@ pub(super) fn to_caller(headers: &mut HeaderMap) {
     // A length beside chunks means nothing (RFC 9112 section 6.3), and would be believed by the next hop.
     let is_chunked = headers.contains_key(header::TRANSFER_ENCODING);
     let is_kept = |name: &HeaderName| {
-        !is_hop_by_hop(name, &named)
-            && !CROSS_ORIGIN.contains(name)
-            && !(is_chunked && *name == header::CONTENT_LENGTH)
+        let is_false_length = is_chunked && *name == header::CONTENT_LENGTH;
+        !is_hop_by_hop(name, &named) && !CROSS_ORIGIN.contains(name) && !is_false_length
     };
     if headers.keys().all(is_kept) {
         return;

@@ -8,13 +8,14 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
+use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 
 use super::body::{Down, Up};
 use super::dial::Purpose;
 use super::exchange::{failed, http1_settings, inside};
 use super::{Forward, ForwardError, Forwarded, Sender, headers, tunnel};
-use crate::endpoint::Choice;
+use crate::endpoint::{Choice, Endpoint};
 use crate::status::{Request, Response};
 use crate::target::Scheme;
 
@@ -120,20 +121,7 @@ impl Forward {
         let mut answer = answer.map_err(|cause| failed(address, &received, cause))?;
         match answer.status() {
             StatusCode::SWITCHING_PROTOCOLS => {}
-            // The refusal is passed on, and no connection outlives it.
-            status if status.as_u16() >= 400 => {
-                let journey = Arc::clone(sender.journey);
-                let (mut parts, body) = answer.into_parts();
-                headers::to_caller(&mut parts.headers);
-                parts
-                    .headers
-                    .insert(header::CONNECTION, HeaderValue::from_static("close"));
-                let body = Body::new(Down::new(body, journey, None));
-                return Ok(Forwarded {
-                    response: Response::from_parts(parts, body),
-                    endpoint: Some(endpoint),
-                });
-            }
+            status if status.as_u16() >= 400 => return Ok(refused(sender, endpoint, answer)),
             status => return Err(ForwardError::UpgradeAnswer(status.as_u16())),
         }
         let agreed = tokens(answer.headers(), &header::UPGRADE).find_map(Protocol::parse);
@@ -177,7 +165,7 @@ impl Forward {
 
 fn outgoing(
     sender: Sender<'_>,
-    endpoint: &crate::endpoint::Endpoint,
+    endpoint: &Endpoint,
     request: Request,
     protocol: Protocol,
 ) -> Result<http::Request<Up>, ForwardError> {
@@ -197,8 +185,22 @@ fn outgoing(
     ))
 }
 
+/// A refusal that is passed on; no connection outlives it.
+fn refused(sender: Sender<'_>, endpoint: Endpoint, answer: http::Response<Incoming>) -> Forwarded {
+    let (mut parts, body) = answer.into_parts();
+    headers::to_caller(&mut parts.headers);
+    parts
+        .headers
+        .insert(header::CONNECTION, HeaderValue::from_static("close"));
+    let body = Body::new(Down::new(body, Arc::clone(sender.journey), None));
+    Forwarded {
+        response: Response::from_parts(parts, body),
+        endpoint: Some(endpoint),
+    }
+}
+
 /// The backend's 101, with its headers as they came but for those of its connection.
-fn switching(answer: http::Response<hyper::body::Incoming>) -> Response {
+fn switching(answer: http::Response<Incoming>) -> Response {
     let (mut parts, _) = answer.into_parts();
     let agreed = parts.headers.get(header::UPGRADE).cloned();
     headers::to_caller(&mut parts.headers);

@@ -29,9 +29,9 @@ pub(super) fn rewrite(asked: &RequestInfo, endpoint: &Endpoint, headers: &mut He
 
 /// The path, query and fragment inside the target that a location names; `None` for any other place.
 fn inside_target<'a>(location: &'a str, endpoint: &Endpoint) -> Option<&'a str> {
-    if location.starts_with('/') {
+    if let Some(rest) = location.strip_prefix('/') {
         // Two slashes begin a host, and browsers take a backslash for a slash.
-        return (!location[1..].starts_with(['/', '\\'])).then_some(location);
+        return (!rest.starts_with(['/', '\\'])).then_some(location);
     }
     let (scheme, rest) = location.split_once("://")?;
     let default_port = match scheme.to_ascii_lowercase().as_str() {

@@ -83,7 +83,7 @@ mod tests {
                 format!("/pods\\..\\{action}"),
                 format!("/%65xec/{action}"),
                 format!("/metrics/%00/{action}"),
-                format!("{action}"),
+                action.to_owned(),
             ] {
                 assert!(!is_allowed(&path), "{path}");
             }

@@ -1,5 +1,10 @@
 //! Where to: every form of name that the built-in proxy knows, every address that is never dialled, every refusal's words.
 
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "json!() makes values, and a test reads better without borrows"
+)]
+
 use std::net::SocketAddr;
 
 use http::{Method, StatusCode};

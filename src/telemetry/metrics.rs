@@ -215,7 +215,7 @@ impl Metrics {
         encode(&mut text, &self.registry).expect("a String takes everything");
         let end = "# EOF\n";
         text.truncate(text.len() - if text.ends_with(end) { end.len() } else { 0 });
-        for (name, kind, help, value) in gauges.rows() {
+        for ((name, kind, help), value) in GAUGES.into_iter().zip(gauges.values()) {
             write!(
                 text,
                 "# HELP {name} {help}.\n# TYPE {name} {kind}\n{name} {value}\n"
@@ -227,8 +227,58 @@ impl Metrics {
     }
 }
 
+/// Name, kind and help of the numbers in [`Gauges::values`], in the same order.
+const GAUGES: [(&str, &str, &str); 10] = [
+    (
+        "apiserver_delegated_authn_request_total",
+        "counter",
+        "TokenReviews asked for",
+    ),
+    (
+        "apiserver_delegated_authz_request_total",
+        "counter",
+        "SubjectAccessReviews asked for",
+    ),
+    (
+        "throughway_watch_failures_total",
+        "counter",
+        "Watches that broke off",
+    ),
+    (
+        "throughway_certificate_failures_total",
+        "counter",
+        "New serving certificates of no use",
+    ),
+    (
+        "throughway_serving_certificate_expiry_seconds",
+        "gauge",
+        "End of the serving certificate, Unix time",
+    ),
+    (
+        "throughway_access_lines_lost_total",
+        "counter",
+        "Lines of the access log that had no place",
+    ),
+    (
+        "apiserver_longrunning_requests",
+        "gauge",
+        "Tunnels under way",
+    ),
+    (
+        "throughway_backend_kept_connections",
+        "gauge",
+        "Kept connections that wait for a request",
+    ),
+    ("process_resident_memory_bytes", "gauge", "Resident memory"),
+    (
+        "process_cpu_seconds_total",
+        "counter",
+        "User and system time",
+    ),
+];
+
 impl Gauges {
-    fn rows(&self) -> [(&'static str, &'static str, &'static str, f64); 10] {
+    fn values(&self) -> [f64; GAUGES.len()] {
         let (memory, cpu) = process();
         #[expect(
             clippy::cast_precision_loss,
@@ -236,66 +286,16 @@ impl Gauges {
         )]
         let number = |value: u64| value as f64;
         [
-            (
-                "apiserver_delegated_authn_request_total",
-                "counter",
-                "TokenReviews asked for",
-                number(self.token_reviews),
-            ),
-            (
-                "apiserver_delegated_authz_request_total",
-                "counter",
-                "SubjectAccessReviews asked for",
-                number(self.access_reviews),
-            ),
-            (
-                "throughway_watch_failures_total",
-                "counter",
-                "Watches that broke off",
-                number(self.watch_failures),
-            ),
-            (
-                "throughway_certificate_failures_total",
-                "counter",
-                "New serving certificates of no use",
-                number(self.certificate_failures),
-            ),
-            (
-                "throughway_serving_certificate_expiry_seconds",
-                "gauge",
-                "End of the serving certificate, Unix time",
-                number(self.certificate_expires),
-            ),
-            (
-                "throughway_access_lines_lost_total",
-                "counter",
-                "Lines of the access log that had no place",
-                number(self.access_lines_lost),
-            ),
-            (
-                "apiserver_longrunning_requests",
-                "gauge",
-                "Tunnels under way",
-                number(self.tunnels),
-            ),
-            (
-                "throughway_backend_kept_connections",
-                "gauge",
-                "Kept connections that wait for a request",
-                number(self.kept_connections),
-            ),
-            (
-                "process_resident_memory_bytes",
-                "gauge",
-                "Resident memory",
-                memory,
-            ),
-            (
-                "process_cpu_seconds_total",
-                "counter",
-                "User and system time",
-                cpu,
-            ),
+            number(self.token_reviews),
+            number(self.access_reviews),
+            number(self.watch_failures),
+            number(self.certificate_failures),
+            number(self.certificate_expires),
+            number(self.access_lines_lost),
+            number(self.tunnels),
+            number(self.kept_connections),
+            memory,
+            cpu,
         ]
     }
 }

@@ -26,23 +26,8 @@ impl AuditId {
             given
                 .filter(|value| value.to_str().is_ok())
                 .cloned()
-                .unwrap_or_else(Self::new),
+                .unwrap_or_else(random_uuid),
         )
-    }
-
-    /// A random UUID (RFC 9562, version 4).
-    fn new() -> HeaderValue {
-        let random = fastrand::u128(..) & !(0xf << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62);
-        let hex = format!("{random:032x}");
-        let uuid = [
-            &hex[..8],
-            &hex[8..12],
-            &hex[12..16],
-            &hex[16..20],
-            &hex[20..],
-        ]
-        .join("-");
-        HeaderValue::try_from(uuid).expect("hexadecimal digits and hyphens are header text")
     }
 
     pub fn as_str(&self) -> &str {
@@ -53,6 +38,21 @@ impl AuditId {
     pub fn echo(&self, headers: &mut HeaderMap) {
         headers.insert(AUDIT_ID, self.0.clone());
     }
+}
+
+/// RFC 9562, version 4.
+fn random_uuid() -> HeaderValue {
+    let random = fastrand::u128(..) & !(0xf << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62);
+    let hex = format!("{random:032x}");
+    let uuid = [
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..],
+    ]
+    .join("-");
+    HeaderValue::try_from(uuid).expect("hexadecimal digits and hyphens are header text")
 }
 
 /// The trace that a request belongs to.

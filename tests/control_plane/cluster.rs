@@ -114,7 +114,6 @@ impl Cluster {
         cluster.backends = backends().await;
         cluster
             .apply(&json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": node::NODE}}));
-        #[expect(clippy::disallowed_methods, reason = "it runs until the tests end")]
         tokio::spawn(node::run(
             cluster.client().await,
             "throughway",

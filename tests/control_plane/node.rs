@@ -4,6 +4,7 @@
 //! its status says; a pod that is to go gets SIGTERM, and is gone when its process has ended.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::Stdio;
 use std::time::Duration;
@@ -48,15 +49,11 @@ pub async fn run(client: kube::Client, namespace: &str, api_server: SocketAddr) 
                 }
                 None => {}
             }
-        } else if !running.contains_key(&name) {
+        } else if let Entry::Vacant(place) = running.entry(name) {
             let address = IpAddr::V4(Ipv4Addr::new(10, 77, 0, next));
             next = if next >= 60 { FIRST_ADDRESS } else { next + 1 };
             let (stop, stopped) = oneshot::channel();
-            running.insert(name, stop);
-            #[expect(
-                clippy::disallowed_methods,
-                reason = "it ends with its pod, or with the tests"
-            )]
+            place.insert(stop);
             tokio::spawn(keep(pods.clone(), pod, address, api_server, stopped));
         }
     }

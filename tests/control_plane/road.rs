@@ -444,7 +444,6 @@ fn a_rolling_replacement_loses_no_request() {
         let stop = tokio_util::sync::CancellationToken::new();
         let load = (0..4).map(|_| {
             let (admin, stop) = (cluster.admin(), stop.clone());
-            #[expect(clippy::disallowed_methods, reason = "it is joined below")]
             tokio::spawn(async move {
                 let mut answered = 0;
                 while !stop.is_cancelled() {

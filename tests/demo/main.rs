@@ -1,8 +1,20 @@
 //! A demo: a small cluster, sample backends and Throughway in one process, with commands to paste. Until Ctrl-C.
 
 #![allow(
-    dead_code,
-    reason = "the cluster and the backends offer tests more than a demo needs"
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that meets something unexpected ends there"
+)]
+#![allow(
+    clippy::unused_self,
+    clippy::too_many_lines,
+    reason = "a test's helpers read as what the cluster does"
+)]
+#![allow(dead_code, reason = "not every helper has a user in every test binary")]
+#![allow(unreachable_pub, reason = "helpers are shared between test binaries")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the rules for the product's tasks, files and connections are not for tests"
 )]
 
 #[path = "../embedded_cluster/mod.rs"]

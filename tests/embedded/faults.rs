@@ -215,7 +215,6 @@ async fn a_draining_server_tells_websockets_to_go_and_finishes_requests() {
 }
 
 /// Speaks to a backend itself.
-#[expect(clippy::disallowed_methods, reason = "a test dials its own backend")]
 async fn reach(address: std::net::SocketAddr, request: &str) -> String {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();

@@ -118,7 +118,6 @@ async fn sessions_are_never_resumed() {
     let s = Setting::new().await;
     let config = Arc::new((*throughway::certificates::any_backend(&[b"http/1.1"])).clone());
     for _ in 0..2 {
-        #[expect(clippy::disallowed_methods, reason = "a client dials its server")]
         let tcp = tokio::net::TcpStream::connect(s.address).await.unwrap();
         let name = ServerName::IpAddress(s.address.ip().into());
         let mut stream = TlsConnector::from(Arc::clone(&config))

@@ -5,8 +5,17 @@
     clippy::panic,
     reason = "a test that meets something unexpected ends there"
 )]
+#![allow(
+    clippy::unused_self,
+    clippy::too_many_lines,
+    reason = "a test's helpers read as what the cluster does"
+)]
 #![allow(dead_code, reason = "not every helper has a user in every test binary")]
 #![allow(unreachable_pub, reason = "helpers are shared between test binaries")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the rules for the product's tasks, files and connections are not for tests"
+)]
 
 #[path = "../embedded_cluster/mod.rs"]
 mod embedded_cluster;
@@ -82,7 +91,6 @@ impl Setting {
         change(&mut config);
         let server = Server::build(config, AccessLog::off()).await.unwrap();
         let (address, tasks) = (server.address(), server.tasks());
-        #[expect(clippy::disallowed_methods, reason = "it is joined in end()")]
         let running = tokio::spawn(server.run_until_ended());
         let setting = Self {
             cluster,

@@ -164,7 +164,6 @@ async fn measure(client: &Client) -> (f64, usize) {
 async fn ask_for(client: &Client, numbers: std::ops::Range<usize>) {
     let stream = TokioIo::new(client.connect().await);
     let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await.unwrap();
-    #[expect(clippy::disallowed_methods, reason = "it ends with its connection")]
     let connection = tokio::spawn(connection);
     let token = client.authorization.clone().unwrap();
     for number in numbers {

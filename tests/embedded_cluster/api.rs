@@ -169,9 +169,8 @@ struct Named {
 impl Named {
     fn parse(path: &str) -> Option<Self> {
         let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
-        let rest = match *parts.as_slice() {
-            ["api", "v1", ref rest @ ..] | ["apis", _, _, ref rest @ ..] => rest,
-            _ => return None,
+        let (["api", "v1", rest @ ..] | ["apis", _, _, rest @ ..]) = parts.as_slice() else {
+            return None;
         };
         let (namespace, rest) = match *rest {
             ["namespaces", namespace, ref rest @ ..] if !rest.is_empty() => (namespace, rest),

@@ -178,10 +178,6 @@ impl Shared {
         let wants_upgrade = String::from_utf8_lossy(connection)
             .to_ascii_lowercase()
             .contains("upgrade");
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "a front proxy joins its own upgrades"
-        )]
         let caller = hyper::upgrade::on(&mut request);
         let (mut parts, body) = request.into_parts();
         speak_for(&mut parts.headers, who, peer);
@@ -234,7 +230,6 @@ impl Shared {
     ) -> Result<Response<Body>, Box<dyn std::error::Error + Send + Sync>> {
         let stream = TokioIo::new(self.connect(&self.http1).await?);
         let (mut sender, connection) = http1::handshake(stream).await?;
-        #[expect(clippy::disallowed_methods, reason = "it ends with its connection")]
         tokio::spawn(connection.with_upgrades());
         let mut answer = sender.send_request(request).await?;
         if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -247,12 +242,7 @@ impl Shared {
             }
             return Ok(answer.map(Body::new));
         }
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "a front proxy joins its own upgrades"
-        )]
         let server = hyper::upgrade::on(&mut answer);
-        #[expect(clippy::disallowed_methods, reason = "it ends with its tunnel")]
         tokio::spawn(async move {
             if let Ok((caller, server)) = tokio::try_join!(caller, server) {
                 let (mut caller, mut server) = (TokioIo::new(caller), TokioIo::new(server));
@@ -272,13 +262,11 @@ impl Shared {
         }
         let stream = TokioIo::new(self.connect(&self.http2).await?);
         let (sender, connection) = http2::handshake(TokioExecutor::new(), stream).await?;
-        #[expect(clippy::disallowed_methods, reason = "it ends with its connection")]
         tokio::spawn(connection);
         *kept = Some(sender.clone());
         Ok(sender)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "a front proxy dials its server")]
     async fn connect(
         &self,
         tls: &Arc<rustls::ClientConfig>,

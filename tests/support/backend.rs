@@ -352,12 +352,7 @@ fn websocket(request: &mut Request<Incoming>) -> Response<Body> {
         .path_and_query()
         .map(|text| text.to_string())
         .unwrap_or_default();
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a backend upgrades its own connection"
-    )]
     let upgrade = hyper::upgrade::on(request);
-    #[expect(clippy::disallowed_methods, reason = "it ends with its connection")]
     tokio::spawn(async move {
         let Ok(upgraded) = upgrade.await else { return };
         let mut socket =

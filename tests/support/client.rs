@@ -87,7 +87,6 @@ impl Client {
     }
 
     /// The same, where the server may not be up yet.
-    #[expect(clippy::disallowed_methods, reason = "a client dials its server")]
     pub async fn try_connect(&self) -> std::io::Result<TlsStream<TcpStream>> {
         let tcp = TcpStream::connect(self.address).await?;
         let name = ServerName::IpAddress(self.address.ip().into());
@@ -112,7 +111,6 @@ impl Client {
             .max_buf_size(4 << 20)
             .handshake(stream)
             .await?;
-        #[expect(clippy::disallowed_methods, reason = "it ends with its connection")]
         tokio::spawn(connection.with_upgrades());
         if !request.headers().contains_key("host") {
             let host = self.address.to_string().parse().expect("a host");
