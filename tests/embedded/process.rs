@@ -1,5 +1,6 @@
 //! The server as a process: exit codes, what it says in its logs, and its memory.
 
+use std::net::SocketAddr;
 use std::process::Stdio;
 use std::time::Instant;
 
@@ -7,7 +8,9 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStderr, Command};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use crate::support::client::{Client, request};
 use crate::{LIMIT, sample_cluster, service};
@@ -21,11 +24,16 @@ fn command() -> Command {
     command
 }
 
-/// Starts the server and waits until it is ready; the address is in its first line.
-async fn start(
-    kubeconfig: &std::path::Path,
-    more: &[&str],
-) -> (Child, Client, BufReader<tokio::process::ChildStderr>) {
+/// A server as a process. What it says is read all the time: a full pipe would stop it.
+struct Running {
+    child: Child,
+    client: Client,
+    said: JoinHandle<String>,
+    access: JoinHandle<String>,
+}
+
+/// Starts the server and waits until it is ready; the address is in what it says.
+async fn start(kubeconfig: &std::path::Path, more: &[&str]) -> Running {
     let mut child = command()
         .args([
             "serve",
@@ -37,22 +45,45 @@ async fn start(
         .args(more)
         .spawn()
         .unwrap();
-    let mut said = BufReader::new(child.stderr.take().unwrap());
-    let address = loop {
-        let mut line = String::new();
-        assert!(said.read_line(&mut line).await.unwrap() > 0, "it ended");
-        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
-        if line["message"] == "listening" {
-            break line["address"].as_str().unwrap().parse().unwrap();
-        }
-    };
-    let client = Client::new(address, None);
+    let mut out = child.stdout.take().unwrap();
+    let access = tokio::spawn(async move {
+        let mut lines = String::new();
+        out.read_to_string(&mut lines).await.unwrap();
+        lines
+    });
+    let (tell, address) = oneshot::channel();
+    let said = tokio::spawn(read(child.stderr.take().unwrap(), tell));
+    let client = Client::new(address.await.expect("it ended"), None);
     let started = Instant::now();
     while !client.get("/readyz").await.status.is_success() {
         assert!(started.elapsed() < LIMIT);
         tokio::task::yield_now().await;
     }
-    (child, client, said)
+    Running {
+        child,
+        client,
+        said,
+        access,
+    }
+}
+
+/// Reads the log to its end and tells the address as soon as it is there.
+async fn read(log: ChildStderr, tell: oneshot::Sender<SocketAddr>) -> String {
+    let mut log = BufReader::new(log);
+    let mut said = String::new();
+    let mut tell = Some(tell);
+    let mut from = 0;
+    while log.read_line(&mut said).await.unwrap() > 0 {
+        let line: serde_json::Value = serde_json::from_str(&said[from..]).unwrap();
+        from = said.len();
+        if line["message"] == "listening"
+            && let Some(tell) = tell.take()
+        {
+            tell.send(line["address"].as_str().unwrap().parse().unwrap())
+                .unwrap();
+        }
+    }
+    said
 }
 
 fn kubeconfig(cluster: &crate::embedded_cluster::EmbeddedCluster) -> std::path::PathBuf {
@@ -75,45 +106,41 @@ async fn a_wrong_setting_is_one_line_and_exit_code_64() {
 async fn no_secret_is_in_any_log_whatever_happens() {
     let (cluster, _backend) = sample_cluster().await;
     cluster.store.token("canary-token", "alice", &[]);
-    let (mut child, client, mut said) = start(&kubeconfig(&cluster), &["--log=trace"]).await;
-    let mut out = child.stdout.take().unwrap();
-    let (mut lines, mut access) = (String::new(), String::new());
-    let asking = async {
-        let headers = [
-            ("Cookie", "canary-cookie"),
-            ("X-Api-Key", "canary-header"),
-            ("Proxy-Authorization", "canary-proxy"),
-        ];
-        for token in ["canary-token", "canary-unknown"] {
-            for path in [
-                service("web", "/?access_token=canary-query"),
-                service("none", "/"),
-                "/metrics?canary-query".into(),
-            ] {
-                client
-                    .with_token(token)
-                    .ask(request("POST", &path, &headers, "canary-body"))
-                    .await;
-            }
+    let Running {
+        mut child,
+        client,
+        said,
+        access,
+    } = start(&kubeconfig(&cluster), &["--log=trace"]).await;
+    let headers = [
+        ("Cookie", "canary-cookie"),
+        ("X-Api-Key", "canary-header"),
+        ("Proxy-Authorization", "canary-proxy"),
+    ];
+    for token in ["canary-token", "canary-unknown"] {
+        for path in [
+            service("web", "/?access_token=canary-query"),
+            service("none", "/"),
+            "/metrics?canary-query".into(),
+        ] {
+            client
+                .with_token(token)
+                .ask(request("POST", &path, &headers, "canary-body"))
+                .await;
         }
-        let id = child.id().unwrap().to_string();
-        assert!(
-            Command::new("kill")
-                .arg(id)
-                .status()
-                .await
-                .unwrap()
-                .success()
-        );
-        assert!(child.wait().await.unwrap().success());
-    };
-    // Both are read while it runs: a full pipe would stop the server.
-    let ((), read, read_access) = tokio::join!(
-        asking,
-        said.read_to_string(&mut lines),
-        out.read_to_string(&mut access)
+    }
+    let id = child.id().unwrap().to_string();
+    assert!(
+        Command::new("kill")
+            .arg(id)
+            .status()
+            .await
+            .unwrap()
+            .success()
     );
-    assert!(read.unwrap() > 0 && read_access.unwrap() > 0);
+    assert!(child.wait().await.unwrap().success());
+    let (lines, access) = (said.await.unwrap(), access.await.unwrap());
+    assert!(lines.contains("listening"), "there is a log");
     assert!(
         access.contains(r#""message":"request""#),
         "there is an access log"
@@ -129,8 +156,8 @@ async fn no_secret_is_in_any_log_whatever_happens() {
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_names_that_do_not_exist_leave_memory_and_metrics_as_they_were() {
     let (cluster, _backend) = sample_cluster().await;
-    let (_child, client, _said) = start(&kubeconfig(&cluster), &["--access-log=off"]).await;
-    let root = client.with_token("root-token");
+    let running = start(&kubeconfig(&cluster), &["--access-log=off"]).await;
+    let root = running.client.with_token("root-token");
     ask_for(&root, 0..1_000).await;
     let before = measure(&root).await;
     ask_for(&root, 1_000..11_000).await;
