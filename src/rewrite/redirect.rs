@@ -210,10 +210,12 @@ mod tests {
     }
 
     proptest! {
+        /// No segment looks like `a:`: the url crate takes that for a drive letter, which no `..` removes, below every
+        /// scheme, where the URL standard has it for `file:` alone.
         #[test]
         fn a_relative_location_leads_where_the_absolute_one_led(
             base in "(/[a-z.]{0,3}){1,4}",
-            target in "(/[a-z.:]{0,3}){1,4}(\\?[a-z/]{0,3})?",
+            target in "(/([a-z.]{0,3}|[a-z.:]{3})){1,4}(\\?[a-z/]{0,3})?",
         ) {
             prop_assume!(!target.starts_with("//"));
             let page = url::Url::parse(&format!("http://host{PREFIX}{base}")).unwrap();
