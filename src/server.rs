@@ -129,7 +129,9 @@ impl Server {
             tasks,
             shutdown,
         } = self;
-        tasks.spawn(listener.serve(move |peer, request| answer(Arc::clone(&site), peer, request)));
+        tasks.spawn(
+            listener.serve(move |peer, request| Box::pin(answer(Arc::clone(&site), peer, request))),
+        );
         signals.next().await;
         tracing::info!(delay = ?shutdown.delay, grace = ?shutdown.grace, "ending");
         let graceful = tokio::select! {
@@ -144,7 +146,7 @@ impl Server {
         let site = self.site;
         let listener = self.listener;
         listener
-            .serve(move |peer, request| answer(Arc::clone(&site), peer, request))
+            .serve(move |peer, request| Box::pin(answer(Arc::clone(&site), peer, request)))
             .await;
     }
 }
@@ -171,19 +173,10 @@ async fn serving(
         ServingCertificate::Files { certificate, key } => {
             Serving::from_files(certificate.clone(), key.clone(), tasks).await
         }
-        ServingCertificate::Secret {
-            namespace,
-            name,
-            service,
-        } => {
+        ServingCertificate::Secret { secret, service } => {
             let serving = Arc::new(Serving::default());
-            let secret = ServingSecret::new(
-                connected.client.clone(),
-                &config.group,
-                namespace,
-                name,
-                service,
-            );
+            let client = connected.client.clone();
+            let secret = ServingSecret::new(client, &config.group, secret, service);
             tasks.spawn_background(secret.keep(Arc::clone(&serving)));
             Ok(serving)
         }

@@ -103,7 +103,11 @@ fn source(root: &Path, path: PathBuf) -> Source {
         .to_str()
         .unwrap();
     let module = first.trim_end_matches(".rs").to_owned();
-    let is_test = path.file_name().is_some_and(|name| name == "tests.rs");
+    let is_test = path
+        .strip_prefix(root)
+        .unwrap()
+        .iter()
+        .any(|part| part == "tests" || part == "tests.rs");
     let end = if is_test {
         0
     } else {

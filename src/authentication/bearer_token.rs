@@ -113,9 +113,7 @@ impl Tokens {
         let key = self.cache_key(token);
         let verdict = match self.cache.get(&key).await {
             Some(verdict) => verdict,
-            None => self
-                .cache
-                .try_get_with(key, self.ask(token))
+            None => Box::pin(self.cache.try_get_with(key, self.ask(token)))
                 .await
                 .map_err(|failed| AuthenticationError::Review(Arc::clone(&failed)))?,
         };

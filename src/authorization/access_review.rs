@@ -101,9 +101,7 @@ impl Reviews {
         if question.attributes.size() >= MAX_REMEMBERED_BYTES {
             return self.ask(question).await.map_err(Arc::new);
         }
-        self.cache
-            .try_get_with_by_ref(question, self.ask(question))
-            .await
+        Box::pin(self.cache.try_get_with_by_ref(question, self.ask(question))).await
     }
 
     async fn ask(&self, question: &Question) -> Result<Decision, Unanswered> {

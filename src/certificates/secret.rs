@@ -4,6 +4,8 @@
 //! and see to it that the APIService trusts it. Two replicas that act at the same time meet at the Secret's
 //! `resourceVersion`: one wins, the other reads what the winner wrote. Nobody needs to lead.
 //!
+//! An APIService that names another Service is another server's: writing into it would take turns with that one for ever.
+//!
 //! The authority lives ten years. Its successor joins the bundle long before it signs anything, so that kube-apiserver
 //! trusts it by then; the old one leaves the bundle when it has expired.
 
@@ -21,12 +23,12 @@ use rustls::pki_types::pem::PemObject;
 use super::generate::{self, AUTHORITY_LIFETIME, LEAF_LIFETIME, Pair};
 use super::serving::not_after;
 use super::{CertificateError, Serving};
-use crate::config::ApiGroup;
+use crate::config::{ApiGroup, NamespacedName};
 
 /// How often the Secret and the APIService are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The same while something is not as it should be.
+/// The same at first while something is not as it should be, and twice as long each time.
 const RETRY_INTERVAL: Duration = Duration::from_secs(2);
 
 /// How long one request to the API server may take.
@@ -39,6 +41,7 @@ pub struct ServingSecret {
     api_services: Api<APIService>,
     name: String,
     api_service: String,
+    service: NamespacedName,
     dns_names: Vec<String>,
 }
 
@@ -60,6 +63,8 @@ enum SecretError {
     Late(#[from] tokio::time::error::Elapsed),
     #[error("another replica wrote at the same time")]
     Raced,
+    #[error("the APIService is another server's, that of Service {namespace}/{name}")]
+    Foreign { namespace: String, name: String },
     #[error("the certificate is of no use")]
     Certificate(#[from] CertificateError),
 }
@@ -88,19 +93,20 @@ impl ServingSecret {
     pub fn new(
         client: kube::Client,
         group: &ApiGroup,
-        namespace: &str,
-        name: &str,
-        service: &str,
+        secret: &NamespacedName,
+        service: &NamespacedName,
     ) -> Self {
+        let host = format!("{}.{}", service.name, service.namespace);
         Self {
-            secrets: Api::namespaced(client.clone(), namespace),
+            secrets: Api::namespaced(client.clone(), &secret.namespace),
             api_services: Api::all(client),
-            name: name.to_owned(),
+            name: secret.name.clone(),
             api_service: format!("{}.{}", group.version, group.name),
+            service: service.clone(),
             dns_names: vec![
-                format!("{service}.{namespace}.svc"),
-                format!("{service}.{namespace}.svc.cluster.local"),
-                format!("{service}.{namespace}"),
+                format!("{host}.svc"),
+                format!("{host}.svc.cluster.local"),
+                host,
             ],
         }
     }
@@ -108,6 +114,7 @@ impl ServingSecret {
     /// Keeps Secret, serving certificate and APIService in step for as long as the server runs.
     pub async fn keep(self, serving: Arc<Serving>) {
         let mut served = None;
+        let mut retry = RETRY_INTERVAL;
         loop {
             let round = async {
                 self.serve(&serving, &mut served).await?;
@@ -117,11 +124,16 @@ impl ServingSecret {
                 self.trust(bundle).await
             };
             let pause = match round.await {
-                Ok(()) => LOOK_INTERVAL,
+                Ok(()) => {
+                    retry = RETRY_INTERVAL;
+                    LOOK_INTERVAL
+                }
                 Err(failed) => {
                     let cause = std::error::Error::source(&failed).map(ToString::to_string);
                     tracing::warn!(error = %failed, cause, secret = self.name, "the serving certificate is not settled yet");
-                    RETRY_INTERVAL
+                    let pause = retry;
+                    retry = (retry * 2).min(LOOK_INTERVAL);
+                    pause
                 }
             };
             tokio::time::sleep(pause).await;
@@ -233,15 +245,27 @@ impl ServingSecret {
         })
     }
 
-    /// Writes the bundle into the APIService unless it is there already.
+    /// Writes the bundle into the APIService unless it is there already, or the APIService is another server's.
     async fn trust(&self, bundle: &str) -> Result<(), SecretError> {
         let registered = limited(self.api_services.get(&self.api_service)).await?;
+        let spec = registered.spec.unwrap_or_default();
+        let named = spec.service.unwrap_or_default();
+        let (namespace, name) = (
+            named.namespace.unwrap_or_default(),
+            named.name.unwrap_or_default(),
+        );
+        if namespace != self.service.namespace || name != self.service.name {
+            return Err(SecretError::Foreign { namespace, name });
+        }
         let wanted = ByteString(bundle.as_bytes().to_vec());
-        let present = registered.spec.and_then(|spec| spec.ca_bundle);
-        if present.as_ref() == Some(&wanted) {
+        if spec.ca_bundle.as_ref() == Some(&wanted) {
             return Ok(());
         }
-        let patch = Patch::Merge(serde_json::json!({ "spec": { "caBundle": wanted } }));
+        // With the version that was read, so that an APIService that changes hands meanwhile is not written to.
+        let patch = Patch::Merge(serde_json::json!({
+            "metadata": { "resourceVersion": registered.metadata.resource_version },
+            "spec": { "caBundle": wanted },
+        }));
         let params = PatchParams::default();
         limited(self.api_services.patch(&self.api_service, &params, &patch)).await?;
         tracing::info!(
@@ -341,8 +365,13 @@ mod tests {
             name: "throughway.dev".into(),
             version: "v1",
         };
+        let named = |name: &str| NamespacedName {
+            namespace: "throughway".into(),
+            name: name.into(),
+        };
+        let (secret, service) = (named("serving"), named("throughway"));
         (
-            ServingSecret::new(client, &group, "throughway", "serving", "throughway"),
+            ServingSecret::new(client, &group, &secret, &service),
             handle,
         )
     }
@@ -427,12 +456,31 @@ mod tests {
         assert!(renewed.certificate == content.certificate);
     }
 
+    /// An APIService with the bundle "other", for a Service of this name.
+    fn registered_for(service: &str) -> serde_json::Value {
+        serde_json::json!({"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService",
+            "metadata": {"name": "v1.throughway.dev", "resourceVersion": "7"},
+            "spec": {"groupPriorityMinimum": 1, "versionPriority": 1, "caBundle": "b3RoZXI=",
+                "service": {"namespace": "throughway", "name": service}}})
+    }
+
+    #[tokio::test]
+    async fn an_api_service_of_another_server_is_left_alone() {
+        let (secret, mut handle) = secret();
+        let registered = registered_for("another");
+        let (done, _) = tokio::join!(
+            secret.trust("bundle"),
+            answer(&mut handle, 200, &registered)
+        );
+        assert!(matches!(done, Err(SecretError::Foreign { name, .. }) if name == "another"));
+        drop(secret);
+        assert!(handle.next_request().await.is_none(), "nothing was written");
+    }
+
     #[tokio::test]
     async fn an_api_service_that_trusts_something_else_is_put_right() {
         let (secret, mut handle) = secret();
-        let registered = serde_json::json!({"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService",
-            "metadata": {"name": "v1.throughway.dev"},
-            "spec": {"groupPriorityMinimum": 1, "versionPriority": 1, "caBundle": "b3RoZXI="}});
+        let registered = registered_for("throughway");
         let (done, seen) = tokio::join!(secret.trust("bundle"), async {
             [
                 answer(&mut handle, 200, &registered).await,

@@ -39,7 +39,8 @@ where
         }
         Ok(question().await?)
     };
-    tokio::time::timeout(DEADLINE, tries)
+    // On the heap: whoever may ask seldom does, and would carry all of this about with every request.
+    tokio::time::timeout(DEADLINE, Box::pin(tries))
         .await
         .unwrap_or(Err(Unanswered::Late(DEADLINE)))
 }

@@ -101,5 +101,5 @@ where
         let object = ask(|| api.get_opt(&name)).await?;
         Ok(object.map(|object| Arc::new(T::from(object))))
     };
-    found.try_get_with(key, asking).await
+    Box::pin(found.try_get_with(key, asking)).await
 }

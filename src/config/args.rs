@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use ipnet::IpNet;
 
-use super::parse;
+use super::{NamespacedName, parse};
 
 /// The Kubernetes API server's proxy as a server of its own.
 #[derive(Debug, Parser)]
@@ -90,12 +90,12 @@ pub(super) struct Serving {
     /// Make and rotate the serving certificate in this Secret, which all replicas share
     #[arg(long, value_name = "NAMESPACE/NAME", requires = "serving_service",
           conflicts_with = "tls_cert_file", value_parser = parse::namespaced_name)]
-    pub(super) serving_secret: Option<(String, String)>,
+    pub(super) serving_secret: Option<NamespacedName>,
 
     /// The Service that the APIService names; the certificate in --serving-secret is made for it
     #[arg(long, value_name = "NAMESPACE/NAME", requires = "serving_secret",
           value_parser = parse::namespaced_name)]
-    pub(super) serving_service: Option<(String, String)>,
+    pub(super) serving_service: Option<NamespacedName>,
 
     /// Requests at the same time on one HTTP/2 connection
     #[arg(long, value_name = "N", default_value_t = 1000)]

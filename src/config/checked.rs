@@ -139,11 +139,7 @@ fn listen(serving: args::Serving) -> ListenConfig {
         serving.serving_service,
     ) {
         (Some(certificate), Some(key), _, _) => ServingCertificate::Files { certificate, key },
-        (_, _, Some((namespace, name)), Some((_, service))) => ServingCertificate::Secret {
-            namespace,
-            name,
-            service,
-        },
+        (_, _, Some(secret), Some(service)) => ServingCertificate::Secret { secret, service },
         _ => ServingCertificate::SelfSigned,
     };
     ListenConfig {

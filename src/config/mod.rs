@@ -76,12 +76,20 @@ pub enum ServingCertificate {
     Files { certificate: PathBuf, key: PathBuf },
     /// Made and rotated by the replicas themselves in a Secret; its CA is written into the APIService.
     Secret {
-        namespace: String,
-        name: String,
-        service: String,
+        /// `--serving-secret`.
+        secret: NamespacedName,
+        /// `--serving-service`: what the certificate is for.
+        service: NamespacedName,
     },
     /// Made at the start and kept in memory: development and tests.
     SelfSigned,
+}
+
+/// What an object of a namespace is found by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamespacedName {
+    pub namespace: String,
+    pub name: String,
 }
 
 /// The limits of kubernetes-style servers on one connection and on all of them.

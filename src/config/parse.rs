@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::NamespacedName;
+
 /// Reads a duration as Go writes it: `10s`, `1m30s`, `500ms`, `0`.
 ///
 /// <https://pkg.go.dev/time#ParseDuration>, without signs and without units below a millisecond.
@@ -40,24 +42,30 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// Reads `NAMESPACE/NAME`.
-pub(super) fn namespaced_name(text: &str) -> Result<(String, String), String> {
+pub(super) fn namespaced_name(text: &str) -> Result<NamespacedName, String> {
     match text.split_once('/') {
-        Some((namespace, name)) if label(namespace) && label(name) => {
-            Ok((namespace.to_owned(), name.to_owned()))
-        }
+        Some((namespace, name)) if label(namespace) && subdomain(name) => Ok(NamespacedName {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        }),
         _ => Err(format!("{text:?} is not of the form NAMESPACE/NAME")),
     }
 }
 
 /// Reads the name of an API group: a DNS subdomain with at least one dot, so that it can't hide a group of Kubernetes.
 pub(super) fn api_group(text: &str) -> Result<String, String> {
-    if text.contains('.') && text.len() <= 253 && text.split('.').all(label) {
+    if text.contains('.') && subdomain(text) {
         Ok(text.to_owned())
     } else {
         Err(format!(
             "{text:?} is no API group name such as throughway.dev"
         ))
     }
+}
+
+/// A DNS subdomain as RFC 1123 has it: labels joined by dots.
+fn subdomain(text: &str) -> bool {
+    text.len() <= 253 && text.split('.').all(label)
 }
 
 /// A DNS label as RFC 1123 has it, the form of most names in Kubernetes.
@@ -117,8 +125,14 @@ mod tests {
 
     #[test]
     fn a_namespaced_name_has_two_parts() {
-        assert_eq!(namespaced_name("a/b"), Ok(("a".into(), "b".into())));
-        for text in ["a", "/b", "a/", "a/b/c"] {
+        for (text, name) in [("a/b", "b"), ("a/b.c", "b.c")] {
+            let expected = NamespacedName {
+                namespace: "a".into(),
+                name: name.into(),
+            };
+            assert_eq!(namespaced_name(text), Ok(expected));
+        }
+        for text in ["a", "/b", "a/", "a/b/c", "a.b/c", "a/b..c"] {
             assert!(namespaced_name(text).is_err(), "{text:?}");
         }
     }

@@ -1,8 +1,10 @@
 //! One request and its answer, streamed both ways.
 //!
 //! A kept connection may have been closed by its backend just as the request went out. Then, and only then, it is sent
-//! once more: if nothing of it was sent; or if no byte of an answer came, the method may be repeated and there is no body.
+//! once more: if nothing of it was sent; or if the backend has not begun with it, the method may be repeated and there is
+//! no body. An HTTP/1 backend has not begun if no byte of an answer came; an HTTP/2 backend says so (RFC 9113 section 8.7).
 
+use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,12 +12,12 @@ use axum::body::Body;
 use http::{Method, Request, Uri, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::{TrySendError, http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 
 use super::body::{Down, Up};
 use super::dial::{Dialled, Purpose, Received};
-use super::pool::{Http1, Key, Return};
+use super::pool::{Http1, Http2, Kept, Key, Return};
 use super::{Forward, ForwardError, Forwarded, Sender, expect, headers};
 use crate::endpoint::{Choice, Endpoint};
 use crate::status;
@@ -41,6 +43,31 @@ struct Broken {
     failed: ForwardError,
     /// The request, if nothing of it was sent: then it may go out again whatever it is.
     unsent: Option<Request<Up>>,
+    /// The backend has not begun with the request: it may go out again if it may be repeated.
+    not_begun: bool,
+}
+
+impl Broken {
+    fn new(
+        endpoint: &Endpoint,
+        received: &Received,
+        mut broken: TrySendError<Request<Up>>,
+    ) -> Self {
+        Self {
+            unsent: broken.take_message(),
+            failed: failed(endpoint.address, received, broken.into_error()),
+            not_begun: false,
+        }
+    }
+
+    /// No answer will come, and nobody knows how far the backend is.
+    fn late(failed: ForwardError) -> Self {
+        Self {
+            failed,
+            unsent: None,
+            not_begun: false,
+        }
+    }
 }
 
 impl Forward {
@@ -95,31 +122,24 @@ impl Forward {
         choice: &Choice,
         request: Request<Up>,
     ) -> Result<Attempt, ForwardError> {
-        let key = self.key(&choice.first);
-        if let Some(shared) = self.pool.shared(&key) {
-            return self
-                .over_http2(journey, shared, &choice.first, request)
-                .await;
-        }
-        let Some(kept) = self.pool.take(&key) else {
-            return self.over_a_new_connection(journey, choice, request).await;
+        let Some(kept) = self.pool.take(&self.key(&choice.first)) else {
+            return Box::pin(self.over_a_new_connection(journey, choice, request)).await;
         };
         let spare = repeatable(&request, journey);
-        let before = kept.received.bytes();
-        let received = Arc::clone(&kept.received);
-        let Broken { failed, unsent } =
-            match self.over_http1(journey, kept, &choice.first, request).await {
-                Ok(attempt) => return Ok(attempt),
-                Err(broken) => broken,
-            };
-        let was_closed =
-            matches!(failed, ForwardError::Closed { .. }) && received.bytes() == before;
-        let again = unsent.or_else(|| spare.filter(|_| was_closed));
+        let tried = match kept {
+            Kept::Http1(kept) => self.over_http1(journey, kept, &choice.first, request).await,
+            Kept::Http2(kept) => self.over_http2(journey, kept, &choice.first, request).await,
+        };
+        let broken = match tried {
+            Ok(attempt) => return Ok(attempt),
+            Err(broken) => broken,
+        };
+        let again = broken.unsent.or_else(|| spare.filter(|_| broken.not_begun));
         let Some(again) = again else {
-            return Err(failed);
+            return Err(broken.failed);
         };
         journey.metrics().retried();
-        self.over_a_new_connection(journey, choice, again).await
+        Box::pin(self.over_a_new_connection(journey, choice, again)).await
     }
 
     async fn over_a_new_connection(
@@ -163,7 +183,8 @@ impl Forward {
             })?;
         self.drive(connection);
         self.pool.share(self.key(&endpoint), sender.clone());
-        self.over_http2(journey, sender, &endpoint, request).await
+        let attempt = self.over_http2(journey, sender, &endpoint, request).await;
+        attempt.map_err(|broken| broken.failed)
     }
 
     /// The connection's own task. It ends with the connection, and is cut only after everything else has ended.
@@ -182,6 +203,7 @@ impl Forward {
         endpoint: &Endpoint,
         request: Request<Up>,
     ) -> Result<Attempt, Broken> {
+        let before = connection.received.bytes();
         let answer = connection.sender.try_send_request(request);
         match self.within_limit(journey, endpoint, answer).await {
             Ok(Ok(answer)) => {
@@ -192,35 +214,47 @@ impl Forward {
                     connection: Some(back),
                 })
             }
-            Ok(Err(mut broken)) => {
-                let unsent = broken.take_message();
-                let failed = failed(endpoint.address, &connection.received, broken.into_error());
-                Err(Broken { failed, unsent })
+            Ok(Err(broken)) => {
+                let received = &connection.received;
+                let broken = Broken::new(endpoint, received, broken);
+                let is_closed = matches!(broken.failed, ForwardError::Closed { .. });
+                Err(Broken {
+                    not_begun: is_closed && received.bytes() == before,
+                    ..broken
+                })
             }
-            Err(late) => Err(Broken {
-                failed: late,
-                unsent: None,
-            }),
+            Err(late) => Err(Broken::late(late)),
         }
     }
 
     async fn over_http2(
         &self,
         journey: &Journey,
-        mut sender: http2::SendRequest<Up>,
+        mut sender: Http2,
         endpoint: &Endpoint,
         mut request: Request<Up>,
-    ) -> Result<Attempt, ForwardError> {
-        as_http2(&mut request, endpoint)?;
-        let answer = sender.send_request(request);
-        let answer = self.within_limit(journey, endpoint, answer).await?;
-        let answer =
-            answer.map_err(|cause| failed(endpoint.address, &Received::default(), cause))?;
-        Ok(Attempt {
-            answer,
-            endpoint: endpoint.clone(),
-            connection: None,
-        })
+    ) -> Result<Attempt, Broken> {
+        as_http2(&mut request, endpoint).map_err(Broken::late)?;
+        let answer = sender.try_send_request(request);
+        match self.within_limit(journey, endpoint, answer).await {
+            Ok(Ok(answer)) => Ok(Attempt {
+                answer,
+                endpoint: endpoint.clone(),
+                connection: None,
+            }),
+            Ok(Err(broken)) => {
+                let not_begun = is_refused(broken.error());
+                let mut broken = Broken::new(endpoint, &Received::default(), broken);
+                if let Some(unsent) = &mut broken.unsent {
+                    as_http1(unsent, endpoint);
+                }
+                Err(Broken {
+                    not_begun,
+                    ..broken
+                })
+            }
+            Err(late) => Err(Broken::late(late)),
+        }
     }
 
     /// Waits for the answer's head. The limit counts from the last byte of the request that moved.
@@ -292,6 +326,27 @@ fn as_http2(request: &mut Request<Up>, endpoint: &Endpoint) -> Result<(), Forwar
     request.headers_mut().remove(http::header::HOST);
     *request.version_mut() = Version::HTTP_2;
     Ok(())
+}
+
+/// Undoes [`as_http2`]: the next connection may speak HTTP/1.
+fn as_http1(request: &mut Request<Up>, endpoint: &Endpoint) {
+    let path = request.uri().path_and_query().cloned();
+    *request.uri_mut() = path.map_or_else(Uri::default, Uri::from);
+    let host = endpoint.host.clone();
+    request.headers_mut().insert(http::header::HOST, host);
+    *request.version_mut() = Version::HTTP_11;
+}
+
+/// Whether an HTTP/2 backend has not begun with a request: it refused the stream, it was going away, or it was gone.
+fn is_refused(cause: &hyper::Error) -> bool {
+    let Some(source) = cause.source() else {
+        return cause.is_canceled();
+    };
+    if let Some(said) = source.downcast_ref::<h2::Error>() {
+        let is_going_away = said.is_remote() && said.is_go_away();
+        return is_going_away || said.is_io() || said.reason() == Some(h2::Reason::REFUSED_STREAM);
+    }
+    source.is::<std::io::Error>()
 }
 
 /// A copy of a request that may be sent twice.

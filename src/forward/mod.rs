@@ -106,7 +106,9 @@ impl Forward {
             journey,
         };
         match upgrade::asked(&request, choice.first.scheme)? {
-            Asked::Tunnel(protocol) => self.upgrade(sender, choice, request, protocol).await,
+            Asked::Tunnel(protocol) => {
+                Box::pin(self.upgrade(sender, choice, request, protocol)).await
+            }
             Asked::Plain if wants_slash(permit) => Ok(Forwarded {
                 response: with_slash(permit),
                 endpoint: None,

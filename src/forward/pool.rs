@@ -45,6 +45,16 @@ pub(super) struct Http1 {
     pub(super) received: Arc<Received>,
 }
 
+/// A connection that many requests share.
+pub(super) type Http2 = http2::SendRequest<Up>;
+
+/// What was kept for an endpoint.
+#[derive(Debug)]
+pub(super) enum Kept {
+    Http1(Http1),
+    Http2(Http2),
+}
+
 #[derive(Debug)]
 struct Waiting {
     connection: Http1,
@@ -55,7 +65,7 @@ struct Waiting {
 #[derive(Debug, Default)]
 struct Host {
     http1: Mutex<Vec<Waiting>>,
-    http2: Mutex<Option<http2::SendRequest<Up>>>,
+    http2: Mutex<Option<Http2>>,
 }
 
 #[derive(Debug)]
@@ -90,6 +100,34 @@ impl Return {
     }
 }
 
+impl Host {
+    /// An HTTP/1 connection that is ready for a request.
+    fn take(&self, lifetime: Duration) -> Option<Http1> {
+        let mut waiting = lock(&self.http1);
+        // From the top: one that is still busy with the end of its last exchange stays for the next caller.
+        for at in (0..waiting.len()).rev() {
+            if waiting[at].connection.sender.is_ready() {
+                let found = waiting.remove(at);
+                if found.since.elapsed() < lifetime {
+                    return Some(found.connection);
+                }
+            } else if waiting[at].connection.sender.is_closed() {
+                waiting.remove(at);
+            }
+        }
+        None
+    }
+
+    /// The HTTP/2 connection, if it still takes requests.
+    fn shared(&self) -> Option<Http2> {
+        let shared = lock(&self.http2);
+        shared
+            .as_ref()
+            .filter(|sender| !sender.is_closed())
+            .cloned()
+    }
+}
+
 impl Pool {
     pub(super) fn new(lifetime: Duration, most: usize) -> Self {
         Self {
@@ -99,22 +137,12 @@ impl Pool {
         }
     }
 
-    /// A kept HTTP/1 connection that is ready for a request.
-    pub(super) fn take(&self, key: &Key) -> Option<Http1> {
+    /// A kept connection that can carry a request now.
+    pub(super) fn take(&self, key: &Key) -> Option<Kept> {
         let host = self.hosts.pin().get(key).cloned()?;
-        let mut waiting = lock(&host.http1);
-        // From the top: one that is still busy with the end of its last exchange stays for the next caller.
-        for at in (0..waiting.len()).rev() {
-            if waiting[at].connection.sender.is_ready() {
-                let found = waiting.remove(at);
-                if found.since.elapsed() < self.lifetime {
-                    return Some(found.connection);
-                }
-            } else if waiting[at].connection.sender.is_closed() {
-                waiting.remove(at);
-            }
-        }
-        None
+        host.shared()
+            .map(Kept::Http2)
+            .or_else(|| host.take(self.lifetime).map(Kept::Http1))
     }
 
     fn put(&self, key: Key, connection: Http1) {
@@ -128,17 +156,7 @@ impl Pool {
         }
     }
 
-    /// The shared HTTP/2 connection, if it still takes requests.
-    pub(super) fn shared(&self, key: &Key) -> Option<http2::SendRequest<Up>> {
-        let host = self.hosts.pin().get(key).cloned()?;
-        let shared = lock(&host.http2);
-        shared
-            .as_ref()
-            .filter(|sender| !sender.is_closed())
-            .cloned()
-    }
-
-    pub(super) fn share(&self, key: Key, sender: http2::SendRequest<Up>) {
+    pub(super) fn share(&self, key: Key, sender: Http2) {
         let host = Arc::clone(self.hosts.pin().get_or_insert_with(key, Arc::default));
         *lock(&host.http2) = Some(sender);
     }
@@ -161,10 +179,7 @@ impl Pool {
                 waiting.retain(|one| {
                     one.since.elapsed() < self.lifetime && !one.connection.sender.is_closed()
                 });
-                let shared = lock(&host.http2)
-                    .as_ref()
-                    .is_some_and(|sender| !sender.is_closed());
-                !waiting.is_empty() || shared
+                !waiting.is_empty() || host.shared().is_some()
             });
         }
     }

@@ -133,9 +133,10 @@ impl Forward {
             reason = "the one place that joins upgraded connections"
         )]
         let backend = hyper::upgrade::on(&mut answer);
-        sender
-            .journey
-            .note(|record| record.upgrade = Some(protocol.as_str()));
+        sender.journey.note(|record| {
+            record.upgrade = Some(protocol.as_str());
+            record.place = None;
+        });
         self.tasks.spawn(tunnel::run(tunnel::Ends {
             caller,
             backend,

@@ -7,9 +7,16 @@ use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
 
 /// Lines that may wait for the writer.
 const WAITING: usize = 16 * 1024;
+
+/// As much is written at once, if it is there.
+const BATCH: usize = 64 * 1024;
+
+/// How long the end of the process waits for a slow reader.
+const LAST_LINES_LIMIT: Duration = Duration::from_secs(2);
 
 /// Where the lines go. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -17,8 +24,15 @@ pub struct AccessLog(Option<Open>);
 
 #[derive(Debug, Clone)]
 struct Open {
-    lines: SyncSender<Vec<u8>>,
+    entries: SyncSender<Entry>,
     lost: Arc<AtomicU64>,
+}
+
+#[derive(Debug)]
+enum Entry {
+    Line(Vec<u8>),
+    /// Somebody waits until everything before this is written.
+    Mark(SyncSender<()>),
 }
 
 impl AccessLog {
@@ -32,12 +46,12 @@ impl AccessLog {
     /// # Errors
     /// The system gives no thread.
     pub fn to(out: impl Write + Send + 'static) -> std::io::Result<Self> {
-        let (lines, waiting) = sync_channel(WAITING);
+        let (entries, waiting) = sync_channel(WAITING);
         std::thread::Builder::new()
             .name("access-log".into())
             .spawn(move || write(out, &waiting))?;
         Ok(Self(Some(Open {
-            lines,
+            entries,
             lost: Arc::default(),
         })))
     }
@@ -48,7 +62,7 @@ impl AccessLog {
 
     pub(super) fn line(&self, line: Vec<u8>) {
         if let Some(open) = &self.0
-            && open.lines.try_send(line).is_err()
+            && open.entries.try_send(Entry::Line(line)).is_err()
         {
             open.lost.fetch_add(1, Ordering::Relaxed);
         }
@@ -60,17 +74,72 @@ impl AccessLog {
             .as_ref()
             .map_or(0, |open| open.lost.load(Ordering::Relaxed))
     }
+
+    /// Waits until every line so far is written, or the reader has proved too slow. It blocks: for the end of a process.
+    pub fn finish(&self) {
+        let Some(open) = &self.0 else { return };
+        let (written, all) = sync_channel(1);
+        if open.entries.try_send(Entry::Mark(written)).is_ok() {
+            // Whoever does not read in time loses the rest.
+            let _ = all.recv_timeout(LAST_LINES_LIMIT);
+        }
+    }
 }
 
-fn write(mut out: impl Write, waiting: &Receiver<Vec<u8>>) {
-    while let Ok(mut batch) = waiting.recv() {
-        while batch.len() < 64 * 1024 {
-            let Ok(line) = waiting.try_recv() else { break };
-            batch.extend_from_slice(&line);
+fn write(mut out: impl Write, waiting: &Receiver<Entry>) {
+    while let Ok(first) = waiting.recv() {
+        let mut batch = Vec::new();
+        let mut marks = Vec::new();
+        let mut next = Some(first);
+        while let Some(entry) = next {
+            match entry {
+                Entry::Line(line) => batch.extend_from_slice(&line),
+                Entry::Mark(written) => marks.push(written),
+            }
+            next = (batch.len() < BATCH)
+                .then(|| waiting.try_recv().ok())
+                .flatten();
         }
         // Standard output may be gone; there is nobody left to tell.
         if out.write_all(&batch).and_then(|()| out.flush()).is_err() {
             return;
         }
+        for written in marks {
+            // Whoever waited may have given up.
+            let _ = written.send(());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Mutex, PoisonError};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Sink(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            all.write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn every_line_is_written_when_the_end_has_been_waited_for() {
+        let sink = Sink::default();
+        let access = AccessLog::to(sink.clone()).unwrap();
+        for _ in 0..10_000 {
+            access.line(b"a line\n".to_vec());
+        }
+        access.finish();
+        assert_eq!(sink.0.lock().unwrap().len() as u64, 70_000);
+        assert_eq!(access.lost(), 0);
     }
 }

@@ -97,7 +97,7 @@ fn binary() -> PathBuf {
 }
 
 impl Cluster {
-    async fn start() -> Self {
+    pub async fn start() -> Self {
         assert_eq!(
             std::env::var("IN_TEST_NAMESPACE").as_deref(),
             Ok("yes"),

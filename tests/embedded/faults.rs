@@ -147,7 +147,7 @@ async fn a_cut_watch_is_resumed_and_a_forgotten_place_is_listed_anew() {
     s.end().await;
 }
 
-async fn websocket(
+pub async fn websocket(
     s: &Setting,
 ) -> tokio_tungstenite::WebSocketStream<tokio_rustls::client::TlsStream<tokio::net::TcpStream>> {
     let stream = s.client("").connect().await;

@@ -6,6 +6,7 @@ use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsConnector;
 
+use crate::faults::websocket;
 use crate::support::client::request;
 use crate::{Setting, service};
 
@@ -172,5 +173,15 @@ async fn more_requests_than_places_are_429() {
             .is_success()
     })
     .await;
+    s.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tunnel_takes_no_place_among_the_requests() {
+    let s = Setting::with(|config| config.listen.limits.max_requests_in_flight = 1).await;
+    let socket = websocket(&s).await;
+    let answer = s.get("alice", &service("web", "/")).await;
+    assert!(answer.status.is_success(), "{}", answer.text());
+    drop(socket);
     s.end().await;
 }

@@ -1,0 +1,426 @@
+//! Plain exchanges: heads, framing, bodies, retries, and backends that misbehave.
+
+use super::*;
+
+#[tokio::test]
+async fn a_backend_receives_exactly_these_bytes() {
+    let (mut s, backend) = (Setting::new().await, Backend::new().await);
+    let mut caller = s.caller(Scheme::Http, &[backend.address]);
+    let headers =
+        "X-Second: 2\r\nAccept: a\r\nx-FIRST: 1\r\nAccept: b\r\nX-Forwarded-For: 198.51.100.7\r\n";
+    caller
+        .write_all(get("/a//b/../%2F;x?q=%zz&&a=1;b", headers).as_bytes())
+        .await
+        .unwrap();
+    let mut stream = backend.accept().await;
+    assert_eq!(
+        head(&mut stream).await,
+        format!(
+            "GET /a//b/../%2F;x?q=%zz&&a=1;b HTTP/1.1\r\nHost: web.demo.svc\r\nX-Second: 2\r\nAccept: a\r\nAccept: b\r\n\
+             x-FIRST: 1\r\nX-Forwarded-For: 198.51.100.7, 192.0.2.1\r\nx-forwarded-host: api.example\r\n\
+             x-forwarded-proto: https\r\nx-forwarded-uri: {PREFIX}/a//b/../%2F;x\r\nx-forwarded-prefix: {PREFIX}\r\n\r\n"
+        )
+    );
+    stream.write_all(OK).await.unwrap();
+    assert!(head(&mut caller).await.starts_with("HTTP/1.1 200 OK\r\n"));
+    exactly(&mut caller, "ok").await;
+    drop(caller);
+    s.end().await;
+}
+
+#[tokio::test]
+async fn no_caller_can_remove_our_headers_or_smuggle_an_identity() {
+    let (mut s, backend) = (Setting::new().await, Backend::new().await);
+    let mut caller = s.caller(Scheme::Http, &[backend.address]);
+    let headers = "Connection: close, X-Forwarded-Prefix,  x-forwarded-for , , \"x-quoted\"\r\n\
+        Connection: X-Once\r\nX-Once: 1\r\nX-Quoted: 1\r\nKeep-Alive: a\r\nProxy-Connection: b\r\nTE: gzip, trailers\r\n\
+        X_Forwarded_For: 1.2.3.4\r\nX-Remote_User: root\r\nImpersonate-User: root\r\nAuthorization: Bearer x\r\n\
+        Proxy-Authorization: y\r\nUpgrade: h2c\r\nHTTP2-Settings: z\r\nX-Kept: k\r\n";
+    caller
+        .write_all(get("/", headers).as_bytes())
+        .await
+        .unwrap();
+    let mut stream = backend.accept().await;
+    let seen = head(&mut stream).await;
+    let names: Vec<String> = seen
+        .lines()
+        .skip(1)
+        .filter_map(|line| Some(line.split_once(':')?.0.to_ascii_lowercase()))
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "host",
+            "x-kept",
+            "te",
+            "x-forwarded-for",
+            "x-forwarded-host",
+            "x-forwarded-proto",
+            "x-forwarded-uri",
+            "x-forwarded-prefix"
+        ]
+    );
+    assert!(
+        seen.contains("x-forwarded-for: 192.0.2.1\r\n")
+            && seen.to_lowercase().contains("te: trailers\r\n"),
+        "{seen}"
+    );
+    stream.write_all(OK).await.unwrap();
+    head(&mut caller).await;
+    drop(caller);
+    s.end().await;
+}
+
+#[tokio::test]
+async fn an_answer_loses_what_belongs_to_its_connection_and_the_cors_headers() {
+    let (mut s, backend) = (Setting::new().await, Backend::new().await);
+    let mut caller = s.caller(Scheme::Http, &[backend.address]);
+    caller.write_all(get("/", "").as_bytes()).await.unwrap();
+    let mut stream = backend.accept().await;
+    head(&mut stream).await;
+    let answer = "HTTP/1.1 200 Fine\r\nX-B: 1\r\nConnection: X-Once\r\nX-Once: 1\r\nKeep-Alive: timeout=5\r\nX-A: 2\r\n\
+        Access-Control-Allow-Origin: *\r\nAccess-Control-Allow-Credentials: true\r\nAccess-Control-Max-Age: 5\r\n\
+        Set-Cookie: a\r\nSet-Cookie: b\r\nDate: today\r\nContent-Length: 0\r\n\r\n";
+    stream.write_all(answer.as_bytes()).await.unwrap();
+    assert_eq!(
+        head(&mut caller).await,
+        "HTTP/1.1 200 Fine\r\nX-B: 1\r\nX-A: 2\r\nAccess-Control-Max-Age: 5\r\nSet-Cookie: a\r\nSet-Cookie: b\r\nDate: today\r\nContent-Length: 0\r\n\r\n"
+    );
+    drop(caller);
+    s.end().await;
+}
+
+#[tokio::test]
+async fn a_connection_is_kept_and_a_get_is_sent_again_if_it_had_been_closed() {
+    let (mut s, backend) = (Setting::new().await, Backend::new().await);
+    let mut caller = s.caller(Scheme::Http, &[backend.address]);
+    caller.write_all(get("/1", "").as_bytes()).await.unwrap();
+    let mut first = backend.accept().await;
+    head(&mut first).await;
+    first.write_all(OK).await.unwrap();
+    head(&mut caller).await;
+    exactly(&mut caller, "ok").await;
+
+    caller.write_all(get("/2", "").as_bytes()).await.unwrap();
+    assert!(
+        head(&mut first).await.starts_with("GET /2 "),
+        "the connection was kept"
+    );
+    drop(first);
+    let mut second = backend.accept().await;
+    assert!(
+        head(&mut second).await.starts_with("GET /2 "),
+        "it is sent again"
+    );
+    second.write_all(OK).await.unwrap();
+    assert!(head(&mut caller).await.starts_with("HTTP/1.1 200"));
+    exactly(&mut caller, "ok").await;
+
+    let post = format!("POST {PREFIX}/3 HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+    caller.write_all(post.as_bytes()).await.unwrap();
+    assert!(head(&mut second).await.starts_with("POST /3 "));
+    drop(second);
+    assert!(
+        head(&mut caller).await.starts_with("HTTP/1.1 502"),
+        "a POST is never sent twice"
+    );
+    drop(caller);
+    s.end().await;
+}
+
+#[tokio::test]
+async fn a_connection_that_closes_in_the_middle_of_an_answer_is_not_retried() {
+    let (mut s, backend) = (Setting::new().await, Backend::new().await);
+    let mut caller = s.caller(Scheme::Http, &[backend.address]);
+    caller.write_all(get("/1", "").as_bytes()).await.unwrap();
+    let mut stream = backend.accept().await;
+    head(&mut stream).await;
+    stream.write_all(OK).await.unwrap();
+    head(&mut caller).await;
+    exactly(&mut caller, "ok").await;
+    caller.write_all(get("/2", "").as_bytes()).await.unwrap();
+    head(&mut stream).await;
+    stream.write_all(b"HTTP/1.1 2").await.unwrap();
+    drop(stream);
+    assert!(head(&mut caller).await.starts_with("HTTP/1.1 502"));
+    drop(caller);
+    s.end().await;
+}
+
+/// What a caller is told when the backend does this after having read the request.
+async fn told(misbehaviour: &[u8]) -> String {
+    let (mut s, backend) = (Setting::new().await, Backend::new().await);
+    let mut caller = s.caller(Scheme::Http, &[backend.address]);
+    caller
+        .write_all(get("/", "Connection: close\r\n").as_bytes())
+        .await
+        .unwrap();
+    let mut stream = backend.accept().await;
+    head(&mut stream).await;
+    stream.write_all(misbehaviour).await.unwrap();
+    stream.shutdown().await.unwrap();
+    let told = rest(&mut caller).await;
+    drop(stream);
+    s.end().await;
+    told
+}
+
+#[tokio::test]
+async fn a_backend_that_misbehaves_is_502_with_the_cause() {
+    for (misbehaviour, cause) in [
+        (&b""[..], "closed the connection without an answer"),
+        (b"this is no HTTP\r\n\r\n", "something that is not HTTP"),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n",
+            "something that is not HTTP",
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nabc",
+            "something that is not HTTP",
+        ),
+        (b"\x15\x03\x01\x00\x02\x02\x46", "speaks TLS; try https:"),
+    ] {
+        let told = told(misbehaviour).await;
+        assert!(told.starts_with("HTTP/1.1 502"), "{told}");
+        assert!(
+            told.contains(cause) && told.contains("\"kind\":\"Status\""),
+            "{told}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_short_ends_in_an_abort_and_not_in_a_whole_answer() {
+    let told = told(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n").await;
+    assert!(
+        told.contains("short") && !told.ends_with("0\r\n\r\n"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn a_length_beside_chunks_is_ignored_and_not_passed_on() {
+    let told = told(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n").await;
+    assert!(!told.to_lowercase().contains("content-length: 3"), "{told}");
+}
+
+#[tokio::test]
+async fn a_refusing_endpoint_is_passed_over_and_nobody_left_is_503() {
+    let (mut s, backend) = (Setting::new().await, Backend::new().await);
+    let gone = Backend::new().await.address;
+    let mut caller = s.caller(Scheme::Http, &[gone, backend.address]);
+    caller.write_all(get("/", "").as_bytes()).await.unwrap();
+    let mut stream = backend.accept().await;
+    head(&mut stream).await;
+    stream.write_all(OK).await.unwrap();
+    assert!(head(&mut caller).await.starts_with("HTTP/1.1 200"));
+    drop(caller);
+    let mut caller = s.caller(Scheme::Http, &[gone]);
+    caller
+        .write_all(get("/", "Connection: close\r\n").as_bytes())
+        .await
+        .unwrap();
+    let told = rest(&mut caller).await;
+    assert!(
+        told.starts_with("HTTP/1.1 503") && told.contains("refused the connection"),
+        "{told}"
+    );
+    s.end().await;
+}
+
+#[tokio::test]
+async fn a_plain_backend_does_not_speak_tls_and_says_so() {
+    let (mut s, backend) = (Setting::new().await, Backend::new().await);
+    let mut caller = s.caller(Scheme::Https, &[backend.address]);
+    caller
+        .write_all(get("/", "Connection: close\r\n").as_bytes())
+        .await
+        .unwrap();
+    let mut stream = backend.accept().await;
+    stream
+        .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        .await
+        .unwrap();
+    let told = rest(&mut caller).await;
+    assert!(
+        told.starts_with("HTTP/1.1 502") && told.contains("does not speak TLS; try http:"),
+        "{told}"
+    );
+    drop(stream);
+    s.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backend_that_hangs_is_504_when_the_limit_passes() {
+    let (mut s, backend) = (Setting::new().await, Backend::new().await);
+    let mut caller = s.caller(Scheme::Http, &[backend.address]);
+    caller
+        .write_all(get("/", "Connection: close\r\n").as_bytes())
+        .await
+        .unwrap();
+    let mut stream = backend.accept().await;
+    head(&mut stream).await;
+    let told = rest(&mut caller).await;
+    assert!(
+        told.starts_with("HTTP/1.1 504") && told.contains("sent no answer within 60s"),
+        "{told}"
+    );
+    s.end().await;
+}
+
+#[tokio::test]
+async fn a_caller_that_leaves_ends_the_request_at_the_backend() {
+    let (mut s, backend) = (Setting::new().await, Backend::new().await);
+    let mut caller = s.caller(Scheme::Http, &[backend.address]);
+    caller.write_all(get("/", "").as_bytes()).await.unwrap();
+    let mut stream = backend.accept().await;
+    head(&mut stream).await;
+    drop(caller);
+    assert_eq!(rest(&mut stream).await, "", "before the answer");
+
+    let mut caller = s.caller(Scheme::Http, &[backend.address]);
+    caller.write_all(get("/", "").as_bytes()).await.unwrap();
+    let mut stream = backend.accept().await;
+    head(&mut stream).await;
+    stream
+        .write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n")
+        .await
+        .unwrap();
+    head(&mut caller).await;
+    drop(caller);
+    assert_eq!(rest(&mut stream).await, "", "during the answer");
+    s.end().await;
+}
+
+#[tokio::test]
+async fn a_body_waits_until_the_backend_asks_for_it() {
+    let (mut s, backend) = (Setting::new().await, Backend::new().await);
+    let post = |path: &str| {
+        format!(
+            "POST {PREFIX}{path} HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n"
+        )
+    };
+    let mut caller = s.caller(Scheme::Http, &[backend.address]);
+    caller.write_all(post("/yes").as_bytes()).await.unwrap();
+    let mut stream = backend.accept().await;
+    assert!(head(&mut stream).await.contains("100-continue"));
+    stream
+        .write_all(b"HTTP/1.1 100 Continue\r\n\r\n")
+        .await
+        .unwrap();
+    assert_eq!(head(&mut caller).await, "HTTP/1.1 100 Continue\r\n\r\n");
+    caller.write_all(b"body").await.unwrap();
+    exactly(&mut stream, "body").await;
+    stream.write_all(OK).await.unwrap();
+    assert!(head(&mut caller).await.starts_with("HTTP/1.1 200"));
+    drop((caller, stream));
+    s.end().await;
+
+    let mut s = Setting::new().await;
+    let mut caller = s.caller(Scheme::Http, &[backend.address]);
+    caller.write_all(post("/no").as_bytes()).await.unwrap();
+    let mut stream = backend.accept().await;
+    head(&mut stream).await;
+    stream
+        .write_all(b"HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\n\r\n")
+        .await
+        .unwrap();
+    let told = head(&mut caller).await;
+    assert!(
+        told.starts_with("HTTP/1.1 417"),
+        "a 100 came before: {told}"
+    );
+    drop((caller, stream));
+    s.end().await;
+}
+
+#[tokio::test]
+async fn chunks_and_trailers_pass_both_ways() {
+    let (mut s, backend) = (Setting::new().await, Backend::new().await);
+    let mut caller = s.caller(Scheme::Http, &[backend.address]);
+    let post = format!(
+        "POST {PREFIX}/ HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nTrailer: x-up\r\nTransfer-Encoding: chunked\r\n\r\n\
+         2\r\nup\r\n0\r\nx-up: 1\r\n\r\n"
+    );
+    caller.write_all(post.as_bytes()).await.unwrap();
+    let mut stream = backend.accept().await;
+    assert!(
+        head(&mut stream)
+            .await
+            .to_lowercase()
+            .contains("transfer-encoding: chunked")
+    );
+    exactly(&mut stream, "2\r\nup\r\n0\r\nx-up: 1\r\n\r\n").await;
+    let answer = "HTTP/1.1 200 OK\r\nTrailer: x-down\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ndown\r\n0\r\nx-down: 2\r\n\r\n";
+    stream.write_all(answer.as_bytes()).await.unwrap();
+    head(&mut caller).await;
+    exactly(&mut caller, "4\r\ndown\r\n0\r\nx-down: 2\r\n\r\n").await;
+    drop((caller, stream));
+    s.end().await;
+}
+
+#[tokio::test]
+async fn ambiguous_framing_never_becomes_two_requests() {
+    for framing in [
+        "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+        "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
+        "Content-Length: 5\r\nContent-Length: 6\r\n",
+        "Transfer-Encoding: gzip, chunked\r\n",
+        "Transfer-Encoding: xchunked\r\n",
+        "Transfer-Encoding : chunked\r\n",
+        "Content-Length: -1\r\n",
+        "Content-Length: 99999999999999999999999\r\n",
+        "Content-Length: +5\r\n",
+    ] {
+        let (mut s, backend) = (Setting::new().await, Backend::new().await);
+        let mut caller = s.caller(Scheme::Http, &[backend.address]);
+        let smuggled = format!("0\r\n\r\nGET {PREFIX}/smuggled HTTP/1.1\r\nHost: a\r\n\r\n");
+        let post = format!(
+            "POST {PREFIX}/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{framing}\r\n{smuggled}"
+        );
+        caller.write_all(post.as_bytes()).await.unwrap();
+        caller.shutdown().await.unwrap();
+        let served = async {
+            let mut stream = backend.accept().await;
+            let mut seen = head(&mut stream).await;
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+                .await
+                .unwrap();
+            seen.push_str(&rest(&mut stream).await);
+            seen
+        };
+        let told = tokio::select! {
+            told = rest(&mut caller) => told,
+            seen = served => {
+                assert_eq!(seen.matches(" HTTP/1.1\r\n").count(), 1, "{framing:?}: {seen}");
+                rest(&mut caller).await
+            }
+        };
+        assert!(
+            told.matches("HTTP/1.1 ").count() <= 1,
+            "{framing:?}: {told}"
+        );
+        s.end().await;
+    }
+}
+
+#[tokio::test]
+async fn without_its_slash_a_direct_get_is_redirected_and_a_post_is_not() {
+    let (mut s, backend) = (Setting::new().await, Backend::new().await);
+    let mut caller = s.caller(Scheme::Http, &[backend.address]);
+    caller.write_all(get("?a=1", "").as_bytes()).await.unwrap();
+    let told = head(&mut caller).await;
+    assert!(
+        told.starts_with("HTTP/1.1 301") && told.contains("location: proxy/?a=1\r\n"),
+        "{told}"
+    );
+    let post = format!("POST {PREFIX} HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+    caller.write_all(post.as_bytes()).await.unwrap();
+    let mut stream = backend.accept().await;
+    assert!(head(&mut stream).await.starts_with("POST / HTTP/1.1\r\n"));
+    stream.write_all(OK).await.unwrap();
+    head(&mut caller).await;
+    drop(caller);
+    s.end().await;
+}

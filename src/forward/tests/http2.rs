@@ -1,0 +1,147 @@
+//! TLS backends that speak HTTP/2: gRPC as a whole, and requests that they do not begin with.
+
+use bytes::Bytes;
+use h2::server::SendResponse;
+use h2::{RecvStream, client, server};
+use http::HeaderMap;
+use hyper_util::rt::TokioExecutor;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use super::*;
+use crate::certificates::{Serving, server_config};
+
+type Connection = server::Connection<TlsStream<TcpStream>, Bytes>;
+type Exchange = (http::Request<RecvStream>, SendResponse<Bytes>);
+
+/// The next connection to a backend that offers HTTP/2 by ALPN.
+async fn accept(backend: &Backend) -> Connection {
+    let tls = TlsAcceptor::from(server_config(Serving::self_signed().unwrap()));
+    let stream = tls.accept(backend.accept().await).await.unwrap();
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+    server::handshake(stream).await.unwrap()
+}
+
+async fn next(connection: &mut Connection) -> Exchange {
+    connection.accept().await.unwrap().unwrap()
+}
+
+fn answer_ok((_, mut respond): Exchange) {
+    respond
+        .send_response(http::Response::default(), true)
+        .unwrap();
+}
+
+/// Works on a connection until the other side has closed it.
+async fn until_closed(connection: &mut Connection) {
+    assert!(connection.accept().await.is_none_or(|next| next.is_err()));
+}
+
+#[tokio::test]
+async fn grpc_streams_both_ways_and_its_status_arrives_in_the_trailers() {
+    let (mut s, backend) = (Setting::new().await, Backend::new().await);
+    let (caller, served) = tokio::io::duplex(64 * 1024);
+    let service = s.service(Scheme::Https, &[backend.address]);
+    s.callers.spawn(async move {
+        let builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+        let _ = builder
+            .serve_connection(TokioIo::new(served), service)
+            .await;
+    });
+    let (mut requests, connection) = client::handshake(caller).await.unwrap();
+    s.callers.spawn(async move { connection.await.unwrap() });
+    let request = http::Request::post(format!("https://api.example{PREFIX}/echo.Echo/Stream"))
+        .header("te", "trailers")
+        .header("content-type", "application/grpc")
+        .body(())
+        .unwrap();
+    let (answer, mut up) = requests.send_request(request, false).unwrap();
+    up.send_data(Bytes::from_static(b"one"), false).unwrap();
+
+    let serving = async {
+        let mut connection = accept(&backend).await;
+        let (request, mut respond) = next(&mut connection).await;
+        assert_eq!(
+            request.uri(),
+            "https://web.demo.svc/echo.Echo/Stream",
+            "the host is the authority"
+        );
+        assert_eq!(
+            (&request.headers()["te"], request.headers().get("host")),
+            (&HeaderValue::from_static("trailers"), None)
+        );
+        let exchange = async {
+            let mut body = request.into_body();
+            let mut down = respond
+                .send_response(http::Response::default(), false)
+                .unwrap();
+            while let Some(piece) = body.data().await {
+                down.send_data(piece.unwrap(), false).unwrap();
+            }
+            let status = HeaderMap::from_iter([(
+                http::HeaderName::from_static("grpc-status"),
+                HeaderValue::from_static("0"),
+            )]);
+            down.send_trailers(status).unwrap();
+        };
+        tokio::join!(exchange, until_closed(&mut connection));
+    };
+    let asking = async {
+        let mut down = answer.await.unwrap().into_body();
+        assert_eq!(down.data().await.unwrap().unwrap(), "one");
+        up.send_data(Bytes::from_static(b"two"), true).unwrap();
+        assert_eq!(down.data().await.unwrap().unwrap(), "two");
+        let trailers = down.trailers().await.unwrap().unwrap();
+        assert_eq!(trailers["grpc-status"], "0");
+        drop((up, down, requests));
+        s.end().await;
+    };
+    tokio::join!(serving, asking);
+}
+
+#[tokio::test]
+async fn a_request_that_was_not_begun_with_is_sent_again_and_one_that_failed_is_not() {
+    let (mut s, backend) = (Setting::new().await, Backend::new().await);
+    let ask = async |s: &mut Setting, request: &str| {
+        let mut caller = s.caller(Scheme::Https, &[backend.address]);
+        caller.write_all(request.as_bytes()).await.unwrap();
+        head(&mut caller).await.lines().next().unwrap().to_owned()
+    };
+    let post = format!("POST {PREFIX}/ HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+    let asking = async {
+        assert_eq!(ask(&mut s, &get("/1", "")).await, "HTTP/1.1 200 OK");
+        let again = ask(&mut s, &get("/refused", "")).await;
+        assert_eq!(again, "HTTP/1.1 200 OK", "the stream was refused");
+        let again = ask(&mut s, &get("/closed", "")).await;
+        assert_eq!(again, "HTTP/1.1 200 OK", "the connection was closed");
+        let failed = ask(&mut s, &get("/failed", "")).await;
+        assert_eq!(failed, "HTTP/1.1 502 Bad Gateway", "the stream failed");
+        let failed = ask(&mut s, &post).await;
+        assert_eq!(failed, "HTTP/1.1 502 Bad Gateway", "it was closed again");
+        s.end().await;
+    };
+    let serving = async {
+        let mut first = accept(&backend).await;
+        answer_ok(next(&mut first).await);
+        let (refused, mut respond) = next(&mut first).await;
+        assert_eq!(refused.uri().path(), "/refused");
+        respond.send_reset(h2::Reason::REFUSED_STREAM);
+        let mut second = tokio::select! {
+            second = accept(&backend) => second,
+            () = until_closed(&mut first) => panic!("only the stream was refused"),
+        };
+        let again = next(&mut second).await;
+        assert_eq!(again.0.uri().path(), "/refused");
+        answer_ok(again);
+        assert_eq!(next(&mut second).await.0.uri().path(), "/closed");
+        drop(second);
+        let mut third = accept(&backend).await;
+        answer_ok(next(&mut third).await);
+        let (_, mut respond) = next(&mut third).await;
+        respond.send_reset(h2::Reason::INTERNAL_ERROR);
+        let (request, respond) = next(&mut third).await;
+        assert_eq!(request.method(), "POST");
+        drop((third, respond));
+    };
+    tokio::join!(serving, asking);
+}

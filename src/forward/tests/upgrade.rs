@@ -1,0 +1,180 @@
+//! Upgrades: what becomes a tunnel, what does not, and how tunnels end.
+
+use super::*;
+
+const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
+const SWITCHED: &[u8] =
+    b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+
+#[tokio::test]
+async fn a_refused_upgrade_is_one_answer_and_the_end_of_both_connections() {
+    for (code, told_code) in [
+        (200, 502),
+        (204, 502),
+        (302, 502),
+        (400, 400),
+        (403, 403),
+        (500, 500),
+    ] {
+        let (mut s, backend) = (Setting::new().await, Backend::new().await);
+        let canary = Backend::new().await;
+        let mut caller = s.caller(Scheme::Http, &[backend.address]);
+        let second = get("/second", "");
+        caller
+            .write_all(format!("{}{second}", get("/", UPGRADE)).as_bytes())
+            .await
+            .unwrap();
+        let mut stream = backend.accept().await;
+        assert!(head(&mut stream).await.contains("Upgrade: websocket\r\n"));
+        let refusal = format!(
+            "HTTP/1.1 {code} No\r\nLocation: http://{}/\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\ntrailing bytes",
+            canary.address
+        );
+        stream.write_all(refusal.as_bytes()).await.unwrap();
+        let told = rest(&mut caller).await;
+        assert_eq!(told.matches("HTTP/1.1 ").count(), 1, "{told}");
+        assert!(told.starts_with(&format!("HTTP/1.1 {told_code}")), "{told}");
+        assert!(told_code < 502 || !told.contains("Location"), "{told}");
+        assert!(!told.contains("trailing"), "{told}");
+        assert_eq!(
+            rest(&mut stream).await,
+            "",
+            "the backend sees one request and no byte more"
+        );
+        tokio::select! {
+            biased;
+            _ = canary.accept() => panic!("a redirect was followed"),
+            () = std::future::ready(()) => {}
+        }
+        s.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_backend_that_switches_to_something_else_gets_no_tunnel() {
+    let (mut s, backend) = (Setting::new().await, Backend::new().await);
+    let mut caller = s.caller(Scheme::Http, &[backend.address]);
+    caller
+        .write_all(get("/", UPGRADE).as_bytes())
+        .await
+        .unwrap();
+    let mut stream = backend.accept().await;
+    head(&mut stream).await;
+    stream
+        .write_all(b"HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n")
+        .await
+        .unwrap();
+    assert!(head(&mut caller).await.starts_with("HTTP/1.1 502"));
+    drop(caller);
+    s.end().await;
+}
+
+#[tokio::test]
+async fn a_tunnel_carries_early_bytes_and_ends_each_way_by_itself() {
+    let (mut s, backend) = (Setting::new().await, Backend::new().await);
+    let mut caller = s.caller(Scheme::Http, &[backend.address]);
+    caller
+        .write_all(format!("{}early", get("/ws?a=1&b", UPGRADE)).as_bytes())
+        .await
+        .unwrap();
+    let mut stream = backend.accept().await;
+    assert!(
+        head(&mut stream)
+            .await
+            .starts_with("GET /ws?a=1&b HTTP/1.1\r\n")
+    );
+    stream
+        .write_all(&[SWITCHED, b"first"].concat())
+        .await
+        .unwrap();
+    let told = head(&mut caller).await;
+    assert!(
+        told.starts_with("HTTP/1.1 101") && told.contains("Upgrade: websocket\r\n"),
+        "{told}"
+    );
+    exactly(&mut caller, "first").await;
+    exactly(&mut stream, "early").await;
+    caller.shutdown().await.unwrap();
+    assert_eq!(rest(&mut stream).await, "", "the caller's end arrives");
+    stream.write_all(&[b'x'; 200_000]).await.unwrap();
+    stream.shutdown().await.unwrap();
+    assert_eq!(
+        rest(&mut caller).await.len(),
+        200_000,
+        "and the backend's last bytes still come"
+    );
+    s.end().await;
+}
+
+#[tokio::test]
+async fn there_are_no_more_tunnels_than_allowed() {
+    let (mut s, backend) = (Setting::new().await, Backend::new().await);
+    let mut caller = s.caller(Scheme::Http, &[backend.address]);
+    caller
+        .write_all(get("/", UPGRADE).as_bytes())
+        .await
+        .unwrap();
+    let mut stream = backend.accept().await;
+    head(&mut stream).await;
+    stream.write_all(SWITCHED).await.unwrap();
+    head(&mut caller).await;
+    let mut second = s.caller(Scheme::Http, &[backend.address]);
+    second
+        .write_all(get("/", UPGRADE).as_bytes())
+        .await
+        .unwrap();
+    assert!(head(&mut second).await.starts_with("HTTP/1.1 429"));
+    drop((caller, stream, second));
+    s.end().await;
+}
+
+#[tokio::test]
+async fn a_websocket_is_told_to_go_after_the_frame_that_is_under_way() {
+    let (mut s, backend) = (Setting::new().await, Backend::new().await);
+    let mut caller = s.caller(Scheme::Http, &[backend.address]);
+    caller
+        .write_all(get("/", UPGRADE).as_bytes())
+        .await
+        .unwrap();
+    let mut stream = backend.accept().await;
+    head(&mut stream).await;
+    stream
+        .write_all(&[SWITCHED, b"\x82\x04ab"].concat())
+        .await
+        .unwrap();
+    head(&mut caller).await;
+    let mut begun = [0; 4];
+    caller.read_exact(&mut begun).await.unwrap();
+    let (forwarding, ()) = tokio::join!(s.end(), async {
+        stream.write_all(b"cd").await.unwrap();
+        let mut end = [0; 6];
+        caller.read_exact(&mut end).await.unwrap();
+        assert_eq!(end, *b"cd\x88\x02\x03\xe9");
+        assert_eq!(rest(&mut caller).await, "");
+        drop(caller);
+        assert_eq!(rest(&mut stream).await, "");
+    });
+    forwarding
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tunnel_in_which_nothing_moves_ends() {
+    let (mut s, backend) = (Setting::new().await, Backend::new().await);
+    let mut caller = s.caller(Scheme::Http, &[backend.address]);
+    caller
+        .write_all(get("/", UPGRADE).as_bytes())
+        .await
+        .unwrap();
+    let mut stream = backend.accept().await;
+    head(&mut stream).await;
+    stream.write_all(SWITCHED).await.unwrap();
+    head(&mut caller).await;
+    let start = tokio::time::Instant::now();
+    assert_eq!(rest(&mut caller).await, "");
+    assert!(
+        start.elapsed() >= Duration::from_secs(3600),
+        "{:?}",
+        start.elapsed()
+    );
+    s.end().await;
+}

@@ -1,0 +1,77 @@
+//! The measured comparison: one run, one machine, one table.
+//!
+//! CPU time is what the proxy's own process used by `/proc`, divided by requests; it holds better on a busy machine than
+//! requests a second do. Peers do less: they authenticate nobody and choose nothing. Every server runs with one worker
+//! unless a row says otherwise, and every figure is the median of the rounds. Run inside
+//! `tests/controlplane/in-namespace.sh`, as `make bench` does.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a benchmark that meets something unexpected ends there"
+)]
+#![allow(
+    clippy::unused_self,
+    clippy::too_many_lines,
+    reason = "a test's helpers read as what the cluster does"
+)]
+#![allow(dead_code, reason = "not every helper has a user in every test binary")]
+#![allow(unreachable_pub, reason = "helpers are shared between test binaries")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the rules for the product's tasks, files and connections are not for tests"
+)]
+
+mod apiserver;
+mod direct;
+mod load;
+mod peers;
+mod process;
+mod scale;
+mod table;
+mod tunnels;
+
+#[path = "../control_plane/cluster.rs"]
+mod cluster;
+#[path = "../embedded_cluster/mod.rs"]
+mod embedded_cluster;
+#[path = "../control_plane/node.rs"]
+mod node;
+#[path = "../support/mod.rs"]
+mod support;
+
+use table::Table;
+
+/// Requests of a round are too few to matter below this, and too many to wait for above.
+const ROUNDS: usize = 3;
+
+#[tokio::main]
+async fn main() {
+    assert_eq!(
+        std::env::var("IN_TEST_NAMESPACE").as_deref(),
+        Ok("yes"),
+        "run it as make bench does"
+    );
+    // The built-in proxy opens a connection for most requests; closed ones wait for a minute and keep their port.
+    std::fs::write("/proc/sys/net/ipv4/ip_local_port_range", "1024 65000").unwrap();
+    let only =
+        std::env::args().find_map(|argument| argument.strip_prefix("only=").map(str::to_owned));
+    let wanted = |part: &str| only.as_deref().is_none_or(|only| only == part);
+    let mut table = Table::default();
+    if wanted("requests") {
+        direct::requests(&mut table).await;
+    }
+    if wanted("bulk") {
+        direct::bulk(&mut table).await;
+    }
+    if wanted("tunnels") {
+        tunnels::measure(&mut table).await;
+    }
+    if wanted("scale") {
+        scale::measure(&mut table).await;
+    }
+    if wanted("apiserver") {
+        apiserver::measure(&mut table).await;
+    }
+    println!("{table}");
+}

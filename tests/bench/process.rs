@@ -1,0 +1,58 @@
+//! What a process used, as Linux counts it.
+
+use std::time::Duration;
+
+/// Ticks a second in `/proc/PID/stat`, the same on every Linux.
+const TICKS: f64 = 100.0;
+
+/// CPU seconds of a process so far, its ended threads included.
+pub fn cpu(pid: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    // The name before may contain spaces; after it come state and numbers, user and system time the 12th and 13th.
+    let after = stat.rsplit_once(')').unwrap().1;
+    let mut fields = after.split_whitespace().skip(11);
+    let mut next = || fields.next().unwrap().parse::<f64>().unwrap();
+    (next() + next()) / TICKS
+}
+
+/// Resident bytes of a process now.
+pub fn resident(pid: u32) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .unwrap();
+    line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() * 1024.0
+}
+
+/// The process whose command line has these words.
+pub fn find(words: &[&str]) -> u32 {
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let matches = |pid: &u32| {
+        let line = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        words
+            .iter()
+            .all(|word| line.split('\0').any(|part| part == *word))
+    };
+    pids.filter(matches)
+        .min()
+        .unwrap_or_else(|| panic!("no process {words:?}"))
+}
+
+/// Waits until something is so, looking every few milliseconds, for half a minute at most.
+pub async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
+    let look = async {
+        while !so().await {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), look)
+        .await
+        .unwrap_or_else(|_| panic!("never so: {what}"));
+}
+
+pub fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}

