@@ -89,13 +89,13 @@ async fn travel(
     journey.note(|record| {
         record.user.clone_from(&caller.user.name);
         record.groups = caller.user.groups.len();
-        record.identified = Some(Instant::now());
+        record.identified = journey.time();
     });
     let permit = road.authorization.authorize(caller, asked?).await?;
-    journey.note(|record| record.authorized = Some(Instant::now()));
+    journey.note(|record| record.authorized = journey.time());
     let target = road.targets.resolve(&permit).await?;
     let choice = road.endpoints.choose(&target)?;
-    journey.note(|record| record.resolved = Some(Instant::now()));
+    journey.note(|record| record.resolved = journey.time());
     let forwarded = road
         .forward
         .send(peer, &permit, journey, choice, request)

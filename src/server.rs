@@ -258,11 +258,14 @@ fn health(
 
 /// Answers one request. A defect that panics costs this one request.
 async fn answer(site: Arc<Site>, peer: Peer, request: Request) -> Response {
-    let answering = AssertUnwindSafe(site.answer(&peer, request)).catch_unwind();
-    answering.await.unwrap_or_else(|_| {
-        tracing::error!("a request met a defect of this server");
-        Status::internal("this server met a defect of its own").into_response()
-    })
+    // Not by way of a variable: the future would be in memory twice.
+    AssertUnwindSafe(site.answer(&peer, request))
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|_| {
+            tracing::error!("a request met a defect of this server");
+            Status::internal("this server met a defect of its own").into_response()
+        })
 }
 
 impl Site {

@@ -190,7 +190,8 @@ impl<'a> Segments<'a> {
         let rest = self.path[self.at..]
             .strip_prefix('/')
             .ok_or(Unserved::NothingHere)?;
-        let raw = rest.split('/').next().unwrap_or_default();
+        let end = rest.bytes().position(|byte| byte == b'/');
+        let raw = &rest[..end.unwrap_or(rest.len())];
         self.at += 1 + raw.len();
         decode(raw)
     }
@@ -215,7 +216,7 @@ impl<'a> Segments<'a> {
 /// An encoded slash is refused: kube-apiserver would read it as the border of a segment, so the two could disagree on
 /// who is named.
 fn decode(raw: &str) -> Result<Cow<'_, str>, Unserved> {
-    if !raw.contains(['%', '\\']) {
+    if !raw.bytes().any(|byte| matches!(byte, b'%' | b'\\')) {
         return Ok(Cow::Borrowed(raw));
     }
     let whole = |rest: &str| {

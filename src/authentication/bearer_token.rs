@@ -14,6 +14,7 @@ use std::time::{Duration, Instant, SystemTime};
 use aws_lc_rs::{hmac, rand};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use foldhash::quality::RandomState;
 use http::{HeaderMap, header};
 use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec, TokenReviewStatus};
 use kube::api::{Api, PostParams};
@@ -45,7 +46,7 @@ pub(super) struct Tokens {
     reviews: Api<TokenReview>,
     audiences: Vec<String>,
     key: hmac::Key,
-    cache: Cache<[u8; 32], Verdict>,
+    cache: Cache<[u8; 32], Verdict, RandomState>,
     asked: AtomicU64,
 }
 
@@ -82,7 +83,7 @@ impl Tokens {
                 .max_capacity(CAPACITY)
                 .expire_after(Lifetime)
                 .time_to_live(config.token_cache_lifetime)
-                .build(),
+                .build_with_hasher(RandomState::default()),
             asked: AtomicU64::new(0),
         }
     }

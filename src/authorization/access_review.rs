@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use foldhash::quality::RandomState;
 use k8s_openapi::api::authorization::v1::{SubjectAccessReview, SubjectAccessReviewStatus};
 use kube::api::{Api, PostParams};
 use moka::Expiry;
@@ -27,7 +28,7 @@ const MAX_REMEMBERED_BYTES: usize = 10_000;
 #[derive(Debug)]
 pub(super) struct Reviews {
     api: Api<SubjectAccessReview>,
-    cache: Cache<Question, Decision>,
+    cache: Cache<Question, Decision, RandomState>,
     asked: AtomicU64,
 }
 
@@ -70,7 +71,7 @@ impl Reviews {
             cache: Cache::builder()
                 .max_capacity(CAPACITY)
                 .expire_after(lifetimes)
-                .build(),
+                .build_with_hasher(RandomState::default()),
             asked: AtomicU64::new(0),
         }
     }

@@ -1,6 +1,7 @@
 //! Pods: their addresses and their ports.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use kube::Resource;
 use kube::api::ObjectMeta;
@@ -13,6 +14,8 @@ use super::table::Key;
 /// What is kept of a Pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pod {
+    /// `namespace/name`, as logs say it.
+    pub name: Arc<str>,
     /// `status.podIPs`, the primary one first; those that are no IP addresses are left out.
     pub ips: Box<[IpAddr]>,
     /// The containers' ports in order.
@@ -72,12 +75,14 @@ struct RawIp {
 
 impl From<RawPod> for Pod {
     fn from(raw: RawPod) -> Self {
+        let key = key(&raw);
         let ports = raw
             .spec
             .containers
             .into_iter()
             .flat_map(|container| container.ports);
         Self {
+            name: format!("{}/{}", key.namespace, key.name).into(),
             ips: raw
                 .status
                 .pod_ips

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use foldhash::quality::RandomState;
 use papaya::{Equivalent, HashMap};
 
 /// What one object is found by.
@@ -40,7 +41,7 @@ impl Key {
 /// The objects, and what a list in progress has brought so far.
 #[derive(Debug)]
 pub(super) struct Table<T> {
-    rows: HashMap<Key, Arc<T>>,
+    rows: HashMap<Key, Arc<T>, RandomState>,
     /// Only the kind's own watch task takes it, so nobody ever waits.
     listed: Mutex<HashSet<Key>>,
     synced: AtomicBool,
@@ -49,7 +50,7 @@ pub(super) struct Table<T> {
 impl<T> Default for Table<T> {
     fn default() -> Self {
         Self {
-            rows: HashMap::new(),
+            rows: HashMap::default(),
             listed: Mutex::default(),
             synced: AtomicBool::new(false),
         }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
+use http::HeaderValue;
 use rustls::pki_types::CertificateDer;
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +20,7 @@ pub struct Peer(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     address: SocketAddr,
+    address_text: HeaderValue,
     certificates: Vec<CertificateDer<'static>>,
     front_proxy_verdict: ArcSwapOption<Verdict>,
     client_verdict: ArcSwapOption<Verdict>,
@@ -27,8 +29,10 @@ struct Inner {
 
 impl Peer {
     pub fn new(address: SocketAddr, certificates: Vec<CertificateDer<'static>>) -> Self {
+        let text = address.ip().to_canonical().to_string();
         Self(Arc::new(Inner {
             address,
+            address_text: HeaderValue::try_from(text).expect("an address is header text"),
             certificates,
             front_proxy_verdict: ArcSwapOption::empty(),
             client_verdict: ArcSwapOption::empty(),
@@ -38,6 +42,11 @@ impl Peer {
 
     pub fn address(&self) -> SocketAddr {
         self.0.address
+    }
+
+    /// The IP address as it stands in `X-Forwarded-For`.
+    pub fn address_text(&self) -> &HeaderValue {
+        &self.0.address_text
     }
 
     /// The chain as presented, leaf first; empty when the caller presented none.

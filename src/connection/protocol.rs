@@ -21,7 +21,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::Peer;
 use crate::config::ConnectionLimits;
-use crate::lifecycle::Tasks;
+use crate::lifecycle::{LastTurn, OnWake, Tasks};
 use crate::status::{Reason, Request, Response, Status};
 
 /// How a connection came to an end that nobody wished for.
@@ -86,6 +86,8 @@ where
         .keep_alive_interval(limits.idle_limit / 3)
         .keep_alive_timeout(limits.header_read_limit)
         .serve_connection(TokioIo::new(stream), service);
+    // Requests of one connection are often answered together; their answers leave in one write then.
+    let connection = LastTurn::new(connection);
     drive(connection, &peer, limits, tasks, &shared.activity).await
 }
 
@@ -198,6 +200,13 @@ where
     }
 }
 
+impl<C: Connection> Connection for LastTurn<C> {
+    fn end_in_order(mut self: Pin<&mut Self>) {
+        self.inner().end_in_order();
+    }
+}
+
+/// Runs a connection to its end.
 async fn drive(
     connection: impl Connection,
     peer: &Peer,
@@ -206,25 +215,34 @@ async fn drive(
     activity: &Activity,
 ) -> Result<(), Ended> {
     let mut connection = pin!(connection);
-    let mut ending = false;
-    let mut look = tokio::time::interval(limits.idle_limit);
-    look.reset();
-    let mut idle_before = None;
-    loop {
-        // Each branch is cancel-safe: the connection is only borrowed, the others just wait for an event.
-        tokio::select! {
-            ended = connection.as_mut() => return Ok(ended?),
-            () = tasks.draining(), if !ending => {}
-            () = peer.retired(), if !ending => {}
-            _ = look.tick(), if !ending => {
-                let idle_now = activity.idle_after();
-                if idle_now.is_none() || idle_now != idle_before {
-                    idle_before = idle_now;
-                    continue;
-                }
+    // Cancel-safe: the connection is only borrowed, and waiting for its end to come changes nothing.
+    tokio::select! {
+        biased;
+        ended = connection.as_mut() => return Ok(ended?),
+        () = OnWake::new(has_to_end(peer, limits, tasks, activity)) => {}
+    }
+    connection.as_mut().end_in_order();
+    Ok(connection.await?)
+}
+
+/// Resolves when the server drains, the caller is retired, or the connection was idle for a whole interval.
+async fn has_to_end(peer: &Peer, limits: &ConnectionLimits, tasks: &Tasks, activity: &Activity) {
+    let idle = async {
+        let mut look = tokio::time::interval(limits.idle_limit);
+        look.tick().await;
+        let mut idle_before = None;
+        loop {
+            look.tick().await;
+            let idle_now = activity.idle_after();
+            if idle_now.is_some() && idle_now == idle_before {
+                return;
             }
+            idle_before = idle_now;
         }
-        ending = true;
-        connection.as_mut().end_in_order();
+    };
+    tokio::select! {
+        () = tasks.draining() => {}
+        () = peer.retired() => {}
+        () = idle => {}
     }
 }

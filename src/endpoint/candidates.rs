@@ -150,7 +150,7 @@ impl Candidates<'_> {
             .map_err(|_| Fault::NotAllowed)?;
         Ok(Candidate {
             address,
-            pod: Arc::from(format!("{}/{name}", self.namespace)),
+            pod: Arc::clone(&pod.name),
         })
     }
 }

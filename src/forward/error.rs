@@ -59,7 +59,7 @@ pub enum ForwardError {
     CallerGone(#[source] Arc<hyper::Error>),
     #[error("invalid upgrade response: status code {0}")]
     UpgradeAnswer(u16),
-    #[error("the backend switched to another protocol than the one asked for")]
+    #[error("the backend switched to a protocol that was not asked for")]
     UpgradeProtocol,
     #[error("only websocket and SPDY/3.1 are tunnelled, not {0:?}")]
     Protocol(String),

@@ -4,32 +4,32 @@
 //! once more: if nothing of it was sent; or if the backend has not begun with it, the method may be repeated and there is
 //! no body. An HTTP/1 backend has not begun if no byte of an answer came; an HTTP/2 backend says so (RFC 9113 section 8.7).
 
-use std::error::Error as _;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Body;
-use http::{Method, Request, Uri, Version};
+use http::{Method, Request, StatusCode, Uri, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use hyper::client::conn::{TrySendError, http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper::client::conn::TrySendError;
+use hyper_util::rt::TokioIo;
 
 use super::body::{Down, Up};
 use super::dial::{Dialled, Purpose, Received};
 use super::pool::{Http1, Http2, Kept, Key, Return};
+use super::versions::{Spelling, as_http1, as_http2, http1_settings, http2_settings, is_refused};
 use super::{Forward, ForwardError, Forwarded, Sender, expect, headers};
 use crate::endpoint::{Choice, Endpoint};
 use crate::status;
 use crate::target::Scheme;
 use crate::telemetry::Journey;
 
-/// A backend's headers may be as large as a caller's.
-const MAX_HEADERS: usize = 1000;
-const MAX_HEADER_BYTES: usize = 1 << 20;
-
-/// How long an HTTP/2 backend may leave a ping unanswered.
-const PING_INTERVAL: Duration = Duration::from_secs(30);
+/// What one request is to do, whatever connection it goes over.
+#[derive(Clone, Copy)]
+struct Errand<'a> {
+    journey: &'a Arc<Journey>,
+    choice: &'a Choice,
+    spelling: Spelling,
+}
 
 /// What came of one attempt.
 struct Attempt {
@@ -77,13 +77,22 @@ impl Forward {
         choice: Choice,
         request: status::Request,
     ) -> Result<Forwarded, ForwardError> {
+        let errand = Errand {
+            journey: sender.journey,
+            choice: &choice,
+            spelling: Spelling::seen_in(request.version()),
+        };
         let request = self.outgoing(sender, &choice.first, request)?;
-        let attempt = self.attempt(sender.journey, &choice, request).await?;
+        let attempt = self.attempt(errand, request).await?;
         let Attempt {
             answer,
             endpoint,
             connection,
         } = attempt;
+        // Passed on, it would make the caller take what follows for a tunnel.
+        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return Err(ForwardError::UpgradeProtocol);
+        }
         let (mut parts, body) = answer.into_parts();
         headers::to_caller(&mut parts.headers);
         parts.version = Version::HTTP_11;
@@ -118,17 +127,17 @@ impl Forward {
 
     async fn attempt(
         &self,
-        journey: &Arc<Journey>,
-        choice: &Choice,
+        errand: Errand<'_>,
         request: Request<Up>,
     ) -> Result<Attempt, ForwardError> {
-        let Some(kept) = self.pool.take(&self.key(&choice.first)) else {
-            return Box::pin(self.over_a_new_connection(journey, choice, request)).await;
+        let (journey, endpoint) = (errand.journey, &errand.choice.first);
+        let Some(kept) = self.pool.take(&self.key(endpoint, errand.spelling)) else {
+            return Box::pin(self.over_a_new_connection(errand, request)).await;
         };
         let spare = repeatable(&request, journey);
         let tried = match kept {
-            Kept::Http1(kept) => self.over_http1(journey, kept, &choice.first, request).await,
-            Kept::Http2(kept) => self.over_http2(journey, kept, &choice.first, request).await,
+            Kept::Http1(kept) => self.over_http1(journey, kept, endpoint, request).await,
+            Kept::Http2(kept) => self.over_http2(journey, kept, endpoint, request).await,
         };
         let broken = match tried {
             Ok(attempt) => return Ok(attempt),
@@ -139,50 +148,52 @@ impl Forward {
             return Err(broken.failed);
         };
         journey.metrics().retried();
-        Box::pin(self.over_a_new_connection(journey, choice, again)).await
+        Box::pin(self.over_a_new_connection(errand, again)).await
     }
 
     async fn over_a_new_connection(
         &self,
-        journey: &Arc<Journey>,
-        choice: &Choice,
+        errand: Errand<'_>,
         request: Request<Up>,
     ) -> Result<Attempt, ForwardError> {
+        let journey = errand.journey;
         let Dialled {
             io,
             endpoint,
             speaks_http2,
-        } = self.dialer.dial(choice, Purpose::Exchange).await?;
+        } = self.dialer.dial(errand.choice, Purpose::Exchange).await?;
         journey.metrics().connected();
         let address = endpoint.address;
-        let received = io.received();
+        let (received, key) = (io.received(), self.key(&endpoint, errand.spelling));
         if !speaks_http2 {
-            let (sender, connection) =
-                http1_settings()
-                    .handshake(TokioIo::new(io))
-                    .await
-                    .map_err(|cause| ForwardError::Closed {
-                        address,
-                        cause: Arc::new(cause),
-                    })?;
+            let (sender, connection) = http1_settings(errand.spelling)
+                .handshake(TokioIo::new(io))
+                .await
+                .map_err(|cause| ForwardError::Closed {
+                    address,
+                    cause: Arc::new(cause),
+                })?;
             self.drive(connection);
+            let connection = Http1 {
+                key,
+                sender,
+                received,
+            };
             let attempt = self
-                .over_http1(journey, Http1 { sender, received }, &endpoint, request)
+                .over_http1(journey, connection, &endpoint, request)
                 .await;
             return attempt.map_err(|broken| broken.failed);
         }
-        let (sender, connection) = http2::Builder::new(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .keep_alive_interval(PING_INTERVAL)
-            .max_header_list_size(u32::try_from(MAX_HEADER_BYTES).unwrap_or(u32::MAX))
-            .handshake(TokioIo::new(io))
-            .await
-            .map_err(|cause| ForwardError::Closed {
-                address,
-                cause: Arc::new(cause),
-            })?;
+        let (sender, connection) =
+            http2_settings()
+                .handshake(TokioIo::new(io))
+                .await
+                .map_err(|cause| ForwardError::Closed {
+                    address,
+                    cause: Arc::new(cause),
+                })?;
         self.drive(connection);
-        self.pool.share(self.key(&endpoint), sender.clone());
+        self.pool.share(key, sender.clone());
         let attempt = self.over_http2(journey, sender, &endpoint, request).await;
         attempt.map_err(|broken| broken.failed)
     }
@@ -207,7 +218,7 @@ impl Forward {
         let answer = connection.sender.try_send_request(request);
         match self.within_limit(journey, endpoint, answer).await {
             Ok(Ok(answer)) => {
-                let back = Return::new(Arc::clone(&self.pool), self.key(endpoint), connection);
+                let back = Return::new(Arc::clone(&self.pool), connection);
                 Ok(Attempt {
                     answer,
                     endpoint: endpoint.clone(),
@@ -284,22 +295,13 @@ impl Forward {
         }
     }
 
-    fn key(&self, endpoint: &Endpoint) -> Key {
+    fn key(&self, endpoint: &Endpoint, spelling: Spelling) -> Key {
         let trust = match endpoint.scheme {
             Scheme::Kubelet => Arc::as_ptr(&self.dialer.kubelet.tls()).addr(),
             Scheme::Http | Scheme::Https => 0,
         };
-        Key::new(endpoint, trust)
+        Key::new(endpoint, trust, spelling)
     }
-}
-
-pub(super) fn http1_settings() -> http1::Builder {
-    let mut settings = http1::Builder::new();
-    settings
-        .preserve_header_case(true)
-        .max_headers(MAX_HEADERS)
-        .max_buf_size(MAX_HEADER_BYTES);
-    settings
 }
 
 /// Path and query inside the target, as they were sent.
@@ -314,39 +316,6 @@ pub(super) fn inside(sender: Sender<'_>) -> Result<Uri, ForwardError> {
         None => path.to_owned(),
     };
     Uri::try_from(text).map_err(|_| ForwardError::Unsendable)
-}
-
-/// HTTP/2 names host and scheme in the request's own fields.
-fn as_http2(request: &mut Request<Up>, endpoint: &Endpoint) -> Result<(), ForwardError> {
-    let mut parts = std::mem::take(request.uri_mut()).into_parts();
-    parts.scheme = Some(http::uri::Scheme::HTTPS);
-    let authority = http::uri::Authority::try_from(endpoint.host.as_bytes());
-    parts.authority = Some(authority.map_err(|_| ForwardError::Unsendable)?);
-    *request.uri_mut() = Uri::from_parts(parts).map_err(|_| ForwardError::Unsendable)?;
-    request.headers_mut().remove(http::header::HOST);
-    *request.version_mut() = Version::HTTP_2;
-    Ok(())
-}
-
-/// Undoes [`as_http2`]: the next connection may speak HTTP/1.
-fn as_http1(request: &mut Request<Up>, endpoint: &Endpoint) {
-    let path = request.uri().path_and_query().cloned();
-    *request.uri_mut() = path.map_or_else(Uri::default, Uri::from);
-    let host = endpoint.host.clone();
-    request.headers_mut().insert(http::header::HOST, host);
-    *request.version_mut() = Version::HTTP_11;
-}
-
-/// Whether an HTTP/2 backend has not begun with a request: it refused the stream, it was going away, or it was gone.
-fn is_refused(cause: &hyper::Error) -> bool {
-    let Some(source) = cause.source() else {
-        return cause.is_canceled();
-    };
-    if let Some(said) = source.downcast_ref::<h2::Error>() {
-        let is_going_away = said.is_remote() && said.is_go_away();
-        return is_going_away || said.is_io() || said.reason() == Some(h2::Reason::REFUSED_STREAM);
-    }
-    source.is::<std::io::Error>()
 }
 
 /// A copy of a request that may be sent twice.

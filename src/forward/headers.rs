@@ -30,26 +30,6 @@ const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto
 const X_FORWARDED_URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
 const X_FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 
-/// Headers of one connection, besides those that `Connection` names. `Trailer` is none: the trailers are passed on.
-const HOP_BY_HOP: [HeaderName; 8] = [
-    header::CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-];
-
-/// Headers that would let other origins read what the API's origin may.
-const CROSS_ORIGIN: [HeaderName; 4] = [
-    header::ACCESS_CONTROL_ALLOW_ORIGIN,
-    header::ACCESS_CONTROL_ALLOW_METHODS,
-    header::ACCESS_CONTROL_ALLOW_HEADERS,
-    header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
-];
-
 /// The headers that the backend gets; `authorization` is this server's own, for kubelets.
 pub(super) fn to_backend(
     sender: Sender<'_>,
@@ -101,7 +81,7 @@ pub(super) fn to_caller(headers: &mut HeaderMap) {
     let is_chunked = headers.contains_key(header::TRANSFER_ENCODING);
     let is_kept = |name: &HeaderName| {
         let is_false_length = is_chunked && *name == header::CONTENT_LENGTH;
-        !is_hop_by_hop(name, &named) && !CROSS_ORIGIN.contains(name) && !is_false_length
+        !is_hop_by_hop(name, &named) && !is_cross_origin(name) && !is_false_length
     };
     if headers.keys().all(is_kept) {
         return;
@@ -125,22 +105,50 @@ fn keep(before: &mut HeaderMap, after: &mut HeaderMap, is_kept: impl Fn(&HeaderN
     }
 }
 
+/// Headers of one connection. `Trailer` is none: the trailers are passed on.
 fn is_hop_by_hop(name: &HeaderName, named: &[String]) -> bool {
-    HOP_BY_HOP.contains(name) || named.iter().any(|listed| listed == name.as_str())
+    let name = name.as_str();
+    matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+    ) || named.iter().any(|listed| listed == name)
 }
 
-/// The header names that `Connection` lists, in one line or many.
+/// Headers that would let other origins read what the API's origin may.
+fn is_cross_origin(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "access-control-allow-origin"
+            | "access-control-allow-methods"
+            | "access-control-allow-headers"
+            | "access-control-allow-credentials"
+    )
+}
+
+/// The header names that `Connection` lists, in one line or many, but for its own words, which are on no other line.
 fn named_by_connection(headers: &HeaderMap) -> Vec<String> {
+    let is_a_name = |token: &&[u8]| {
+        let own: [&[u8]; 4] = [b"", b"close", b"keep-alive", b"upgrade"];
+        !own.iter().any(|word| word.eq_ignore_ascii_case(token))
+    };
     headers
         .get_all(header::CONNECTION)
         .iter()
         .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii)
+        .filter(is_a_name)
         .map(|token| {
-            String::from_utf8_lossy(token.trim_ascii())
+            String::from_utf8_lossy(token)
                 .trim_matches('"')
                 .to_ascii_lowercase()
         })
-        .filter(|token| !token.is_empty())
         .collect()
 }
 
@@ -169,20 +177,16 @@ fn is_ours_or_an_identity(name: &HeaderName) -> bool {
 }
 
 fn forwarded_for(headers: &HeaderMap, sender: Sender<'_>) -> HeaderValue {
+    let own = sender.peer.address_text();
+    if !headers.contains_key(X_FORWARDED_FOR) {
+        return own.clone();
+    }
     let mut list: Vec<u8> = Vec::new();
     for value in headers.get_all(X_FORWARDED_FOR) {
         list.extend_from_slice(value.as_bytes());
         list.extend_from_slice(b", ");
     }
-    list.extend_from_slice(
-        sender
-            .peer
-            .address()
-            .ip()
-            .to_canonical()
-            .to_string()
-            .as_bytes(),
-    );
+    list.extend_from_slice(own.as_bytes());
     HeaderValue::from_bytes(&list).expect("values joined by commas are a value")
 }
 

@@ -19,6 +19,7 @@ mod headers;
 mod pool;
 mod tunnel;
 mod upgrade;
+mod versions;
 
 use std::sync::Arc;
 

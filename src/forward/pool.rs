@@ -8,11 +8,13 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use foldhash::quality::RandomState;
 use hyper::client::conn::{http1, http2};
 use papaya::HashMap;
 
 use super::body::Up;
 use super::dial::Received;
+use super::versions::Spelling;
 use crate::endpoint::Endpoint;
 use crate::target::Scheme;
 
@@ -26,14 +28,16 @@ pub(super) struct Key {
     scheme: Scheme,
     /// The kubelets' trust that it was made under: connections under withdrawn roots are not used again.
     trust: usize,
+    spelling: Spelling,
 }
 
 impl Key {
-    pub(super) fn new(endpoint: &Endpoint, trust: usize) -> Self {
+    pub(super) fn new(endpoint: &Endpoint, trust: usize, spelling: Spelling) -> Self {
         Self {
             address: endpoint.address,
             scheme: endpoint.scheme,
             trust,
+            spelling,
         }
     }
 }
@@ -41,6 +45,7 @@ impl Key {
 /// A connection that can carry a request.
 #[derive(Debug)]
 pub(super) struct Http1 {
+    pub(super) key: Key,
     pub(super) sender: http1::SendRequest<Up>,
     pub(super) received: Arc<Received>,
 }
@@ -70,7 +75,7 @@ struct Host {
 
 #[derive(Debug)]
 pub(super) struct Pool {
-    hosts: HashMap<Key, Arc<Host>>,
+    hosts: HashMap<Key, Arc<Host>, RandomState>,
     lifetime: Duration,
     most: usize,
 }
@@ -79,23 +84,18 @@ pub(super) struct Pool {
 #[derive(Debug)]
 pub(super) struct Return {
     pool: Arc<Pool>,
-    key: Key,
     connection: Http1,
 }
 
 impl Return {
-    pub(super) fn new(pool: Arc<Pool>, key: Key, connection: Http1) -> Self {
-        Self {
-            pool,
-            key,
-            connection,
-        }
+    pub(super) fn new(pool: Arc<Pool>, connection: Http1) -> Self {
+        Self { pool, connection }
     }
 
     /// The exchange is over, the connection may carry another.
     pub(super) fn give_back(self) {
         if !self.connection.sender.is_closed() {
-            self.pool.put(self.key, self.connection);
+            self.pool.put(self.connection);
         }
     }
 }
@@ -131,7 +131,7 @@ impl Host {
 impl Pool {
     pub(super) fn new(lifetime: Duration, most: usize) -> Self {
         Self {
-            hosts: HashMap::new(),
+            hosts: HashMap::default(),
             lifetime,
             most,
         }
@@ -145,7 +145,8 @@ impl Pool {
             .or_else(|| host.take(self.lifetime).map(Kept::Http1))
     }
 
-    fn put(&self, key: Key, connection: Http1) {
+    fn put(&self, connection: Http1) {
+        let key = connection.key;
         let host = Arc::clone(self.hosts.pin().get_or_insert_with(key, Arc::default));
         let mut waiting = lock(&host.http1);
         if waiting.len() < self.most {

@@ -13,7 +13,8 @@ use hyper_util::rt::TokioIo;
 
 use super::body::{Down, Up};
 use super::dial::Purpose;
-use super::exchange::{failed, http1_settings, inside};
+use super::exchange::{failed, inside};
+use super::versions::{Spelling, http1_settings};
 use super::{Forward, ForwardError, Forwarded, Sender, headers, tunnel};
 use crate::endpoint::{Choice, Endpoint};
 use crate::status::{Request, Response};
@@ -107,7 +108,7 @@ impl Forward {
             dialled.io.received(),
             dialled.endpoint,
         );
-        let (mut requests, connection) = http1_settings()
+        let (mut requests, connection) = http1_settings(Spelling::Kept)
             .handshake(TokioIo::new(dialled.io))
             .await
             .map_err(|cause| ForwardError::Closed {

@@ -49,7 +49,7 @@ pub(super) async fn resolve(
         scheme: reference.scheme,
         host: host_header(&bracketed(first), port, reference.scheme),
         reach: Reach::Addresses {
-            pod: Arc::from(format!("{}/{}", asked.namespace, reference.name)),
+            pod: Arc::clone(&pod.name),
             addresses,
         },
     })

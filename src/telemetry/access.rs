@@ -15,6 +15,9 @@ const WAITING: usize = 16 * 1024;
 /// As much is written at once, if it is there.
 const BATCH: usize = 64 * 1024;
 
+/// How long lines gather before they are written: a writer that slept between any two would be woken by each.
+const GATHERING: Duration = Duration::from_millis(10);
+
 /// How long the end of the process waits for a slow reader.
 const LAST_LINES_LIMIT: Duration = Duration::from_secs(2);
 
@@ -87,26 +90,40 @@ impl AccessLog {
 }
 
 fn write(mut out: impl Write, waiting: &Receiver<Entry>) {
+    let (mut batch, mut marks) = (Vec::new(), Vec::new());
     while let Ok(first) = waiting.recv() {
-        let mut batch = Vec::new();
-        let mut marks = Vec::new();
+        std::thread::park_timeout(GATHERING);
         let mut next = Some(first);
-        while let Some(entry) = next {
-            match entry {
-                Entry::Line(line) => batch.extend_from_slice(&line),
-                Entry::Mark(written) => marks.push(written),
+        while next.is_some() {
+            gather(&mut next, waiting, &mut batch, &mut marks);
+            // Standard output may be gone; there is nobody left to tell.
+            if out.write_all(&batch).and_then(|()| out.flush()).is_err() {
+                return;
             }
-            next = (batch.len() < BATCH)
-                .then(|| waiting.try_recv().ok())
-                .flatten();
+            batch.clear();
+            for written in marks.drain(..) {
+                // Whoever waited may have given up.
+                let _ = written.try_send(());
+            }
         }
-        // Standard output may be gone; there is nobody left to tell.
-        if out.write_all(&batch).and_then(|()| out.flush()).is_err() {
+    }
+}
+
+/// Moves what waits into a batch, up to its size; what comes after it is `next`.
+fn gather(
+    next: &mut Option<Entry>,
+    waiting: &Receiver<Entry>,
+    batch: &mut Vec<u8>,
+    marks: &mut Vec<SyncSender<()>>,
+) {
+    while let Some(entry) = next.take() {
+        match entry {
+            Entry::Line(line) => batch.extend_from_slice(&line),
+            Entry::Mark(written) => marks.push(written),
+        }
+        *next = waiting.try_recv().ok();
+        if batch.len() >= BATCH {
             return;
-        }
-        for written in marks {
-            // Whoever waited may have given up.
-            let _ = written.send(());
         }
     }
 }

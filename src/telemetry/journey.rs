@@ -111,6 +111,11 @@ impl Journey {
         })
     }
 
+    /// The time now for the log line; none while there is no log, as looking at the clock costs more than all notes.
+    pub fn time(&self) -> Option<Instant> {
+        self.access.is_on().then(Instant::now)
+    }
+
     pub fn audit_id(&self) -> &AuditId {
         &self.audit_id
     }

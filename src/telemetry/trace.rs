@@ -22,12 +22,13 @@ impl AuditId {
         let given = headers
             .get(AUDIT_ID)
             .filter(|value| (1..=MAX_AUDIT_ID).contains(&value.len()));
-        Self(
-            given
-                .filter(|value| value.to_str().is_ok())
-                .cloned()
-                .unwrap_or_else(random_uuid),
-        )
+        let mut id = given
+            .filter(|value| value.to_str().is_ok())
+            .cloned()
+            .unwrap_or_else(random_uuid);
+        // No secret, but never seen again: HTTP/2 need not keep it in its table, where it would push out what is.
+        id.set_sensitive(true);
+        Self(id)
     }
 
     pub fn as_str(&self) -> &str {

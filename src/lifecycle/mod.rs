@@ -4,9 +4,13 @@
 //! accepted any more, open ones get GOAWAY or `Connection: close`, tunnels are told to close; what is still running when
 //! the grace is over is cut. Kubernetes: `--shutdown-delay-duration` of k8s.io/apiserver.
 
+mod wake;
+
 use std::future::Future;
 use std::io;
 use std::time::Duration;
+
+pub use wake::{LastTurn, OnWake};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -35,8 +39,9 @@ impl Tasks {
         #[expect(clippy::disallowed_methods, reason = "the one place where tasks start")]
         tokio::spawn(self.tracker.track_future(async move {
             tokio::select! {
+                biased;
                 () = task => {}
-                () = stopped.cancelled() => {}
+                () = OnWake::new(stopped.cancelled_owned()) => {}
             }
         }));
     }
@@ -50,8 +55,9 @@ impl Tasks {
         #[expect(clippy::disallowed_methods, reason = "the one place where tasks start")]
         tokio::spawn(async move {
             tokio::select! {
+                biased;
                 () = task => {}
-                () = stopped.cancelled() => {}
+                () = OnWake::new(stopped.cancelled_owned()) => {}
             }
         });
     }

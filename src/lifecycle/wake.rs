@@ -1,0 +1,188 @@
+//! When a part of a task is polled: only if it was woken itself, or only after everybody else.
+//!
+//! A task is polled as a whole, whichever of its parts was woken. These two futures have a waker of their own, so that they
+//! know.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+
+use futures_util::task::AtomicWaker;
+
+/// A waker that wakes the task and remembers that it was this one.
+#[derive(Debug, Default)]
+struct Bell {
+    rung: AtomicBool,
+    task: AtomicWaker,
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.rung.store(true, Ordering::Release);
+        self.task.wake();
+    }
+}
+
+impl Bell {
+    /// Whether it has rung since it was asked last. Whoever asks is woken when it rings.
+    fn has_rung(&self, context: &Context<'_>) -> bool {
+        self.task.register(context.waker());
+        self.rung.load(Ordering::Relaxed) && self.rung.swap(false, Ordering::Acquire)
+    }
+}
+
+/// Polls a future only when it has been woken itself.
+///
+/// Whatever waits for the server's end beside its work would otherwise look at it each time that the work goes on, under a
+/// lock that all tasks share.
+#[derive(Debug)]
+pub struct OnWake<F> {
+    future: Pin<Box<F>>,
+    bell: Arc<Bell>,
+}
+
+impl<F> OnWake<F> {
+    pub fn new(future: F) -> Self {
+        let bell = Bell::default();
+        bell.rung.store(true, Ordering::Relaxed);
+        Self {
+            future: Box::pin(future),
+            bell: Arc::new(bell),
+        }
+    }
+}
+
+impl<F: Future> Future for OnWake<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        if !self.bell.has_rung(context) {
+            return Poll::Pending;
+        }
+        let waker = Waker::from(Arc::clone(&self.bell));
+        self.future.as_mut().poll(&mut Context::from_waker(&waker))
+    }
+}
+
+/// Polls a future only after every other task that is ready has run.
+///
+/// What those tasks have to say through it then goes out together: the answers of many requests in one write.
+#[derive(Debug)]
+pub struct LastTurn<F> {
+    future: Pin<Box<F>>,
+    turn: Arc<Bell>,
+    asked: bool,
+}
+
+impl<F> LastTurn<F> {
+    pub fn new(future: F) -> Self {
+        Self {
+            future: Box::pin(future),
+            turn: Arc::default(),
+            asked: false,
+        }
+    }
+
+    /// The future itself.
+    pub fn inner(&mut self) -> Pin<&mut F> {
+        self.future.as_mut()
+    }
+}
+
+impl<F: Future> Future for LastTurn<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let has_turn = self.turn.has_rung(context);
+        if !self.asked {
+            self.asked = true;
+            let waker = Waker::from(Arc::clone(&self.turn));
+            // Polled once, it hands the waker to the runtime, which calls it when nothing else is left to run.
+            let asking = pin!(tokio::task::yield_now());
+            let _ = asking.poll(&mut Context::from_waker(&waker));
+            return Poll::Pending;
+        }
+        if !has_turn {
+            return Poll::Pending;
+        }
+        self.asked = false;
+        self.future.as_mut().poll(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, poll_fn};
+
+    use tokio::sync::Notify;
+    use tokio::task::{JoinSet, yield_now};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_future_is_polled_once_and_then_only_when_it_is_woken_itself() {
+        let ends = Notify::new();
+        let mut polls = 0;
+        let counted = poll_fn(|context| {
+            polls += 1;
+            pin!(ends.notified()).poll(context)
+        });
+        let mut waiting = OnWake::new(counted);
+        for _ in 0..3 {
+            tokio::select! {
+                biased;
+                () = &mut waiting => panic!("nobody has ended it"),
+                () = yield_now() => {}
+            }
+        }
+        drop(waiting);
+        assert_eq!(polls, 1);
+    }
+
+    #[tokio::test]
+    async fn a_future_that_is_woken_itself_comes_to_its_end() {
+        let ends = Arc::new(Notify::new());
+        let theirs = Arc::clone(&ends);
+        let mut others = JoinSet::new();
+        others.spawn(async move {
+            yield_now().await;
+            theirs.notify_one();
+        });
+        tokio::select! {
+            () = OnWake::new(ends.notified()) => {}
+            () = pending() => {}
+        }
+        assert!(others.join_next().await.unwrap().is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_others_say_at_the_same_time_is_seen_at_once() {
+        let (say, mut said) = tokio::sync::mpsc::unbounded_channel();
+        let mut others = JoinSet::new();
+        for number in 0..10 {
+            let say = say.clone();
+            others.spawn(async move { say.send(number).unwrap() });
+        }
+        drop(say);
+        let mut seen = Vec::new();
+        LastTurn::new(poll_fn(|context| {
+            let mut together = 0;
+            while let Poll::Ready(next) = said.poll_recv(context) {
+                if next.is_none() {
+                    return Poll::Ready(());
+                }
+                together += 1;
+                seen.push(together);
+            }
+            Poll::Pending
+        }))
+        .await;
+        assert_eq!(seen, (1..=10).collect::<Vec<_>>());
+    }
+}
