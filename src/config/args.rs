@@ -41,19 +41,8 @@ pub(super) struct Serve {
     pub(super) backends: Backends,
     #[command(flatten)]
     pub(super) shutdown: Shutdown,
-
-    /// What is logged, as a filter such as info or throughway=debug
-    #[arg(
-        long,
-        env = "THROUGHWAY_LOG",
-        default_value = "info",
-        value_name = "FILTER"
-    )]
-    pub(super) log: String,
-
-    /// Whether each request leaves a JSON line on standard output
-    #[arg(long, default_value = "on", value_name = "ON|OFF")]
-    pub(super) access_log: super::AccessLog,
+    #[command(flatten)]
+    pub(super) logs: Logs,
 }
 
 #[derive(Debug, Args)]
@@ -252,4 +241,27 @@ pub(super) struct Shutdown {
     /// How long running requests and tunnels may go on after that
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse::duration)]
     pub(super) shutdown_grace_duration: Duration,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Logs")]
+pub(super) struct Logs {
+    /// What is logged, as a filter such as info or throughway=debug
+    #[arg(
+        long,
+        env = "THROUGHWAY_LOG",
+        hide_env_values = true,
+        default_value = "info",
+        value_name = "FILTER"
+    )]
+    pub(super) log: String,
+
+    /// Whether each request leaves a JSON line on standard output
+    #[arg(
+        long,
+        default_value = "on",
+        value_name = "on|off",
+        hide_possible_values = true
+    )]
+    pub(super) access_log: super::AccessLog,
 }

@@ -75,8 +75,8 @@ fn check(serve: args::Serve) -> Result<Config, NoCommand> {
             delay: serve.shutdown.shutdown_delay_duration,
             grace: serve.shutdown.shutdown_grace_duration,
         },
-        log: serve.log,
-        access_log: serve.access_log,
+        log: serve.logs.log,
+        access_log: serve.logs.access_log,
     })
 }
 
@@ -100,7 +100,7 @@ fn refuse_what_can_not_work(serve: &args::Serve) -> Result<(), NoCommand> {
             "a handshake without a limit is not offered",
         );
     }
-    if tracing_subscriber::EnvFilter::try_new(&serve.log).is_err() {
+    if tracing_subscriber::EnvFilter::try_new(&serve.logs.log).is_err() {
         return wrong("log", "no filter such as info or throughway=debug");
     }
     for (flag, names) in [
@@ -227,6 +227,8 @@ fn forward(flags: &args::Backends) -> ForwardConfig {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
 
     fn serve(flags: &[&str]) -> Result<Config, NoCommand> {
@@ -296,6 +298,27 @@ mod tests {
                 panic!("{flags:?} was accepted")
             };
             assert!(!line.is_empty() && !line.contains('\n'), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn every_flag_stands_in_the_readme_with_its_default() {
+        let readme = include_str!("../../README.md");
+        let line = Line::command();
+        let serve = line.find_subcommand("serve").unwrap();
+        let (flags, takes_value) = (serve.get_arguments(), |flag: &clap::Arg| {
+            flag.get_action().takes_values()
+        });
+        for flag in flags.filter(|flag| flag.get_id() != "help") {
+            let name = format!("`--{}`", flag.get_long().unwrap());
+            let mut rows = readme.lines().filter(|row| row.starts_with("| `--"));
+            let row = rows
+                .find(|row| row.contains(&name))
+                .unwrap_or_else(|| panic!("{name}"));
+            for default in flag.get_default_values() {
+                let default = format!("`{}`", default.to_str().unwrap());
+                assert!(!takes_value(flag) || row.contains(&default), "{row}");
+            }
         }
     }
 
