@@ -23,6 +23,7 @@
 mod cluster;
 mod compare;
 mod node;
+mod rights;
 mod road;
 
 #[path = "../support/mod.rs"]

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::support::client::{Client, request};
-use crate::{LIMIT, sample_cluster, service};
+use crate::{ANY_PORT, LIMIT, sample_cluster, service};
 
 fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_throughway"));
@@ -34,7 +34,17 @@ struct Running {
 
 /// Starts the server and waits until it is ready; the address is in what it says.
 async fn start(kubeconfig: &std::path::Path, more: &[&str]) -> Running {
+    start_in(&[], kubeconfig, more).await
+}
+
+/// The same, with variables in its environment.
+async fn start_in(
+    environment: &[(&str, &str)],
+    kubeconfig: &std::path::Path,
+    more: &[&str],
+) -> Running {
     let mut child = command()
+        .envs(environment.iter().copied())
         .args([
             "serve",
             "--bind-address=127.0.0.1",
@@ -102,6 +112,37 @@ async fn a_wrong_setting_is_one_line_and_exit_code_64() {
     assert_eq!(said.lines().count(), 1, "{said}");
 }
 
+/// A proxy out of the environment could be anybody's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_in_the_environment_is_never_used() {
+    let (cluster, _backend) = sample_cluster().await;
+    let proxy = tokio::net::TcpListener::bind(SocketAddr::from(ANY_PORT))
+        .await
+        .unwrap();
+    let address = format!("http://{}", proxy.local_addr().unwrap());
+    let names = [
+        "HTTPS_PROXY",
+        "https_proxy",
+        "HTTP_PROXY",
+        "http_proxy",
+        "ALL_PROXY",
+    ];
+    let environment: Vec<(&str, &str)> = names.map(|name| (name, address.as_str())).to_vec();
+    let running = start_in(&environment, &kubeconfig(&cluster), &[]).await;
+    let (alice, path) = (
+        running.client.with_token("alice-token"),
+        service("web", "/"),
+    );
+    tokio::select! {
+        biased;
+        _ = proxy.accept() => panic!("the proxy was asked"),
+        answer = alice.get(&path) => {
+            // Known and allowed, so both reviews were answered; no server dials loopback.
+            assert!(answer.text().contains("an address that is not allowed"), "{}", answer.text());
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_is_in_any_log_whatever_happens() {
     let (cluster, _backend) = sample_cluster().await;
@@ -141,9 +182,10 @@ async fn no_secret_is_in_any_log_whatever_happens() {
     assert!(child.wait().await.unwrap().success());
     let (lines, access) = (said.await.unwrap(), access.await.unwrap());
     assert!(lines.contains("listening"), "there is a log");
-    assert!(
-        access.contains(r#""message":"request""#),
-        "there is an access log"
+    assert_eq!(
+        access.matches(r#""message":"request""#).count(),
+        4,
+        "every request for a proxy has its line, the last one too"
     );
     let leaks: Vec<&str> = lines
         .lines()

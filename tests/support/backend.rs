@@ -8,7 +8,7 @@
 //! | `/drip` | `one`, and `two` after somebody asked for `/drip/next` |
 //! | `/status/N` | that status, with a `Location` if the query is one |
 //! | `/headers` | answers with the headers that the query lists as `name=value` |
-//! | `/page` | an HTML page |
+//! | `/page` | an HTML page with a link, to what the query says as `href=…` |
 //! | `/trailers` | a body with a trailer `x-checksum` |
 //! | `/ws` | a WebSocket that echoes; its first message is the path and query that it was asked for with |
 
@@ -163,8 +163,12 @@ fn misbehaviour(path: &str) -> &'static [u8] {
     }
 }
 
-fn page() -> Response<Body> {
-    let mut response = full("<html><body><a href=\"relative\">link</a></body></html>");
+fn page(query: &str) -> Response<Body> {
+    let href = query.strip_prefix("href=").unwrap_or("relative");
+    let href = percent_encoding::percent_decode_str(href).decode_utf8_lossy();
+    let mut response = full(format!(
+        "<html><body><a href=\"{href}\">link</a></body></html>"
+    ));
     response
         .headers_mut()
         .insert("content-type", "text/html".parse().expect("a type"));
@@ -221,7 +225,7 @@ async fn answer(
                 state.next_drip.notify_one();
                 full("next")
             }
-            ["page"] => page(),
+            ["page"] => page(&query),
             ["trailers"] => trailers(),
             ["status", code] => status(code, &query),
             ["headers"] => with_headers(&query),
@@ -251,6 +255,7 @@ fn with_headers(query: &str) -> Response<Body> {
     let mut response = full("headers");
     for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
         let name = http::HeaderName::try_from(name).expect("a header name");
+        let value = percent_encoding::percent_decode_str(value).decode_utf8_lossy();
         response
             .headers_mut()
             .append(name, value.parse().expect("a header value"));

@@ -73,6 +73,14 @@ impl Client {
         }
     }
 
+    /// A client that offers one application protocol alone.
+    pub fn offering(address: SocketAddr, protocol: &[u8]) -> Self {
+        Self {
+            tls: throughway::certificates::any_backend(&[protocol]),
+            ..Self::new(address, None)
+        }
+    }
+
     /// The same client with a token.
     pub fn with_token(&self, token: &str) -> Self {
         Self {

@@ -1,0 +1,207 @@
+//! The same requests through the built-in proxy and through this server: what is the same, and what is not, with the reason.
+//!
+//! Every difference stands in docs/differences.md in the words that it has here; a case that stops differing fails, so the
+//! list stays true.
+
+mod cases;
+
+use futures_util::StreamExt;
+use http::Request;
+use http_body_util::{BodyExt, Full};
+use serde_json::{Value, json};
+
+use crate::cluster::{Cluster, DEMO, on_cluster};
+use crate::support::client::{Answer, Client, request};
+use Expected::{Aggregator, NotCopied, Same};
+use cases::CASES;
+
+/// What is expected of the two answers.
+#[derive(Debug, Clone, Copy)]
+enum Expected {
+    Same,
+    /// kube-aggregator stands between kube-apiserver and this server, and changes this.
+    Aggregator(&'static str),
+    /// The built-in proxy's fault, not copied.
+    NotCopied(&'static str),
+}
+
+/// What of an answer is compared.
+#[derive(Debug, Clone, Copy)]
+enum Look {
+    Code,
+    CodeAndBody,
+    /// What the backend received: method and request target.
+    Received,
+    /// What the backend received in these headers.
+    ReceivedHeaders(&'static [&'static str]),
+    /// These headers of the answer, trailers too.
+    Headers(&'static [&'static str]),
+    /// What comes of a body that does not end by itself.
+    FirstPiece,
+    /// What a WebSocket's backend says first: the request target that it received.
+    FirstMessage,
+}
+
+#[derive(Debug)]
+struct Case {
+    row: &'static str,
+    method: &'static str,
+    /// Below the API's prefix; `{ns}` is the namespace of the samples.
+    path: &'static str,
+    headers: &'static [(&'static str, &'static str)],
+    look: Look,
+    expected: Expected,
+}
+
+impl Case {
+    const fn get(row: &'static str, path: &'static str, look: Look, expected: Expected) -> Self {
+        Self {
+            row,
+            method: "GET",
+            path,
+            headers: &[],
+            look,
+            expected,
+        }
+    }
+
+    const fn with(self, headers: &'static [(&'static str, &'static str)]) -> Self {
+        Self { headers, ..self }
+    }
+
+    const fn by(self, method: &'static str) -> Self {
+        Self { method, ..self }
+    }
+
+    fn request(&self, prefix: &str) -> Request<Full<bytes::Bytes>> {
+        let path = format!(
+            "{prefix}/{}",
+            self.path.replace("{ns}", &format!("namespaces/{DEMO}"))
+        );
+        request(self.method, &path, self.headers, "")
+    }
+}
+
+/// Asks below a prefix, and says what is seen of the answer.
+async fn see(client: &Client, case: &Case, prefix: &str) -> String {
+    let asked = case.request(prefix);
+    match case.look {
+        Look::FirstPiece => {
+            let mut body = client.send(asked).await.into_body();
+            format!("{:?}", body.frame().await.unwrap().unwrap().into_data())
+        }
+        Look::FirstMessage => {
+            let request =
+                tokio_tungstenite::tungstenite::client::IntoClientRequest::into_client_request(
+                    format!("wss://10.77.0.1:6443{}", asked.uri()),
+                );
+            let (mut socket, _) =
+                tokio_tungstenite::client_async(request.unwrap(), client.connect().await)
+                    .await
+                    .unwrap();
+            socket.next().await.unwrap().unwrap().to_string()
+        }
+        look => match client.try_ask(asked).await {
+            Some(answer) => seen(look, &answer),
+            None => "the connection was closed".to_owned(),
+        },
+    }
+}
+
+/// What is seen of a whole answer.
+fn seen(look: Look, answer: &Answer) -> String {
+    let code = answer.status.as_u16();
+    match look {
+        Look::FirstPiece | Look::FirstMessage => panic!("{look:?} looks at no whole answer"),
+        Look::Code => code.to_string(),
+        Look::CodeAndBody => format!("{code} {}", String::from_utf8_lossy(&answer.body)),
+        Look::Received => {
+            let said = answer.json();
+            format!("{code} {} {}", said["method"], said["uri"])
+        }
+        Look::ReceivedHeaders(names) => {
+            let said = answer.json();
+            let lines = said["headers"].as_array().unwrap();
+            let of = |name: &&str| {
+                if *name == "version" {
+                    return said["version"].to_string();
+                }
+                let values: Vec<&Value> = lines
+                    .iter()
+                    .filter(|line| line[0] == *name)
+                    .map(|line| &line[1])
+                    .collect();
+                format!("{name}={values:?}")
+            };
+            names.iter().map(of).collect::<Vec<_>>().join(" ")
+        }
+        Look::Headers(names) => {
+            let of = |name: &&str| {
+                format!(
+                    "{name}={:?}",
+                    answer.headers.get_all(*name).iter().collect::<Vec<_>>()
+                )
+            };
+            names.iter().map(of).collect::<Vec<_>>().join(" ")
+        }
+    }
+}
+
+/// Objects that only these cases need: endpoints that are no pod, a pod with a loopback address, a narrow right.
+async fn prepare(cluster: &Cluster) {
+    cluster.apply(&json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "foreign", "namespace": DEMO},
+        "spec": {"ports": [{"port": 80}]}}));
+    cluster.apply(&json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+        "metadata": {"name": "foreign", "namespace": DEMO, "labels": {"kubernetes.io/service-name": "foreign"}},
+        "addressType": "IPv4", "ports": [{"port": 8080}], "endpoints": [{"addresses": ["10.77.0.34"], "conditions": {"ready": true}}]}));
+    cluster
+        .pod(
+            "loopback-0",
+            "loopback",
+            "127.0.0.1:8080".parse().unwrap(),
+            true,
+        )
+        .await;
+    let metadata = json!({"name": "reader", "namespace": DEMO});
+    cluster.apply(&json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": metadata,
+        "rules": [{"apiGroups": ["", "throughway.dev"], "resources": ["services/proxy"], "resourceNames": ["solo:80"], "verbs": ["get"]}]}));
+    cluster.apply(&json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": metadata,
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "reader"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "reader"}]}));
+}
+
+#[test]
+fn what_differs_from_the_built_in_proxy_is_on_the_list_and_nothing_else() {
+    on_cluster(async |cluster: &Cluster| {
+        prepare(cluster).await;
+        let listed =
+            std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/differences.md"))
+                .unwrap();
+        let admin = cluster.admin();
+        let mut wrong = Vec::new();
+        for case in CASES {
+            let built_in = see(&admin, case, "/api/v1").await;
+            let ours = see(&admin, case, "/apis/throughway.dev/v1").await;
+            let (is_expected, reason) = match case.expected {
+                Same => (ours == built_in, None),
+                Aggregator(reason) | NotCopied(reason) => (ours != built_in, Some(reason)),
+            };
+            if !is_expected {
+                wrong.push(format!(
+                    "{} ({:?}):\n  built-in: {built_in}\n  ours:     {ours}",
+                    case.row, case.expected
+                ));
+            }
+            if let Some(reason) = reason.filter(|reason| !listed.contains(*reason)) {
+                wrong.push(format!("docs/differences.md lacks: {reason}"));
+            }
+        }
+        assert!(
+            wrong.is_empty(),
+            "{} of {} cases:\n{}",
+            wrong.len(),
+            CASES.len(),
+            wrong.join("\n")
+        );
+    });
+}

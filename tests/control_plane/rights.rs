@@ -1,0 +1,127 @@
+//! What the manifests allow: to the server itself, and to the people whom their roles are given to.
+
+use crate::cluster::{Cluster, DEMO, on_cluster};
+use crate::support::client::request;
+
+const SERVER: &str = "--as=system:serviceaccount:throughway:throughway";
+
+/// Whether the API server would let somebody do it. kubectl says no with exit code 1, so only its words count.
+fn may(cluster: &Cluster, who: &[&str], what: &[&str]) -> bool {
+    let mut command = cluster.command(&[&["auth", "can-i"], what, who].concat());
+    let said = String::from_utf8(command.output().unwrap().stdout).unwrap();
+    match said.trim() {
+        "yes" => true,
+        "no" => false,
+        other => panic!("{what:?}: {other}"),
+    }
+}
+
+#[test]
+fn the_server_may_what_it_needs_and_nothing_that_harms() {
+    on_cluster(async |cluster: &Cluster| {
+        for (needed, what) in [
+            (true, &["list", "pods", "-A"][..]),
+            (true, &["watch", "services", "-A"]),
+            (true, &["list", "nodes"]),
+            (true, &["watch", "endpointslices.discovery.k8s.io", "-A"]),
+            (true, &["get", "nodes", "--subresource=metrics"]),
+            (true, &["get", "nodes", "--subresource=stats"]),
+            (true, &["get", "nodes", "--subresource=pods"]),
+            (true, &["get", "nodes", "--subresource=healthz"]),
+            (true, &["get", "nodes", "--subresource=configz"]),
+            (true, &["create", "tokenreviews.authentication.k8s.io"]),
+            (
+                true,
+                &["create", "subjectaccessreviews.authorization.k8s.io"],
+            ),
+            (
+                true,
+                &["update", "secrets/throughway-serving", "-n", "throughway"],
+            ),
+            (
+                true,
+                &[
+                    "patch",
+                    "apiservices.apiregistration.k8s.io/v1.throughway.dev",
+                ],
+            ),
+            (false, &["get", "nodes", "--subresource=proxy"]),
+            (false, &["create", "nodes", "--subresource=proxy"]),
+            (false, &["get", "nodes", "--subresource=log"]),
+            (false, &["get", "secrets", "-A"]),
+            (false, &["get", "secrets", "-n", "throughway"]),
+            (false, &["get", "secrets", "-n", "kube-system"]),
+            (false, &["get", "services", "--subresource=proxy", "-A"]),
+            (false, &["get", "pods", "--subresource=proxy", "-A"]),
+            (
+                false,
+                &[
+                    "get",
+                    "services.throughway.dev",
+                    "--subresource=proxy",
+                    "-A",
+                ],
+            ),
+            (false, &["create", "pods", "--subresource=exec", "-A"]),
+            (false, &["create", "pods", "-A"]),
+            (
+                false,
+                &["create", "serviceaccounts", "--subresource=token", "-A"],
+            ),
+            (false, &["impersonate", "users"]),
+            (false, &["impersonate", "groups"]),
+            (
+                false,
+                &["patch", "apiservices.apiregistration.k8s.io/v1.apps"],
+            ),
+            (false, &["create", "apiservices.apiregistration.k8s.io"]),
+            (
+                false,
+                &["escalate", "clusterroles.rbac.authorization.k8s.io"],
+            ),
+        ] {
+            assert_eq!(may(cluster, &[SERVER], what), needed, "{what:?}");
+        }
+    });
+}
+
+#[test]
+fn the_roles_for_people_are_narrow_and_part_of_no_other_role() {
+    on_cluster(async |cluster: &Cluster| {
+        for (name, role) in [
+            ("viewer", "throughway-services-view"),
+            ("editor", "throughway-services-edit"),
+        ] {
+            let role = format!("--clusterrole={role}");
+            let user = format!("--user={name}");
+            cluster.kubectl(&["create", "rolebinding", name, &role, &user, "-n", DEMO]);
+        }
+        cluster.kubectl(&[
+            "create",
+            "rolebinding",
+            "built-in-editor",
+            "--clusterrole=edit",
+            "--user=built-in-editor",
+            "-n",
+            DEMO,
+        ]);
+        let ask = async |user: &str, method: &str, namespace: &str| {
+            let path =
+                format!("/apis/throughway.dev/v1/namespaces/{namespace}/services/web:80/proxy/");
+            let asked = request(method, &path, &[("Impersonate-User", user)], "");
+            cluster.admin().ask(asked).await.status.as_u16()
+        };
+        for (user, expected) in [
+            ("viewer", [200, 403, 403]),
+            ("editor", [200, 200, 403]),
+            ("built-in-editor", [403, 403, 403]),
+        ] {
+            let told = [
+                ask(user, "GET", DEMO).await,
+                ask(user, "POST", DEMO).await,
+                ask(user, "GET", "default").await,
+            ];
+            assert_eq!(told, expected, "{user}");
+        }
+    });
+}

@@ -1,0 +1,145 @@
+//! What a caller can do to a server before it says anything reasonable: streams without end, headers without end, silence.
+
+use std::future::poll_fn;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+
+use crate::support::client::Client;
+use crate::{Setting, service};
+
+/// A TLS connection on which HTTP/2 was agreed.
+async fn connect_http2(s: &Setting) -> TlsStream<TcpStream> {
+    let stream = Client::offering(s.address, b"h2").connect().await;
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+    stream
+}
+
+async fn assert_still_serving(s: Setting) {
+    let answer = s.get("alice", &service("web", "/")).await;
+    assert!(answer.status.is_success(), "{}", answer.text());
+    s.end().await;
+}
+
+/// CVE-2023-44487.
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_that_are_reset_at_once_end_the_connection() {
+    let s = Setting::new().await;
+    let stream = connect_http2(&s).await;
+    let (mut requests, connection) = h2::client::handshake(stream).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let mut refused = 0;
+    for _ in 0..1000 {
+        if poll_fn(|context| requests.poll_ready(context))
+            .await
+            .is_err()
+        {
+            refused += 1;
+            continue;
+        }
+        let request = http::Request::get(format!("https://a{}", service("web", "/")));
+        let sent = requests.send_request(request.body(()).unwrap(), false);
+        match sent {
+            Ok((_answer, mut body)) => body.send_reset(h2::Reason::CANCEL),
+            Err(_) => refused += 1,
+        }
+        tokio::task::yield_now().await;
+    }
+    drop(requests);
+    // Whether its last word is read before a write fails is chance.
+    let ended = connection.await.unwrap();
+    assert!(ended.is_err(), "the connection was not ended");
+    assert!(refused > 0, "the server put up with all of them");
+    assert_still_serving(s).await;
+}
+
+/// CVE-2024-27316 and its like: a header block that never ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_header_block_without_end_ends_the_connection() {
+    const HEADERS: u8 = 0x1;
+    const SETTINGS: u8 = 0x4;
+    const CONTINUATION: u8 = 0x9;
+    let frame = |kind: u8, stream: u8, payload: &[u8]| {
+        let mut bytes = u32::try_from(payload.len()).unwrap().to_be_bytes()[1..].to_vec();
+        bytes.extend_from_slice(&[kind, 0, 0, 0, 0, stream]);
+        bytes.extend_from_slice(payload);
+        bytes
+    };
+    // A literal header without indexing: name "x", 127 bytes of value and no end in sight.
+    let field = [&b"\x00\x01x\x7f\x00"[..], &[b'v'; 127]].concat();
+    let s = Setting::new().await;
+    let mut stream = connect_http2(&s).await;
+    stream
+        .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+        .await
+        .unwrap();
+    stream.write_all(&frame(SETTINGS, 0, b"")).await.unwrap();
+    stream.write_all(&frame(HEADERS, 1, &field)).await.unwrap();
+    let block = field.repeat(100);
+    let flood = async {
+        // Sixteen times the limit of 1 MiB.
+        for _ in 0..(16 << 20) / block.len() {
+            let part = frame(CONTINUATION, 1, &block);
+            if stream.write_all(&part).await.is_err() {
+                return true;
+            }
+        }
+        false
+    };
+    assert!(flood.await, "the connection was still open");
+    assert_still_serving(s).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_that_does_not_finish_its_headers_is_let_go() {
+    let s = Setting::with(|config| {
+        config.listen.limits.header_read_limit = Duration::from_millis(50);
+    })
+    .await;
+    let mut stream = s.client("").connect().await;
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ")
+        .await
+        .unwrap();
+    let mut answer = Vec::new();
+    // A reset is as good an end as a close.
+    let _ = stream.read_to_end(&mut answer).await;
+    assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 408"));
+    assert_still_serving(s).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_that_does_not_shake_hands_is_let_go() {
+    let s = Setting::with(|config| {
+        config.listen.limits.handshake_limit = Duration::from_millis(50);
+    })
+    .await;
+    let mut stream = TcpStream::connect(s.address).await.unwrap();
+    stream.write_all(b"\x16\x03\x01").await.unwrap();
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    assert!(answer.is_empty());
+    assert_still_serving(s).await;
+}
+
+/// The method is that of the request line, whatever a header says.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_header_can_not_change_what_is_asked() {
+    let s = Setting::new().await;
+    s.cluster
+        .allow("carol", "demo", "services/proxy", &["create"]);
+    s.cluster.store.token("carol-token", "carol", &[]);
+    let said = [
+        ("X-HTTP-Method-Override", "POST"),
+        ("X-Original-URL", "/livez"),
+        ("X-Forwarded-Uri", "/livez"),
+    ];
+    let path = service("web", "/");
+    let asked = crate::support::client::request("GET", &path, &said, Bytes::new());
+    let answer = s.client("carol").ask(asked).await;
+    assert_eq!(answer.status, 403, "{}", answer.text());
+    s.end().await;
+}
