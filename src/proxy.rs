@@ -52,7 +52,7 @@ pub enum Refusal {
 }
 
 /// Answers one request for a `/proxy` subresource, or for a path that nothing else serves.
-pub async fn proxy(road: &Road, peer: &Peer, request: Request) -> Response {
+pub async fn proxy(road: &Road, peer: &Peer, request: Box<Request>) -> Response {
     let audit_id = AuditId::of(request.headers());
     let journey = Journey::begin(audit_id, Arc::clone(&road.metrics), road.access.clone());
     journey.note(|record| {
@@ -75,7 +75,7 @@ async fn travel(
     road: &Road,
     peer: &Peer,
     journey: &Arc<Journey>,
-    request: Request,
+    request: Box<Request>,
 ) -> Result<Response, Refusal> {
     let place = road
         .in_flight

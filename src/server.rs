@@ -257,7 +257,7 @@ fn health(
 }
 
 /// Answers one request. A defect that panics costs this one request.
-async fn answer(site: Arc<Site>, peer: Peer, request: Request) -> Response {
+async fn answer(site: Arc<Site>, peer: Peer, request: Box<Request>) -> Response {
     // Not by way of a variable: the future would be in memory twice.
     AssertUnwindSafe(site.answer(&peer, request))
         .catch_unwind()
@@ -269,7 +269,7 @@ async fn answer(site: Arc<Site>, peer: Peer, request: Request) -> Response {
 }
 
 impl Site {
-    async fn answer(&self, peer: &Peer, request: Request) -> Response {
+    async fn answer(&self, peer: &Peer, request: Box<Request>) -> Response {
         let path = request.uri().path();
         if path.starts_with(&self.prefix) && path.len() > self.prefix.len() {
             return proxy::proxy(&self.road, peer, request).await;
@@ -280,14 +280,14 @@ impl Site {
                 .await
                 .unwrap_or_else(Status::into_response);
         }
-        match self.documents.clone().oneshot(request).await {
+        match self.documents.clone().oneshot(*request).await {
             Ok(response) => response,
             Err(never) => match never {},
         }
     }
 
     /// The metrics, for callers who may `get` the path.
-    async fn metrics(&self, peer: &Peer, request: Request) -> Result<Response, Status> {
+    async fn metrics(&self, peer: &Peer, request: Box<Request>) -> Result<Response, Status> {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return Err(Status::method_not_allowed("metrics are read with GET"));
         }

@@ -147,8 +147,8 @@ impl Authentication {
     pub async fn identify(
         &self,
         peer: &Peer,
-        mut request: Request,
-    ) -> Result<(Caller, Request), AuthenticationError> {
+        mut request: Box<Request>,
+    ) -> Result<(Caller, Box<Request>), AuthenticationError> {
         let caller = self.caller(peer, request.headers()).await;
         let is_stranger = |caller: &Caller| caller.method == Method::Anonymous;
         if caller.as_ref().map_or(true, is_stranger) && request.version() == http::Version::HTTP_2 {

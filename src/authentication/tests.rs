@@ -123,8 +123,8 @@ fn peer(chain: Vec<CertificateDer<'static>>) -> Peer {
     Peer::new(([192, 0, 2, 1], 4711).into(), chain)
 }
 
-fn request(lines: &[(&str, &str)]) -> Request {
-    let mut request = Request::new(Body::empty());
+fn request(lines: &[(&str, &str)]) -> Box<Request> {
+    let mut request = Box::new(Request::new(Body::empty()));
     for (name, value) in lines {
         let name = HeaderName::try_from(*name).unwrap();
         request

@@ -77,7 +77,7 @@ impl Listener {
     /// Accepts connections until the server drains; `answer` is called for every request.
     pub async fn serve<A, F>(self, answer: A)
     where
-        A: Fn(Peer, Request) -> F + Clone + Send + Sync + 'static,
+        A: Fn(Peer, Box<Request>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Response> + Send + 'static,
     {
         let tasks = self.tasks.clone();
@@ -89,7 +89,7 @@ impl Listener {
 
     async fn accept<A, F>(&self, answer: A)
     where
-        A: Fn(Peer, Request) -> F + Clone + Send + Sync + 'static,
+        A: Fn(Peer, Box<Request>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Response> + Send + 'static,
     {
         loop {
@@ -112,7 +112,7 @@ impl Listener {
         place: OwnedSemaphorePermit,
         answer: A,
     ) where
-        A: Fn(Peer, Request) -> F + Clone + Send + Sync + 'static,
+        A: Fn(Peer, Box<Request>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Response> + Send + 'static,
     {
         let (tls, limits, tasks) = (
@@ -138,7 +138,7 @@ async fn connection<A, F>(
     answer: A,
 ) -> Result<(), protocol::Ended>
 where
-    A: Fn(Peer, Request) -> F + Clone + Send + Sync + 'static,
+    A: Fn(Peer, Box<Request>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response> + Send + 'static,
 {
     stream.set_nodelay(true)?;

@@ -47,7 +47,7 @@ pub(super) async fn serve_http1<A, F>(
     answer: A,
 ) -> Result<(), Ended>
 where
-    A: Fn(Peer, Request) -> F + Clone + Send + Sync + 'static,
+    A: Fn(Peer, Box<Request>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response> + Send + 'static,
 {
     let shared = Shared::new(peer.clone(), limits, answer);
@@ -73,7 +73,7 @@ pub(super) async fn serve_http2<A, F>(
     answer: A,
 ) -> Result<(), Ended>
 where
-    A: Fn(Peer, Request) -> F + Clone + Send + Sync + 'static,
+    A: Fn(Peer, Box<Request>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response> + Send + 'static,
 {
     let shared = Shared::new(peer.clone(), limits, answer);
@@ -118,7 +118,7 @@ impl<A> Shared<A> {
         request: http::Request<Incoming>,
     ) -> Result<Response, Infallible>
     where
-        A: Fn(Peer, Request) -> F,
+        A: Fn(Peer, Box<Request>) -> F,
         F: Future<Output = Response>,
     {
         let bytes = header_bytes(request.headers());
@@ -126,7 +126,9 @@ impl<A> Shared<A> {
             return Ok(headers_too_large().into_response());
         }
         let _open = self.activity.begin();
-        Ok((self.answer)(self.peer.clone(), request.map(Body::new)).await)
+        // On the heap: a request is passed from stage to stage, each of which would hold a copy of it.
+        let request = Box::new(request.map(Body::new));
+        Ok((self.answer)(self.peer.clone(), request).await)
     }
 }
 

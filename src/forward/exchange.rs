@@ -75,7 +75,7 @@ impl Forward {
         &self,
         sender: Sender<'_>,
         choice: Choice,
-        request: status::Request,
+        request: Box<status::Request>,
     ) -> Result<Forwarded, ForwardError> {
         let errand = Errand {
             journey: sender.journey,
@@ -108,7 +108,7 @@ impl Forward {
         &self,
         sender: Sender<'_>,
         endpoint: &Endpoint,
-        request: status::Request,
+        request: Box<status::Request>,
     ) -> Result<Request<Up>, ForwardError> {
         let (mut parts, body) = request.into_parts();
         let authorization = match endpoint.scheme {

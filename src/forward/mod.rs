@@ -99,7 +99,7 @@ impl Forward {
         permit: &Permit,
         journey: &Arc<Journey>,
         choice: Choice,
-        request: Request,
+        request: Box<Request>,
     ) -> Result<Forwarded, ForwardError> {
         let sender = Sender {
             peer,

@@ -91,7 +91,7 @@ impl Forward {
         &self,
         sender: Sender<'_>,
         choice: Choice,
-        mut request: Request,
+        mut request: Box<Request>,
         protocol: Protocol,
     ) -> Result<Forwarded, ForwardError> {
         let place = Arc::clone(&self.tunnels).try_acquire_owned();
@@ -100,7 +100,7 @@ impl Forward {
             clippy::disallowed_methods,
             reason = "the one place that joins upgraded connections"
         )]
-        let caller = hyper::upgrade::on(&mut request);
+        let caller = hyper::upgrade::on(&mut *request);
         let dialled = self.dialer.dial(&choice, Purpose::Upgrade).await?;
         sender.journey.metrics().connected();
         let (address, received, endpoint) = (
@@ -168,7 +168,7 @@ impl Forward {
 fn outgoing(
     sender: Sender<'_>,
     endpoint: &Endpoint,
-    request: Request,
+    request: Box<Request>,
     protocol: Protocol,
 ) -> Result<http::Request<Up>, ForwardError> {
     let (mut parts, body) = request.into_parts();

@@ -152,7 +152,7 @@ async fn answer(
     let peer = Peer::new(([192, 0, 2, 1], 4711).into(), Vec::new());
     let journey = Journey::begin(AuditId::of(request.headers()), metrics, AccessLog::off());
     match forward
-        .send(&peer, &permit, &journey, choice, request)
+        .send(&peer, &permit, &journey, choice, Box::new(request))
         .await
     {
         Ok(forwarded) => forwarded.response,
