@@ -273,6 +273,10 @@ impl AsyncWrite for Io {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        // Most requests are one slice, which the kernel takes faster as what it is.
+        if let [only] = slices {
+            return self.poll_write(context, only);
+        }
         match &mut self.transport {
             Transport::Plain(tcp) => Pin::new(tcp).poll_write_vectored(context, slices),
             Transport::Tls(tls) => Pin::new(tls).poll_write_vectored(context, slices),

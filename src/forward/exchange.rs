@@ -38,7 +38,7 @@ struct Attempt {
     connection: Option<Return>,
 }
 
-/// An attempt over a connection that broke.
+/// An attempt over a connection that broke; on the heap, as it seldom comes to that.
 struct Broken {
     failed: ForwardError,
     /// The request, if nothing of it was sent: then it may go out again whatever it is.
@@ -52,21 +52,21 @@ impl Broken {
         endpoint: &Endpoint,
         received: &Received,
         mut broken: TrySendError<Request<Up>>,
-    ) -> Self {
-        Self {
+    ) -> Box<Self> {
+        Box::new(Self {
             unsent: broken.take_message(),
             failed: failed(endpoint.address, received, broken.into_error()),
             not_begun: false,
-        }
+        })
     }
 
     /// No answer will come, and nobody knows how far the backend is.
-    fn late(failed: ForwardError) -> Self {
-        Self {
+    fn late(failed: ForwardError) -> Box<Self> {
+        Box::new(Self {
             failed,
             unsent: None,
             not_begun: false,
-        }
+        })
     }
 }
 
@@ -143,9 +143,13 @@ impl Forward {
             Ok(attempt) => return Ok(attempt),
             Err(broken) => broken,
         };
-        let again = broken.unsent.or_else(|| spare.filter(|_| broken.not_begun));
-        let Some(again) = again else {
-            return Err(broken.failed);
+        let Broken {
+            failed,
+            unsent,
+            not_begun,
+        } = *broken;
+        let Some(again) = unsent.or_else(|| spare.filter(|_| not_begun)) else {
+            return Err(failed);
         };
         journey.metrics().retried();
         Box::pin(self.over_a_new_connection(errand, again)).await
@@ -213,7 +217,7 @@ impl Forward {
         mut connection: Http1,
         endpoint: &Endpoint,
         request: Request<Up>,
-    ) -> Result<Attempt, Broken> {
+    ) -> Result<Attempt, Box<Broken>> {
         let before = connection.received.bytes();
         let answer = connection.sender.try_send_request(request);
         match self.within_limit(journey, endpoint, answer).await {
@@ -227,12 +231,10 @@ impl Forward {
             }
             Ok(Err(broken)) => {
                 let received = &connection.received;
-                let broken = Broken::new(endpoint, received, broken);
+                let mut broken = Broken::new(endpoint, received, broken);
                 let is_closed = matches!(broken.failed, ForwardError::Closed { .. });
-                Err(Broken {
-                    not_begun: is_closed && received.bytes() == before,
-                    ..broken
-                })
+                broken.not_begun = is_closed && received.bytes() == before;
+                Err(broken)
             }
             Err(late) => Err(Broken::late(late)),
         }
@@ -244,7 +246,7 @@ impl Forward {
         mut sender: Http2,
         endpoint: &Endpoint,
         mut request: Request<Up>,
-    ) -> Result<Attempt, Broken> {
+    ) -> Result<Attempt, Box<Broken>> {
         as_http2(&mut request, endpoint).map_err(Broken::late)?;
         let answer = sender.try_send_request(request);
         match self.within_limit(journey, endpoint, answer).await {
@@ -259,10 +261,8 @@ impl Forward {
                 if let Some(unsent) = &mut broken.unsent {
                     as_http1(unsent, endpoint);
                 }
-                Err(Broken {
-                    not_begun,
-                    ..broken
-                })
+                broken.not_begun = not_begun;
+                Err(broken)
             }
             Err(late) => Err(Broken::late(late)),
         }
