@@ -3,6 +3,8 @@
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
+# A test that hangs fails.
+LIMIT := timeout --kill-after=10 600
 NAMESPACE := tests/controlplane/in-namespace.sh
 
 .PHONY: help
@@ -11,7 +13,7 @@ help: ## Say what there is
 
 .PHONY: run
 run: ## A demo: a small cluster, sample backends and Throughway in one process, until Ctrl-C
-	$(CARGO) run --locked --quiet --example demo
+	$(CARGO) run --locked --example demo
 
 .PHONY: test
 test: check unit embedded control-plane ## Every check and test
@@ -25,17 +27,19 @@ check: ## Format, lints, documentation, dependencies
 
 .PHONY: unit
 unit: ## Tests of single files and stages, and of the module map
-	$(CARGO) test --locked --lib --bins --test architecture
+	$(CARGO) test --locked --no-run --lib --bins --test architecture
+	$(LIMIT) $(CARGO) test --locked --lib --bins --test architecture
 
 .PHONY: embedded
 embedded: ## Tests against the embedded cluster
-	$(CARGO) test --locked --test embedded
+	$(CARGO) test --locked --no-run --test embedded
+	$(LIMIT) $(CARGO) test --locked --test embedded
 
 .PHONY: control-plane
 control-plane: needs ## Tests on a real kube-apiserver, etcd, controllers and kubelet
 	tests/controlplane/build.sh
 	$(CARGO) test --locked --test control-plane --no-run
-	$(NAMESPACE) $(CARGO) test --locked --offline --test control-plane
+	$(LIMIT) $(NAMESPACE) $(CARGO) test --locked --offline --test control-plane
 
 .PHONY: needs
 needs:

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use throughway::config::{self, Command, Config, NoCommand};
 use throughway::lifecycle::Signals;
-use throughway::server::Server;
+use throughway::server::{Server, StartError};
 use throughway::telemetry::{self, AccessLog};
 
 /// A big cluster's objects come and go beside short-lived requests; glibc's and musl's allocators slow down on that.
@@ -32,6 +32,10 @@ fn serve(config: Config) -> ExitCode {
     telemetry::log::start(&config.log);
     match run(config) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(Failed::Start(failed)) if failed.is_a_wrong_setting() => {
+            eprintln!("throughway: {}", failed.line());
+            ExitCode::from(WRONG_SETTING)
+        }
         Err(failed) => {
             tracing::error!(error = %failed, "the server could not be started");
             ExitCode::FAILURE
@@ -39,7 +43,15 @@ fn serve(config: Config) -> ExitCode {
     }
 }
 
-fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error("the system gives no threads, timers or signals: {0}")]
+    System(#[from] std::io::Error),
+}
+
+fn run(config: Config) -> Result<(), Failed> {
     let access = match config.access_log {
         config::AccessLog::On => AccessLog::to(std::io::stdout())?,
         config::AccessLog::Off => AccessLog::off(),
@@ -54,10 +66,7 @@ fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     served
 }
 
-async fn until_a_signal(
-    config: Config,
-    access: AccessLog,
-) -> Result<(), Box<dyn std::error::Error>> {
+async fn until_a_signal(config: Config, access: AccessLog) -> Result<(), Failed> {
     let mut signals = Signals::listen()?;
     let server = tokio::select! {
         server = Server::build(config, access) => server?,

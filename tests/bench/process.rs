@@ -52,6 +52,11 @@ pub async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
         .unwrap_or_else(|_| panic!("never so: {what}"));
 }
 
+/// For CPU time: what else a machine does only adds to it.
+pub fn least(figures: impl IntoIterator<Item = f64>) -> f64 {
+    figures.into_iter().fold(f64::INFINITY, f64::min)
+}
+
 pub fn median(mut figures: Vec<f64>) -> f64 {
     figures.sort_by(f64::total_cmp);
     figures[figures.len() / 2]

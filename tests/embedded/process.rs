@@ -102,14 +102,36 @@ fn kubeconfig(cluster: &crate::embedded_cluster::EmbeddedCluster) -> std::path::
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_setting_is_one_line_and_exit_code_64() {
-    let output = command()
-        .args(["serve", "--secure-port=eight"])
-        .output()
-        .await
-        .unwrap();
-    assert_eq!(output.status.code(), Some(64));
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(said.lines().count(), 1, "{said}");
+    let (cluster, _backend) = sample_cluster().await;
+    let kubeconfig = format!("--kubeconfig={}", kubeconfig(&cluster).display());
+    for (flags, cause) in [
+        (&["--secure-port=eight"][..], "invalid digit"),
+        (&["--kubeconfig=/none"], "/none is of no use: "),
+        (&[], "no pod with a ServiceAccount"),
+        (
+            &[
+                &kubeconfig,
+                "--tls-cert-file=/none",
+                "--tls-private-key-file=/none",
+            ],
+            "/none can't be read: ",
+        ),
+        (
+            &[&kubeconfig, "--client-ca-file=Cargo.toml"],
+            "certificates: ",
+        ),
+    ] {
+        let output = command()
+            .arg("serve")
+            .args(flags)
+            .env_remove("KUBERNETES_SERVICE_HOST")
+            .output()
+            .await
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(64), "{said}");
+        assert!(said.lines().count() == 1 && said.contains(cause), "{said}");
+    }
 }
 
 /// A proxy out of the environment could be anybody's.
