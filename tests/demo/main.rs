@@ -51,6 +51,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         &kubeconfig,
         kubeconfig_text(&address, &cluster.cluster_ca.pem, "alice"),
     )?;
+    let kubeconfig = kubeconfig.canonicalize()?;
     println!("{}", commands(&address, &kubeconfig.display().to_string()));
     server.run(signals).await;
     Ok(())

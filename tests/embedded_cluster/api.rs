@@ -12,6 +12,7 @@ use http::{Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -245,7 +246,7 @@ impl Shared {
             (&Method::GET, _, Some(name)) => self
                 .store
                 .get(resource, namespace, name)
-                .map_or_else(|| status(404, "NotFound"), |object| found(&object)),
+                .map_or_else(|| status(404, "NotFound"), |object| found(&*object)),
             (&Method::POST, _, None) | (&Method::PUT, _, Some(_)) => {
                 found(&self.store.put(resource, sent()))
             }
@@ -270,8 +271,12 @@ impl Shared {
         } else {
             String::new()
         };
-        found(&json!({"kind": "List", "apiVersion": "v1",
-            "metadata": {"resourceVersion": version.to_string(), "continue": next}, "items": items}))
+        found(&List {
+            kind: "List",
+            api_version: "v1",
+            metadata: json!({"resourceVersion": version.to_string(), "continue": next}),
+            items: items.iter().map(|item| &**item).collect(),
+        })
     }
 
     fn watch(&self, resource: &str, query: &str) -> Response<Body> {
@@ -362,10 +367,22 @@ fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
         .map(|(_, value)| value)
 }
 
-fn found(object: &Value) -> Response<Body> {
+/// A list on its way; its items are not copied, as there may be twenty thousand.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct List<'a> {
+    kind: &'static str,
+    api_version: &'static str,
+    metadata: Value,
+    items: Vec<&'a Value>,
+}
+
+fn found(object: &impl Serialize) -> Response<Body> {
     Response::builder()
         .header(header::CONTENT_TYPE, "application/json")
-        .body(Body::from(object.to_string()))
+        .body(Body::from(
+            serde_json::to_string(object).expect("values are JSON"),
+        ))
         .expect("an answer")
 }
 

@@ -1,7 +1,7 @@
 //! The objects, every change of them with its resourceVersion, and who the tokens belong to.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -27,7 +27,7 @@ pub struct Change {
 #[derive(Debug, Default)]
 struct Inner {
     version: u64,
-    objects: BTreeMap<(String, String, String), Value>,
+    objects: BTreeMap<(String, String, String), Arc<Value>>,
     changes: Vec<Change>,
     forgotten: u64,
     tokens: HashMap<String, Account>,
@@ -78,7 +78,11 @@ impl Store {
             text(&object, "namespace").to_owned(),
             text(&object, "name").to_owned(),
         );
-        let kind = if inner.objects.insert(key, object.clone()).is_some() {
+        let kind = if inner
+            .objects
+            .insert(key, Arc::new(object.clone()))
+            .is_some()
+        {
             "MODIFIED"
         } else {
             "ADDED"
@@ -96,10 +100,8 @@ impl Store {
 
     pub fn delete(&self, resource: &str, namespace: &str, name: &str) -> Option<Value> {
         let mut inner = self.inner();
-        let mut object =
-            inner
-                .objects
-                .remove(&(resource.to_owned(), namespace.to_owned(), name.to_owned()))?;
+        let key = (resource.to_owned(), namespace.to_owned(), name.to_owned());
+        let mut object = Arc::unwrap_or_clone(inner.objects.remove(&key)?);
         inner.version += 1;
         let version = inner.version;
         object["metadata"]["resourceVersion"] = json!(version.to_string());
@@ -114,7 +116,7 @@ impl Store {
         Some(object)
     }
 
-    pub fn get(&self, resource: &str, namespace: &str, name: &str) -> Option<Value> {
+    pub fn get(&self, resource: &str, namespace: &str, name: &str) -> Option<Arc<Value>> {
         self.inner()
             .objects
             .get(&(resource.to_owned(), namespace.to_owned(), name.to_owned()))
@@ -122,16 +124,17 @@ impl Store {
     }
 
     /// At most `limit` objects of a resource after the first `skip`, the version of the list, and how many are left.
-    pub fn list(&self, resource: &str, skip: usize, limit: usize) -> (Vec<Value>, u64, usize) {
+    pub fn list(&self, resource: &str, skip: usize, limit: usize) -> (Vec<Arc<Value>>, u64, usize) {
         let inner = self.inner();
+        let first = (resource.to_owned(), String::new(), String::new());
         let of_kind = || {
             inner
                 .objects
-                .iter()
-                .filter(|(key, _)| key.0 == resource)
+                .range(&first..)
+                .take_while(|(key, _)| key.0 == resource)
                 .map(|(_, object)| object)
         };
-        let items: Vec<Value> = of_kind().skip(skip).take(limit).cloned().collect();
+        let items: Vec<Arc<Value>> = of_kind().skip(skip).take(limit).cloned().collect();
         let left = of_kind().count().saturating_sub(skip + items.len());
         (items, inner.version, left)
     }
