@@ -9,21 +9,22 @@
 //! The authority lives ten years. Its successor joins the bundle long before it signs anything, so that kube-apiserver
 //! trusts it by then; the old one leaves the bundle when it has expired.
 
-use std::collections::BTreeMap;
+mod content;
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
-use kube::api::{Api, ObjectMeta, Patch, PatchParams, PostParams};
+use kube::api::{Api, Patch, PatchParams, PostParams};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::generate::{self, AUTHORITY_LIFETIME, LEAF_LIFETIME, Pair};
-use super::serving::not_after;
 use super::{CertificateError, Serving};
 use crate::config::{ApiGroup, NamespacedName};
+use content::{Content, is_valid, past_two_thirds};
 
 /// How often the Secret and the APIService are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(60);
@@ -76,17 +77,6 @@ impl From<kube::Error> for SecretError {
             _ => Self::Asked(Box::new(failed)),
         }
     }
-}
-
-/// What the Secret holds.
-#[derive(Clone, PartialEq, Eq)]
-struct Content {
-    /// The authorities that are to be trusted, newest first, PEM.
-    bundle: String,
-    /// The key of the newest authority, PEM.
-    authority_key: String,
-    certificate: String,
-    key: String,
 }
 
 impl ServingSecret {
@@ -274,72 +264,6 @@ impl ServingSecret {
         );
         Ok(())
     }
-}
-
-impl Content {
-    /// `None` when something is missing: a Secret that was applied empty is filled like one that is not there.
-    fn read(secret: &Secret) -> Option<Self> {
-        let data = secret.data.as_ref()?;
-        let text = |key: &str| {
-            data.get(key)
-                .and_then(|bytes| String::from_utf8(bytes.0.clone()).ok())
-                .filter(|text| !text.is_empty())
-        };
-        Some(Self {
-            bundle: text("ca.crt")?,
-            authority_key: text("ca.key")?,
-            certificate: text("tls.crt")?,
-            key: text("tls.key")?,
-        })
-    }
-
-    fn write(&self, name: &str, resource_version: Option<String>) -> Secret {
-        let data = [
-            ("ca.crt", &self.bundle),
-            ("ca.key", &self.authority_key),
-            ("tls.crt", &self.certificate),
-            ("tls.key", &self.key),
-        ];
-        Secret {
-            metadata: ObjectMeta {
-                name: Some(name.to_owned()),
-                resource_version,
-                ..ObjectMeta::default()
-            },
-            data: Some(
-                data.into_iter()
-                    .map(|(key, text)| (key.to_owned(), ByteString(text.clone().into_bytes())))
-                    .collect::<BTreeMap<_, _>>(),
-            ),
-            ..Secret::default()
-        }
-    }
-
-    /// The bundle's certificates one by one, PEM.
-    fn authorities(&self) -> Vec<String> {
-        const END: &str = "-----END CERTIFICATE-----";
-        self.bundle
-            .split_inclusive(END)
-            .filter(|part| part.contains(END))
-            .map(|part| format!("{}\n", part.trim_start()))
-            .collect()
-    }
-}
-
-fn end_of(pem: &str) -> Result<SystemTime, CertificateError> {
-    not_after(&CertificateDer::from_pem_slice(pem.as_bytes())?)
-}
-
-fn is_valid(pem: &str, now: SystemTime) -> bool {
-    end_of(pem).is_ok_and(|end| end > now)
-}
-
-fn past_two_thirds(
-    pem: &str,
-    lifetime: Duration,
-    now: SystemTime,
-) -> Result<bool, CertificateError> {
-    Ok(end_of(pem)? < now + lifetime / 3)
 }
 
 async fn limited<T>(
