@@ -100,17 +100,15 @@ impl Server {
         let tasks = Tasks::new();
         let connected = connect(&config.cluster).await?;
         let client = connected.client.clone();
-        let cluster = Cluster::start(&client, &tasks);
-        let lookup = (config.authentication.lookup != AuthenticationLookup::Skipped)
-            .then(|| FrontProxyLookup::start(client.clone(), &tasks));
-        let trust = trust(&config, lookup.as_ref(), &tasks).await?;
-        let serving = serving(&config, &connected, &tasks).await?;
+        let sources = trust_sources(&config);
+        let trust = Trust::from_files(&sources, &tasks).await?;
         let kubelet = KubeletAccess::start(
             &config.kubelet.tls,
             kubelet_sources(&config, &connected),
             &tasks,
         )
         .await?;
+        let serving = serving(&config, &connected, &tasks).await?;
         let address = config.listen.address;
         let listener = Listener::bind(
             &config.listen,
@@ -118,6 +116,13 @@ impl Server {
             tasks.clone(),
         )
         .map_err(|cause| StartError::Bind { address, cause })?;
+        // Watches come last: every setting is good by now, and a start that fails has nothing else to say.
+        let cluster = Cluster::start(&client, &tasks);
+        let lookup = (config.authentication.lookup != AuthenticationLookup::Skipped)
+            .then(|| FrontProxyLookup::start(client.clone(), &tasks));
+        if let Some(lookup) = &lookup {
+            trust.follow_cluster(sources, lookup.said.clone(), &tasks);
+        }
         let road = road(&config, &client, &cluster, trust, kubelet, access, &tasks);
         let health = health(&config, &tasks, &cluster, lookup, &serving);
         let site = Site {
@@ -175,16 +180,11 @@ impl Server {
     }
 }
 
-async fn trust(
-    config: &Config,
-    lookup: Option<&FrontProxyLookup>,
-    tasks: &Tasks,
-) -> Result<Arc<Trust>, CertificateError> {
-    let sources = TrustSources {
+fn trust_sources(config: &Config) -> TrustSources {
+    TrustSources {
         client_ca_file: config.authentication.client_ca_file.clone(),
         request_header: config.authentication.request_header.clone(),
-    };
-    Trust::start(sources, lookup.map(|lookup| lookup.said.clone()), tasks).await
+    }
 }
 
 async fn serving(

@@ -140,13 +140,12 @@ impl RequestHeader {
 }
 
 impl Trust {
-    /// Reads the files once, so that a wrong one ends the start, and keeps everything up to date from then on.
+    /// Reads the files once, so that a wrong one ends the start, and follows them from then on.
     ///
     /// # Errors
     /// A file can't be read or used.
-    pub async fn start(
-        sources: TrustSources,
-        cluster: Option<watch::Receiver<ExtensionAuthentication>>,
+    pub async fn from_files(
+        sources: &TrustSources,
         tasks: &Tasks,
     ) -> Result<Arc<Self>, CertificateError> {
         let trust = Arc::new(Self::default());
@@ -159,10 +158,17 @@ impl Trust {
             trust.use_request_header(&pem, &config.names)?;
             tasks.spawn_background(follow_request_header_file(Arc::clone(&trust), config));
         }
-        if let Some(cluster) = cluster {
-            tasks.spawn_background(follow_cluster(Arc::clone(&trust), sources, cluster));
-        }
         Ok(trust)
+    }
+
+    /// Follows what the cluster's ConfigMap says of whatever no file has the say.
+    pub fn follow_cluster(
+        self: &Arc<Self>,
+        sources: TrustSources,
+        said: watch::Receiver<ExtensionAuthentication>,
+        tasks: &Tasks,
+    ) {
+        tasks.spawn_background(follow_cluster(Arc::clone(self), sources, said));
     }
 
     fn use_client_file(&self, pem: &[u8]) -> Result<(), CertificateError> {
