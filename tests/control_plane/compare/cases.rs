@@ -1,7 +1,7 @@
 //! The requests, in the order of the kinds of behaviour that they are about.
 
 use super::Case;
-use super::Expected::{Aggregator, NotCopied, Same};
+use super::Expected::{Aggregator, AggregatorInTime, NotCopied, Same};
 use super::Look::{
     Code, CodeAndBody, FirstMessage, FirstPiece, Headers, Received, ReceivedHeaders,
 };
@@ -83,7 +83,7 @@ pub(super) const CASES: &[Case] = &[
     Case::get("status 099", "{ns}/services/raw:80/proxy/099", Code, NotCopied("A status code that is none is 502 with the cause; the built-in proxy closes the connection.")),
     // streams
     Case::get("a stream's first piece", "{ns}/services/solo:80/proxy/drip", FirstPiece, Same),
-    Case::get("a body that is too short", "{ns}/services/raw:80/proxy/short", Code, Same),
+    Case::get("a body that is too short", "{ns}/services/raw:80/proxy/short", Code, AggregatorInTime("503", "A body that breaks off at once is a 503 if kube-aggregator sees it before it has passed the head on; the built-in proxy closes the connection.")),
     Case::get("no HTTP", "{ns}/services/raw:80/proxy/garbage", Code, NotCopied("An answer that is no HTTP is 502 with the cause; the built-in proxy says 503.")),
     Case::get("a length that is none", "{ns}/services/raw:80/proxy/bad-length", Code, NotCopied("An answer that is no HTTP is 502 with the cause; the built-in proxy says 503.")),
     Case::get("no answer", "{ns}/services/raw:80/proxy/nothing", Code, NotCopied("A backend that closes without an answer is 502; the built-in proxy says 503.")),
