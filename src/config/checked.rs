@@ -268,6 +268,23 @@ mod tests {
     }
 
     #[test]
+    fn secret_and_service_of_the_certificate_may_be_in_two_namespaces() {
+        let flags = [
+            "--serving-secret=keys/serving",
+            "--serving-service=web/proxy",
+        ];
+        let named = |namespace: &str, name: &str| crate::config::NamespacedName {
+            namespace: namespace.into(),
+            name: name.into(),
+        };
+        let expected = ServingCertificate::Secret {
+            secret: named("keys", "serving"),
+            service: named("web", "proxy"),
+        };
+        assert_eq!(serve(&flags).unwrap().listen.certificate, expected);
+    }
+
+    #[test]
     fn uid_headers_are_not_trusted_by_default() {
         let config = serve(&["--requestheader-client-ca-file=ca.crt"]).unwrap();
         let names = config.authentication.request_header.unwrap().names;

@@ -1,8 +1,8 @@
 //! One request and its answer, streamed both ways.
 //!
 //! A kept connection may have been closed by its backend just as the request went out. Then, and only then, it is sent
-//! once more: if nothing of it was sent; or if the backend has not begun with it, the method may be repeated and there is
-//! no body. An HTTP/1 backend has not begun if no byte of an answer came; an HTTP/2 backend says so (RFC 9113 section 8.7).
+//! once more: if nothing of it was sent; or if no byte of an answer came, the method may be repeated and there is no body.
+//! An HTTP/2 backend may also say itself that it has not begun with a request (RFC 9113 section 8.7).
 
 use std::sync::Arc;
 
@@ -43,7 +43,7 @@ struct Broken {
     failed: ForwardError,
     /// The request, if nothing of it was sent: then it may go out again whatever it is.
     unsent: Option<Request<Up>>,
-    /// The backend has not begun with the request: it may go out again if it may be repeated.
+    /// No byte of an answer came, or the backend said that it has not begun: what may be repeated may go out again.
     not_begun: bool,
 }
 
