@@ -1,0 +1,5 @@
+"""Sends the worker one task."""
+
+from tasks import double
+
+double.delay(21)
