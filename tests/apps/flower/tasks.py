@@ -1,4 +1,4 @@
-"""A Celery application whose broker is a directory."""
+"""A Celery application whose broker is a directory, with one task that is due every second."""
 
 import os
 
@@ -11,6 +11,7 @@ app.conf.broker_transport_options = {
     "data_folder_out": f"{home}/queue",
     "control_folder": f"{home}/control",
 }
+app.conf.beat_schedule = {"every second": {"task": "double", "schedule": 1.0, "args": [21]}}
 
 
 @app.task(name="double")

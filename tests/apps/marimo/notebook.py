@@ -14,7 +14,7 @@ def _():
 
 @app.cell
 def _(mo, slider):
-    mo.md(f"its square is {slider.value ** 2}")
+    mo.md(f"its square is {slider.value**2}")
     return
 
 

@@ -1,5 +1,0 @@
-"""Sends the worker one task."""
-
-from tasks import double
-
-double.delay(21)
