@@ -8,11 +8,11 @@ use tokio::sync::Semaphore;
 use crate::api::{RequestInfo, Unserved, Verb};
 use crate::authentication::{Authentication, AuthenticationError};
 use crate::authorization::{Authorization, AuthorizationError};
-use crate::config::ApiGroup;
+use crate::config::{ApiGroup, LinkStyle};
 use crate::connection::Peer;
 use crate::endpoint::{EndpointError, Endpoints};
 use crate::forward::{Forward, ForwardError};
-use crate::rewrite;
+use crate::rewrite::{self, Reading};
 use crate::status::{Request, Response, Status};
 use crate::target::{TargetError, Targets};
 use crate::telemetry::{self, AccessLog, AuditId, Fault, Journey, Metrics, TraceId};
@@ -26,6 +26,7 @@ pub struct Road {
     pub targets: Targets,
     pub endpoints: Endpoints,
     pub forward: Forward,
+    pub links: LinkStyle,
     /// Places for requests that are no tunnel; `None` is no limit.
     pub in_flight: Option<Arc<Semaphore>>,
     pub metrics: Arc<Metrics>,
@@ -83,7 +84,12 @@ async fn travel(
         .map(|places| Arc::clone(places).try_acquire_owned())
         .transpose();
     let place = place.map_err(|_| Refusal::Crowded)?;
-    let asked = RequestInfo::read(&road.group, request.method(), request.uri());
+    let asked = RequestInfo::of(
+        &road.group,
+        request.method(),
+        request.uri(),
+        request.headers(),
+    );
     note_asked(journey, asked.as_ref().ok(), place);
     let (caller, request) = road.authentication.identify(peer, request).await?;
     journey.note(|record| {
@@ -93,6 +99,7 @@ async fn travel(
     });
     let permit = road.authorization.authorize(caller, asked?).await?;
     journey.note(|record| record.authorized = journey.time());
+    let reading = Reading::of(&permit, request.headers(), road.links);
     let target = road.targets.resolve(&permit).await?;
     let choice = road.endpoints.choose(&target)?;
     journey.note(|record| record.resolved = journey.time());
@@ -103,7 +110,7 @@ async fn travel(
     let Some(endpoint) = forwarded.endpoint else {
         return Ok(forwarded.response);
     };
-    let answer = rewrite::answer(&permit, &endpoint, forwarded.response);
+    let answer = rewrite::answer(&reading, &permit, &endpoint, forwarded.response);
     journey.note(|record| {
         record.address = Some(endpoint.address);
         record.pod = Some(endpoint.pod);

@@ -250,6 +250,7 @@ fn road(
         targets: Targets::new(&config.target, cluster.clone()),
         endpoints: Endpoints::new(cluster.clone(), permitted, outliers.clone()),
         forward: Forward::new(config.forward.clone(), kubelet, outliers, tasks.clone()),
+        links: config.rewrite.links,
         in_flight: (most > 0).then(|| Arc::new(Semaphore::new(most))),
         metrics: Arc::new(Metrics::new()),
         access,

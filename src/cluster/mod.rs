@@ -15,6 +15,7 @@ mod front_proxy;
 mod nodes;
 mod pods;
 mod services;
+mod settings;
 mod table;
 mod watch;
 
@@ -30,6 +31,7 @@ pub use front_proxy::{FrontProxyLookup, Lookup};
 pub use nodes::Node;
 pub use pods::{Pod, PodPort};
 pub use services::{Service, ServicePort};
+pub use settings::{Isolation, PageHelper, Prefix, Redirects, Rewrite, ServiceSettings};
 
 use crate::lifecycle::Tasks;
 use find::Finder;

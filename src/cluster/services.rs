@@ -6,8 +6,10 @@ use kube::runtime::watcher::Event;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::Cluster;
+use super::settings::ServiceSettings;
 use super::table::Key;
 
 /// What is kept of a Service.
@@ -19,6 +21,9 @@ pub struct Service {
     /// Its endpoints are pods that a selector finds; without one somebody writes them by hand.
     pub has_selector: bool,
     pub cluster_ips: Box<[IpAddr]>,
+    pub settings: Arc<ServiceSettings>,
+    /// What its annotations say that is not understood.
+    pub complaints: Box<[String]>,
 }
 
 /// One port of a Service.
@@ -60,6 +65,8 @@ struct RawPort {
 impl From<RawService> for Service {
     fn from(raw: RawService) -> Self {
         let ports = raw.spec.ports.into_iter();
+        let (settings, complaints) =
+            ServiceSettings::read(&raw.metadata.annotations.unwrap_or_default());
         Self {
             ports: ports
                 .map(|port| ServicePort {
@@ -75,6 +82,8 @@ impl From<RawService> for Service {
                 .iter()
                 .filter_map(|ip| ip.parse().ok())
                 .collect(),
+            settings,
+            complaints: complaints.into(),
         }
     }
 }

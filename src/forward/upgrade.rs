@@ -180,7 +180,7 @@ fn outgoing(
     parts
         .headers
         .insert(header::UPGRADE, HeaderValue::from_static(protocol.as_str()));
-    parts.uri = inside(sender)?;
+    parts.uri = inside(sender, endpoint)?;
     Ok(http::Request::from_parts(
         parts,
         Up::new(body, Arc::clone(sender.journey), None),

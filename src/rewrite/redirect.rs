@@ -132,6 +132,7 @@ mod tests {
             scheme: Scheme::Http,
             host: HeaderValue::from_static("web.demo.svc"),
             pod: "demo/web-0".into(),
+            settings: crate::cluster::ServiceSettings::unset(),
         }
     }
 

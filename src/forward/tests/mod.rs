@@ -38,6 +38,8 @@ fn config() -> ForwardConfig {
         max_idle_per_endpoint: 8,
         tunnel_idle_limit: Duration::from_secs(3600),
         max_tunnels: 1,
+        never_forward_cookies: Vec::new(),
+        external_origins: Vec::new(),
     }
 }
 
@@ -101,6 +103,7 @@ impl Setting {
     + Send
     + use<> {
         let mut endpoints = addresses.iter().map(|address| Endpoint {
+            settings: crate::cluster::ServiceSettings::unset(),
             address: *address,
             scheme,
             host: HeaderValue::from_static("web.demo.svc"),
