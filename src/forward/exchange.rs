@@ -100,7 +100,7 @@ impl Forward {
         let body = Body::new(Down::new(body, Arc::clone(sender.journey), connection));
         Ok(Forwarded {
             response: status::Response::from_parts(parts, body),
-            endpoint: Some(endpoint),
+            endpoint,
         })
     }
 

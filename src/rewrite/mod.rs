@@ -1,34 +1,82 @@
-//! 8, the answer. In: the backend's answer, the permit, the endpoint that gave it, who will read it. Out: what the reader gets.
+//! 8, the answer. In: the backend's answer, the permit, the endpoint that gave it, who will read it. Out: what the reader gets,
+//! or the next hop of a redirect that is followed here.
 //!
 //! Each rewriter is a file, this page has their order. Upgrades pass as they are.
 
+#[allow(dead_code, reason = "pages will use the rest")]
+mod link;
 mod reader;
 mod redirect;
 
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 pub use reader::Reading;
+pub use redirect::follow::{Hop, Trail};
 
 use crate::authorization::Permit;
+use crate::cluster::ServiceSettings;
 use crate::endpoint::Endpoint;
-use crate::status::Response;
+use crate::status::{Request, Response};
+use link::{Form, Links};
 use reader::Via;
+use redirect::Situation;
+
+/// What becomes of an answer.
+#[derive(Debug)]
+pub enum Outcome {
+    Answer(Response),
+    Follow(Hop),
+}
+
+/// An answer that needs no backend, if this request has one.
+pub fn own_answer(reading: &Reading, permit: &Permit, request: &Request) -> Option<Response> {
+    redirect::to_slash(reading, permit.asked(), request)
+}
+
+/// Takes note of what a redirect would need that is followed here.
+pub fn trail(
+    reading: &Reading,
+    permit: &Permit,
+    settings: &ServiceSettings,
+    request: &mut Request,
+) -> Trail {
+    if redirect::may_follow(reading, settings) {
+        Trail::begin(permit.asked(), request)
+    } else {
+        Trail::without_hops()
+    }
+}
 
 /// Applies the rewriters in their order.
 pub fn answer(
     reading: &Reading,
+    trail: &mut Trail,
     permit: &Permit,
     endpoint: &Endpoint,
-    mut response: Response,
-) -> Response {
+    response: Response,
+) -> Outcome {
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return response;
+        return Outcome::Answer(response);
     }
-    redirect::rewrite(permit.asked(), endpoint, response.headers_mut());
+    let at = Situation {
+        reading,
+        settings: &endpoint.settings,
+        asked: permit.asked(),
+        links: &Links::new(permit.asked(), endpoint, Form::Relative),
+    };
+    let mut response = match redirect::decide(at, trail, response) {
+        redirect::Outcome::Answer(response) => response,
+        redirect::Outcome::Follow(hop) => return Outcome::Follow(hop),
+    };
+    let headers = response.headers_mut();
+    trail.hand_out(headers);
+    if trail.has_hops() && !headers.contains_key("throughway-location") {
+        redirect::name_end(permit.asked(), headers);
+    }
     if reading.via == Via::FrontProxy {
-        protect_pages(response.headers_mut());
+        protect_pages(headers);
     }
-    response
+    Outcome::Answer(response)
 }
 
 /// Spells `text/html` so that kube-aggregator does not know it: it would make every link lead to this server's own address,

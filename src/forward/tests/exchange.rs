@@ -409,23 +409,3 @@ async fn ambiguous_framing_never_becomes_two_requests() {
         s.end().await;
     }
 }
-
-#[tokio::test]
-async fn without_its_slash_a_direct_get_is_redirected_and_a_post_is_not() {
-    let (mut s, backend) = (Setting::new().await, Backend::new().await);
-    let mut caller = s.caller(Scheme::Http, &[backend.address]);
-    caller.write_all(get("?a=1", "").as_bytes()).await.unwrap();
-    let told = head(&mut caller).await;
-    assert!(
-        told.starts_with("HTTP/1.1 301") && told.contains("location: proxy/?a=1\r\n"),
-        "{told}"
-    );
-    let post = format!("POST {PREFIX} HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
-    caller.write_all(post.as_bytes()).await.unwrap();
-    let mut stream = backend.accept().await;
-    assert!(head(&mut stream).await.starts_with("POST / HTTP/1.1\r\n"));
-    stream.write_all(OK).await.unwrap();
-    head(&mut caller).await;
-    drop(caller);
-    s.end().await;
-}

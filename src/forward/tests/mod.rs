@@ -21,11 +21,13 @@ mod upgrade;
 
 use super::*;
 use crate::api::RequestInfo;
+use crate::authentication;
 use crate::authentication::{Caller, User};
 use crate::certificates::Source;
 use crate::config::{ApiGroup, KubeletTls};
 use crate::target::Scheme;
 use crate::telemetry::{AccessLog, AuditId, Metrics};
+use http::HeaderValue;
 
 const PREFIX: &str = "/apis/throughway.dev/v1/namespaces/demo/services/web/proxy";
 

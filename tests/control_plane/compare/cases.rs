@@ -43,7 +43,7 @@ pub(super) const CASES: &[Case] = &[
     Case::get("punctuation", "{ns}/services/solo:80/proxy/echo/!*'()[]", Received, Same),
     Case::get("an escaped slash", "{ns}/services/solo:80/proxy/echo/a%2Fb", Received, Same),
     Case::get("X-Forwarded-Uri of an odd path", "{ns}/services/solo:80/proxy/echo//b", ReceivedHeaders(&["x-forwarded-uri"]), NotCopied("X-Forwarded-Uri is the path that was asked for; the built-in proxy's is wrong for paths that it cleans.")),
-    Case::get("no slash, GET", "{ns}/services/solo:80/proxy", Code, Aggregator("`…/proxy` without its slash is answered as `…/proxy/`; a redirect would become a 502.")),
+    Case::get("no slash, GET", "{ns}/services/solo:80/proxy", Code, Aggregator("`…/proxy` without its slash is answered as `…/proxy/` for tools and scripts, and with `Refresh` for a navigation; a redirect would become a 502.")),
     Case::get("no slash, POST", "{ns}/services/solo:80/proxy", CodeAndBody, Same).by("POST"),
     // queries
     Case::get("a query", "{ns}/services/solo:80/proxy/echo?a=1&b=2", Received, Same),
@@ -89,7 +89,7 @@ pub(super) const CASES: &[Case] = &[
     Case::get("no answer", "{ns}/services/raw:80/proxy/nothing", Code, NotCopied("A backend that closes without an answer is 502; the built-in proxy says 503.")),
     Case::get("a closed port", "{ns}/pods/solo-0:9/proxy/", Code, Same),
     // redirects
-    Case::get("a redirect", "{ns}/services/solo:80/proxy/status/302?location=/login", Code, Aggregator("A 3xx with `Location` becomes a 502.")),
+    Case::get("a redirect", "{ns}/services/solo:80/proxy/status/302?location=/login", Code, Aggregator("A redirect is followed here for tools and scripts, and a page with `Refresh` for a navigation; a 3xx with `Location` would become a 502.")),
     Case::get("Location of a 201", "{ns}/services/solo:80/proxy/status/201?location=/things/1", Headers(&["location"]), NotCopied("`Location` is made relative, which holds below every prefix; the built-in proxy's is absolute.")),
     Case::get("Location elsewhere", "{ns}/services/solo:80/proxy/status/201?location=http://a.example/b", Headers(&["location"]), Same),
     Case::get("a relative Location", "{ns}/services/solo:80/proxy/status/201?location=b", Headers(&["location"]), Same),
