@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::Cluster;
+use super::complaints::reference;
 use super::settings::ServiceSettings;
 use super::table::Key;
 
@@ -93,11 +94,29 @@ impl Cluster {
         let table = &self.0.services;
         match event {
             Event::Init => table.list_begins(),
-            Event::InitApply(service) => table.listed_one(key(&service), service.into()),
+            Event::InitApply(service) => {
+                let (key, service) = self.judged(service);
+                table.listed_one(key, service);
+            }
             Event::InitDone => table.list_ends(),
-            Event::Apply(service) => table.insert(key(&service), service.into()),
+            Event::Apply(service) => {
+                let (key, service) = self.judged(service);
+                table.insert(key, service);
+            }
             Event::Delete(service) => table.remove(&key(&service)),
         }
+    }
+
+    /// A Service as it is kept, after it was said what is wrong with it.
+    fn judged(&self, raw: RawService) -> (Key, Service) {
+        let key = key(&raw);
+        let about = reference(&raw);
+        let service = Service::from(raw);
+        if !service.complaints.is_empty() {
+            let before = self.0.services.get(&key.namespace, &key.name);
+            self.0.complaints.tell(&about, &service, before.as_deref());
+        }
+        (key, service)
     }
 }
 
