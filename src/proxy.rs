@@ -99,7 +99,8 @@ async fn travel(
     });
     let mut permit = road.authorization.authorize(caller, asked?).await?;
     journey.note(|record| record.authorized = journey.time());
-    let reading = Reading::of(&permit, request.headers(), road.links);
+    let seen = road.forward.seen(&permit, request.headers());
+    let reading = Reading::of(&permit, request.headers(), road.links, seen);
     if let Some(own) = rewrite::own_answer(&reading, &permit, &request) {
         return Ok(own);
     }

@@ -17,15 +17,19 @@ mod expect;
 mod frames;
 mod headers;
 mod pool;
+mod seen;
 mod tunnel;
 mod upgrade;
 mod versions;
 
 use std::sync::Arc;
 
+use http::HeaderMap;
 use tokio::sync::Semaphore;
 
 pub use error::ForwardError;
+pub use headers::{HOST_COOKIES, LOGIN_COOKIE, is_own_cookie};
+pub use seen::Seen;
 
 use crate::authorization::Permit;
 use crate::certificates::KubeletAccess;
@@ -62,6 +66,7 @@ struct Sender<'a> {
     peer: &'a Peer,
     permit: &'a Permit,
     journey: &'a Arc<Journey>,
+    config: &'a ForwardConfig,
 }
 
 impl Forward {
@@ -103,6 +108,7 @@ impl Forward {
             peer,
             permit,
             journey,
+            config: &self.config,
         };
         match upgrade::asked(&request, choice.first.scheme)? {
             Asked::Tunnel(protocol) => {
@@ -110,6 +116,15 @@ impl Forward {
             }
             Asked::Plain => self.exchange(sender, choice, request).await,
         }
+    }
+
+    /// How the browser sees the target, as far as its request says it.
+    pub fn seen(&self, permit: &Permit, headers: &HeaderMap) -> Seen {
+        Seen::of(
+            headers,
+            permit.asked().prefix(),
+            &self.config.external_origins,
+        )
     }
 
     /// Tunnels under way.
