@@ -8,6 +8,7 @@
     expect(dead_code, reason = "its other users come with the pages")
 )]
 mod link;
+mod page;
 mod redirect;
 
 use http::StatusCode;

@@ -1,0 +1,5 @@
+//! Pages.
+
+mod attributes;
+mod charset;
+mod css;
