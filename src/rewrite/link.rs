@@ -74,6 +74,15 @@ impl Links {
         }
     }
 
+    /// Whether a URL leads out of the target for sure: to another host, or to what is no place on a host.
+    pub(super) fn leads_elsewhere(&self, url: &str) -> bool {
+        let url = as_browsers_read(url);
+        match Reference::read(&url) {
+            Reference::Path(_) | Reference::Relative(_) => self.base == Base::Elsewhere,
+            Reference::Authority { .. } | Reference::OtherScheme => self.path_of(&url).is_none(),
+        }
+    }
+
     /// The URL as it must stand in a header or a style sheet; `None`: it stays byte for byte.
     pub(super) fn map(&self, url: &str) -> Option<String> {
         self.written(url, "")
