@@ -66,6 +66,19 @@ impl Links {
         }
     }
 
+    /// The path of the page inside the target.
+    pub(super) fn page(&self) -> &str {
+        &self.page
+    }
+
+    /// The same, with paths that start with the prefix that is known here.
+    pub(super) fn absolute(&self) -> Self {
+        Self {
+            form: Form::Absolute(self.prefix.clone()),
+            ..self.clone()
+        }
+    }
+
     /// Path, query and fragment inside the target that a URL leads to. A path may be missing, which is the root.
     pub(super) fn inside<'u>(&self, url: &'u str) -> Option<Cow<'u, str>> {
         match as_browsers_read(url) {

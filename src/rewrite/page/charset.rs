@@ -53,6 +53,17 @@ impl Charset {
     }
 }
 
+/// Where a URL stands in a text: browsers take spaces and control characters around it for no part of it.
+pub(super) fn url_in(text: &[u8]) -> std::ops::Range<usize> {
+    let is_part = |byte: &u8| *byte > b' ';
+    let begin = text.iter().position(is_part).unwrap_or(text.len());
+    let end = text
+        .iter()
+        .rposition(is_part)
+        .map_or(begin, |last| last + 1);
+    begin..end
+}
+
 /// Whether a text begins with a mark that it is UTF-16, which is stronger than any name.
 pub(super) fn is_marked_as_utf16(begin: &[u8]) -> bool {
     begin.starts_with(&[0xfe, 0xff]) || begin.starts_with(&[0xff, 0xfe])

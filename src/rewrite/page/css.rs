@@ -10,7 +10,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use super::charset::{Charset, bytes_of, shown};
+use super::charset::{Charset, bytes_of, shown, url_in};
 
 /// A longer URL passes as it came.
 const LONGEST_URL: usize = 8 * 1024;
@@ -179,10 +179,7 @@ impl Css {
             .then(|| map(&unescaped(&was)))
             .flatten();
         match now {
-            Some(now) => out(Piece::Changed {
-                was: &was,
-                now: &escaped(&now),
-            }),
+            Some(now) => give_changed(&was, &bytes_of(&now), out),
             None => out(Piece::AsItWas(&was)),
         }
     }
@@ -527,6 +524,28 @@ fn unescaped(text: &[u8]) -> Cow<'_, str> {
     Cow::Owned(url)
 }
 
+/// Gives a URL, of which all that did not change stays as it is written, unless escapes make it unclear what that is.
+fn give_changed(was: &[u8], now: &[u8], out: &mut Out<'_>) {
+    let (url, same) = if was.contains(&b'\\') {
+        (0..was.len(), 0)
+    } else {
+        let url = url_in(was);
+        let pairs = was[url.clone()].iter().rev().zip(now.iter().rev());
+        let same = pairs.take_while(|(was, now)| was == now).count();
+        (url, same)
+    };
+    let (before, rest) = was.split_at(url.start);
+    let (was, after) = rest.split_at(url.len() - same);
+    if !before.is_empty() {
+        out(Piece::AsItWas(before));
+    }
+    let now = &escaped(&shown(&now[..now.len() - same]));
+    out(Piece::Changed { was, now });
+    if !after.is_empty() {
+        out(Piece::AsItWas(after));
+    }
+}
+
 /// The text of a URL for within quotes and without. Nothing in it ends the URL, or the element that the sheet stands in.
 fn escaped(url: &str) -> Vec<u8> {
     let special = |c: char| c <= ' ' || matches!(c, '"' | '\'' | '(' | ')' | '\\' | '<' | '\x7f');
@@ -552,6 +571,7 @@ mod tests {
 
     /// Marks what was taken for a root-absolute URL.
     fn mark(url: &str) -> Option<String> {
+        let url = url.trim();
         url.starts_with('/').then(|| format!(".{url}"))
     }
 
@@ -585,6 +605,7 @@ mod tests {
             ("a{b:url(/x)}", "a{b:url(./x)}"),
             ("a{b:URL( /x )}", "a{b:URL( ./x )}"),
             ("a{b:url('/x')}", "a{b:url('./x')}"),
+            ("a{b:url(' /x ')}", "a{b:url(' ./x ')}"),
             ("a{b:url( \"/x\" )}", "a{b:url( \"./x\" )}"),
             ("a{b:u\\72l(/x)}", "a{b:u\\72l(./x)}"),
             ("a{b:\\75 rl(/x)}", "a{b:\\75 rl(./x)}"),

@@ -56,12 +56,14 @@ impl Html {
             .with_graceful_bail_out_on_memory_limit_exceeded(true);
         let splice: Shared = Arc::new(Mutex::new(Splice::new(ingredients)));
         let of_handler = Arc::clone(&splice);
-        let handlers = ElementContentHandlers::default().element(move |element: &mut Element<'_, '_>| {
-            note(&of_handler, element);
-            Ok(())
-        });
+        let handlers =
+            ElementContentHandlers::default().element(move |element: &mut Element<'_, '_>| {
+                note(&of_handler, element);
+                Ok(())
+            });
         let every = "*".parse().expect("it is a selector");
-        let encoding = AsciiCompatibleEncoding::new(WINDOWS_1252).expect("it is compatible with ASCII");
+        let encoding =
+            AsciiCompatibleEncoding::new(WINDOWS_1252).expect("it is compatible with ASCII");
         let settings = Settings::new_send()
             .with_encoding(encoding)
             .with_memory_settings(memory)

@@ -15,11 +15,11 @@ pub(super) enum Role {
     Value,
 }
 
-/// Replaces strings. The rule gets the keys on the way to a string, with an empty one for each list.
-pub(super) fn replaced(
-    text: &[u8],
-    rule: &dyn Fn(&[String], Role, &str) -> Option<String>,
-) -> Option<Vec<u8>> {
+/// Says what a string becomes; `None`: it stays. Gets the keys on the way to it, with an empty one for each list.
+pub(super) type Rule<'r> = dyn Fn(&[String], Role, &str) -> Option<String> + 'r;
+
+/// Replaces strings.
+pub(super) fn replaced(text: &[u8], rule: &Rule<'_>) -> Option<Vec<u8>> {
     // What is JSON for sure can be walked over without looking for mistakes.
     let whole = std::str::from_utf8(text).ok()?;
     serde_json::from_str::<IgnoredAny>(whole).ok()?;

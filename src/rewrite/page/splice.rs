@@ -237,13 +237,17 @@ impl Splice {
             let begin = range.start - shown.tag.range.start;
             match holds {
                 Holds::Refresh if !shown.says("http-equiv", "refresh") => {}
-                Holds::Document => edits.extend(self.document(value, begin)),
-                _ => edits.extend(value::edits(value, holds, &mapping).into_iter().map(|edit| {
-                    Edit {
-                        range: begin + edit.range.start..begin + edit.range.end,
-                        now: edit.now,
-                    }
-                })),
+                Holds::Document if shown.is_quoted(&range) => {
+                    edits.extend(self.document(value, begin));
+                }
+                _ => edits.extend(
+                    value::edits(value, holds, &mapping)
+                        .into_iter()
+                        .map(|edit| Edit {
+                            range: begin + edit.range.start..begin + edit.range.end,
+                            now: edit.now,
+                        }),
+                ),
             }
         }
         edits.extend(self.integrity(shown));
@@ -256,14 +260,18 @@ impl Splice {
             return None;
         }
         let document = value::decoded(value)?;
-        let ingredients = Ingredients {
+        let mut ingredients = Ingredients {
             nesting: Nesting::Within,
             ..self.ingredients.clone()
         };
+        if self.base == Place::Passed {
+            // Its URL is relative to the page, and this document has the page's base.
+            ingredients.injection = None;
+        }
         let now = Html::whole(ingredients, &document);
         (now != *document).then(|| Edit {
             range: begin..begin + value.len(),
-            now: value::written(&now),
+            now: value::written_between_quotes(&now),
         })
     }
 
@@ -278,16 +286,18 @@ impl Splice {
             .is_some_and(|rel| has_word(rel, b"stylesheet"))
             || shown.says("as", "style");
         let href = value::decoded(shown.value("href")?)?;
-        let elsewhere = self.ingredients.links.leads_elsewhere(&super::charset::shown(&href));
+        let elsewhere = self
+            .ingredients
+            .links
+            .leads_elsewhere(&super::charset::shown(&href));
         if !of_sheet || elsewhere || range.is_empty() {
             return None;
         }
         let begin = range.start - shown.tag.range.start;
-        let quoted = matches!(shown.raw[begin - 1], b'"' | b'\'');
-        let now = if quoted { &b""[..] } else { b"\"\"" };
+        let now = if shown.is_quoted(&range) { "" } else { "\"\"" };
         Some(Edit {
             range: begin..begin + range.len(),
-            now: now.to_vec(),
+            now: now.into(),
         })
     }
 
@@ -359,6 +369,11 @@ impl<'t> Shown<'t> {
         &self.raw[range.start - begin..range.end - begin]
     }
 
+    fn is_quoted(&self, value: &Range<usize>) -> bool {
+        let before = value.start - self.tag.range.start - 1;
+        matches!(self.raw[before], b'"' | b'\'')
+    }
+
     fn name(&self) -> &'t [u8] {
         let name = &self.raw[1..];
         let end = name
@@ -372,11 +387,10 @@ impl<'t> Shown<'t> {
     }
 
     fn range_of(&self, attribute: &str) -> Option<Range<usize>> {
-        let found = self
-            .tag
-            .attributes
-            .iter()
-            .find(|one| self.bytes(&one.name).eq_ignore_ascii_case(attribute.as_bytes()))?;
+        let found = self.tag.attributes.iter().find(|one| {
+            self.bytes(&one.name)
+                .eq_ignore_ascii_case(attribute.as_bytes())
+        })?;
         found.value.clone()
     }
 
@@ -401,11 +415,12 @@ impl<'t> Shown<'t> {
 /// Whether a string of an import map is a URL or may be one.
 fn holds_module(path: &[String], role: json::Role) -> bool {
     let keys: Vec<&str> = path.iter().map(String::as_str).collect();
-    match (keys.as_slice(), role) {
-        (["imports"] | ["scopes", _], _) => true,
-        ([], json::Role::Value) => false,
-        (["scopes" | "integrity"], json::Role::Key) => true,
-        _ => false,
+    match role {
+        json::Role::Key => matches!(
+            keys.as_slice(),
+            ["imports" | "scopes" | "integrity"] | ["scopes", _]
+        ),
+        json::Role::Value => matches!(keys.as_slice(), ["imports", _] | ["scopes", _, _]),
     }
 }
 

@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::attributes::Holds;
-use super::charset::{Charset, bytes_of, shown};
+use super::charset::{Charset, bytes_of, shown, url_in};
 use super::css::{Css, Map, Piece};
 
 /// Bytes of a value to be replaced.
@@ -69,16 +69,18 @@ struct Edits<'v, 'm> {
 
 impl Edits<'_, '_> {
     fn url(&mut self, range: Range<usize>) {
-        let was = &self.text.bytes[range.clone()];
-        let first = was.iter().find(|byte| **byte > b' ');
+        let within = url_in(&self.text.bytes[range.clone()]);
+        let begin = range.start + within.start;
+        let was = &self.text.bytes[begin..range.start + within.end];
         // Nothing else begins a root-absolute URL or one with a scheme of ours.
-        if !matches!(first, Some(b'/' | b'\\' | b'h' | b'H')) || !self.mapping.charset.is_plain(was)
+        if !matches!(was.first(), Some(b'/' | b'\\' | b'h' | b'H'))
+            || !self.mapping.charset.is_plain(was)
         {
             return;
         }
         if let Some(now) = (self.mapping.map)(&shown(was)) {
             let was = was.to_vec();
-            self.replace(range.start, &was, &bytes_of(&now));
+            self.replace(begin, &was, &bytes_of(&now));
         }
     }
 
@@ -138,6 +140,20 @@ pub(super) fn written(text: &[u8]) -> Vec<u8> {
             b'"' | b'\'' | b'<' | b'>' | b'`' | b'=' | b'\t' | b'\n' | b'\x0c' | b'\r' | b' ' => {
                 written.extend_from_slice(format!("&#{byte};").as_bytes());
             }
+            _ => written.push(*byte),
+        }
+    }
+    written
+}
+
+/// The same for a value that is known to have quotes.
+pub(super) fn written_between_quotes(text: &[u8]) -> Vec<u8> {
+    let mut written = Vec::with_capacity(text.len() + text.len() / 8);
+    for byte in text {
+        match byte {
+            b'&' => written.extend_from_slice(b"&amp;"),
+            b'"' => written.extend_from_slice(b"&quot;"),
+            b'\'' => written.extend_from_slice(b"&#39;"),
             _ => written.push(*byte),
         }
     }
@@ -407,6 +423,7 @@ mod tests {
             ("&#47x", "./.&#47x"),
             ("&sol;x", "./.&sol;x"),
             ("/a'b", "././a'b"),
+            (" /x\n", " ././x\n"),
             ("x", "x"),
             ("&copy;/x", "&copy;/x"),
             ("", ""),
@@ -434,7 +451,10 @@ mod tests {
             ("/x,/y", "././x,/y"),
             (" , /x 100w , y", " , ././x 100w , y"),
             ("/x f(a, /b) 1x, /y", "././x f(a, /b) 1x, ././y"),
-            ("data:image/png;base64,/a 1x, /y 2x", "data:image/png;base64,/a 1x, ././y 2x"),
+            (
+                "data:image/png;base64,/a 1x, /y 2x",
+                "data:image/png;base64,/a 1x, ././y 2x",
+            ),
             ("/x&#32;1x, /y", "././x&#32;1x, ././y"),
         ] {
             assert_eq!(mapped(value, Holds::Srcset), expected, "{value}");
@@ -463,8 +483,14 @@ mod tests {
         for (value, expected) in [
             ("background:url(/x)", "background:url(././x)"),
             ("background:url('/x')", "background:url('././x')"),
-            ("a:url(&quot;/x?a&amp;b&quot;)", "a:url(&quot;././x?a&amp;b&quot;)"),
-            ("a:url(&#39;/x&#39;);b:url(/y)", "a:url(&#39;././x&#39;);b:url(././y)"),
+            (
+                "a:url(&quot;/x?a&amp;b&quot;)",
+                "a:url(&quot;././x?a&amp;b&quot;)",
+            ),
+            (
+                "a:url(&#39;/x&#39;);b:url(/y)",
+                "a:url(&#39;././x&#39;);b:url(././y)",
+            ),
             ("a:url(/x&copy;)", "a:url(././x&copy;)"),
             ("content:'/x'", "content:'/x'"),
         ] {
@@ -474,7 +500,10 @@ mod tests {
 
     #[test]
     fn what_is_put_in_ends_no_value() {
-        assert_eq!(written(b"a\"'<>` =&"), b"a&#34;&#39;&#60;&#62;&#96;&#32;&#61;&amp;");
+        assert_eq!(
+            written(b"a\"'<>` =&"),
+            b"a&#34;&#39;&#60;&#62;&#96;&#32;&#61;&amp;"
+        );
         let mapping = Mapping {
             charset: Charset::Ascii,
             map: &|_| Some("\"><script>".into()),
