@@ -61,8 +61,12 @@ pub fn answer(
 ) -> Outcome {
     let links = Links::new(permit.asked(), endpoint, Form::Relative);
     safety::remove(response.headers_mut(), &links);
+    let place = cookies::Place {
+        arrived: permit.asked().prefix(),
+        seen: reading.prefix(permit),
+    };
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        cookies::rewrite(response.headers_mut(), reading.prefix(permit));
+        cookies::rewrite(response.headers_mut(), place);
         return Outcome::Answer(response);
     }
     let at = Situation {
@@ -77,7 +81,7 @@ pub fn answer(
     };
     let headers = response.headers_mut();
     trail.hand_out(headers);
-    cookies::rewrite(headers, reading.prefix(permit));
+    cookies::rewrite(headers, place);
     if trail.has_hops() && !headers.contains_key("throughway-location") {
         redirect::name_end(permit.asked(), headers);
     }
