@@ -41,6 +41,24 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Session cookies of well-known front ends of Kubernetes: oauth2-proxy, Argo CD, Rancher, Headlamp, Kubernetes Dashboard, Skooner.
+pub(super) const FRONT_END_COOKIES: &str = "_oauth2_proxy*,__Host-oauth2*,__Secure-oauth2*,argocd.token,R_SESS,R_REFRESH,CSRF,headlamp-auth-*,jweToken,skooner-token";
+
+/// Reads an origin as browsers write it: scheme, host, and the port where it is not the scheme's own.
+pub(super) fn origin(text: &str) -> Result<String, String> {
+    let refused = || format!("{text:?} is no origin such as https://rancher.example.com");
+    let uri: http::Uri = text.parse().map_err(|_| refused())?;
+    let is_web = matches!(uri.scheme_str(), Some("http" | "https"));
+    let authority = uri.authority().filter(|_| is_web && !text.contains('@'));
+    let (scheme, authority) = uri.scheme_str().zip(authority).ok_or_else(refused)?;
+    let origin = format!("{scheme}://{authority}").to_ascii_lowercase();
+    if text.trim_end_matches('/').eq_ignore_ascii_case(&origin) {
+        Ok(origin)
+    } else {
+        Err(refused())
+    }
+}
+
 /// Reads `NAMESPACE/NAME`.
 pub(super) fn namespaced_name(text: &str) -> Result<NamespacedName, String> {
     match text.split_once('/') {

@@ -17,18 +17,20 @@ mod expect;
 mod frames;
 mod headers;
 mod pool;
+mod seen;
 mod tunnel;
 mod upgrade;
 mod versions;
 
 use std::sync::Arc;
 
-use http::{HeaderValue, Method, StatusCode, header};
+use http::HeaderMap;
 use tokio::sync::Semaphore;
 
 pub use error::ForwardError;
+pub use headers::{HOST_COOKIES, LOGIN_COOKIE, is_own_cookie};
+pub use seen::Seen;
 
-use crate::authentication;
 use crate::authorization::Permit;
 use crate::certificates::KubeletAccess;
 use crate::config::ForwardConfig;
@@ -41,11 +43,11 @@ use dial::Dialer;
 use pool::Pool;
 use upgrade::Asked;
 
-/// An answer, and the endpoint that gave it; none gave a redirect that this stage made itself.
+/// An answer, and the endpoint that gave it.
 #[derive(Debug)]
 pub struct Forwarded {
     pub response: Response,
-    pub endpoint: Option<Endpoint>,
+    pub endpoint: Endpoint,
 }
 
 /// Sends requests on.
@@ -64,6 +66,7 @@ struct Sender<'a> {
     peer: &'a Peer,
     permit: &'a Permit,
     journey: &'a Arc<Journey>,
+    config: &'a ForwardConfig,
 }
 
 impl Forward {
@@ -105,17 +108,23 @@ impl Forward {
             peer,
             permit,
             journey,
+            config: &self.config,
         };
         match upgrade::asked(&request, choice.first.scheme)? {
             Asked::Tunnel(protocol) => {
                 Box::pin(self.upgrade(sender, choice, request, protocol)).await
             }
-            Asked::Plain if wants_slash(permit) => Ok(Forwarded {
-                response: with_slash(permit),
-                endpoint: None,
-            }),
             Asked::Plain => self.exchange(sender, choice, request).await,
         }
+    }
+
+    /// How the browser sees the target, as far as its request says it.
+    pub fn seen(&self, permit: &Permit, headers: &HeaderMap) -> Seen {
+        Seen::of(
+            headers,
+            permit.asked().prefix(),
+            &self.config.external_origins,
+        )
     }
 
     /// Tunnels under way.
@@ -129,32 +138,6 @@ impl Forward {
     pub fn kept_connections(&self) -> usize {
         self.pool.waiting()
     }
-}
-
-/// Whether `…/proxy` is to become `…/proxy/`, as a browser needs it to find the page's relative links.
-///
-/// Not through the front proxy, which makes a 502 of every redirect: there the answer is that of `/`.
-fn wants_slash(permit: &Permit) -> bool {
-    let asked = permit.asked();
-    asked.path_inside().is_empty()
-        && matches!(asked.method, Method::GET | Method::HEAD)
-        && permit.caller().method != authentication::Method::FrontProxy
-}
-
-fn with_slash(permit: &Permit) -> Response {
-    let query = permit
-        .asked()
-        .query()
-        .map(|query| format!("?{query}"))
-        .unwrap_or_default();
-    let mut response = Response::default();
-    *response.status_mut() = StatusCode::MOVED_PERMANENTLY;
-    let location = HeaderValue::try_from(format!("proxy/{query}"));
-    response.headers_mut().insert(
-        header::LOCATION,
-        location.expect("a query that was read is header text"),
-    );
-    response
 }
 
 #[cfg(test)]

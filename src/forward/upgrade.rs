@@ -149,7 +149,7 @@ impl Forward {
         }));
         Ok(Forwarded {
             response: switching(answer),
-            endpoint: Some(endpoint),
+            endpoint,
         })
     }
 
@@ -180,7 +180,7 @@ fn outgoing(
     parts
         .headers
         .insert(header::UPGRADE, HeaderValue::from_static(protocol.as_str()));
-    parts.uri = inside(sender)?;
+    parts.uri = inside(sender, endpoint)?;
     Ok(http::Request::from_parts(
         parts,
         Up::new(body, Arc::clone(sender.journey), None),
@@ -197,7 +197,7 @@ fn refused(sender: Sender<'_>, endpoint: Endpoint, answer: http::Response<Incomi
     let body = Body::new(Down::new(body, Arc::clone(sender.journey), None));
     Forwarded {
         response: Response::from_parts(parts, body),
-        endpoint: Some(endpoint),
+        endpoint,
     }
 }
 

@@ -20,6 +20,7 @@
     reason = "the rules for the product's tasks, files and connections are not for tests"
 )]
 
+mod answers;
 mod apps;
 mod cluster;
 mod compare;

@@ -7,6 +7,8 @@
 //! | `/bytes/N` | N bytes that [`pattern`] describes |
 //! | `/drip` | `one`, and `two` after somebody asked for `/drip/next` |
 //! | `/status/N` | that status, with a `Location` if the query is one |
+//! | `/apis…` | as `/echo`, for an app that gets the whole path |
+//! | `/loop` | 302 to itself |
 //! | `/headers` | answers with the headers that the query lists as `name=value` |
 //! | `/page` | an HTML page with a link, to what the query says as `href=…` |
 //! | `/trailers` | a body with a trailer `x-checksum` |
@@ -225,11 +227,12 @@ async fn answer(
                 state.next_drip.notify_one();
                 full("next")
             }
+            ["loop"] => status("302", "location=/loop"),
             ["page"] => page(&query),
             ["trailers"] => trailers(),
             ["status", code] => status(code, &query),
             ["headers"] => with_headers(&query),
-            [first, ..] if first.starts_with("echo") => echo(request).await,
+            [first, ..] if first.starts_with("echo") || first == "apis" => echo(request).await,
             _ => full(format!("hello from {}", state.name)),
         },
     )

@@ -52,11 +52,13 @@ async fn tensorboard(tab: &Tab, base: &str) {
     shows(tab, "0.0207").await;
     click_on(tab, "[role=tab]", "scalars").await;
     tab.wait_for("location.hash.startsWith('#scalars')").await;
-    let dashboard =
-        "document.querySelector('tf-scalar-dashboard')?.shadowRoot.textContent.includes('loss')";
-    tab.wait_for(dashboard).await;
+    // This page is made of shadow trees in shadow trees.
+    let drawn =
+        "(function has(root) { return [...root.querySelectorAll('*')].some(e => e.shadowRoot
+        && (e.shadowRoot.textContent.includes('tag: loss') || has(e.shadowRoot))) })(document)";
+    tab.wait_for(drawn).await;
     tab.reload().await;
-    tab.wait_for(dashboard).await;
+    tab.wait_for(drawn).await;
 }
 
 #[test]
@@ -82,7 +84,7 @@ async fn rabbitmq(tab: &Tab, base: &str) {
     let form = "form[action='#/queues'][method=put]";
     tab.type_into(&format!("{form} input[name=name]"), "a-queue")
         .await;
-    tab.click(&format!("{form} input[type=submit]")).await;
+    tab.press("Enter").await;
     click_on(tab, "table.list a", "a-queue").await;
     tab.wait_for("location.hash == '#/queues/%2F/a-queue'")
         .await;

@@ -43,7 +43,7 @@ pub(super) const CASES: &[Case] = &[
     Case::get("punctuation", "{ns}/services/solo:80/proxy/echo/!*'()[]", Received, Same),
     Case::get("an escaped slash", "{ns}/services/solo:80/proxy/echo/a%2Fb", Received, Same),
     Case::get("X-Forwarded-Uri of an odd path", "{ns}/services/solo:80/proxy/echo//b", ReceivedHeaders(&["x-forwarded-uri"]), NotCopied("X-Forwarded-Uri is the path that was asked for; the built-in proxy's is wrong for paths that it cleans.")),
-    Case::get("no slash, GET", "{ns}/services/solo:80/proxy", Code, Aggregator("`…/proxy` without its slash is answered as `…/proxy/`; a redirect would become a 502.")),
+    Case::get("no slash, GET", "{ns}/services/solo:80/proxy", Code, Aggregator("`…/proxy` without its slash is answered as `…/proxy/` for tools and scripts, and with `Refresh` for a navigation; a redirect would become a 502.")),
     Case::get("no slash, POST", "{ns}/services/solo:80/proxy", CodeAndBody, Same).by("POST"),
     // queries
     Case::get("a query", "{ns}/services/solo:80/proxy/echo?a=1&b=2", Received, Same),
@@ -89,7 +89,7 @@ pub(super) const CASES: &[Case] = &[
     Case::get("no answer", "{ns}/services/raw:80/proxy/nothing", Code, NotCopied("A backend that closes without an answer is 502; the built-in proxy says 503.")),
     Case::get("a closed port", "{ns}/pods/solo-0:9/proxy/", Code, Same),
     // redirects
-    Case::get("a redirect", "{ns}/services/solo:80/proxy/status/302?location=/login", Code, Aggregator("A 3xx with `Location` becomes a 502.")),
+    Case::get("a redirect", "{ns}/services/solo:80/proxy/status/302?location=/login", Code, Aggregator("A redirect is followed here for tools and scripts, and a page with `Refresh` for a navigation; a 3xx with `Location` would become a 502.")),
     Case::get("Location of a 201", "{ns}/services/solo:80/proxy/status/201?location=/things/1", Headers(&["location"]), NotCopied("`Location` is made relative, which holds below every prefix; the built-in proxy's is absolute.")),
     Case::get("Location elsewhere", "{ns}/services/solo:80/proxy/status/201?location=http://a.example/b", Headers(&["location"]), Same),
     Case::get("a relative Location", "{ns}/services/solo:80/proxy/status/201?location=b", Headers(&["location"]), Same),
@@ -98,12 +98,12 @@ pub(super) const CASES: &[Case] = &[
     Case::get("304", "{ns}/services/solo:80/proxy/status/304", Code, Same),
     // pages
     Case::get("a page with relative links", "{ns}/services/solo:80/proxy/page", CodeAndBody, Same),
-    Case::get("a page with root-absolute links", "{ns}/services/solo:80/proxy/page?href=/login", CodeAndBody, Aggregator("Root-absolute links of a page are made to lead to this server's own address, which no browser can reach.")),
+    Case::get("a page with root-absolute links", "{ns}/services/solo:80/proxy/page?href=/login", CodeAndBody, NotCopied("Root-absolute links of a page are made relative, which holds below every prefix; the built-in proxy's are absolute.")),
     Case::get("a page whose type is spelled otherwise", "{ns}/services/solo:80/proxy/headers?content-type=TEXT/html", CodeAndBody, Same),
     Case::get("a page's ETag", "{ns}/services/solo:80/proxy/headers?content-type=text/html&etag=x", Headers(&["etag"]), Same),
     // encodings
-    Case::get("a page in br", "{ns}/services/solo:80/proxy/headers?content-type=text/html&content-encoding=br", Code, Same),
-    Case::get("a page in identity", "{ns}/services/solo:80/proxy/headers?content-type=text/html&content-encoding=identity", Code, Same),
+    Case::get("a page in br", "{ns}/services/solo:80/proxy/headers?content-type=text/html&content-encoding=br", Code, NotCopied("A page in br, zstd or no encoding by name arrives; the built-in proxy closes the connection.")),
+    Case::get("a page in identity", "{ns}/services/solo:80/proxy/headers?content-type=text/html&content-encoding=identity", Code, NotCopied("A page in br, zstd or no encoding by name arrives; the built-in proxy closes the connection.")),
     // errors
     Case::get("a refusal in YAML", "{ns}/pods/none/proxy/", Headers(&["content-type"]), NotCopied("A Status is always JSON; the built-in proxy also writes YAML and protobuf.")).with(&[("Accept", "application/yaml")]),
     Case::get("a backend's own error", "{ns}/services/solo:80/proxy/status/500", CodeAndBody, Same),
