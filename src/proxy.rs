@@ -11,7 +11,7 @@ use crate::authorization::{Authorization, AuthorizationError};
 use crate::config::{ApiGroup, LinkStyle};
 use crate::connection::Peer;
 use crate::endpoint::{Endpoint, EndpointError, Endpoints};
-use crate::forward::{Forward, ForwardError};
+use crate::forward::{Forward, ForwardError, Logins};
 use crate::rewrite::{self, Outcome, Reading};
 use crate::status::{Request, Response, Status};
 use crate::target::{TargetError, Targets};
@@ -26,6 +26,7 @@ pub struct Road {
     pub targets: Targets,
     pub endpoints: Endpoints,
     pub forward: Forward,
+    pub logins: Logins,
     pub links: LinkStyle,
     /// Places for requests that are no tunnel; `None` is no limit.
     pub in_flight: Option<Arc<Semaphore>>,

@@ -12,7 +12,7 @@
 //! | `X-Forwarded-Proto` | `https` | this port speaks nothing else |
 //! | `X-Forwarded-Uri`, `-Prefix` | the whole path; the path up to `/proxy` | apps that know how to live below a prefix |
 //! | `Audit-Id` | a direct caller's own | the front proxy's is no business of the backend |
-//! | `Authorization` | only a kubelet gets one: this server's own | the caller's ended at authentication |
+//! | `Authorization` | a kubelet: this server's own; others: what [`super::login`] makes of the request | the caller's ended at authentication |
 //!
 //! To the caller: what belongs to one connection goes, and the four CORS headers that would open the API's origin.
 
@@ -30,7 +30,7 @@ const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto
 const X_FORWARDED_URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
 const X_FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 
-/// The headers that the backend gets; `authorization` is this server's own, for kubelets.
+/// The headers that the backend gets; `authorization` is the one that is meant for it.
 pub(super) fn to_backend(
     sender: Sender<'_>,
     endpoint: &Endpoint,
