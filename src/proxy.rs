@@ -100,8 +100,10 @@ async fn travel(
     });
     let mut permit = road.authorization.authorize(caller, asked?).await?;
     journey.note(|record| record.authorized = journey.time());
-    let reading = Reading::of(&permit, request.headers(), road.links);
-    if let Some(own) = rewrite::own_answer(&reading, &permit, &request) {
+    let login = road.logins.presented(&permit, request.headers());
+    let reading = Reading::of(&permit, request.headers(), road.links).with_login(login);
+    let own = rewrite::own_answer(&reading, &permit, &road.logins, &mut request);
+    if let Some(own) = own.await {
         return Ok(own);
     }
     let mut target = road.targets.resolve(&permit).await?;

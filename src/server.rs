@@ -126,7 +126,7 @@ impl Server {
         }
         let credentials = Credentials {
             kubelet,
-            logins: Logins::new(session_key),
+            logins: Logins::new(session_key, &config.forward.external_origins),
         };
         let road = road(
             &config,

@@ -5,6 +5,7 @@
 
 #[allow(dead_code, reason = "pages will use the rest")]
 mod link;
+mod login;
 mod reader;
 mod redirect;
 
@@ -16,6 +17,7 @@ pub use redirect::follow::{Hop, Trail};
 use crate::authorization::Permit;
 use crate::cluster::ServiceSettings;
 use crate::endpoint::Endpoint;
+use crate::forward::Logins;
 use crate::status::{Request, Response};
 use link::{Form, Links};
 use reader::Via;
@@ -29,7 +31,15 @@ pub enum Outcome {
 }
 
 /// An answer that needs no backend, if this request has one.
-pub fn own_answer(reading: &Reading, permit: &Permit, request: &Request) -> Option<Response> {
+pub async fn own_answer(
+    reading: &Reading,
+    permit: &Permit,
+    logins: &Logins,
+    request: &mut Request,
+) -> Option<Response> {
+    if let Some(answer) = login::own_answer(reading, permit, logins, request).await {
+        return Some(answer);
+    }
     redirect::to_slash(reading, permit.asked(), request)
 }
 
@@ -73,8 +83,14 @@ pub fn answer(
     if trail.has_hops() && !headers.contains_key("throughway-location") {
         redirect::name_end(permit.asked(), headers);
     }
+    if response.status() == StatusCode::UNAUTHORIZED {
+        let refused = response.headers_mut();
+        if let Some(page) = login::in_place_of(reading, permit.asked(), refused) {
+            return Outcome::Answer(page);
+        }
+    }
     if reading.via == Via::FrontProxy {
-        protect_pages(headers);
+        protect_pages(response.headers_mut());
     }
     Outcome::Answer(response)
 }

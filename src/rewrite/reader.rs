@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderName, Method, header};
 use crate::authentication;
 use crate::authorization::Permit;
 use crate::config::LinkStyle;
+use crate::forward::Presented;
 
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -52,6 +53,8 @@ pub struct Reading {
     pub(super) external_prefix: Option<String>,
     /// The host of the page that asks, as the browser sees it, where it is known.
     pub(super) external_host: Option<String>,
+    /// The login at the app that goes along with the request.
+    pub(super) login: Presented,
 }
 
 impl Reading {
@@ -76,7 +79,13 @@ impl Reading {
             links,
             external_prefix,
             external_host,
+            login: Presented::Nothing,
         }
+    }
+
+    /// The same with the login that goes along.
+    pub fn with_login(self, login: Presented) -> Self {
+        Self { login, ..self }
     }
 }
 

@@ -14,6 +14,7 @@
 mod sealed;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use base64::Engine;
@@ -37,6 +38,8 @@ const THROUGHWAY_AUTHORIZATION: HeaderName = HeaderName::from_static("throughway
 #[derive(Debug, Clone)]
 pub struct Logins {
     key: SessionKey,
+    /// What the browsers of this cluster's users have in their address bar.
+    origins: Arc<[String]>,
 }
 
 /// What a request shows of a login.
@@ -52,8 +55,18 @@ pub enum Presented {
 }
 
 impl Logins {
-    pub fn new(key: SessionKey) -> Self {
-        Self { key }
+    pub fn new(key: SessionKey, origins: &[String]) -> Self {
+        Self {
+            key,
+            origins: origins.into(),
+        }
+    }
+
+    /// Whether the administrator says that this origin is one of this server's.
+    pub fn knows(&self, origin: &str) -> bool {
+        self.origins
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(origin))
     }
 
     /// The value of a cookie for what was typed; `None` if it is too long. `path` is the cookie's.

@@ -69,7 +69,7 @@ const BASIC: &str = "Basic Z3Vlc3Q6c2VjcmV0";
 
 #[test]
 fn the_header_becomes_the_backends_authorization_and_goes_in_every_spelling() {
-    let logins = Logins::new(SessionKey::random());
+    let logins = Logins::new(SessionKey::random(), &[]);
     let map = headers(&[
         ("Accept", "a"),
         ("Throughway-Authorization", "Bearer app"),
@@ -83,7 +83,7 @@ fn the_header_becomes_the_backends_authorization_and_goes_in_every_spelling() {
 
 #[test]
 fn two_headers_are_none_and_no_cookie_steps_in() {
-    let logins = Logins::new(SessionKey::random());
+    let logins = Logins::new(SessionKey::random(), &[]);
     let cookie = cookie(&logins);
     let map = headers(&[
         ("Throughway-Authorization", "Bearer one"),
@@ -97,7 +97,7 @@ fn two_headers_are_none_and_no_cookie_steps_in() {
 
 #[test]
 fn the_cookie_becomes_basic_and_other_cookies_stay_as_they_are() {
-    let logins = Logins::new(SessionKey::random());
+    let logins = Logins::new(SessionKey::random(), &[]);
     let login = cookie(&logins);
     let among = format!("a=b;  {login}; c=\"d\";e");
     for (line, rest) in [
@@ -117,7 +117,7 @@ fn the_cookie_becomes_basic_and_other_cookies_stay_as_they_are() {
 
 #[test]
 fn the_header_counts_before_the_cookie() {
-    let logins = Logins::new(SessionKey::random());
+    let logins = Logins::new(SessionKey::random(), &[]);
     let login = cookie(&logins);
     let map = headers(&[
         ("Cookie", login.as_str()),
@@ -132,7 +132,7 @@ fn the_header_counts_before_the_cookie() {
 
 #[test]
 fn nodes_get_nothing_and_neither_name_goes_on() {
-    let logins = Logins::new(SessionKey::random());
+    let logins = Logins::new(SessionKey::random(), &[]);
     let node = permit("alice", "/nodes/n1");
     let value = logins.seal(&node, "/p/", "guest:secret".into()).unwrap();
     let login = format!("{LOGIN_COOKIE}={value}");
@@ -147,7 +147,7 @@ fn nodes_get_nothing_and_neither_name_goes_on() {
 
 #[test]
 fn a_cookie_of_another_user_or_target_is_taken_out_and_not_sent() {
-    let logins = Logins::new(SessionKey::random());
+    let logins = Logins::new(SessionKey::random(), &[]);
     let login = cookie(&logins);
     for permit in [
         permit("bob", WEB),
@@ -162,7 +162,7 @@ fn a_cookie_of_another_user_or_target_is_taken_out_and_not_sent() {
 
 #[test]
 fn other_origins_can_link_but_not_act() {
-    let logins = Logins::new(SessionKey::random());
+    let logins = Logins::new(SessionKey::random(), &[]);
     let login = cookie(&logins);
     for (method, site, mode, is_sent) in [
         ("GET", "same-origin", "cors", true),
@@ -195,7 +195,7 @@ fn other_origins_can_link_but_not_act() {
 
 #[test]
 fn what_holds_neither_is_not_touched() {
-    let logins = Logins::new(SessionKey::random());
+    let logins = Logins::new(SessionKey::random(), &[]);
     let map = headers(&[
         ("Cookie", "a=b;;  c"),
         ("Cookie", "XThroughway-Login=1"),

@@ -14,7 +14,7 @@
 //! RFC 9110 section 15.4; kube-apiserver's `pkg/util/proxy/transport.go`.
 
 pub(super) mod follow;
-mod page;
+pub(super) mod page;
 
 use http::header::LOCATION;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
