@@ -11,7 +11,7 @@ use crate::authorization::{Authorization, AuthorizationError};
 use crate::config::{ApiGroup, LinkStyle};
 use crate::connection::Peer;
 use crate::endpoint::{Endpoint, EndpointError, Endpoints};
-use crate::forward::{Forward, ForwardError, Logins};
+use crate::forward::{Forward, ForwardError};
 use crate::rewrite::{self, Outcome, Reading};
 use crate::status::{Request, Response, Status};
 use crate::target::{TargetError, Targets};
@@ -26,7 +26,6 @@ pub struct Road {
     pub targets: Targets,
     pub endpoints: Endpoints,
     pub forward: Forward,
-    pub logins: Logins,
     pub links: LinkStyle,
     /// Places for requests that are no tunnel; `None` is no limit.
     pub in_flight: Option<Arc<Semaphore>>,
@@ -100,9 +99,11 @@ async fn travel(
     });
     let mut permit = road.authorization.authorize(caller, asked?).await?;
     journey.note(|record| record.authorized = journey.time());
-    let login = road.logins.presented(&permit, request.headers());
-    let reading = Reading::of(&permit, request.headers(), road.links).with_login(login);
-    let own = rewrite::own_answer(&reading, &permit, &road.logins, &mut request);
+    let seen = road.forward.seen(&permit, request.headers());
+    let logins = road.forward.logins();
+    let login = logins.presented(&permit, request.headers());
+    let reading = Reading::of(&permit, request.headers(), road.links, seen).with_login(login);
+    let own = rewrite::own_answer(&reading, &permit, logins, &mut request);
     if let Some(own) = own.await {
         return Ok(own);
     }

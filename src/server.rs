@@ -126,7 +126,7 @@ impl Server {
         }
         let credentials = Credentials {
             kubelet,
-            logins: Logins::new(session_key, &config.forward.external_origins),
+            logins: Logins::new(session_key),
         };
         let road = road(
             &config,
@@ -263,7 +263,6 @@ fn road(
         ),
         targets: Targets::new(&config.target, cluster.clone()),
         endpoints: Endpoints::new(cluster.clone(), permitted, outliers.clone()),
-        logins: credentials.logins.clone(),
         forward: Forward::new(config.forward.clone(), credentials, outliers, tasks.clone()),
         links: config.rewrite.links,
         in_flight: (most > 0).then(|| Arc::new(Semaphore::new(most))),

@@ -18,16 +18,20 @@ mod frames;
 mod headers;
 mod login;
 mod pool;
+mod seen;
 mod tunnel;
 mod upgrade;
 mod versions;
 
 use std::sync::Arc;
 
+use http::HeaderMap;
 use tokio::sync::Semaphore;
 
 pub use error::ForwardError;
-pub use login::{LOGIN_COOKIE, LOGIN_LIFETIME, Logins, Presented};
+pub use headers::{HOST_COOKIES, LOGIN_COOKIE, is_own_cookie};
+pub use login::{LOGIN_LIFETIME, Logins, Presented};
+pub use seen::Seen;
 
 use crate::authorization::Permit;
 use crate::certificates::KubeletAccess;
@@ -72,6 +76,7 @@ struct Sender<'a> {
     peer: &'a Peer,
     permit: &'a Permit,
     journey: &'a Arc<Journey>,
+    config: &'a ForwardConfig,
 }
 
 impl Forward {
@@ -114,6 +119,7 @@ impl Forward {
             peer,
             permit,
             journey,
+            config: &self.config,
         };
         match upgrade::asked(&request, choice.first.scheme)? {
             Asked::Tunnel(protocol) => {
@@ -121,6 +127,20 @@ impl Forward {
             }
             Asked::Plain => self.exchange(sender, choice, request).await,
         }
+    }
+
+    /// How the browser sees the target, as far as its request says it.
+    pub fn seen(&self, permit: &Permit, headers: &HeaderMap) -> Seen {
+        Seen::of(
+            headers,
+            permit.asked().prefix(),
+            &self.config.external_origins,
+        )
+    }
+
+    /// What opens and seals logins at apps.
+    pub fn logins(&self) -> &Logins {
+        &self.logins
     }
 
     /// Tunnels under way.

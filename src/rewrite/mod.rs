@@ -3,11 +3,15 @@
 //!
 //! Each rewriter is a file, this page has their order. Upgrades pass as they are.
 
+mod cookies;
 #[allow(dead_code, reason = "pages will use the rest")]
 mod link;
 mod login;
+#[allow(dead_code, reason = "pages will use it")]
+mod policy;
 mod reader;
 mod redirect;
+mod safety;
 
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
@@ -63,16 +67,19 @@ pub fn answer(
     trail: &mut Trail,
     permit: &Permit,
     endpoint: &Endpoint,
-    response: Response,
+    mut response: Response,
 ) -> Outcome {
+    let links = Links::new(permit.asked(), endpoint, Form::Relative);
+    safety::remove(response.headers_mut(), &links);
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        cookies::rewrite(response.headers_mut(), reading.prefix(permit));
         return Outcome::Answer(response);
     }
     let at = Situation {
         reading,
         settings: &endpoint.settings,
         asked: permit.asked(),
-        links: &Links::new(permit.asked(), endpoint, Form::Relative),
+        links: &links,
     };
     let mut response = match redirect::decide(at, trail, response) {
         redirect::Outcome::Answer(response) => response,
@@ -80,6 +87,7 @@ pub fn answer(
     };
     let headers = response.headers_mut();
     trail.hand_out(headers);
+    cookies::rewrite(headers, reading.prefix(permit));
     if trail.has_hops() && !headers.contains_key("throughway-location") {
         redirect::name_end(permit.asked(), headers);
     }

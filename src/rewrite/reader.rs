@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, Method, header};
 use crate::authentication;
 use crate::authorization::Permit;
 use crate::config::LinkStyle;
-use crate::forward::Presented;
+use crate::forward::{Presented, Seen};
 
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -49,16 +49,14 @@ pub struct Reading {
     pub(super) via: Via,
     pub(super) redirecting: Redirecting,
     pub(super) links: LinkStyle,
-    /// The prefix as the browser sees it, where it is known.
-    pub(super) external_prefix: Option<String>,
-    /// The host of the page that asks, as the browser sees it, where it is known.
-    pub(super) external_host: Option<String>,
+    /// How the browser sees the target, as far as it is known.
+    pub(super) seen: Seen,
     /// The login at the app that goes along with the request.
     pub(super) login: Presented,
 }
 
 impl Reading {
-    pub fn of(permit: &Permit, headers: &HeaderMap, links: LinkStyle) -> Self {
+    pub fn of(permit: &Permit, headers: &HeaderMap, links: LinkStyle, seen: Seen) -> Self {
         let via = match permit.caller().method {
             authentication::Method::FrontProxy => Via::FrontProxy,
             authentication::Method::ClientCertificate
@@ -69,16 +67,12 @@ impl Reading {
             Some(value) if value.eq_ignore_ascii_case("manual") => Redirecting::Manual,
             _ => Redirecting::Usual,
         };
-        let seen = referring_page(permit.asked().prefix(), headers);
-        let (external_host, external_prefix) = seen.unzip();
-        let external_host = external_host.filter(|_| headers.contains_key(SEC_FETCH_SITE));
         Self {
             reader: reader(&permit.asked().method, headers),
             via,
             redirecting,
             links,
-            external_prefix,
-            external_host,
+            seen,
             login: Presented::Nothing,
         }
     }
@@ -86,6 +80,12 @@ impl Reading {
     /// The same with the login that goes along.
     pub fn with_login(self, login: Presented) -> Self {
         Self { login, ..self }
+    }
+
+    /// The target's path as the browser has it, as far as that is known.
+    pub(super) fn prefix<'a>(&'a self, permit: &'a Permit) -> &'a str {
+        let seen = self.seen.prefix.as_deref();
+        seen.unwrap_or_else(|| permit.asked().prefix())
     }
 }
 
@@ -108,24 +108,6 @@ fn accepts_html(headers: &HeaderMap) -> bool {
         .flat_map(|value| value.split(','))
         .filter_map(|range| range.split(';').next())
         .any(|range| range.trim().eq_ignore_ascii_case("text/html"))
-}
-
-/// Host and prefix of the referring page, if it is one of this very target.
-fn referring_page(prefix: &str, headers: &HeaderMap) -> Option<(String, String)> {
-    let site = text(headers, &SEC_FETCH_SITE);
-    if site.is_some_and(|site| site != "same-origin") {
-        return None;
-    }
-    let referer = text(headers, &header::REFERER)?;
-    let rest = referer
-        .strip_prefix("http://")
-        .or_else(|| referer.strip_prefix("https://"))?;
-    let path = rest.find('/')?;
-    let (host, path) = rest.split_at(path);
-    let path = path.split(['?', '#']).next()?;
-    let end = path.find(prefix)? + prefix.len();
-    let is_whole = path[end..].is_empty() || path[end..].starts_with('/');
-    is_whole.then(|| (host.to_owned(), path[..end].to_owned()))
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {

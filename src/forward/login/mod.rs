@@ -3,7 +3,7 @@
 //!
 //! kube-apiserver takes `Authorization` for itself, so a program says `Throughway-Authorization` for the app, and a person
 //! fills in a page of ours whose cookie holds what was typed, sealed ([`sealed`]). The header counts before the cookie.
-//! Neither goes on to a backend by its own name.
+//! Neither goes on to a backend by its own name, which `headers` sees to.
 //!
 //! Refused, which means that the backend gets no `Authorization`: two such headers, a cookie that does not open, a cookie that
 //! comes with another origin's request, and everything for nodes, since a kubelet is shown this server's own token.
@@ -13,8 +13,6 @@
 
 mod sealed;
 
-use std::borrow::Cow;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use base64::Engine;
@@ -26,8 +24,7 @@ use crate::authorization::Permit;
 use crate::certificates::SessionKey;
 use sealed::Login;
 
-/// The name of the cookie that holds a login.
-pub const LOGIN_COOKIE: &str = "Throughway-Login";
+use super::headers::LOGIN_COOKIE;
 
 /// How long a login holds.
 pub const LOGIN_LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
@@ -38,8 +35,6 @@ const THROUGHWAY_AUTHORIZATION: HeaderName = HeaderName::from_static("throughway
 #[derive(Debug, Clone)]
 pub struct Logins {
     key: SessionKey,
-    /// What the browsers of this cluster's users have in their address bar.
-    origins: Arc<[String]>,
 }
 
 /// What a request shows of a login.
@@ -55,18 +50,8 @@ pub enum Presented {
 }
 
 impl Logins {
-    pub fn new(key: SessionKey, origins: &[String]) -> Self {
-        Self {
-            key,
-            origins: origins.into(),
-        }
-    }
-
-    /// Whether the administrator says that this origin is one of this server's.
-    pub fn knows(&self, origin: &str) -> bool {
-        self.origins
-            .iter()
-            .any(|known| known.eq_ignore_ascii_case(origin))
+    pub fn new(key: SessionKey) -> Self {
+        Self { key }
     }
 
     /// The value of a cookie for what was typed; `None` if it is too long. `path` is the cookie's.
@@ -95,18 +80,16 @@ impl Logins {
         }
     }
 
-    /// Takes out what is meant for the app, and gives the `Authorization` that it becomes.
+    /// The `Authorization` that the backend gets of what is meant for it.
     pub(super) fn authorization(
         &self,
         permit: &Permit,
-        headers: &mut HeaderMap,
+        headers: &HeaderMap,
     ) -> Option<HeaderValue> {
-        let authorization = match permit.asked().resource {
+        match permit.asked().resource {
             Resource::Nodes => None,
             Resource::Pods | Resource::Services => self.chosen(permit, headers),
-        };
-        remove(headers);
-        authorization
+        }
     }
 
     fn chosen(&self, permit: &Permit, headers: &HeaderMap) -> Option<HeaderValue> {
@@ -158,65 +141,6 @@ fn is_of_this_origin(method: &Method, headers: &HeaderMap) -> bool {
                 && matches!(*method, Method::GET | Method::HEAD)
         }
     }
-}
-
-/// Takes out both names, in every spelling; what stays keeps its order and its bytes.
-fn remove(headers: &mut HeaderMap) {
-    let has_cookie = headers.get_all(header::COOKIE).iter().any(holds_login);
-    if !has_cookie && !headers.keys().any(is_throughway_authorization) {
-        return;
-    }
-    let before = std::mem::take(headers);
-    headers.reserve(before.len());
-    let mut name = None;
-    for (next, value) in before {
-        // Only the first of several values comes with their name.
-        name = next.or(name);
-        let Some(name) = &name else { continue };
-        if is_throughway_authorization(name) {
-            continue;
-        }
-        if *name != header::COOKIE || !holds_login(&value) {
-            headers.append(name, value);
-        } else if let Some(rest) = without_login(&value) {
-            headers.append(name, rest);
-        }
-    }
-}
-
-/// Some backends read an underscore as a hyphen.
-fn is_throughway_authorization(name: &HeaderName) -> bool {
-    let name = name.as_str();
-    let plain: Cow<'_, str> = if name.contains('_') {
-        name.replace('_', "-").into()
-    } else {
-        name.into()
-    };
-    plain == THROUGHWAY_AUTHORIZATION.as_str()
-}
-
-fn is_login(pair: &[u8]) -> bool {
-    let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default();
-    name.trim_ascii() == LOGIN_COOKIE.as_bytes()
-}
-
-fn holds_login(line: &HeaderValue) -> bool {
-    line.as_bytes().split(|byte| *byte == b';').any(is_login)
-}
-
-/// A line of cookies without the login; `None` when nothing else is on it.
-fn without_login(line: &HeaderValue) -> Option<HeaderValue> {
-    let kept: Vec<&[u8]> = line
-        .as_bytes()
-        .split(|byte| *byte == b';')
-        .filter(|pair| !is_login(pair))
-        .collect();
-    let kept = kept.join(&b';');
-    let kept = kept.trim_ascii();
-    if kept.is_empty() {
-        return None;
-    }
-    Some(HeaderValue::from_bytes(kept).expect("parts of a value are a value"))
 }
 
 #[cfg(test)]

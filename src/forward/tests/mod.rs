@@ -71,7 +71,7 @@ impl Setting {
             config,
             Credentials {
                 kubelet,
-                logins: Logins::new(SessionKey::random(), &[]),
+                logins: Logins::new(SessionKey::random()),
             },
             Outliers::default(),
             tasks.clone(),

@@ -114,7 +114,7 @@ async fn log_in(
     logins: &Logins,
     request: &mut Request,
 ) -> Result<Response, Status> {
-    if !is_of_this_origin(reading, logins, request) {
+    if !is_of_this_origin(reading, request) {
         return Err(Status::forbidden(
             "a login has to come from a page of this origin; if it did, --external-origin should name that origin",
         ));
@@ -215,7 +215,7 @@ fn cookie_path(reading: &Reading, permit: &Permit) -> Option<String> {
         text.bytes()
             .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b';' | b','))
     };
-    let external = reading.external_prefix.as_deref();
+    let external = reading.seen.prefix.as_deref();
     let prefix = [external, Some(permit.asked().prefix())]
         .into_iter()
         .flatten()
@@ -226,8 +226,8 @@ fn cookie_path(reading: &Reading, permit: &Permit) -> Option<String> {
 /// Whether the page that sends a form is one of the origin that it is sent to. Programs say no origin.
 ///
 /// Every browser of these years says `Sec-Fetch-Site` to loopback and to TLS. To others it says `Origin` alone, which can be
-/// compared only with what the administrator says, or with what a direct caller has as `Host`.
-fn is_of_this_origin(reading: &Reading, logins: &Logins, request: &Request) -> bool {
+/// compared only with what the administrator says ([`crate::forward::Seen`]), or with what a direct caller has as `Host`.
+fn is_of_this_origin(reading: &Reading, request: &Request) -> bool {
     let headers = request.headers();
     if let Some(site) = headers.get("sec-fetch-site") {
         return site == "same-origin";
@@ -242,25 +242,12 @@ fn is_of_this_origin(reading: &Reading, logins: &Logins, request: &Request) -> b
         .get(header::HOST)
         .and_then(|host| host.to_str().ok());
     let host = host.or_else(|| request.uri().authority().map(http::uri::Authority::as_str));
+    let authority = origin.split_once("://").map(|(_, authority)| authority);
     let is_own = reading.via == Via::Direct
-        && host.is_some_and(|host| authority(origin).eq_ignore_ascii_case(host));
-    is_own || is_loopback(origin) || logins.knows(origin)
-}
-
-fn authority(origin: &str) -> &str {
-    origin.split_once("://").map_or("", |(_, rest)| rest)
-}
-
-fn is_loopback(origin: &str) -> bool {
-    let authority = authority(origin);
-    let host = match authority.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => authority.split(':').next().unwrap_or_default(),
-    };
-    let is_loopback_address = host
-        .parse::<std::net::IpAddr>()
-        .is_ok_and(|address| address.is_loopback());
-    is_loopback_address || host == "localhost" || host.ends_with(".localhost")
+        && authority
+            .zip(host)
+            .is_some_and(|(authority, host)| authority.eq_ignore_ascii_case(host));
+    is_own || reading.seen.origin.is_some()
 }
 
 fn is_https(headers: &HeaderMap) -> bool {

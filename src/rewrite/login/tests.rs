@@ -8,6 +8,7 @@ use super::*;
 use crate::authentication::{self, Caller, User};
 use crate::certificates::SessionKey;
 use crate::config::{ApiGroup, LinkStyle};
+use crate::forward::Seen;
 
 fn permit(via: authentication::Method, method: &str, inside: &str) -> Permit {
     let group = ApiGroup {
@@ -36,7 +37,13 @@ fn headers(lines: &[(&str, &str)]) -> HeaderMap {
 }
 
 fn logins() -> Logins {
-    Logins::new(SessionKey::random(), &["http://dash.example".to_owned()])
+    Logins::new(SessionKey::random())
+}
+
+fn reading(permit: &Permit, headers: &HeaderMap) -> Reading {
+    let listed = ["http://dash.example".to_owned()];
+    let seen = Seen::of(headers, permit.asked().prefix(), &listed);
+    Reading::of(permit, headers, LinkStyle::Relative, seen)
 }
 
 async fn text(response: Response) -> String {
@@ -50,7 +57,7 @@ const NAVIGATION: [(&str, &str); 1] = [("Sec-Fetch-Mode", "navigate")];
 /// What a 401 with this challenge becomes, and which headers the backend's answer has left.
 fn refused(inside: &str, asks: &[(&str, &str)], challenge: &str) -> (Option<Response>, HeaderMap) {
     let permit = permit(FRONT, "GET", inside);
-    let reading = Reading::of(&permit, &headers(asks), LinkStyle::Relative);
+    let reading = reading(&permit, &headers(asks));
     let mut answered = headers(&[
         ("WWW-Authenticate", challenge),
         ("Set-Cookie", "app=1"),
@@ -103,7 +110,7 @@ fn scripts_see_no_challenge_that_opens_a_dialog_and_programs_see_it() {
 #[tokio::test]
 async fn what_was_refused_is_said_and_forgotten_where_it_was_set() {
     let permit = permit(FRONT, "GET", "/");
-    let reading = Reading::of(&permit, &headers(&NAVIGATION), LinkStyle::Relative);
+    let reading = reading(&permit, &headers(&NAVIGATION));
     let reading = reading.with_login(Presented::Sent {
         path: "/k8s/p/".into(),
     });
@@ -140,7 +147,7 @@ async fn post(via: authentication::Method, asks: &[(&str, &str)], body: &str) ->
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/x-www-form-urlencoded"),
     );
-    let reading = Reading::of(&permit, request.headers(), LinkStyle::Relative);
+    let reading = reading(&permit, request.headers());
     own_answer(&reading, &permit, &logins(), &mut request)
         .await
         .unwrap()
@@ -247,7 +254,7 @@ async fn a_path_that_would_end_a_cookies_attribute_sets_none() {
     let uri = format!("{prefix}{LOGIN}").parse().unwrap();
     let asked = RequestInfo::read(&group, &Method::POST, &uri).unwrap();
     let permit = Permit::for_tests(permit(FRONT, "GET", "/").caller().clone(), asked);
-    let reading = Reading::of(&permit, &HeaderMap::new(), LinkStyle::Relative);
+    let reading = reading(&permit, &HeaderMap::new());
     assert_eq!(cookie_path(&reading, &permit), None);
 }
 
@@ -262,7 +269,7 @@ async fn logging_out_forgets_the_cookie_where_it_was_set() {
     ] {
         let mut request = Request::new(Body::empty());
         *request.headers_mut() = headers(&[("Cookie", &cookie)]);
-        let reading = Reading::of(&permit, request.headers(), LinkStyle::Relative);
+        let reading = reading(&permit, request.headers());
         let answer = own_answer(&reading, &permit, &logins, &mut request)
             .await
             .unwrap();
@@ -287,7 +294,7 @@ async fn other_methods_are_refused_and_other_paths_are_the_apps() {
     ] {
         let permit = permit(FRONT, method, inside);
         let mut request = Request::new(Body::empty());
-        let reading = Reading::of(&permit, request.headers(), LinkStyle::Relative);
+        let reading = reading(&permit, request.headers());
         let answer = own_answer(&reading, &permit, &logins(), &mut request).await;
         let found = answer.map(|answer| answer.status().as_u16());
         assert_eq!(found, status, "{method} {inside}");

@@ -28,7 +28,12 @@ fn reading(asked: &RequestInfo, via: authentication::Method, headers: &[(&str, &
         method: via,
     };
     let permit = Permit::for_tests(caller, asked.clone());
-    Reading::of(&permit, &header_map(headers), LinkStyle::Relative)
+    Reading::of(
+        &permit,
+        &header_map(headers),
+        LinkStyle::Relative,
+        crate::forward::Seen::default(),
+    )
 }
 
 fn header_map(lines: &[(&str, &str)]) -> HeaderMap {
