@@ -4,22 +4,21 @@
 //! the tab asked for, its frames, workers, service workers and pop-ups among them. Each tab has cookies and caches of its own.
 //! Anything that the browser refuses to do ends the test. Protocol: <https://chromedevtools.github.io/devtools-protocol/>.
 
-use std::collections::HashMap;
+mod wire;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::Arc;
 
 use base64::Engine;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::Message;
 
-/// Nothing that a page does here takes longer, unless it never comes.
-const LIMIT: Duration = Duration::from_secs(20);
+use wire::{Diary, LIMIT, State, Wire, attach_all};
 
 const FLAGS: &[&str] = &[
     "--headless",
@@ -32,14 +31,6 @@ const FLAGS: &[&str] = &[
     "--disable-component-update",
     "--disable-sync",
     "--remote-debugging-port=0",
-];
-
-/// What is to be told to a page, worker or frame as soon as it is there.
-const WATCHED: &[&str] = &[
-    "Network.enable",
-    "Page.enable",
-    "Runtime.enable",
-    "Log.enable",
 ];
 
 /// A running browser; it ends when it is dropped.
@@ -57,33 +48,6 @@ pub struct Tab {
     wire: Arc<Wire>,
     context: String,
     session: String,
-}
-
-/// What one profile's pages did.
-#[derive(Debug, Default)]
-struct Diary {
-    requests: Vec<String>,
-    complaints: Vec<String>,
-    loads: usize,
-    /// Targets and the sessions that talk to them.
-    sessions: HashMap<String, String>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    next_id: u64,
-    waiting: HashMap<u64, oneshot::Sender<Result<Value, String>>>,
-    /// Which profile a session belongs to.
-    contexts: HashMap<String, String>,
-    diaries: HashMap<String, Diary>,
-    urls: HashMap<String, String>,
-}
-
-#[derive(Debug)]
-struct Wire {
-    out: mpsc::UnboundedSender<String>,
-    state: Mutex<State>,
-    changed: watch::Sender<u64>,
 }
 
 impl Browser {
@@ -118,11 +82,7 @@ impl Browser {
             .expect("DevTools answer");
         let (mut sink, mut stream) = socket.split();
         let (out, mut commands) = mpsc::unbounded_channel::<String>();
-        let wire = Arc::new(Wire {
-            out,
-            state: Mutex::default(),
-            changed: watch::Sender::new(0),
-        });
+        let wire = Arc::new(Wire::new(out));
         let mut tasks = JoinSet::new();
         // A browser whose pipe is full stands still.
         tasks.spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
@@ -193,160 +153,6 @@ impl Drop for Browser {
     }
 }
 
-fn attach_all() -> Value {
-    json!({"autoAttach": true, "waitForDebuggerOnStart": true, "flatten": true})
-}
-
-impl Wire {
-    fn send(
-        &self,
-        session: &str,
-        method: &str,
-        params: Value,
-    ) -> oneshot::Receiver<Result<Value, String>> {
-        let (sender, receiver) = oneshot::channel();
-        let mut state = self.state.lock().expect("nobody panicked with it");
-        state.next_id += 1;
-        let mut command = json!({"id": state.next_id, "method": method, "params": params});
-        if !session.is_empty() {
-            command["sessionId"] = session.into();
-        }
-        let id = state.next_id;
-        state.waiting.insert(id, sender);
-        // When the browser is gone, the answer that never comes says so.
-        let _ = self.out.send(command.to_string());
-        receiver
-    }
-
-    async fn call(&self, session: &str, method: &str, params: Value) -> Result<Value, String> {
-        let answer = tokio::time::timeout(LIMIT, self.send(session, method, params)).await;
-        answer
-            .map_err(|_| format!("{method}: no answer"))?
-            .map_err(|_| format!("{method}: the browser is gone"))?
-    }
-
-    /// Waits for something to become true of what was seen.
-    async fn until<T>(&self, what: &str, find: impl Fn(&State) -> Option<T>) -> T {
-        let mut changed = self.changed.subscribe();
-        let waiting = async {
-            loop {
-                if let Some(found) = find(&self.state.lock().expect("nobody panicked with it")) {
-                    return found;
-                }
-                changed.changed().await.expect("the wire is there");
-            }
-        };
-        tokio::time::timeout(LIMIT, waiting)
-            .await
-            .unwrap_or_else(|_| panic!("never: {what}"))
-    }
-
-    fn take_in(&self, message: &Value) {
-        if let Some(id) = message["id"].as_u64() {
-            let waiting = self
-                .state
-                .lock()
-                .expect("nobody panicked with it")
-                .waiting
-                .remove(&id);
-            let answer = match message.get("error") {
-                Some(error) => Err(error["message"].to_string()),
-                None => Ok(message["result"].clone()),
-            };
-            // Nobody waits for the answers to what is told to a new target.
-            if let Some(waiting) = waiting {
-                let _ = waiting.send(answer);
-            }
-            return;
-        }
-        let (session, params) = (
-            message["sessionId"].as_str().unwrap_or_default(),
-            &message["params"],
-        );
-        let method = message["method"].as_str().unwrap_or_default();
-        if method == "Target.attachedToTarget" {
-            self.attached(session, params);
-        }
-        self.note(session, method, params);
-        self.changed.send_modify(|count| *count += 1);
-    }
-
-    fn attached(&self, parent: &str, params: &Value) {
-        let session = params["sessionId"].as_str().unwrap_or_default();
-        let info = &params["targetInfo"];
-        {
-            let mut state = self.state.lock().expect("nobody panicked with it");
-            let context = match info["browserContextId"].as_str() {
-                Some(context) => context.to_owned(),
-                None => state.contexts.get(parent).cloned().unwrap_or_default(),
-            };
-            let diary = state.diaries.entry(context.clone()).or_default();
-            let target = info["targetId"].as_str().unwrap_or_default().to_owned();
-            diary
-                .sessions
-                .entry(target)
-                .or_insert_with(|| session.to_owned());
-            state.contexts.insert(session.to_owned(), context);
-        }
-        for method in WATCHED {
-            drop(self.send(session, method, json!({})));
-        }
-        drop(self.send(session, "Target.setAutoAttach", attach_all()));
-        drop(self.send(session, "Runtime.runIfWaitingForDebugger", json!({})));
-    }
-
-    fn note(&self, session: &str, method: &str, params: &Value) {
-        let mut state = self.state.lock().expect("nobody panicked with it");
-        let context = state.contexts.get(session).cloned().unwrap_or_default();
-        let request = params["requestId"].as_str().unwrap_or_default().to_owned();
-        let text = |value: &Value| {
-            value
-                .as_str()
-                .map_or_else(|| value.to_string(), str::to_owned)
-        };
-        let mut seen = None;
-        let complaint = match method {
-            "Network.requestWillBeSent" => {
-                seen = Some(text(&params["request"]["url"]));
-                None
-            }
-            "Network.webSocketCreated" => {
-                seen = Some(text(&params["url"]));
-                None
-            }
-            "Network.loadingFailed" if params["canceled"] != json!(true) => {
-                let url = state.urls.get(&request).cloned().unwrap_or_default();
-                Some(format!("{} of {url}", text(&params["errorText"])))
-            }
-            "Network.webSocketFrameError" => Some(text(&params["errorMessage"])),
-            "Runtime.exceptionThrown" => {
-                let details = &params["exceptionDetails"];
-                let thrown = &details["exception"]["description"];
-                Some(text(if thrown.is_null() {
-                    &details["text"]
-                } else {
-                    thrown
-                }))
-            }
-            "Runtime.consoleAPICalled" if params["type"] == "error" => {
-                Some(params["args"].to_string())
-            }
-            "Log.entryAdded" if params["entry"]["level"] == "error" => {
-                let entry = &params["entry"];
-                Some(format!("{} {}", text(&entry["text"]), text(&entry["url"])))
-            }
-            _ => None,
-        };
-        if let Some(url) = &seen {
-            state.urls.insert(request, url.clone());
-        }
-        let diary = state.diaries.entry(context).or_default();
-        diary.requests.extend(seen);
-        diary.complaints.extend(complaint);
-        diary.loads += usize::from(method == "Page.loadEventFired");
-    }
-}
-
 impl Tab {
     async fn call(&self, method: &str, params: Value) -> Value {
         let answer = self.wire.call(&self.session, method, params).await;
@@ -356,8 +162,7 @@ impl Tab {
     }
 
     fn diary<T>(&self, read: impl Fn(&Diary) -> T) -> T {
-        let state = self.wire.state.lock().expect("nobody panicked with it");
-        read(&state.diaries[&self.context])
+        self.wire.diary(&self.context, read)
     }
 
     /// Opens an address, until what it shows has loaded.
@@ -409,7 +214,7 @@ impl Tab {
                 .await
                 .is_ok_and(|value| value == true)
             {
-                let mut changed = self.wire.changed.subscribe();
+                let mut changed = self.wire.changes();
                 tokio::select! {
                     _ = self.try_evaluate("new Promise(done => setTimeout(done, 20))") => {}
                     _ = changed.changed() => {}
