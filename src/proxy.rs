@@ -8,11 +8,11 @@ use tokio::sync::Semaphore;
 use crate::api::{RequestInfo, Unserved, Verb};
 use crate::authentication::{Authentication, AuthenticationError};
 use crate::authorization::{Authorization, AuthorizationError};
-use crate::config::{ApiGroup, LinkStyle};
+use crate::config::ApiGroup;
 use crate::connection::Peer;
 use crate::endpoint::{Endpoint, EndpointError, Endpoints};
 use crate::forward::{Forward, ForwardError};
-use crate::rewrite::{self, Outcome, Reading};
+use crate::rewrite::{self, Answers, Occasion, Outcome, Reading};
 use crate::status::{Request, Response, Status};
 use crate::target::{TargetError, Targets};
 use crate::telemetry::{self, AccessLog, AuditId, Fault, Journey, Metrics, TraceId};
@@ -26,7 +26,7 @@ pub struct Road {
     pub targets: Targets,
     pub endpoints: Endpoints,
     pub forward: Forward,
-    pub links: LinkStyle,
+    pub answers: Answers,
     /// Places for requests that are no tunnel; `None` is no limit.
     pub in_flight: Option<Arc<Semaphore>>,
     pub metrics: Arc<Metrics>,
@@ -100,7 +100,7 @@ async fn travel(
     let mut permit = road.authorization.authorize(caller, asked?).await?;
     journey.note(|record| record.authorized = journey.time());
     let seen = road.forward.seen(&permit, request.headers());
-    let reading = Reading::of(&permit, request.headers(), road.links, seen);
+    let reading = Reading::of(&permit, request.headers(), seen);
     if let Some(own) = rewrite::own_answer(&reading, &permit, &request) {
         return Ok(own);
     }
@@ -113,13 +113,12 @@ async fn travel(
         let forwarded = forward
             .send(peer, &permit, journey, choice, request)
             .await?;
-        let outcome = rewrite::answer(
-            &reading,
-            &mut trail,
-            &permit,
-            &forwarded.endpoint,
-            forwarded.response,
-        );
+        let on = Occasion {
+            reading: &reading,
+            permit: &permit,
+            endpoint: &forwarded.endpoint,
+        };
+        let outcome = road.answers.rewrite(on, &mut trail, forwarded.response);
         note_answering(journey, forwarded.endpoint);
         // A redirect that is followed here passes every stage again.
         let hop = match outcome {

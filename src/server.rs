@@ -28,6 +28,7 @@ use crate::endpoint::{Endpoints, Outliers};
 use crate::forward::Forward;
 use crate::lifecycle::{Signals, Tasks};
 use crate::proxy::{self, Road};
+use crate::rewrite::Answers;
 use crate::status::{Request, Response, Status};
 use crate::target::{Permitted, Targets};
 use crate::telemetry::{AccessLog, Gauges, Metrics};
@@ -250,7 +251,7 @@ fn road(
         targets: Targets::new(&config.target, cluster.clone()),
         endpoints: Endpoints::new(cluster.clone(), permitted, outliers.clone()),
         forward: Forward::new(config.forward.clone(), kubelet, outliers, tasks.clone()),
-        links: config.rewrite.links,
+        answers: Answers::new(config.rewrite.clone()),
         in_flight: (most > 0).then(|| Arc::new(Semaphore::new(most))),
         metrics: Arc::new(Metrics::new()),
         access,

@@ -18,6 +18,7 @@ use http::uri::Authority;
 
 use crate::api::RequestInfo;
 use crate::endpoint::Endpoint;
+use crate::forward::Seen;
 use crate::target::Scheme;
 
 /// How a mapped URL is written.
@@ -38,6 +39,9 @@ pub(super) struct Links {
     endpoint: Endpoint,
     form: Form,
     base: Base,
+    /// The host and the prefix as the browser sees them, if that is known: apps that are told build links with them.
+    seen_host: Option<String>,
+    seen_prefix: Option<String>,
 }
 
 /// What relative URLs are relative to.
@@ -63,6 +67,28 @@ impl Links {
             endpoint: endpoint.clone(),
             form,
             base: Base::SameOrigin { to_root },
+            seen_host: None,
+            seen_prefix: None,
+        }
+    }
+
+    /// The same, where URLs may also be written as the browser sees the target.
+    pub(super) fn seen_as(mut self, seen: &Seen) -> Self {
+        self.seen_host = seen.origin.as_ref().map(|origin| origin.host.clone());
+        self.seen_prefix.clone_from(&seen.prefix);
+        self
+    }
+
+    /// The path of the page inside the target.
+    pub(super) fn page(&self) -> &str {
+        &self.page
+    }
+
+    /// The same, with paths that start with the prefix that is known here.
+    pub(super) fn absolute(&self) -> Self {
+        Self {
+            form: Form::Absolute(self.prefix.clone()),
+            ..self.clone()
         }
     }
 
@@ -71,6 +97,15 @@ impl Links {
         match as_browsers_read(url) {
             Cow::Borrowed(url) => self.path_of(url).map(Cow::Borrowed),
             Cow::Owned(url) => self.path_of(&url).map(|path| Cow::Owned(path.to_owned())),
+        }
+    }
+
+    /// Whether a URL leads out of the target for sure: to another host, or to what is no place on a host.
+    pub(super) fn leads_elsewhere(&self, url: &str) -> bool {
+        let url = as_browsers_read(url);
+        match Reference::read(&url) {
+            Reference::Path(_) | Reference::Relative(_) => self.base == Base::Elsewhere,
+            Reference::Authority { .. } | Reference::OtherScheme => self.path_of(&url).is_none(),
         }
     }
 
@@ -136,7 +171,10 @@ impl Links {
                 default_port,
             } => {
                 let own = own_default_port(&self.endpoint);
-                names(authority, default_port.unwrap_or(own), &self.endpoint).then_some(path)?
+                let is_seen = self.seen_host.as_deref();
+                let is_seen = is_seen.is_some_and(|host| host.eq_ignore_ascii_case(authority));
+                (is_seen || names(authority, default_port.unwrap_or(own), &self.endpoint))
+                    .then_some(path)?
             }
             Reference::Relative(_) | Reference::OtherScheme => return None,
         };
@@ -148,7 +186,9 @@ impl Links {
             Form::Absolute(external) => after(path, external),
             Form::Relative => None,
         };
+        let seen = self.seen_prefix.as_deref();
         external
+            .or_else(|| after(path, seen?))
             .or_else(|| after(path, &self.prefix))
             .unwrap_or(path)
     }

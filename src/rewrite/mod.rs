@@ -1,28 +1,31 @@
 //! 8, the answer. In: the backend's answer, the permit, the endpoint that gave it, who will read it. Out: what the reader gets,
 //! or the next hop of a redirect that is followed here.
 //!
-//! Each rewriter is a file, this page has their order. Upgrades pass as they are.
+//! Each rewriter is a file or folder, this page has their order. A tunnel's 101 loses what no backend may say, and is done.
 
 mod cookies;
-#[allow(dead_code, reason = "pages will use the rest")]
+mod fields;
 mod link;
-#[allow(dead_code, reason = "pages will use it")]
+mod page;
+mod page_helper;
 mod policy;
 mod reader;
 mod redirect;
 mod safety;
 
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::StatusCode;
 
 pub use reader::Reading;
 pub use redirect::follow::{Hop, Trail};
 
 use crate::authorization::Permit;
-use crate::cluster::ServiceSettings;
+use crate::cluster::{Isolation, PageHelper, Prefix, Rewrite, ServiceSettings};
+use crate::config::{LinkStyle, RewriteConfig};
 use crate::endpoint::Endpoint;
 use crate::status::{Request, Response};
 use link::{Form, Links};
-use reader::Via;
+use page::{Injection, PageLimits, PageTreatment};
+use reader::{Reader, Via};
 use redirect::Situation;
 
 /// What becomes of an answer.
@@ -32,9 +35,24 @@ pub enum Outcome {
     Follow(Hop),
 }
 
+/// Rewrites answers.
+#[derive(Debug)]
+pub struct Answers {
+    config: RewriteConfig,
+}
+
+/// One answer and what it is an answer to.
+#[derive(Debug, Clone, Copy)]
+pub struct Occasion<'a> {
+    pub reading: &'a Reading,
+    pub permit: &'a Permit,
+    pub endpoint: &'a Endpoint,
+}
+
 /// An answer that needs no backend, if this request has one.
 pub fn own_answer(reading: &Reading, permit: &Permit, request: &Request) -> Option<Response> {
-    redirect::to_slash(reading, permit.asked(), request)
+    let asked = permit.asked();
+    redirect::to_slash(reading, asked, request).or_else(|| page_helper::script(asked.path_inside()))
 }
 
 /// Takes note of what a redirect would need that is followed here.
@@ -51,53 +69,95 @@ pub fn trail(
     }
 }
 
-/// Applies the rewriters in their order.
-pub fn answer(
-    reading: &Reading,
-    trail: &mut Trail,
-    permit: &Permit,
-    endpoint: &Endpoint,
-    mut response: Response,
-) -> Outcome {
-    let links = Links::new(permit.asked(), endpoint, Form::Relative);
-    safety::remove(response.headers_mut(), &links);
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        cookies::rewrite(response.headers_mut(), reading.prefix(permit));
-        return Outcome::Answer(response);
+impl Answers {
+    pub fn new(config: RewriteConfig) -> Self {
+        Self { config }
     }
-    let at = Situation {
-        reading,
-        settings: &endpoint.settings,
-        asked: permit.asked(),
-        links: &links,
-    };
-    let mut response = match redirect::decide(at, trail, response) {
-        redirect::Outcome::Answer(response) => response,
-        redirect::Outcome::Follow(hop) => return Outcome::Follow(hop),
-    };
-    let headers = response.headers_mut();
-    trail.hand_out(headers);
-    cookies::rewrite(headers, reading.prefix(permit));
-    if trail.has_hops() && !headers.contains_key("throughway-location") {
-        redirect::name_end(permit.asked(), headers);
-    }
-    if reading.via == Via::FrontProxy {
-        protect_pages(headers);
-    }
-    Outcome::Answer(response)
-}
 
-/// Spells `text/html` so that kube-aggregator does not know it: it would make every link lead to this server's own address,
-/// hold the page back until it is whole, and break it if it is encoded. Media types have no case (RFC 9110 section 8.3.1).
-fn protect_pages(headers: &mut HeaderMap) {
-    const HTML: &[u8] = b"text/html";
-    let Some(content_type) = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes) else {
-        return;
-    };
-    if content_type.starts_with(HTML) {
-        let spelled = [b"Text/html", &content_type[HTML.len()..]].concat();
-        let spelled =
-            HeaderValue::from_bytes(&spelled).expect("a letter's case changes no validity");
-        headers.insert(header::CONTENT_TYPE, spelled);
+    /// Applies the rewriters in their order.
+    pub fn rewrite(&self, on: Occasion<'_>, trail: &mut Trail, mut response: Response) -> Outcome {
+        let Occasion {
+            reading,
+            permit,
+            endpoint,
+        } = on;
+        let links = Self::links(on, Form::Relative);
+        safety::remove(response.headers_mut(), &links);
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            cookies::rewrite(response.headers_mut(), reading.prefix(permit));
+            return Outcome::Answer(response);
+        }
+        let at = Situation {
+            reading,
+            settings: &endpoint.settings,
+            asked: permit.asked(),
+            links: &links,
+        };
+        let mut response = match redirect::decide(at, trail, response) {
+            redirect::Outcome::Answer(response) => response,
+            redirect::Outcome::Follow(hop) => return Outcome::Follow(hop),
+        };
+        let headers = response.headers_mut();
+        fields::rewrite(headers, &links);
+        trail.hand_out(headers);
+        cookies::rewrite(headers, reading.prefix(permit));
+        if trail.has_hops() {
+            redirect::name_end(permit.asked(), headers);
+        }
+        let mut response = self.page(on, response);
+        if reading.via == Via::FrontProxy {
+            page::hide_from_aggregator(response.headers_mut());
+        }
+        Outcome::Answer(response)
+    }
+
+    /// Rewrites what a page consists of, and lets documents begin with the page helper.
+    fn page(&self, on: Occasion<'_>, mut response: Response) -> Response {
+        let settings = &on.endpoint.settings;
+        let is_html = page::is_html(response.headers());
+        let is_document = is_html && on.reading.reader == Reader::Document;
+        if is_document && settings.isolation == Isolation::Sandbox {
+            policy::sandbox(response.headers_mut());
+        }
+        if settings.prefix == Prefix::Keep || settings.rewrite == Rewrite::Off {
+            return response;
+        }
+        let Some(form) = self.form(on, is_html) else {
+            return response;
+        };
+        let links = Self::links(on, form);
+        let injection = (is_document && settings.page_helper == PageHelper::On).then(|| {
+            let admission = policy::admit_helper(response.headers_mut());
+            let html = page_helper::tag(&links, on.endpoint, &admission);
+            Injection { html }
+        });
+        let treatment = PageTreatment {
+            method: on.permit.asked().method.clone(),
+            links,
+            injection,
+            limits: PageLimits {
+                memory: self.config.page_memory,
+                decoded: self.config.page_limit,
+            },
+        };
+        page::rewrite(response, &treatment)
+    }
+
+    /// How links are written; `None`: they are better left as they are.
+    fn form(&self, on: Occasion<'_>, is_html: bool) -> Option<Form> {
+        let is_fragment = is_html && on.reading.reader == Reader::Script;
+        match (self.config.links, is_fragment) {
+            (LinkStyle::Absolute, _) => {
+                Some(Form::Absolute(on.reading.prefix(on.permit).to_owned()))
+            }
+            (LinkStyle::Relative, false) => Some(Form::Relative),
+            // A fragment lands in a document that lies elsewhere, where relative links would mean something else. Without
+            // knowing where, the page helper maps them when they are put there.
+            (LinkStyle::Relative, true) => on.reading.seen.prefix.clone().map(Form::Absolute),
+        }
+    }
+
+    fn links(on: Occasion<'_>, form: Form) -> Links {
+        Links::new(on.permit.asked(), on.endpoint, form).seen_as(&on.reading.seen)
     }
 }

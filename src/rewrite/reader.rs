@@ -8,7 +8,6 @@ use http::{HeaderMap, HeaderName, Method, header};
 
 use crate::authentication;
 use crate::authorization::Permit;
-use crate::config::LinkStyle;
 use crate::forward::Seen;
 
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
@@ -48,13 +47,12 @@ pub struct Reading {
     pub(super) reader: Reader,
     pub(super) via: Via,
     pub(super) redirecting: Redirecting,
-    pub(super) links: LinkStyle,
     /// How the browser sees the target, as far as it is known.
     pub(super) seen: Seen,
 }
 
 impl Reading {
-    pub fn of(permit: &Permit, headers: &HeaderMap, links: LinkStyle, seen: Seen) -> Self {
+    pub fn of(permit: &Permit, headers: &HeaderMap, seen: Seen) -> Self {
         let via = match permit.caller().method {
             authentication::Method::FrontProxy => Via::FrontProxy,
             authentication::Method::ClientCertificate
@@ -69,7 +67,6 @@ impl Reading {
             reader: reader(&permit.asked().method, headers),
             via,
             redirecting,
-            links,
             seen,
         }
     }

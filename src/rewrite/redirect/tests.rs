@@ -5,7 +5,7 @@ use http_body_util::BodyExt;
 use super::*;
 use crate::authentication::{self, Caller, User};
 use crate::authorization::Permit;
-use crate::config::{ApiGroup, LinkStyle};
+use crate::config::ApiGroup;
 use crate::endpoint::Endpoint;
 use crate::rewrite::link::Form;
 use crate::target::Scheme;
@@ -31,7 +31,6 @@ fn reading(asked: &RequestInfo, via: authentication::Method, headers: &[(&str, &
     Reading::of(
         &permit,
         &header_map(headers),
-        LinkStyle::Relative,
         crate::forward::Seen::default(),
     )
 }
