@@ -17,7 +17,18 @@
     reason = "the rules for the product's tasks, files and connections are not for tests"
 )]
 
+#[path = "../embedded_cluster/mod.rs"]
+mod embedded_cluster;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod app;
 mod itself;
+mod relay;
+mod world;
+
+mod movement;
+mod policies;
+mod scripts;
+mod statics;
+mod users;
