@@ -34,26 +34,35 @@ pub struct Origin {
 impl Seen {
     /// `prefix` is the target's path as it arrived here, `listed` are the administrator's origins.
     pub fn of(headers: &HeaderMap, prefix: &str, listed: &[String]) -> Self {
+        Self::read(headers, prefix, listed).unwrap_or_default()
+    }
+
+    fn read(headers: &HeaderMap, prefix: &str, listed: &[String]) -> Option<Self> {
         let referer = text(headers, &header::REFERER).and_then(split);
-        let origin = text(headers, &header::ORIGIN).and_then(split);
-        let from = origin.as_ref().or(referer.as_ref());
-        let Some((from, _)) = from.filter(|(from, _)| is_same(headers, from, listed)) else {
-            return Self::default();
+        let from = if headers.contains_key(header::ORIGIN) {
+            // `null` is nobody's origin, whatever `Referer` says beside it: a sandboxed page sends both.
+            text(headers, &header::ORIGIN).and_then(split)?.0
+        } else {
+            referer.as_ref()?.0.clone()
         };
-        let Some((_, path)) = &referer else {
-            return Self {
-                origin: Some(from.clone()),
-                ..Self::default()
-            };
-        };
-        let Some((prefix, page)) = below(path, prefix) else {
-            return Self::default();
-        };
-        Self {
-            origin: Some(from.clone()),
-            prefix: Some(prefix.to_owned()),
-            page: Some(page.to_owned()),
+        if !is_same(headers, &from, listed) {
+            return None;
         }
+        let (prefix, page) = match referer {
+            None => (None, None),
+            Some((site, _)) if site != from => return None,
+            // `Referrer-Policy: origin`: the page keeps its path to itself, which says no more than no `Referer`.
+            Some((_, "/")) => (None, Some("/".to_owned())),
+            Some((_, path)) => {
+                let (prefix, page) = below(path, prefix)?;
+                (Some(prefix.to_owned()), Some(page.to_owned()))
+            }
+        };
+        Some(Self {
+            origin: Some(from),
+            prefix,
+            page,
+        })
     }
 }
 
@@ -104,10 +113,23 @@ fn split(url: &str) -> Option<(Origin, &str)> {
 /// The path up to and with the prefix, and what follows it.
 fn below<'p>(path: &'p str, prefix: &str) -> Option<(&'p str, &'p str)> {
     let end = path.find(['?', '#']).unwrap_or(path.len());
-    let at = path[..end].find(prefix)? + prefix.len();
-    let (seen, rest) = path.split_at(at);
+    let start = path[..end].find(prefix)?;
+    let (seen, rest) = path.split_at(start + prefix.len());
     let rest = rest.split('#').next().unwrap_or_default();
-    (rest.is_empty() || rest.starts_with(['/', '?'])).then_some((seen, rest))
+    let is_whole = rest.is_empty() || rest.starts_with(['/', '?']);
+    (is_whole && is_a_servers(&path[..start])).then_some((seen, rest))
+}
+
+/// Whether a path can be that of a server in front, and is not that of another target, one of whose pages would otherwise
+/// get the cookies that are set for this one. It goes into `Set-Cookie`, so nothing in it may mean something there, or stand
+/// for something else.
+fn is_a_servers(path: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/:@".contains(&byte);
+    let segments: Vec<&str> = path.split('/').collect();
+    let leads_to_a_target = segments
+        .windows(3)
+        .any(|part| matches!(part[0], "services" | "pods" | "nodes") && part[2] == "proxy");
+    path.bytes().all(is_plain) && !leads_to_a_target
 }
 
 fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
@@ -157,6 +179,32 @@ mod tests {
                 "rancher.example.com",
                 Some("/k8s/clusters/c-1PREFIX"),
                 Some("/")
+            )
+        );
+    }
+
+    #[test]
+    fn a_page_that_keeps_its_path_to_itself_is_known_by_its_origin() {
+        assert_eq!(
+            seen(&[SAME, ("referer", "http://127.0.0.1:8001/")]),
+            known("http", "127.0.0.1:8001", None, Some("/"))
+        );
+        assert_eq!(
+            seen(&[SAME, ("origin", "http://127.0.0.1:8001")]),
+            known("http", "127.0.0.1:8001", None, None)
+        );
+    }
+
+    #[test]
+    fn another_proxy_in_front_is_no_target() {
+        let referer = "https://hub.example/user/x/proxy/8001PREFIX/a";
+        assert_eq!(
+            seen(&[SAME, ("referer", referer)]),
+            known(
+                "https",
+                "hub.example",
+                Some("/user/x/proxy/8001PREFIX"),
+                Some("/a")
             )
         );
     }
@@ -212,6 +260,40 @@ mod tests {
                 ("referer", "http://127.0.0.1:8001OTHER/?PREFIX/"),
             ],
             &[SAME, ("referer", "http://127.0.0.1:8001PREFIXED/")],
+            // A page of another app whose own path ends in this target's, to have its cookies set there.
+            &[SAME, ("referer", "http://127.0.0.1:8001OTHERPREFIX/")],
+            &[
+                SAME,
+                (
+                    "referer",
+                    "http://127.0.0.1:8001/api/v1/nodes/n/proxyPREFIX/",
+                ),
+            ],
+            // Paths that a script gave itself, and that would mean something in a cookie's path, or hide something.
+            &[
+                SAME,
+                ("referer", "http://127.0.0.1:8001/x;SameSite=NonePREFIX/"),
+            ],
+            &[SAME, ("referer", "http://127.0.0.1:8001/%70roxyPREFIX/")],
+            // A sandboxed page of the target's own.
+            &[
+                ("origin", "null"),
+                ("referer", "http://127.0.0.1:8001PREFIX/"),
+            ],
+            &[
+                SAME,
+                ("origin", "null"),
+                ("referer", "http://127.0.0.1:8001PREFIX/"),
+            ],
+            &[
+                ("origin", "chrome-extension://abc"),
+                ("referer", "http://127.0.0.1:8001PREFIX/"),
+            ],
+            // No browser sends two origins.
+            &[
+                ("origin", "http://127.0.0.1:8001"),
+                ("referer", "http://evil.examplePREFIX/"),
+            ],
         ] {
             assert_eq!(seen(lines), Seen::default(), "{lines:?}");
         }

@@ -12,27 +12,45 @@ use http::{HeaderMap, HeaderValue};
 
 use crate::forward::{HOST_COOKIES, is_own_cookie};
 
-/// Rewrites every `Set-Cookie` for a target that the browser sees below `prefix`, which does not end in a slash.
-pub(super) fn rewrite(headers: &mut HeaderMap, prefix: &str) {
+/// Where a target is: its path as it arrived here, and as the browser has it. Neither ends in a slash.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) arrived: &'a str,
+    pub(super) seen: &'a str,
+}
+
+/// Rewrites every `Set-Cookie` of a target.
+pub(super) fn rewrite(headers: &mut HeaderMap, place: Place<'_>) {
     if !headers.contains_key(SET_COOKIE) {
         return;
     }
-    let set: Vec<HeaderValue> = headers.get_all(SET_COOKIE).iter().cloned().collect();
-    headers.remove(SET_COOKIE);
-    for cookie in set {
-        if let Some(cookie) = rewritten(cookie.as_bytes(), prefix) {
-            headers.append(SET_COOKIE, cookie);
+    drop_ours(headers);
+    for (name, cookie) in headers.iter_mut() {
+        if *name == SET_COOKIE {
+            *cookie = rewritten(cookie.as_bytes(), place);
         }
     }
 }
 
-fn rewritten(cookie: &[u8], prefix: &str) -> Option<HeaderValue> {
-    let mut parts = cookie.split(|byte| *byte == b';');
-    let pair = parts.next().unwrap_or_default();
-    if is_own_cookie(name(pair)) {
-        return None;
+fn drop_ours(headers: &mut HeaderMap) {
+    let is_ours = |cookie: &HeaderValue| {
+        let pair = cookie.as_bytes().split(|byte| *byte == b';').next();
+        is_own_cookie(name(sent_back(pair.unwrap_or_default())))
+    };
+    let set = headers.get_all(SET_COOKIE);
+    if !set.iter().any(is_ours) {
+        return;
     }
-    let mut text = renamed(pair);
+    let kept: Vec<HeaderValue> = set.iter().filter(|set| !is_ours(set)).cloned().collect();
+    headers.remove(SET_COOKIE);
+    for cookie in kept {
+        headers.append(SET_COOKIE, cookie);
+    }
+}
+
+fn rewritten(cookie: &[u8], place: Place<'_>) -> HeaderValue {
+    let mut parts = cookie.split(|byte| *byte == b';');
+    let mut text = renamed(parts.next().unwrap_or_default());
     for attribute in parts {
         let name = name(attribute);
         if name.eq_ignore_ascii_case(b"domain") {
@@ -40,12 +58,18 @@ fn rewritten(cookie: &[u8], prefix: &str) -> Option<HeaderValue> {
         }
         text.push(b';');
         if name.eq_ignore_ascii_case(b"path") {
-            text.extend(below(attribute, prefix));
+            text.extend(below(attribute, place));
         } else {
             text.extend_from_slice(attribute);
         }
     }
-    Some(HeaderValue::from_bytes(&text).expect("parts of a value and a path are a value"))
+    HeaderValue::from_bytes(&text).expect("parts of a value and a path are a value")
+}
+
+/// A pair as a browser sends it back: without the equals sign that says that it has no name, so that its value can look like one.
+fn sent_back(pair: &[u8]) -> &[u8] {
+    let pair = pair.trim_ascii_start();
+    pair.strip_prefix(b"=").unwrap_or(pair)
 }
 
 /// What stands before the equals sign, without spaces around it.
@@ -66,23 +90,25 @@ fn renamed(pair: &[u8]) -> Vec<u8> {
     }
 }
 
-/// A `Path` attribute below the prefix. One that is no absolute path means none at all, and is left as it is.
-fn below(attribute: &[u8], prefix: &str) -> Vec<u8> {
+/// A `Path` attribute below the target's path, which an app that knows where it lives may have put there already. One that is
+/// no absolute path means none at all, and is left as it is.
+fn below(attribute: &[u8], place: Place<'_>) -> Vec<u8> {
     let equals = attribute.iter().position(|byte| *byte == b'=');
     let value_at = equals.map_or(attribute.len(), |at| at + 1);
     let value = attribute[value_at..].trim_ascii();
     let start =
         value_at + (attribute[value_at..].len() - attribute[value_at..].trim_ascii_start().len());
-    let carries_it = value
-        .strip_prefix(prefix.as_bytes())
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"));
-    if !value.starts_with(b"/") || carries_it {
+    let after = |prefix: &str| {
+        let rest = value.strip_prefix(prefix.as_bytes())?;
+        (rest.is_empty() || rest.starts_with(b"/")).then_some(rest)
+    };
+    if !value.starts_with(b"/") || after(place.seen).is_some() {
         return attribute.to_vec();
     }
     [
         &attribute[..start],
-        prefix.as_bytes(),
-        value,
+        place.seen.as_bytes(),
+        after(place.arrived).unwrap_or(value),
         &attribute[start + value.len()..],
     ]
     .concat()
@@ -97,9 +123,14 @@ mod tests {
     const PREFIX: &str = "/apis/throughway.dev/v1/namespaces/demo/services/web:80/proxy";
 
     fn set(cookies: &[&str]) -> Vec<String> {
+        set_below(PREFIX, cookies)
+    }
+
+    fn set_below(seen: &str, cookies: &[&str]) -> Vec<String> {
         let value = |cookie: &&str| (SET_COOKIE, HeaderValue::from_str(cookie).unwrap());
         let mut headers: HeaderMap = cookies.iter().map(value).collect();
-        rewrite(&mut headers, PREFIX);
+        let arrived = PREFIX;
+        rewrite(&mut headers, Place { arrived, seen });
         let text = |value: &HeaderValue| value.to_str().unwrap().to_owned();
         headers.get_all(SET_COOKIE).iter().map(text).collect()
     }
@@ -155,6 +186,45 @@ mod tests {
         assert_eq!(
             set(&["Throughway-Login=x", "throughway-host-a=x", "a=b"]),
             ["a=b"]
+        );
+        let without_names = [
+            "=Throughway-Login=x",
+            " = Throughway-Host-a=x; Path=/",
+            "Throughway-Login",
+            "\tThroughway-Login\t=x",
+        ];
+        assert_eq!(set(&without_names), [""; 0]);
+    }
+
+    #[test]
+    fn a_path_is_put_below_what_the_browser_sees_and_never_twice() {
+        let seen = &format!("/k8s/clusters/c-1{PREFIX}");
+        for (sent, expected) in [
+            ("/x".to_owned(), format!("{seen}/x")),
+            (format!("{PREFIX}/x"), format!("{seen}/x")),
+            (PREFIX.to_owned(), seen.clone()),
+            (format!("{seen}/x"), format!("{seen}/x")),
+            (format!("{PREFIX}ed"), format!("{seen}{PREFIX}ed")),
+        ] {
+            let expected = format!("a=b; Path={expected}; Secure");
+            assert_eq!(
+                set_below(seen, &[&format!("a=b; Path={sent}; Secure")]),
+                [expected],
+                "{sent}"
+            );
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_ascii_stay() {
+        let cookie = b"n\xe4me=\xff\x80; Path=/\xfc; X=\xc3\xa4";
+        let mut headers =
+            HeaderMap::from_iter([(SET_COOKIE, HeaderValue::from_bytes(cookie).unwrap())]);
+        let (arrived, seen) = (PREFIX, "/p");
+        rewrite(&mut headers, Place { arrived, seen });
+        assert_eq!(
+            headers[SET_COOKIE].as_bytes(),
+            b"n\xe4me=\xff\x80; Path=/p/\xfc; X=\xc3\xa4"
         );
     }
 

@@ -83,8 +83,12 @@ impl Answers {
         } = on;
         let links = Self::links(on, Form::Relative);
         safety::remove(response.headers_mut(), &links);
+        let place = cookies::Place {
+            arrived: permit.asked().prefix(),
+            seen: reading.prefix(permit),
+        };
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            cookies::rewrite(response.headers_mut(), reading.prefix(permit));
+            cookies::rewrite(response.headers_mut(), place);
             return Outcome::Answer(response);
         }
         let at = Situation {
@@ -100,7 +104,7 @@ impl Answers {
         let headers = response.headers_mut();
         fields::rewrite(headers, &links);
         trail.hand_out(headers);
-        cookies::rewrite(headers, reading.prefix(permit));
+        cookies::rewrite(headers, place);
         if trail.has_hops() {
             redirect::name_end(permit.asked(), headers);
         }

@@ -66,22 +66,34 @@ pub(super) fn admit_helper(headers: &mut HeaderMap) -> Admission {
 pub(super) fn map_reports(headers: &mut HeaderMap, map: &dyn Fn(&str) -> Option<String>) {
     for name in [CONTENT_SECURITY_POLICY, REPORT_ONLY] {
         change(headers, &name, |policy| {
-            let directives = policy.split(';').map(|directive| {
-                let mut words = directive.split_ascii_whitespace();
-                if !words
-                    .next()
-                    .is_some_and(|name| name.eq_ignore_ascii_case("report-uri"))
-                {
-                    return directive.to_owned();
-                }
-                let mapped = words.map(|url| map(url).unwrap_or_else(|| url.to_owned()));
-                mapped.fold(" report-uri".to_owned(), |line, url| {
-                    format!("{line} {url}")
-                })
-            });
+            let directives = policy
+                .split(';')
+                .map(|text| reporting_inside(text, map).unwrap_or_else(|| text.to_owned()));
             directives.collect::<Vec<_>>().join(";")
         });
     }
+}
+
+/// A `report-uri` directive with its URLs mapped; `None` for any other, and for one without a URL to map.
+fn reporting_inside(text: &str, map: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+    let (name, urls) = named(text)?;
+    if !name.eq_ignore_ascii_case("report-uri") {
+        return None;
+    }
+    let urls: Vec<(&str, Option<String>)> = urls
+        .split_ascii_whitespace()
+        .map(|url| (url, map(url)))
+        .collect();
+    if urls.iter().all(|(_, mapped)| mapped.is_none()) {
+        return None;
+    }
+    let start = text.len() - text.trim_ascii_start().len();
+    let mut line = format!("{}{name}", &text[..start]);
+    for (url, mapped) in &urls {
+        line.push(' ');
+        line.push_str(mapped.as_deref().unwrap_or(url));
+    }
+    Some(line)
 }
 
 /// Gives a document an origin of its own, whatever else its policies say: each of them has to be met.
@@ -102,48 +114,45 @@ fn relies_on_unsafe_inline(headers: &HeaderMap) -> bool {
 
 /// Changes each policy of a header; one line may hold several.
 fn change(headers: &mut HeaderMap, name: &HeaderName, change: impl Fn(&str) -> String) {
-    if !headers.contains_key(name) {
-        return;
-    }
-    let lines: Vec<HeaderValue> = headers.get_all(name).iter().cloned().collect();
-    headers.remove(name);
-    for line in lines {
-        let changed = line.to_str().ok().map(|text| {
-            let policies: Vec<String> = text.split(',').map(&change).collect();
-            HeaderValue::try_from(policies.join(","))
-        });
-        match changed {
-            Some(Ok(changed)) => headers.append(name, changed),
-            _ => headers.append(name, line),
-        };
+    for (_, line) in headers.iter_mut().filter(|(found, _)| *found == name) {
+        let Ok(text) = line.to_str() else { continue };
+        let policies: Vec<String> = text.split(',').map(&change).collect();
+        if let Ok(changed) = HeaderValue::try_from(policies.join(",")) {
+            *line = changed;
+        }
     }
 }
 
 /// The directive of a policy that decides on script elements.
 struct ScriptList<'p> {
-    name: &'p str,
+    /// Which of the policy's directives it is.
+    at: usize,
+    name: &'static str,
     sources: &'p str,
 }
 
-fn directives(policy: &str) -> impl Iterator<Item = (&str, &str)> {
-    policy
-        .split(';')
-        .map(str::trim_ascii)
-        .filter(|text| !text.is_empty())
-        .map(|text| {
-            text.split_once(|c: char| c.is_ascii_whitespace())
-                .unwrap_or((text, ""))
-        })
+/// A directive's name, and the rest of it.
+fn named(directive: &str) -> Option<(&str, &str)> {
+    let text = directive.trim_ascii();
+    let split = text.split_once(|c: char| c.is_ascii_whitespace());
+    (!text.is_empty()).then(|| split.unwrap_or((text, "")))
+}
+
+/// The first directive of a name, and its place; browsers pass over the others.
+fn first<'p>(policy: &'p str, wanted: &str) -> Option<(usize, &'p str)> {
+    let mut found = policy.split(';').map(named).enumerate();
+    found.find_map(|(at, directive)| {
+        let (name, rest) = directive?;
+        name.eq_ignore_ascii_case(wanted).then_some((at, rest))
+    })
 }
 
 fn script_list(policy: &str) -> Option<ScriptList<'_>> {
     ["script-src-elem", "script-src", "default-src"]
-        .iter()
-        .find_map(|wanted| {
-            let mut found = directives(policy);
-            found
-                .find(|(name, _)| name.eq_ignore_ascii_case(wanted))
-                .map(|(name, sources)| ScriptList { name, sources })
+        .into_iter()
+        .find_map(|name| {
+            let (at, sources) = first(policy, name)?;
+            Some(ScriptList { at, name, sources })
         })
 }
 
@@ -160,39 +169,44 @@ fn is_unsafe_inline(sources: &str) -> bool {
         })
 }
 
-/// One policy with what the helper needs.
+/// One policy with what the helper needs; that of a `<meta>` is one too.
 pub(super) fn admitting(policy: &str, nonce: &Nonce) -> String {
     let list = script_list(policy).filter(|list| !is_unsafe_inline(list.sources));
-    let allowed = |sources: &str| {
-        let none = sources.trim_ascii().eq_ignore_ascii_case("'none'");
-        let kept = if none { "" } else { sources.trim_ascii_end() };
-        format!("{kept} 'nonce-{}'", nonce.as_str())
+    let types = first(policy, "trusted-types");
+    let mut directives: Vec<String> = policy.split(';').map(str::to_owned).collect();
+    if let Some((at, types)) = types {
+        replace(&mut directives[at], &with_our_type(types));
+    }
+    let Some(list) = list else {
+        return directives.join(";");
     };
-    let directive = |text: &str| {
-        let Some((name, sources)) = directives(text).next() else {
-            return text.to_owned();
-        };
-        let space = &text[..text.len() - text.trim_ascii_start().len()];
-        let is_list = list
-            .as_ref()
-            .is_some_and(|list| list.name.eq_ignore_ascii_case(name));
-        if is_list && !name.eq_ignore_ascii_case("default-src") {
-            return format!("{space}{name} {}", allowed(sources).trim_ascii_start());
-        }
-        if name.eq_ignore_ascii_case("trusted-types") {
-            return format!("{space}{name} {}", with_our_type(sources));
-        }
-        text.to_owned()
-    };
-    let mut directives: Vec<String> = policy.split(';').map(directive).collect();
-    // What else falls back to default-src is not to be opened.
-    if let Some(list) = list.filter(|list| list.name.eq_ignore_ascii_case("default-src")) {
-        directives.push(format!(
-            " script-src-elem {}",
-            allowed(list.sources).trim_ascii_start()
-        ));
+    let sources = with_nonce(list.sources, nonce);
+    if list.name == "default-src" {
+        // What else falls back to default-src is not to be opened.
+        directives.push(format!(" script-src-elem {sources}"));
+    } else {
+        replace(&mut directives[list.at], &sources);
     }
     directives.join(";")
+}
+
+/// Writes another value behind a directive's name.
+fn replace(directive: &mut String, value: &str) {
+    let start = directive.len() - directive.trim_ascii_start().len();
+    let name = directive[start..].split_ascii_whitespace().next();
+    let end = start + name.map_or(0, str::len);
+    directive.truncate(end);
+    directive.push(' ');
+    directive.push_str(value);
+}
+
+fn with_nonce(sources: &str, nonce: &Nonce) -> String {
+    let nonce = format!("'nonce-{}'", nonce.as_str());
+    match sources.trim_ascii() {
+        "" => nonce,
+        none if none.eq_ignore_ascii_case("'none'") => nonce,
+        sources => format!("{sources} {nonce}"),
+    }
 }
 
 fn with_our_type(types: &str) -> String {
@@ -209,6 +223,8 @@ fn with_our_type(types: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn admitted(policy: &str) -> String {
@@ -257,9 +273,73 @@ mod tests {
             ("trusted-types a b", "trusted-types a b throughway"),
             ("trusted-types 'none'", "trusted-types throughway"),
             ("trusted-types *", "trusted-types *"),
+            ("trusted-types", "trusted-types throughway"),
+            (
+                "script-src 'self'; script-src 'none'; Trusted-Types a; trusted-types b",
+                "script-src 'self' 'nonce-N'; script-src 'none'; Trusted-Types a throughway; trusted-types b",
+            ),
+            (
+                " ;; default-src 'self' 'unsafe-inline' 'strict-dynamic' ;",
+                " ;; default-src 'self' 'unsafe-inline' 'strict-dynamic' ;; script-src-elem 'self' 'unsafe-inline' 'strict-dynamic' 'nonce-N'",
+            ),
+            (
+                "script-src-elem 'self'; script-src 'unsafe-inline'; default-src 'none'",
+                "script-src-elem 'self' 'nonce-N'; script-src 'unsafe-inline'; default-src 'none'",
+            ),
+            (
+                "script-src-attr 'none'; style-src 'unsafe-inline'",
+                "script-src-attr 'none'; style-src 'unsafe-inline'",
+            ),
             ("sandbox allow-scripts", "sandbox allow-scripts"),
         ] {
             assert_eq!(admitted(policy), expected, "{policy}");
+        }
+    }
+
+    #[test]
+    fn a_policy_that_only_reports_is_extended_and_decides_nothing() {
+        let mut headers = HeaderMap::new();
+        let policy = HeaderValue::from_static("script-src 'unsafe-inline', script-src 'self'");
+        headers.append(REPORT_ONLY, policy);
+        let admission = admit_helper(&mut headers);
+        assert_eq!(admission.form, Form::External);
+        let nonce = admission.nonce.as_str();
+        assert_eq!(
+            headers[&REPORT_ONLY],
+            format!("script-src 'unsafe-inline', script-src 'self' 'nonce-{nonce}'")
+        );
+    }
+
+    proptest! {
+        /// What a browser reads of a policy: the first directive of each name, with its words.
+        #[test]
+        fn nothing_but_the_script_list_and_the_types_changes(
+            policy in "((script-src|script-src-elem|default-src|img-src|trusted-types|sandbox)( ('self'|'none'|'unsafe-inline'|'nonce-a'|x)){0,3}[ ]?;[ ]?){0,5}",
+        ) {
+            let after = admitted(&policy);
+            for name in ["script-src", "script-src-elem", "default-src", "img-src", "sandbox", "trusted-types"] {
+                let words = |policy| {
+                    let rest = first(policy, name).map(|(_, rest)| rest);
+                    rest.map(|rest| rest.split_ascii_whitespace().map(str::to_owned).collect::<Vec<_>>())
+                };
+                let before: Option<Vec<String>> = words(&policy);
+                let mut after: Option<Vec<String>> = words(&after);
+                let is_copy = name == "script-src-elem" && before.is_none();
+                let before = if is_copy && after.is_some() {
+                    prop_assert!(first(&policy, "script-src").is_none());
+                    first(&policy, "default-src").map(|(_, rest)| rest.split_ascii_whitespace().map(str::to_owned).collect())
+                } else {
+                    before
+                };
+                let ours = ["'nonce-N'", "throughway"];
+                let added = after.as_mut().is_some_and(|words| {
+                    let is_ours = words.last().is_some_and(|word| ours.contains(&&**word));
+                    is_ours && words.pop().is_some()
+                });
+                let was_none = before.as_deref().is_some_and(|words| words == ["'none'"]);
+                let expected = if added && was_none { Some(Vec::new()) } else { before };
+                prop_assert_eq!(after, expected, "{}", name);
+            }
         }
     }
 
@@ -309,12 +389,18 @@ mod tests {
         let policy =
             HeaderValue::from_static("script-src 'self'; report-uri /csp https://r.example/x");
         headers.append(CONTENT_SECURITY_POLICY, policy);
+        let elsewhere = "\treport-uri  https://r.example/x , REPORT-URI /csp";
+        headers.append(REPORT_ONLY, HeaderValue::from_static(elsewhere));
         map_reports(&mut headers, &|url| {
             url.strip_prefix('/').map(|rest| format!("../{rest}"))
         });
         assert_eq!(
             headers[CONTENT_SECURITY_POLICY],
             "script-src 'self'; report-uri ../csp https://r.example/x"
+        );
+        assert_eq!(
+            headers[&REPORT_ONLY],
+            "\treport-uri  https://r.example/x , REPORT-URI ../csp"
         );
     }
 }

@@ -5,6 +5,7 @@
 //! | `Access-Control-*` | it would open the API's origin to others |
 //! | `Clear-Site-Data` | it would log out every other app |
 //! | `Strict-Transport-Security`, `Public-Key-Pins`, `Alt-Svc` | they decide how the whole origin is reached |
+//! | `NEL`, `Report-To` | they would have every request to the origin reported to the app |
 //! | `Service-Worker-Allowed` | outside the target; inside it is made relative |
 //! | `Throughway-*` | ours alone |
 
@@ -48,6 +49,8 @@ fn is_suspect(name: &HeaderName) -> bool {
                 | "public-key-pins"
                 | "public-key-pins-report-only"
                 | "alt-svc"
+                | "nel"
+                | "report-to"
                 | "service-worker-allowed"
         )
 }
@@ -92,6 +95,8 @@ mod tests {
             ("public-key-pins", "x"),
             ("public-key-pins-report-only", "x"),
             ("alt-svc", "h3=\":443\""),
+            ("nel", "{}"),
+            ("report-to", "{}"),
             ("throughway-location", "/x"),
             ("throughway-anything", "x"),
         ];
