@@ -235,7 +235,7 @@ safely(() => {
 
 const Tag = Element.prototype;
 const elements = "Image src srcset,Script src,Link href imageSrcset,Anchor href,Area href,Form action,Input src formAction,Button formAction," +
-"IFrame src,Source src srcset,Media src,Video poster,Embed src,Object data,Base href";
+"IFrame src,Source src srcset,Media src,Video poster,Object data,Base href";
 for (const line of elements.split(",")) {
   const [name, ...properties] = line.split(" ");
   for (const property of properties) setter(window[`HTML${name}Element`]?.prototype, property, /set$/.test(property) ? mapSet : map);

@@ -12,14 +12,21 @@
 //!
 //! RFC 3986 section 5.2; kube-apiserver's `pkg/util/proxy/transport.go` maps the same ones to absolute paths.
 
+mod path;
+mod reference;
+
 use std::borrow::Cow;
 
 use http::uri::Authority;
+
+pub(super) use path::without_dots;
 
 use crate::api::RequestInfo;
 use crate::endpoint::Endpoint;
 use crate::forward::Seen;
 use crate::target::Scheme;
+use path::{after, to_root};
+use reference::{Reference, as_browsers_read};
 
 /// How a mapped URL is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -194,115 +201,6 @@ impl Links {
     }
 }
 
-/// A URL, taken apart as far as it matters here.
-enum Reference<'u> {
-    /// Root-absolute: a path, query and fragment.
-    Path(&'u str),
-    /// With an authority; without a scheme of its own there is no default port.
-    Authority {
-        authority: &'u str,
-        path: &'u str,
-        default_port: Option<u16>,
-    },
-    Relative(&'u str),
-    OtherScheme,
-}
-
-impl<'u> Reference<'u> {
-    fn read(url: &'u str) -> Self {
-        if url.starts_with(SLASHES) {
-            return match url[1..].strip_prefix(SLASHES) {
-                Some(rest) => Self::authority(rest, None),
-                None => Self::Path(url),
-            };
-        }
-        let Some(colon) = url.find([':', '/', '\\', '?', '#']) else {
-            return Self::Relative(url);
-        };
-        let (scheme, rest) = url.split_at(colon);
-        if !rest.starts_with(':') || !is_scheme(scheme) {
-            return Self::Relative(url);
-        }
-        let default_port = match scheme {
-            http if http.eq_ignore_ascii_case("http") => 80,
-            https if https.eq_ignore_ascii_case("https") => 443,
-            _ => return Self::OtherScheme,
-        };
-        match rest[1..].strip_prefix("//") {
-            Some(rest) => Self::authority(rest, Some(default_port)),
-            None => Self::OtherScheme,
-        }
-    }
-
-    fn authority(rest: &'u str, default_port: Option<u16>) -> Self {
-        let end = rest.find(['/', '\\', '?', '#']).unwrap_or(rest.len());
-        let (authority, path) = rest.split_at(end);
-        Self::Authority {
-            authority,
-            path,
-            default_port,
-        }
-    }
-}
-
-/// Browsers take a backslash for a slash.
-const SLASHES: [char; 2] = ['/', '\\'];
-
-fn is_scheme(text: &str) -> bool {
-    text.starts_with(|first: char| first.is_ascii_alphabetic())
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
-}
-
-/// Without control characters and spaces around it, and without tabs and line ends within.
-fn as_browsers_read(url: &str) -> Cow<'_, str> {
-    let url = url.trim_matches(|c: char| c <= ' ');
-    if url
-        .bytes()
-        .any(|byte| matches!(byte, b'\t' | b'\n' | b'\r'))
-    {
-        return Cow::Owned(url.replace(['\t', '\n', '\r'], ""));
-    }
-    Cow::Borrowed(url)
-}
-
-/// What follows a prefix of whole segments, if a path starts with it. An escape equals the character it stands for, as
-/// some front ends write `:` as `%3A`.
-fn after<'u>(path: &'u str, prefix: &str) -> Option<&'u str> {
-    let mut path_bytes = decoded(path);
-    for (_, byte) in decoded(prefix) {
-        (path_bytes.next()?.1 == byte).then_some(())?;
-    }
-    let end = path_bytes.next().map_or(path.len(), |(at, _)| at);
-    let rest = path.get(end..)?;
-    (rest.is_empty() || rest.starts_with(['/', '\\', '?', '#'])).then_some(rest)
-}
-
-/// The bytes that a path stands for, and where each of them begins.
-fn decoded(path: &str) -> impl Iterator<Item = (usize, u8)> {
-    let bytes = path.as_bytes();
-    let mut at = 0;
-    std::iter::from_fn(move || {
-        let begin = at;
-        let byte = *bytes.get(at)?;
-        let hex = |offset| {
-            bytes
-                .get(begin + offset)
-                .and_then(|digit| (*digit as char).to_digit(16))
-        };
-        if byte == b'%'
-            && let (Some(high), Some(low)) = (hex(1), hex(2))
-        {
-            at += 3;
-            let escaped = u8::try_from(high * 16 + low).expect("two hexadecimal digits are a byte");
-            return Some((begin, escaped));
-        }
-        at += 1;
-        Some((begin, byte))
-    })
-}
-
 /// Whether an authority is the backend's own, by its address or by the `Host` that it was sent.
 fn names(authority: &str, default_port: u16, endpoint: &Endpoint) -> bool {
     let Ok(named) = authority.parse::<Authority>() else {
@@ -333,56 +231,6 @@ fn own_default_port(endpoint: &Endpoint) -> u16 {
         Scheme::Http => 80,
         Scheme::Https | Scheme::Kubelet => 443,
     }
-}
-
-/// The relative reference from `base`, a whole path, to the root of the target below `prefix`.
-fn to_root(prefix: &str, base: &str) -> String {
-    let folder = base.rfind('/').map_or("", |slash| &base[..slash]);
-    let from: Vec<&str> = folder.split('/').collect();
-    let to: Vec<&str> = prefix.split('/').collect();
-    let common = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
-    let mut reference = "../".repeat(from.len() - common);
-    let down = &to[common..];
-    // A colon in the first segment would make it a scheme.
-    if reference.is_empty() && down.first().is_none_or(|first| first.contains(':')) {
-        reference.push_str("./");
-    }
-    for segment in down {
-        reference.push_str(segment);
-        reference.push('/');
-    }
-    reference
-}
-
-/// RFC 3986 section 5.2.4, with `%2e` for a dot and a backslash for a slash, as browsers read them. Starts with a slash.
-pub(super) fn without_dots(path: &str) -> Cow<'_, str> {
-    let plain = path.starts_with('/')
-        && !path.contains("/.")
-        && !path.bytes().any(|byte| matches!(byte, b'%' | b'\\'));
-    if plain {
-        return Cow::Borrowed(path);
-    }
-    let mut kept: Vec<&str> = Vec::new();
-    let mut ends_in_dots = false;
-    for segment in path.strip_prefix(SLASHES).unwrap_or(path).split(SLASHES) {
-        ends_in_dots = true;
-        match segment.to_ascii_lowercase().replace("%2e", ".").as_str() {
-            "." => {}
-            ".." => {
-                kept.pop();
-            }
-            _ => {
-                ends_in_dots = false;
-                kept.push(segment);
-            }
-        }
-    }
-    let slash = if ends_in_dots && !kept.is_empty() {
-        "/"
-    } else {
-        ""
-    };
-    Cow::Owned(format!("/{}{slash}", kept.join("/")))
 }
 
 #[cfg(test)]

@@ -7,10 +7,13 @@
 //!
 //! Text is read as bytes, so whatever is not understood passes byte for byte.
 
-use std::borrow::Cow;
-use std::fmt::Write as _;
+mod escape;
+mod state;
+mod strings;
 
 use super::charset::{Charset, bytes_of, shown, url_in};
+use escape::{Escape, escaped, unescaped};
+use state::{AtRule, Bracket, Read, Role, State};
 
 /// A longer URL passes as it came.
 const LONGEST_URL: usize = 8 * 1024;
@@ -48,74 +51,6 @@ pub(super) struct Css {
     held: Vec<u8>,
     /// The second byte of a character comes next.
     within_character: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Normal,
-    /// After a slash.
-    Slash,
-    Comment,
-    /// After a star in a comment.
-    CommentStar,
-    /// After a backslash outside of strings, and what its digits say so far.
-    Escape {
-        digits: u8,
-        value: u32,
-    },
-    Text {
-        quote: u8,
-        role: Role,
-    },
-    /// After a backslash in a string, and how many digits.
-    TextEscape {
-        quote: u8,
-        role: Role,
-        digits: u8,
-    },
-    /// After `url(`, before anything but white space.
-    UrlBegins,
-    UrlBare,
-    UrlBareEscape {
-        digits: u8,
-    },
-    /// A URL that is none or too long or over; all up to the bracket is skipped.
-    UrlSkipped,
-    UrlSkippedEscape,
-}
-
-/// What a string is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Role {
-    Plain,
-    Url,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Bracket {
-    /// Strings directly in it are URLs.
-    OfUrls,
-    Other,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum AtRule {
-    None,
-    /// After `@import`: a string is a URL.
-    Import,
-    /// Within `@namespace`.
-    Namespace,
-}
-
-/// What a byte is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Read {
-    /// No part of a URL.
-    Plain,
-    /// Part of a URL that is not at its end.
-    Held,
-    /// The first byte after a URL.
-    EndsUrl,
 }
 
 impl Css {
@@ -349,179 +284,10 @@ impl Css {
             self.open.push(bracket);
         }
     }
-
-    fn read_escape(&mut self, byte: u8, digits: u8, value: u32) -> Read {
-        if digits < 6
-            && let Some(digit) = (byte as char).to_digit(16)
-        {
-            self.state = State::Escape {
-                digits: digits + 1,
-                value: value * 16 + digit,
-            };
-            return Read::Plain;
-        }
-        self.state = State::Normal;
-        if digits == 0 {
-            // A line end makes it no escape, and any other character stands for itself.
-            if is_line_end(byte) {
-                return self.read_normal(byte);
-            }
-            self.add_to_name(byte);
-            return Read::Plain;
-        }
-        self.add_to_name(u8::try_from(value).unwrap_or(0xff));
-        if is_space(byte) {
-            return Read::Plain;
-        }
-        self.read_normal(byte)
-    }
-
-    fn read_text(&mut self, byte: u8, quote: u8, role: Role) -> Read {
-        if byte == quote || is_line_end(byte) {
-            self.state = State::Normal;
-            return match role {
-                Role::Url => Read::EndsUrl,
-                Role::Plain => Read::Plain,
-            };
-        }
-        if byte == b'\\' {
-            self.state = State::TextEscape {
-                quote,
-                role,
-                digits: 0,
-            };
-        }
-        match role {
-            Role::Url => Read::Held,
-            Role::Plain => Read::Plain,
-        }
-    }
-
-    fn read_url(&mut self, byte: u8) -> Read {
-        match (self.state, byte) {
-            (State::UrlSkippedEscape, _) => self.state = State::UrlSkipped,
-            (State::UrlSkipped, b'\\') => self.state = State::UrlSkippedEscape,
-            (State::UrlSkipped | State::UrlBegins, b')') => self.state = State::Normal,
-            (State::UrlSkipped, _) => {}
-            (State::UrlBegins, space) if is_space(space) => {}
-            (State::UrlBegins, b'"' | b'\'') => {
-                let role = match self.rule {
-                    AtRule::Namespace => Role::Plain,
-                    AtRule::None | AtRule::Import => Role::Url,
-                };
-                self.push(Bracket::Other);
-                self.state = State::Text { quote: byte, role };
-            }
-            (State::UrlBegins, _) if self.rule == AtRule::Namespace => {
-                self.state = State::UrlSkipped;
-            }
-            (State::UrlBareEscape { digits }, _) => {
-                let escape = Escape::read(byte, digits);
-                self.state = match escape {
-                    Escape::GoesOn => State::UrlBareEscape { digits: digits + 1 },
-                    Escape::EndsWith | Escape::EndsBefore => State::UrlBare,
-                };
-                return match escape {
-                    Escape::EndsBefore => self.read_url(byte),
-                    Escape::GoesOn | Escape::EndsWith => Read::Held,
-                };
-            }
-            (_, b')') => {
-                self.state = State::Normal;
-                return Read::EndsUrl;
-            }
-            (_, b'"' | b'\'' | b'(') => {
-                self.state = State::UrlSkipped;
-                return Read::EndsUrl;
-            }
-            (_, space) if is_space(space) => {
-                self.state = State::UrlSkipped;
-                return Read::EndsUrl;
-            }
-            (_, b'\\') => {
-                self.state = State::UrlBareEscape { digits: 0 };
-                return Read::Held;
-            }
-            _ => {
-                self.state = State::UrlBare;
-                return Read::Held;
-            }
-        }
-        Read::Plain
-    }
-}
-
-/// What a byte is to an escape that it may be part of.
-#[derive(Debug, Clone, Copy)]
-enum Escape {
-    GoesOn,
-    EndsWith,
-    EndsBefore,
-}
-
-impl Escape {
-    /// `digits` of it were read.
-    fn read(byte: u8, digits: u8) -> Self {
-        match digits {
-            0..6 if byte.is_ascii_hexdigit() => Self::GoesOn,
-            0 => Self::EndsWith,
-            _ if is_space(byte) => Self::EndsWith,
-            _ => Self::EndsBefore,
-        }
-    }
 }
 
 fn is_of_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte >= 0x80 || matches!(byte, b'-' | b'_')
-}
-
-fn is_line_end(byte: u8) -> bool {
-    matches!(byte, b'\n' | b'\r' | b'\x0c')
-}
-
-fn is_space(byte: u8) -> bool {
-    is_line_end(byte) || matches!(byte, b' ' | b'\t')
-}
-
-/// What a URL's text stands for. A character above ASCII that is written as an escape becomes what it is in a URL.
-fn unescaped(text: &[u8]) -> Cow<'_, str> {
-    if !text.contains(&b'\\') {
-        return shown(text);
-    }
-    let shown = shown(text);
-    let mut url = String::with_capacity(shown.len());
-    let mut rest = shown.chars().peekable();
-    while let Some(character) = rest.next() {
-        if character != '\\' {
-            url.push(character);
-            continue;
-        }
-        let mut digits = String::new();
-        while digits.len() < 6
-            && let Some(digit) = rest.next_if(char::is_ascii_hexdigit)
-        {
-            digits.push(digit);
-        }
-        if digits.is_empty() {
-            match rest.next() {
-                None | Some('\n' | '\r' | '\x0c') => {}
-                Some(itself) => url.push(itself),
-            }
-            continue;
-        }
-        rest.next_if(|space| space.is_ascii() && is_space(*space as u8));
-        let value = u32::from_str_radix(&digits, 16).expect("at most six hexadecimal digits");
-        let value = char::from_u32(value).unwrap_or(char::REPLACEMENT_CHARACTER);
-        let mut utf8 = [0; 4];
-        for byte in value.encode_utf8(&mut utf8).bytes() {
-            if byte.is_ascii() {
-                url.push(byte as char);
-            } else {
-                write!(url, "%{byte:02X}").expect("a String takes everything");
-            }
-        }
-    }
-    Cow::Owned(url)
 }
 
 /// Gives a URL, of which all that did not change stays as it is written, unless escapes make it unclear what that is.
@@ -544,23 +310,6 @@ fn give_changed(was: &[u8], now: &[u8], out: &mut Out<'_>) {
     if !after.is_empty() {
         out(Piece::AsItWas(after));
     }
-}
-
-/// The text of a URL for within quotes and without. Nothing in it ends the URL, or the element that the sheet stands in.
-fn escaped(url: &str) -> Vec<u8> {
-    let special = |c: char| c <= ' ' || matches!(c, '"' | '\'' | '(' | ')' | '\\' | '<' | '\x7f');
-    if !url.contains(special) {
-        return bytes_of(url).into_owned();
-    }
-    let mut text = String::with_capacity(url.len() + 8);
-    for character in url.chars() {
-        if special(character) {
-            write!(text, "\\{:x} ", character as u32).expect("a String takes everything");
-        } else {
-            text.push(character);
-        }
-    }
-    bytes_of(&text).into_owned()
 }
 
 #[cfg(test)]

@@ -8,34 +8,21 @@
 //! never comes before the doctype. A `<meta>` that names the charset stays before it, as browsers look for that only in a
 //! page's first kilobyte.
 
-use std::collections::VecDeque;
-use std::ops::Range;
+mod edits;
+mod tag;
 
-use super::attributes::{Holds, holds};
+use std::collections::VecDeque;
+
 use super::charset::Charset;
 use super::css::{Css, Piece};
 use super::html::{Html, Ingredients, Nesting};
 use super::json;
-use super::value::{self, Edit, Mapping};
+use super::value;
+use tag::Shown;
+pub(super) use tag::{Attribute, Tag};
 
 /// A larger import map stays as it is.
 const LARGEST_IMPORT_MAP: usize = 256 * 1024;
-
-/// Where one start tag is, in bytes from the page's begin.
-#[derive(Debug)]
-pub(super) struct Tag {
-    pub range: Range<usize>,
-    pub attributes: Vec<Attribute>,
-    /// It is one of those with content that is no markup, and has some.
-    pub with_content: bool,
-}
-
-/// Where an attribute is.
-#[derive(Debug)]
-pub(super) struct Attribute {
-    pub name: Range<usize>,
-    pub value: Option<Range<usize>>,
-}
 
 #[derive(Debug)]
 enum Mark {
@@ -218,89 +205,6 @@ impl Splice {
         }
     }
 
-    fn edits(&self, shown: &Shown<'_>) -> Vec<Edit> {
-        let links = &self.ingredients.links;
-        let mapping = Mapping {
-            charset: self.charset(),
-            map: &|url| links.map_in_page(url),
-        };
-        let mut edits = Vec::new();
-        for attribute in &shown.tag.attributes {
-            let Some(range) = attribute.value.clone() else {
-                continue;
-            };
-            let name = shown.bytes(&attribute.name);
-            let Some(holds) = holds(shown.name(), name) else {
-                continue;
-            };
-            let value = shown.bytes(&range);
-            let begin = range.start - shown.tag.range.start;
-            match holds {
-                Holds::Refresh if !shown.says("http-equiv", "refresh") => {}
-                Holds::Document if shown.is_quoted(&range) => {
-                    edits.extend(self.document(value, begin));
-                }
-                _ => edits.extend(
-                    value::edits(value, holds, &mapping)
-                        .into_iter()
-                        .map(|edit| Edit {
-                            range: begin + edit.range.start..begin + edit.range.end,
-                            now: edit.now,
-                        }),
-                ),
-            }
-        }
-        edits.extend(self.integrity(shown));
-        edits
-    }
-
-    /// A document within an attribute, which takes its base from the page around it.
-    fn document(&self, value: &[u8], begin: usize) -> Option<Edit> {
-        if self.ingredients.nesting == Nesting::Within {
-            return None;
-        }
-        let document = value::decoded(value)?;
-        let mut ingredients = Ingredients {
-            nesting: Nesting::Within,
-            ..self.ingredients.clone()
-        };
-        if self.base == Place::Passed {
-            // Its URL is relative to the page, and this document has the page's base.
-            ingredients.injection = None;
-        }
-        let now = Html::whole(ingredients, &document);
-        (now != *document).then(|| Edit {
-            range: begin..begin + value.len(),
-            now: value::written_between_quotes(&now),
-        })
-    }
-
-    /// A style sheet of the target may have been changed, so its hash says nothing any more.
-    fn integrity(&self, shown: &Shown<'_>) -> Option<Edit> {
-        if !shown.is("link") {
-            return None;
-        }
-        let range = shown.range_of("integrity")?;
-        let of_sheet = shown
-            .value("rel")
-            .is_some_and(|rel| has_word(rel, b"stylesheet"))
-            || shown.says("as", "style");
-        let href = value::decoded(shown.value("href")?)?;
-        let elsewhere = self
-            .ingredients
-            .links
-            .leads_elsewhere(&super::charset::shown(&href));
-        if !of_sheet || elsewhere || range.is_empty() {
-            return None;
-        }
-        let begin = range.start - shown.tag.range.start;
-        let now = if shown.is_quoted(&range) { "" } else { "\"\"" };
-        Some(Edit {
-            range: begin..begin + range.len(),
-            now: now.into(),
-        })
-    }
-
     fn note_charset(&mut self, shown: &Shown<'_>) {
         if self.ingredients.charset.is_some() {
             return;
@@ -357,61 +261,6 @@ impl Piece<'_> {
     }
 }
 
-/// A tag and its bytes.
-struct Shown<'t> {
-    tag: &'t Tag,
-    raw: &'t [u8],
-}
-
-impl<'t> Shown<'t> {
-    fn bytes(&self, range: &Range<usize>) -> &'t [u8] {
-        let begin = self.tag.range.start;
-        &self.raw[range.start - begin..range.end - begin]
-    }
-
-    fn is_quoted(&self, value: &Range<usize>) -> bool {
-        let before = value.start - self.tag.range.start - 1;
-        matches!(self.raw[before], b'"' | b'\'')
-    }
-
-    fn name(&self) -> &'t [u8] {
-        let name = &self.raw[1..];
-        let end = name
-            .iter()
-            .position(|byte| byte.is_ascii_whitespace() || matches!(byte, b'/' | b'>'));
-        &name[..end.unwrap_or(name.len())]
-    }
-
-    fn is(&self, name: &str) -> bool {
-        self.name().eq_ignore_ascii_case(name.as_bytes())
-    }
-
-    fn range_of(&self, attribute: &str) -> Option<Range<usize>> {
-        let found = self.tag.attributes.iter().find(|one| {
-            self.bytes(&one.name)
-                .eq_ignore_ascii_case(attribute.as_bytes())
-        })?;
-        found.value.clone()
-    }
-
-    fn value(&self, attribute: &str) -> Option<&'t [u8]> {
-        self.range_of(attribute).map(|range| self.bytes(&range))
-    }
-
-    fn says(&self, attribute: &str, value: &str) -> bool {
-        self.value(attribute)
-            .is_some_and(|said| said.trim_ascii().eq_ignore_ascii_case(value.as_bytes()))
-    }
-
-    /// Whether nothing may be put before this tag.
-    fn comes_before_all(&self) -> bool {
-        self.is("html")
-            || self.is("head")
-            || (self.is("meta")
-                && (self.value("charset").is_some() || self.says("http-equiv", "content-type")))
-    }
-}
-
 /// Whether a string of an import map is a URL or may be one.
 fn holds_module(path: &[String], role: json::Role) -> bool {
     let keys: Vec<&str> = path.iter().map(String::as_str).collect();
@@ -422,9 +271,4 @@ fn holds_module(path: &[String], role: json::Role) -> bool {
         ),
         json::Role::Value => matches!(keys.as_slice(), ["imports", _] | ["scopes", _, _]),
     }
-}
-
-fn has_word(list: &[u8], word: &[u8]) -> bool {
-    list.split(u8::is_ascii_whitespace)
-        .any(|one| one.eq_ignore_ascii_case(word))
 }
