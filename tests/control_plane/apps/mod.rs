@@ -11,11 +11,13 @@ mod pages;
 mod steps;
 
 use std::panic::AssertUnwindSafe;
+use std::path::Path;
 
 use futures_util::FutureExt;
+use tokio::sync::OnceCell;
 
-use crate::cluster::Cluster;
-use crate::support::browser::{Browser, Seen, Tab};
+use crate::cluster::{Cluster, target};
+use crate::support::browser::{Browser, Tab};
 use dashboard::Dashboard;
 
 /// Uses a dashboard at its own address, then under the prefix of its Service, and looks at where its requests went.
@@ -28,7 +30,7 @@ async fn works(cluster: &'static Cluster, dashboard: Dashboard, steps: impl Asyn
     let requests = open(dashboard.name, &proxied, &steps).await;
     let left: Vec<_> = requests
         .iter()
-        .filter(|seen| leaves(seen, &proxied))
+        .filter(|url| leaves(url, &proxied))
         .collect();
     assert!(
         left.is_empty(),
@@ -38,19 +40,17 @@ async fn works(cluster: &'static Cluster, dashboard: Dashboard, steps: impl Asyn
 }
 
 /// Takes the steps in a new tab, keeps a picture of where they ended, and returns what was asked for.
-async fn open(name: &str, base: &str, steps: &impl AsyncFn(&Tab, &str)) -> Vec<Seen> {
-    let tab = Browser::shared().tab().await;
+async fn open(name: &str, base: &str, steps: &impl AsyncFn(&Tab, &str)) -> Vec<String> {
+    let tab = browser().await.tab().await;
     let outcome = AssertUnwindSafe(steps(&tab, base)).catch_unwind().await;
-    let file = format!("apps/screenshots/{name}.png");
-    tab.screenshot(&crate::cluster::target().join(file)).await;
+    let folder = target().join("apps/screenshots");
+    std::fs::create_dir_all(&folder).unwrap();
+    tab.screenshot(&folder.join(format!("{name}.png"))).await;
     let requests = tab.requests();
-    for seen in requests.iter().filter(|seen| !below(&seen.url, base)) {
-        eprintln!(
-            "{name}: outside: {} {} {}",
-            seen.method, seen.url, seen.kind
-        );
+    for url in requests.iter().filter(|url| !below(url, base)) {
+        eprintln!("{name}: outside: {url}");
     }
-    for complaint in tab.errors() {
+    for complaint in tab.complaints() {
         eprintln!("{name}: complaint: {complaint}");
     }
     if let Err(panic) = outcome {
@@ -59,28 +59,32 @@ async fn open(name: &str, base: &str, steps: &impl AsyncFn(&Tab, &str)) -> Vec<S
     requests
 }
 
-/// Whether a URL is below a base, whatever its scheme.
+/// The one browser of all dashboards, which ends with the namespace; each tab has a profile of its own.
+async fn browser() -> &'static Browser {
+    static BROWSER: OnceCell<Browser> = OnceCell::const_new();
+    BROWSER
+        .get_or_init(|| Browser::start(Path::new("/run")))
+        .await
+}
+
+/// Whether a URL is below a base, whatever its scheme; `data:`, `blob:` and `about:` go nowhere.
 fn below(url: &str, base: &str) -> bool {
-    let without_scheme = |url: &str| url.split_once("://").map(|(_, rest)| rest.to_owned());
-    match (without_scheme(url), without_scheme(base)) {
-        (Some(url), Some(base)) => url.starts_with(&base),
-        // `data:`, `blob:` and `about:` go nowhere.
-        _ => true,
-    }
+    let (_, base) = base.split_once("://").expect("the base of a page");
+    url.split_once("://")
+        .is_none_or(|(scheme, rest)| scheme.starts_with("blob:") || rest.starts_with(base))
 }
 
 /// Whether a request went to the cluster or this machine, past the dashboard's prefix.
-fn leaves(seen: &Seen, base: &str) -> bool {
-    if below(&seen.url, base) {
+fn leaves(url: &str, base: &str) -> bool {
+    if below(url, base) {
         return false;
     }
-    let url = url::Url::parse(&seen.url).expect("the browser's URL is one");
-    // The browser itself asks for it where a page names no icon, whatever the page's path is.
-    let icon = seen.kind == "Other" && url.path() == "/favicon.ico";
+    let url = url::Url::parse(url).expect("the browser's URL is one");
     let here = match url.host() {
-        None => true,
+        None => false,
         Some(url::Host::Domain(name)) => name == "localhost" || name.contains(".svc"),
         Some(url::Host::Ipv4(_) | url::Host::Ipv6(_)) => true,
     };
-    here && !icon
+    // The browser itself asks for this one where a page names no icon, whatever the page's path is.
+    here && url.path() != "/favicon.ico"
 }

@@ -1,7 +1,5 @@
 //! Dashboards that are written in Python: JupyterLab, marimo, NiceGUI, Gradio and Streamlit.
 
-use serde_json::json;
-
 use crate::cluster::{Cluster, on_cluster};
 use crate::support::browser::Tab;
 
@@ -26,35 +24,20 @@ async fn jupyterlab(tab: &Tab, base: &str) {
     // The notebook may still show what it said to an earlier user.
     let output = "(document.querySelector('.jp-OutputArea-output')?.innerText ?? '')";
     let before = tab.evaluate(output).await;
-    press(tab, "Shift+Enter").await;
+    tab.click(".jp-Notebook .jp-Cell .cm-content").await;
+    tab.press("Shift+Enter").await;
     tab.wait_for(&format!(
         "{output}.startsWith('computed at') && {output} != {before}"
     ))
     .await;
     let computed = tab.evaluate(output).await;
     has_websocket(tab);
-    press(tab, "Control+s").await;
+    tab.press("Control+s").await;
     tab.wait_for("!document.querySelector('.jp-mod-dirty')")
         .await;
     tab.reload().await;
     tab.wait_for(&format!("{output} == {computed}")).await;
     shows(tab, "| Idle").await;
-}
-
-/// Presses a key together with another, in the first cell of a notebook.
-async fn press(tab: &Tab, keys: &str) {
-    tab.click(".jp-Notebook .jp-Cell .cm-content").await;
-    let (key, code, modifiers) = match keys {
-        "Shift+Enter" => ("Enter", 13, 8),
-        "Control+s" => ("s", 83, 2),
-        other => panic!("{other} is not known here"),
-    };
-    for kind in ["rawKeyDown", "keyUp"] {
-        let params = json!({"type": kind, "key": key, "windowsVirtualKeyCode": code, "modifiers": modifiers});
-        tab.command("Input.dispatchKeyEvent", params)
-            .await
-            .expect("a key");
-    }
 }
 
 #[test]
