@@ -53,6 +53,7 @@ async fn open(name: &str, base: &str, steps: &impl AsyncFn(&Tab, &str)) -> Vec<S
     for complaint in tab.complaints() {
         eprintln!("{name}: complaint: {complaint}");
     }
+    tab.close().await;
     if let Err(panic) = outcome {
         std::panic::resume_unwind(panic);
     }
@@ -67,11 +68,12 @@ async fn browser() -> &'static Browser {
         .await
 }
 
-/// Whether a URL is below a base, whatever its scheme; `data:`, `blob:` and `about:` go nowhere.
+/// Whether a URL is below a base, or is none that is asked for over the network.
 fn below(url: &str, base: &str) -> bool {
     let (_, base) = base.split_once("://").expect("the base of a page");
+    let network = ["http", "https", "ws", "wss"];
     url.split_once("://")
-        .is_none_or(|(scheme, rest)| scheme.starts_with("blob:") || rest.starts_with(base))
+        .is_none_or(|(scheme, rest)| !network.contains(&scheme) || rest.starts_with(base))
 }
 
 /// Whether a request went to the cluster or this machine, past the dashboard's prefix.

@@ -336,6 +336,16 @@ impl Tab {
         self.call("Input.insertText", json!({"text": text})).await;
     }
 
+    /// Closes the page and forgets its profile; a service sees its user go.
+    pub async fn close(self) {
+        let context = json!({"browserContextId": self.context});
+        let closed = self
+            .wire
+            .call("", "Target.disposeBrowserContext", context)
+            .await;
+        closed.expect("a profile can be thrown away");
+    }
+
     /// Fails on every request to the host of `prefix_url` that is not below it, but for those that start with what is allowed.
     pub fn assert_stays_below(&self, prefix_url: &str, allowed: &[&str]) {
         let host = host(prefix_url).expect("an address");
