@@ -16,7 +16,7 @@ run: ## A demo: a small cluster, sample backends and Throughway in one process, 
 	$(CARGO) run --locked --example demo
 
 .PHONY: test
-test: check unit embedded control-plane ## Every check and test
+test: check unit embedded browser control-plane ## Every check and test
 
 .PHONY: check
 check: ## Format, lints, documentation, dependencies
@@ -34,6 +34,12 @@ unit: ## Tests of single files and stages, and of the module map
 embedded: ## Tests against the embedded cluster
 	$(CARGO) test --locked --no-run --test embedded
 	$(LIMIT) $(CARGO) test --locked --test embedded
+
+.PHONY: browser
+browser: ## Tests with a real Chromium in front of the embedded cluster
+	tests/needs.sh chromium:chromium
+	$(CARGO) test --locked --no-run --test browser
+	$(LIMIT) $(CARGO) test --locked --test browser
 
 .PHONY: control-plane
 control-plane: needs ## Tests on a real kube-apiserver, etcd, controllers and kubelet

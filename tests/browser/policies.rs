@@ -1,0 +1,52 @@
+//! Pages with a Content-Security-Policy: the helper works, and nothing that the page forbids becomes allowed.
+
+use serde_json::json;
+
+use crate::scripts::assert_results;
+use crate::world::World;
+
+#[tokio::test]
+async fn a_page_that_allows_scripts_by_nonce_gets_the_helper_and_nothing_else() {
+    let world = World::new().await;
+    let wanted = json!({"fetch": "/api/nonce", "a script without nonce ran": false});
+    assert_results(&world, "/nonce", &wanted).await;
+    world.nothing_left_the_prefix();
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_page_that_allows_its_own_scripts_gets_the_helper_and_nothing_else() {
+    let world = World::new().await;
+    let wanted = json!({"fetch": "/api/own", "an inline script ran": false});
+    assert_results(&world, "/own/deep", &wanted).await;
+    world.nothing_left_the_prefix();
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_page_that_allows_inline_scripts_only_gets_the_helper_inline() {
+    let world = World::new().await;
+    let wanted = json!({"fetch": "/api/inline"});
+    assert_results(&world, "/inline/deep", &wanted).await;
+    let refused = world
+        .app
+        .seen()
+        .into_iter()
+        .any(|seen| seen.target == "/img/refused.svg");
+    assert!(!refused, "the page allows no pictures");
+    world.nothing_left_the_prefix();
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_page_that_wants_trusted_types_works_and_still_refuses_text() {
+    let world = World::new().await;
+    let wanted = json!({
+        "a trusted script URL": "loaded", "trusted HTML": "loaded",
+        "a Worker of a trusted URL": "hello from a worker", "fetch": "/api/trusted",
+        "text that is not trusted is still refused": "TypeError",
+    });
+    assert_results(&world, "/trusted", &wanted).await;
+    world.nothing_left_the_prefix();
+    world.end().await;
+}
