@@ -167,7 +167,7 @@ const PARTS: [&str; 80] = [
     "é",
     "<svg><style>a{b:url(/x)}</style></svg>",
     "<svg><image xlink:href=/x /><use href='/x#a'/></svg>",
-    "<svg><title><a href=/x></title></svg>",
+    "<svg><title><a href=/x></a></title></svg>",
     "<math><mi><a href=/x></a></mi></math>",
     "<svg><foreignObject><a href=/x></a></foreignObject></svg>",
     "<svg><![CDATA[<a href=/x>]]></svg>",
