@@ -73,7 +73,7 @@ pub(super) struct Injection {
 /// What a single page may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PageLimits {
-    /// Bytes that a page's parser may keep: a tag that isn't at its end, and what is open around it.
+    /// Bytes that a page's parser may keep: a tag that isn't at its end, and 128 for each element that is open around it.
     pub memory: usize,
     /// Bytes of a body when decoded.
     pub decoded: u64,

@@ -106,7 +106,8 @@ fn found(value: &[u8], holds: Holds, mapping: &Mapping<'_>) -> Vec<Edit> {
 /// The text of a value if all of its references are understood.
 pub(super) fn decoded(value: &[u8]) -> Option<Cow<'_, [u8]>> {
     let decoded = Decoded::new(value);
-    decoded.opaque.is_empty().then_some(decoded.bytes)
+    let is_opaque = decoded.is_opaque(&(0..decoded.bytes.len()));
+    (!is_opaque).then_some(decoded.bytes)
 }
 
 struct Edits<'v, 'm> {
@@ -162,7 +163,7 @@ impl Edits<'_, '_> {
     fn replace(&mut self, at: usize, was: &[u8], now: &[u8]) {
         let same = same_at_the_end(was, now);
         let decoded = at..at + was.len() - same;
-        if self.text.opaque.iter().any(|place| decoded.contains(place)) {
+        if self.text.is_opaque(&decoded) {
             return;
         }
         let range = self.text.place(decoded.start)..self.text.place(decoded.end);
