@@ -199,7 +199,7 @@
     return path ? (self.localName === "base" ? prefix + path : path) : found;
   });
   // Marked links are relative to where the page was loaded. What would load or play again is left: it has its URL already.
-  let absolutise = () => {
+  let pin = () => {
     for (let self of document.querySelectorAll("base,a,area,form,button,input,img,use,link:not([rel~=stylesheet])")) {
       for (let name of "href src action formaction".split(" ")) {
         tried(() => {
@@ -216,8 +216,8 @@
     args = at(2, map)(args);
     if (!moved && args[2] != null && new URL(".", location).href !== new URL(".", resolve(args[2])).href) {
       moved = true;
-      absolutise();
-      addEventListener("DOMContentLoaded", absolutise);
+      pin();
+      addEventListener("DOMContentLoaded", pin);
     }
     return args;
   });
