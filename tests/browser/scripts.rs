@@ -122,7 +122,7 @@ async fn the_helper_may_run_twice() {
 #[tokio::test]
 async fn frames_stay_below_the_prefix() {
     let world = World::new().await;
-    let wanted = json!({"written": true, "location of a frame": true});
+    let wanted = json!({"written, then its location set": [true, true]});
     assert_results(&world, "/frames/deep", &wanted).await;
     world
         .app

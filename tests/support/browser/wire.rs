@@ -213,6 +213,9 @@ impl Wire {
             }
             _ => None,
         };
+        // The browser's own windows are pages too.
+        seen = seen.filter(|url: &String| !url.starts_with("chrome"));
+        let complaint = complaint.filter(|text| !text.contains("chrome://"));
         if let Some(url) = &seen {
             state.urls.insert(request, url.clone());
         }
