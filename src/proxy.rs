@@ -100,8 +100,11 @@ async fn travel(
     let mut permit = road.authorization.authorize(caller, asked?).await?;
     journey.note(|record| record.authorized = journey.time());
     let seen = road.forward.seen(&permit, request.headers());
-    let reading = Reading::of(&permit, request.headers(), seen);
-    if let Some(own) = rewrite::own_answer(&reading, &permit, &request) {
+    let logins = road.forward.logins();
+    let login = logins.presented(&permit, request.headers());
+    let reading = Reading::of(&permit, request.headers(), seen).with_login(login);
+    let own = rewrite::own_answer(&reading, &permit, logins, &mut request);
+    if let Some(own) = own.await {
         return Ok(own);
     }
     let mut target = road.targets.resolve(&permit).await?;

@@ -112,9 +112,10 @@ impl Forward {
         request: Box<status::Request>,
     ) -> Result<Request<Up>, ForwardError> {
         let (mut parts, body) = request.into_parts();
+        let of_caller = self.logins.authorization(sender.permit, &parts.headers);
         let authorization = match endpoint.scheme {
             Scheme::Kubelet => self.dialer.kubelet.authorization(),
-            Scheme::Http | Scheme::Https => None,
+            Scheme::Http | Scheme::Https => of_caller,
         };
         let authority = parts.uri.authority().map(http::uri::Authority::as_str);
         parts.headers =

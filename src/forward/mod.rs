@@ -2,7 +2,7 @@
 //!
 //! Plain exchanges go over kept connections and stream both ways; upgrades get a connection of their own and become a
 //! tunnel after a 101, and only then. What the caller sent inside the target is what the backend gets; the deliberate
-//! changes are all in `headers.rs`.
+//! changes are all in `headers.rs`, and in [`login`] for what an app asks its own users for.
 //!
 //! Refuses: 400 for a protocol that is not tunnelled, 403 for an upgrade to a kubelet, 429 when there are too many tunnels,
 //! 502 for an answer that is none, 503 when no connection is made, 504 when a limit passes. [`ForwardError`] has them all.
@@ -16,6 +16,7 @@ mod exchange;
 mod expect;
 mod frames;
 mod headers;
+mod login;
 mod pool;
 mod seen;
 mod tunnel;
@@ -29,6 +30,7 @@ use tokio::sync::Semaphore;
 
 pub use error::ForwardError;
 pub use headers::{HOST_COOKIES, LOGIN_COOKIE, is_own_cookie};
+pub use login::{LOGIN_LIFETIME, Logins, Presented};
 pub use seen::Seen;
 
 use crate::authorization::Permit;
@@ -50,11 +52,19 @@ pub struct Forwarded {
     pub endpoint: Endpoint,
 }
 
+/// What backends are shown: kubelets this server's own, everybody else what is meant for them.
+#[derive(Debug)]
+pub struct Credentials {
+    pub kubelet: KubeletAccess,
+    pub logins: Logins,
+}
+
 /// Sends requests on.
 #[derive(Debug)]
 pub struct Forward {
     config: ForwardConfig,
     dialer: Dialer,
+    logins: Logins,
     pool: Arc<Pool>,
     tunnels: Arc<Semaphore>,
     tasks: Tasks,
@@ -72,7 +82,7 @@ struct Sender<'a> {
 impl Forward {
     pub fn new(
         config: ForwardConfig,
-        kubelet: KubeletAccess,
+        credentials: Credentials,
         outliers: Outliers,
         tasks: Tasks,
     ) -> Self {
@@ -82,7 +92,8 @@ impl Forward {
         ));
         tasks.spawn_background(Arc::clone(&pool).sweep());
         Self {
-            dialer: Dialer::new(config.clone(), kubelet, outliers),
+            dialer: Dialer::new(config.clone(), credentials.kubelet, outliers),
+            logins: credentials.logins,
             tunnels: Arc::new(Semaphore::new(config.max_tunnels)),
             config,
             pool,
@@ -125,6 +136,11 @@ impl Forward {
             permit.asked().prefix(),
             &self.config.external_origins,
         )
+    }
+
+    /// What opens and seals logins at apps.
+    pub fn logins(&self) -> &Logins {
+        &self.logins
     }
 
     /// Tunnels under way.

@@ -249,12 +249,38 @@ mod tests {
                 ("origin", "https://evil.example"),
                 ("referer", "http://127.0.0.1:8001PREFIX/"),
             ],
-            // A page of another app on the same origin.
+            // A sandboxed page of the target's own.
+            &[
+                ("origin", "null"),
+                ("referer", "http://127.0.0.1:8001PREFIX/"),
+            ],
+            &[
+                SAME,
+                ("origin", "null"),
+                ("referer", "http://127.0.0.1:8001PREFIX/"),
+            ],
+            &[
+                ("origin", "chrome-extension://abc"),
+                ("referer", "http://127.0.0.1:8001PREFIX/"),
+            ],
+            // No browser sends two origins.
+            &[
+                ("origin", "http://127.0.0.1:8001"),
+                ("referer", "http://evil.examplePREFIX/"),
+            ],
+        ] {
+            assert_eq!(seen(lines), Seen::default(), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_page_of_another_app_on_the_same_origin_is_none_of_the_targets() {
+        for lines in [
             &[
                 SAME,
                 ("origin", "http://127.0.0.1:8001"),
                 ("referer", "http://127.0.0.1:8001OTHER/"),
-            ],
+            ][..],
             &[
                 ("origin", "http://127.0.0.1:8001"),
                 ("referer", "http://127.0.0.1:8001OTHER/?PREFIX/"),
@@ -275,25 +301,6 @@ mod tests {
                 ("referer", "http://127.0.0.1:8001/x;SameSite=NonePREFIX/"),
             ],
             &[SAME, ("referer", "http://127.0.0.1:8001/%70roxyPREFIX/")],
-            // A sandboxed page of the target's own.
-            &[
-                ("origin", "null"),
-                ("referer", "http://127.0.0.1:8001PREFIX/"),
-            ],
-            &[
-                SAME,
-                ("origin", "null"),
-                ("referer", "http://127.0.0.1:8001PREFIX/"),
-            ],
-            &[
-                ("origin", "chrome-extension://abc"),
-                ("referer", "http://127.0.0.1:8001PREFIX/"),
-            ],
-            // No browser sends two origins.
-            &[
-                ("origin", "http://127.0.0.1:8001"),
-                ("referer", "http://evil.examplePREFIX/"),
-            ],
         ] {
             assert_eq!(seen(lines), Seen::default(), "{lines:?}");
         }

@@ -116,7 +116,7 @@ impl Forward {
                 cause: Arc::new(cause),
             })?;
         self.drive_upgradeable(connection);
-        let request = outgoing(sender, &endpoint, request, protocol)?;
+        let request = self.asking_to_upgrade(sender, &endpoint, request, protocol)?;
         let answer = requests.send_request(request);
         let answer = self.within_limit(sender.journey, &endpoint, answer).await?;
         let mut answer = answer.map_err(|cause| failed(address, &received, cause))?;
@@ -153,6 +153,31 @@ impl Forward {
         })
     }
 
+    fn asking_to_upgrade(
+        &self,
+        sender: Sender<'_>,
+        endpoint: &Endpoint,
+        request: Box<Request>,
+        protocol: Protocol,
+    ) -> Result<http::Request<Up>, ForwardError> {
+        let (mut parts, body) = request.into_parts();
+        let authorization = self.logins.authorization(sender.permit, &parts.headers);
+        let authority = parts.uri.authority().map(http::uri::Authority::as_str);
+        parts.headers =
+            headers::to_backend(sender, endpoint, authority, parts.headers, authorization);
+        parts
+            .headers
+            .insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        parts
+            .headers
+            .insert(header::UPGRADE, HeaderValue::from_static(protocol.as_str()));
+        parts.uri = inside(sender, endpoint)?;
+        Ok(http::Request::from_parts(
+            parts,
+            Up::new(body, Arc::clone(sender.journey), None),
+        ))
+    }
+
     fn drive_upgradeable(
         &self,
         connection: hyper::client::conn::http1::Connection<TokioIo<super::dial::Io>, Up>,
@@ -163,28 +188,6 @@ impl Forward {
             }
         });
     }
-}
-
-fn outgoing(
-    sender: Sender<'_>,
-    endpoint: &Endpoint,
-    request: Box<Request>,
-    protocol: Protocol,
-) -> Result<http::Request<Up>, ForwardError> {
-    let (mut parts, body) = request.into_parts();
-    let authority = parts.uri.authority().map(http::uri::Authority::as_str);
-    parts.headers = headers::to_backend(sender, endpoint, authority, parts.headers, None);
-    parts
-        .headers
-        .insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-    parts
-        .headers
-        .insert(header::UPGRADE, HeaderValue::from_static(protocol.as_str()));
-    parts.uri = inside(sender, endpoint)?;
-    Ok(http::Request::from_parts(
-        parts,
-        Up::new(body, Arc::clone(sender.journey), None),
-    ))
 }
 
 /// A refusal that is passed on; no connection outlives it.

@@ -6,6 +6,7 @@
 mod cookies;
 mod fields;
 mod link;
+mod login;
 mod page;
 mod page_helper;
 mod policy;
@@ -22,6 +23,7 @@ use crate::authorization::Permit;
 use crate::cluster::{Isolation, PageHelper, Prefix, Rewrite, ServiceSettings};
 use crate::config::{LinkStyle, RewriteConfig};
 use crate::endpoint::Endpoint;
+use crate::forward::Logins;
 use crate::status::{Request, Response};
 use link::{Form, Links};
 use page::{Injection, PageLimits, PageTreatment};
@@ -50,7 +52,15 @@ pub struct Occasion<'a> {
 }
 
 /// An answer that needs no backend, if this request has one.
-pub fn own_answer(reading: &Reading, permit: &Permit, request: &Request) -> Option<Response> {
+pub async fn own_answer(
+    reading: &Reading,
+    permit: &Permit,
+    logins: &Logins,
+    request: &mut Request,
+) -> Option<Response> {
+    if let Some(answer) = login::own_answer(reading, permit, logins, request).await {
+        return Some(answer);
+    }
     let asked = permit.asked();
     redirect::to_slash(reading, asked, request).or_else(|| page_helper::script(asked.path_inside()))
 }
@@ -97,16 +107,27 @@ impl Answers {
             asked: permit.asked(),
             links: &links,
         };
-        let mut response = match redirect::decide(at, trail, response) {
-            redirect::Outcome::Answer(response) => response,
+        let decided = redirect::decide(at, trail, response);
+        let (mut response, is_ours) = match decided {
+            redirect::Outcome::Answer(response) => (response, false),
+            redirect::Outcome::Told(response) => (response, true),
             redirect::Outcome::Follow(hop) => return Outcome::Follow(hop),
         };
         let headers = response.headers_mut();
-        fields::rewrite(headers, &links);
         trail.hand_out(headers);
         cookies::rewrite(headers, place);
+        if is_ours {
+            return Outcome::Answer(response);
+        }
+        fields::rewrite(headers, &links);
         if trail.has_hops() {
             redirect::name_end(permit.asked(), headers);
+        }
+        if response.status() == StatusCode::UNAUTHORIZED {
+            let refused = response.headers_mut();
+            if let Some(page) = login::in_place_of(reading, permit.asked(), refused) {
+                return Outcome::Answer(page);
+            }
         }
         let mut response = self.page(on, response);
         if reading.via == Via::FrontProxy {

@@ -266,6 +266,14 @@ mod tests {
                 "script-src 'unsafe-inline' 'sha256-x'",
                 "script-src 'unsafe-inline' 'sha256-x' 'nonce-N'",
             ),
+        ] {
+            assert_eq!(admitted(policy), expected, "{policy}");
+        }
+    }
+
+    #[test]
+    fn the_helpers_type_is_listed_and_only_the_directives_that_count_change() {
+        for (policy, expected) in [
             (
                 "script-src 'self'; require-trusted-types-for 'script'",
                 "script-src 'self' 'nonce-N'; require-trusted-types-for 'script'",

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, Method, header};
 
 use crate::authentication;
 use crate::authorization::Permit;
-use crate::forward::Seen;
+use crate::forward::{Presented, Seen};
 
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -49,6 +49,8 @@ pub struct Reading {
     pub(super) redirecting: Redirecting,
     /// How the browser sees the target, as far as it is known.
     pub(super) seen: Seen,
+    /// The login at the app that goes along with the request.
+    pub(super) login: Presented,
 }
 
 impl Reading {
@@ -68,7 +70,13 @@ impl Reading {
             via,
             redirecting,
             seen,
+            login: Presented::Nothing,
         }
+    }
+
+    /// The same with the login that goes along.
+    pub fn with_login(self, login: Presented) -> Self {
+        Self { login, ..self }
     }
 
     /// The target's path as the browser has it, as far as that is known.

@@ -3,7 +3,8 @@
 //! A browser sends an app everything that was set for a path above it. What [`NeverForwarded`] names stays here, and so does
 //! this server's own; `__Host-` names, which travelled as [`HOST_COOKIES`], get their name back. All others stay byte for byte.
 //!
-//! RFC 6265bis section 5.8.3: pairs are separated by `; `; HTTP/2 may send one line a pair (RFC 9113 section 8.2.3).
+//! RFC 6265bis section 5.8.3: pairs are separated by `; `. HTTP/2 may send one line a pair, as kube-aggregator does, and HTTP/1.1
+//! may not, so they become one line (RFC 9113 section 8.2.3): frameworks that join lines themselves do it with a comma.
 
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
@@ -46,13 +47,24 @@ pub(super) fn to_backend(headers: &mut HeaderMap, never: NeverForwarded<'_>) {
     if !headers.contains_key(COOKIE) {
         return;
     }
-    let lines: Vec<HeaderValue> = headers.get_all(COOKIE).iter().cloned().collect();
-    headers.remove(COOKIE);
-    for line in lines {
-        if let Some(line) = kept(&line, never) {
-            headers.append(COOKIE, line);
+    let lines: Vec<HeaderValue> = headers
+        .get_all(COOKIE)
+        .iter()
+        .filter_map(|line| kept(line, never))
+        .collect();
+    let line = match &*lines {
+        [] => {
+            headers.remove(COOKIE);
+            return;
         }
-    }
+        [line] => line.clone(),
+        lines => {
+            let lines: Vec<&[u8]> = lines.iter().map(HeaderValue::as_bytes).collect();
+            HeaderValue::from_bytes(&lines.join(&b"; "[..])).expect("values joined are a value")
+        }
+    };
+    // Takes the place of the first line, so that the order of headers stays.
+    headers.insert(COOKIE, line);
 }
 
 fn kept(line: &HeaderValue, never: NeverForwarded<'_>) -> Option<HeaderValue> {
@@ -113,7 +125,32 @@ mod tests {
             let expected: Vec<String> = expected.map(str::to_owned).into_iter().collect();
             assert_eq!(arriving(&[sent]), expected, "{sent}");
         }
-        assert_eq!(arriving(&["a=1", "argocd.token=s", "b=2"]), ["a=1", "b=2"]);
+    }
+
+    #[test]
+    fn lines_of_http2_become_one() {
+        assert_eq!(arriving(&["a=1", "argocd.token=s", "b=2"]), ["a=1; b=2"]);
+        assert_eq!(arriving(&["argocd.token=s", "Throughway-Login=t"]), [""; 0]);
+    }
+
+    #[test]
+    fn other_headers_keep_their_order_and_other_bytes_stay() {
+        let mut headers = HeaderMap::new();
+        headers.append("x-a", HeaderValue::from_static("1"));
+        let cookies = b"\xff=\xe4; argocd.token=s;  n\t=\"a,b\"";
+        headers.append(COOKIE, HeaderValue::from_bytes(cookies).unwrap());
+        headers.append("x-b", HeaderValue::from_static("2"));
+        to_backend(&mut headers, NeverForwarded(&["argocd.token".to_owned()]));
+        let lines: Vec<(&str, &[u8])> = headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_bytes()))
+            .collect();
+        let expected: [(&str, &[u8]); 3] = [
+            ("x-a", b"1"),
+            ("cookie", b"\xff=\xe4;  n\t=\"a,b\""),
+            ("x-b", b"2"),
+        ];
+        assert_eq!(lines, expected);
     }
 
     #[test]

@@ -11,10 +11,10 @@
 //! | `X-Forwarded-Host`, `-Proto` | the origin as the browser sees it, or `--external-origin`; of a direct caller `Host`, `https` | apps build links with it; what the front proxy says is this server's own address |
 //! | `X-Forwarded-Uri`, `-Prefix`, `X-Script-Name` | the whole path; the path up to `/proxy` | apps that know how to live below a prefix |
 //! | `Origin`, `Referer` | the same for the backend's own `Host`, if they come from a page of the target | apps compare them with `Host` |
-//! | `Cookie` | all but those that `--never-forward-cookies` names, and this server's own | other parts of the origin live by them |
+//! | `Cookie` | in one line, all but those that `--never-forward-cookies` names, and this server's own; `Throughway-Host-` is `__Host-` again | other parts of the origin live by them |
 //! | `Throughway-*` | none | they are for this server |
 //! | `Audit-Id` | a direct caller's own | the front proxy's is no business of the backend |
-//! | `Authorization` | only a kubelet gets one: this server's own | the caller's ended at authentication |
+//! | `Authorization` | a kubelet: this server's own; others: what [`super::login`] makes of the request | the caller's ended at authentication |
 //!
 //! To the caller: what belongs to one connection goes; `rewrite/` decides on the rest.
 
@@ -33,7 +33,7 @@ use crate::endpoint::Endpoint;
 use cookies::NeverForwarded;
 use forwarded::View;
 
-/// The headers that the backend gets; `authorization` is this server's own, for kubelets.
+/// The headers that the backend gets; `authorization` is the one that is meant for it.
 pub(super) fn to_backend(
     sender: Sender<'_>,
     endpoint: &Endpoint,

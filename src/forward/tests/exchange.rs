@@ -125,6 +125,8 @@ async fn who_is_cross_site_stays_cross_site_for_the_backend() {
         "Sec-Fetch-Site: cross-site\r\nOrigin: https://evil.example\r\nReferer: https://evil.example/\r\n",
         "Sec-Fetch-Site: cross-site\r\nOrigin: http://127.0.0.1:8001\r\n",
         "Sec-Fetch-Site: same-origin\r\nOrigin: http://127.0.0.1:8001\r\nReferer: http://127.0.0.1:8001/other\r\n",
+        "Origin: https://evil.example\r\nReferer: http://127.0.0.1:8001/\r\n",
+        "Sec-Fetch-Site: same-origin\r\nOrigin: null\r\nReferer: http://127.0.0.1:8001/\r\n",
         "Origin: null\r\n",
     ] {
         let kept: Vec<&str> = lines
@@ -144,7 +146,8 @@ async fn cookies_of_other_parts_of_the_origin_do_not_arrive() {
         never_forward_cookies: vec!["_oauth2_proxy*".to_owned()],
         ..config()
     };
-    let headers = "Cookie: a=1; _oauth2_proxy_0=s; Throughway-Login=t; Throughway-Host-id=2\r\n";
+    let headers =
+        "Cookie: a=1; _oauth2_proxy_0=s; Throughway-Login=t\r\nCookie: Throughway-Host-id=2\r\n";
     assert_eq!(
         received(config, headers, &["cookie"]).await,
         ["Cookie: a=1; __Host-id=2"]

@@ -23,7 +23,7 @@ use super::*;
 use crate::api::RequestInfo;
 use crate::authentication;
 use crate::authentication::{Caller, User};
-use crate::certificates::Source;
+use crate::certificates::{SessionKey, Source};
 use crate::config::{ApiGroup, KubeletTls};
 use crate::target::Scheme;
 use crate::telemetry::{AccessLog, AuditId, Metrics};
@@ -69,7 +69,10 @@ impl Setting {
             .unwrap();
         let forward = Arc::new(Forward::new(
             config,
-            kubelet,
+            Credentials {
+                kubelet,
+                logins: Logins::new(SessionKey::random()),
+            },
             Outliers::default(),
             tasks.clone(),
         ));

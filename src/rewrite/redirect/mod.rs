@@ -14,7 +14,7 @@
 //! RFC 9110 section 15.4; kube-apiserver's `pkg/util/proxy/transport.go`.
 
 pub(super) mod follow;
-mod page;
+pub(super) mod page;
 
 use http::header::LOCATION;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -31,7 +31,10 @@ const THROUGHWAY_LOCATION: HeaderName = HeaderName::from_static("throughway-loca
 /// What becomes of an answer.
 #[derive(Debug)]
 pub(super) enum Outcome {
+    /// The backend's own.
     Answer(Response),
+    /// What this server says of a redirect.
+    Told(Response),
     Follow(Hop),
 }
 
@@ -82,12 +85,12 @@ pub(super) fn decide(at: Situation<'_>, trail: &mut Trail, mut response: Respons
     match (telling(at.reading, at.settings), place) {
         (Telling::Page, Place::Inside(inside)) => {
             let relative = at.links.map(&inside).unwrap_or(inside);
-            Outcome::Answer(page::leading_to(&relative, response))
+            Outcome::Told(page::leading_to(&relative, response))
         }
         (Telling::Page, Place::Elsewhere(url)) if is_web(&url) => {
-            Outcome::Answer(page::leading_to(&url, response))
+            Outcome::Told(page::leading_to(&url, response))
         }
-        (Telling::Page, Place::Elsewhere(_)) => Outcome::Answer(page::leading_nowhere(
+        (Telling::Page, Place::Elsewhere(_)) => Outcome::Told(page::leading_nowhere(
             "The application wants to redirect to an address that is none of the web.",
             response,
         )),
@@ -99,17 +102,17 @@ pub(super) fn decide(at: Situation<'_>, trail: &mut Trail, mut response: Respons
                 }
                 Err(why) => {
                     let why = format!("this redirect was not followed: {why}");
-                    Outcome::Answer(told(at, &Place::Inside(inside), &why, response))
+                    Outcome::Told(told(at, &Place::Inside(inside), &why, response))
                 }
             }
         }
         (Telling::Follow, place @ Place::Elsewhere(_)) => {
             let why = "this redirect leads elsewhere and was not followed";
-            Outcome::Answer(told(at, &place, why, response))
+            Outcome::Told(told(at, &place, why, response))
         }
         (Telling::Manual, place) => {
             let why = "this redirect was not followed, as Throughway-Redirect: manual asks";
-            Outcome::Answer(told(at, &place, why, response))
+            Outcome::Told(told(at, &place, why, response))
         }
     }
 }

@@ -111,14 +111,14 @@ impl Exchange {
 
 fn answered(outcome: Outcome) -> Response {
     match outcome {
-        Outcome::Answer(response) => response,
+        Outcome::Answer(response) | Outcome::Told(response) => response,
         Outcome::Follow(hop) => panic!("followed to {:?}", hop.asked),
     }
 }
 
 fn followed(outcome: Outcome) -> (String, String) {
     match outcome {
-        Outcome::Answer(response) => panic!("{response:?}"),
+        Outcome::Answer(response) | Outcome::Told(response) => panic!("{response:?}"),
         Outcome::Follow(hop) => {
             let inside = hop.asked.uri().to_string();
             let inside = inside.strip_prefix(PREFIX).unwrap().to_owned();
@@ -368,7 +368,7 @@ async fn a_body_is_sent_again_if_it_was_short_and_whole() {
                 let body = trail.request(hop).into_body().collect().await.unwrap();
                 assert_eq!(body.to_bytes().len(), length);
             }
-            Outcome::Answer(response) => {
+            Outcome::Answer(response) | Outcome::Told(response) => {
                 assert!(!expected, "{length}");
                 assert_eq!(
                     response.headers()["throughway-location"],
