@@ -5,7 +5,7 @@
 // host, are put below the prefix wherever a script hands one to the browser. Everything else passes as it is. A URL below the
 // prefix stays, so mapping twice is mapping once.
 //
-// Lines like these are not served; see mod.rs.
+// Lines like these are not served; see dense.rs.
 (() => {
 "use strict";
 const tag = document.currentScript;
@@ -36,6 +36,11 @@ const typed = (kind, value, mapped) => {
 
 const isBelow = (path) => path.startsWith(prefix) && /^(?:[/?#]|$)/.test(path.slice(prefix.length));
 
+// Another target of the same server. Whoever names it in full, with this origin, means it.
+const kind = prefix.replace(/(?:\/namespaces\/[^/]+)?\/[^/]+\/[^/]+\/proxy$/, "");
+const isNeighbour = (path) =>
+  path.startsWith(kind) && /^(?:\/namespaces\/[^/]+)?\/(?:services|pods|nodes)\/[^/]+\/proxy(?:[/?#]|$)/.test(path.slice(kind.length));
+
 // A path of the page's own root, below the prefix. Dot segments must not climb out of it.
 const below = (path) => {
   if (/(?:^|[/\\])(?:\.|%2e)/i.test(path) || path.includes("\\")) {
@@ -53,7 +58,7 @@ const mapText = (text) => {
   const [, scheme = "http", host, path] = parts;
   const isOurs = host.toLowerCase() === own.host;
   if (!isOurs && !hosts.includes(host.toLowerCase())) return text;
-  if (isOurs && isBelow(path)) return text;
+  if (isOurs && (isBelow(path) || isNeighbour(path))) return text;
   return (/^ws/i.test(scheme) ? "ws" : "http") + secure + "://" + own.host + below(path || "/");
 };
 
@@ -235,7 +240,7 @@ safely(() => {
 
 const Tag = Element.prototype;
 const elements = "Image src srcset,Script src,Link href imageSrcset,Anchor href,Area href,Form action,Input src formAction,Button formAction," +
-"IFrame src,Source src srcset,Media src,Video poster,Object data,Base href";
+"IFrame src,Source src srcset,Media src,Video poster,Embed src,Object data,Base href";
 for (const line of elements.split(",")) {
   const [name, ...properties] = line.split(" ");
   for (const property of properties) setter(window[`HTML${name}Element`]?.prototype, property, /set$/.test(property) ? mapSet : map);
