@@ -24,6 +24,11 @@ async fn calls_of_scripts_arrive_at_the_app() {
         "EventSource": "/events/source?a=1",
         "sendBeacon": true,
         "Worker": "hello from a worker",
+        "SharedWorker": "hello from a shared worker",
+        "upload": [true, true],
+        "XMLHttpRequest with a user": "Basic bWU6dG9v",
+        "fetch of a Request with Authorization": "Bearer mine",
+        "fetch is told where it ended": 200,
         "module Worker": "hello from a worker",
     });
     assert_results(&world, "/calls", &wanted).await;
