@@ -16,7 +16,7 @@ run: ## A demo: a small cluster, sample backends and Throughway in one process, 
 	$(CARGO) run --locked --example demo
 
 .PHONY: test
-test: check unit embedded control-plane ## Every check and test
+test: check unit embedded browser control-plane ## Every check and test
 
 .PHONY: check
 check: ## Format, lints, documentation, dependencies
@@ -40,6 +40,12 @@ control-plane: needs ## Tests on a real kube-apiserver, etcd, controllers and ku
 	tests/controlplane/build.sh
 	$(CARGO) test --locked --test control-plane --no-run
 	$(LIMIT) $(NAMESPACE) $(CARGO) test --locked --offline --test control-plane
+
+.PHONY: browser
+browser: ## Tests of the page helper in a real Chromium
+	@tests/needs.sh chromium:chromium
+	$(CARGO) test --locked --no-run --test browser
+	$(LIMIT) $(CARGO) test --locked --test browser
 
 .PHONY: needs
 needs:

@@ -1,4 +1,5 @@
 //! What several test binaries share.
 
 pub mod backend;
+pub mod browser;
 pub mod client;
