@@ -1,0 +1,197 @@
+//! The page helper: a script in documents, and a service worker, that lead URLs which scripts build into the prefix.
+//!
+//! In: a path inside the target. Out: one of the two scripts, for whoever opens `/.throughway/page.js` or `worker.js`
+//! below any target; and the tag that puts the first of them into a document. Every other path is refused with `None`.
+//! `page.js` says what it guards; the rest of this folder only hands it out.
+//!
+//! A service worker may not control more than its own folder, unless its answer says so:
+//! <https://w3c.github.io/ServiceWorker/#service-worker-allowed>
+
+mod served;
+
+use std::fmt::Write as _;
+use std::sync::LazyLock;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use axum::body::Body;
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderName, HeaderValue};
+
+use crate::status::Response;
+use served::served;
+
+/// The folder of the target that Throughway answers itself.
+pub(super) const OWN: &str = "/.throughway/";
+
+/// How long a browser uses a script without asking again; a new version of this server is in use after that.
+const LIFETIME: HeaderValue = HeaderValue::from_static("max-age=600");
+
+const JAVASCRIPT: HeaderValue = HeaderValue::from_static("text/javascript; charset=utf-8");
+
+/// The worker's scope is the whole target. Relative, as only the browser knows what stands before it.
+const WHOLE_TARGET: HeaderValue = HeaderValue::from_static("../");
+
+static PAGE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("page.js")));
+static WORKER: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("worker.js")));
+
+struct Script {
+    program: String,
+    tag: HeaderValue,
+}
+
+impl Script {
+    fn new(source: &str) -> Self {
+        let program = served(source);
+        let hash = BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, program.as_bytes()));
+        let tag = HeaderValue::try_from(format!("\"{hash}\"")).expect("base64 is plain ASCII");
+        Self { program, tag }
+    }
+
+    fn answer(&'static self) -> Response {
+        let mut response = Response::new(Body::from(self.program.as_str()));
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, JAVASCRIPT);
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(CACHE_CONTROL, LIFETIME);
+        headers.insert(ETAG, self.tag.clone());
+        response
+    }
+}
+
+/// The script that a path inside the target (without its query) names.
+pub(super) fn script(inside: &str) -> Option<Response> {
+    match inside.strip_prefix(OWN)? {
+        "page.js" => Some(PAGE.answer()),
+        "worker.js" => {
+            let mut response = WORKER.answer();
+            let allowed = HeaderName::from_static("service-worker-allowed");
+            response.headers_mut().insert(allowed, WHOLE_TARGET);
+            Some(response)
+        }
+        _ => None,
+    }
+}
+
+/// The tag that loads the helper into a document: `page_src` is the URL of `page.js` relative to it, `hosts` are the
+/// backend's own names with their ports.
+pub(super) fn tag(nonce: Option<&str>, page_src: &str, hosts: &[&str]) -> String {
+    let mut tag = String::from("<script");
+    attribute(&mut tag, "src", page_src);
+    ending(&mut tag, nonce, hosts);
+    tag.push_str("</script>");
+    tag
+}
+
+/// The same where the document's policy allows only scripts that stand in it.
+pub(super) fn inline_tag(nonce: Option<&str>, page_src: &str, hosts: &[&str]) -> String {
+    let mut tag = String::from("<script");
+    attribute(&mut tag, "data-prefix", page_src);
+    ending(&mut tag, nonce, hosts);
+    tag.push_str(inline_program());
+    tag.push_str("</script>");
+    tag
+}
+
+/// What stands between the inline form's tags, byte for byte: a policy may name its hash.
+pub(super) fn inline_program() -> &'static str {
+    &PAGE.program
+}
+
+fn ending(tag: &mut String, nonce: Option<&str>, hosts: &[&str]) {
+    if let Some(nonce) = nonce {
+        attribute(tag, "nonce", nonce);
+    }
+    if !hosts.is_empty() {
+        attribute(tag, "data-host", &hosts.join(" "));
+    }
+    tag.push('>');
+}
+
+fn attribute(tag: &mut String, name: &str, value: &str) {
+    let escaped = value
+        .replace('&', "&amp;")
+        .replace('"', "&quot;")
+        .replace('<', "&lt;");
+    write!(tag, " {name}=\"{escaped}\"").expect("writing to a string can't fail");
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    /// Every document loads it before anything else.
+    #[test]
+    fn the_helper_is_at_most_ten_kilobytes() {
+        let bytes = PAGE.program.len();
+        assert!(bytes <= 10_240, "{bytes} bytes");
+    }
+
+    #[test]
+    fn no_script_can_end_the_tag_that_it_stands_in() {
+        let program = inline_program().to_ascii_lowercase();
+        assert!(!program.contains("</script") && !program.contains("<!--"));
+    }
+
+    #[tokio::test]
+    async fn both_scripts_are_served_and_nothing_else() {
+        for (name, allowed) in [("page.js", None), ("worker.js", Some("../"))] {
+            let (parts, body) = script(&format!("/.throughway/{name}"))
+                .unwrap()
+                .into_parts();
+            let body = body.collect().await.unwrap().to_bytes();
+            assert!(body.len() > 500);
+            let mut headers: Vec<_> = parts
+                .headers
+                .iter()
+                .filter(|(name, _)| *name != ETAG)
+                .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
+                .collect();
+            headers.sort_unstable();
+            let mut expected = vec![
+                ("cache-control", "max-age=600"),
+                ("content-type", "text/javascript; charset=utf-8"),
+                ("x-content-type-options", "nosniff"),
+            ];
+            if let Some(allowed) = allowed {
+                expected.insert(2, ("service-worker-allowed", allowed));
+            }
+            assert_eq!(headers, expected);
+        }
+        for other in [
+            "/page.js",
+            "/.throughway/",
+            "/.throughway/page.js/",
+            "/x/.throughway/page.js",
+        ] {
+            assert!(script(other).is_none(), "{other}");
+        }
+    }
+
+    #[test]
+    fn scripts_have_validators_of_their_own() {
+        let tag = |name| script(name).unwrap().headers()[ETAG].clone();
+        assert_ne!(tag("/.throughway/page.js"), tag("/.throughway/worker.js"));
+    }
+
+    #[test]
+    fn tags_escape_what_they_are_given() {
+        assert_eq!(
+            tag(
+                Some("a\"b"),
+                "././.throughway/page.js",
+                &["web.demo.svc:80", "10.0.0.1:80"]
+            ),
+            "<script src=\"././.throughway/page.js\" nonce=\"a&quot;b\" data-host=\"web.demo.svc:80 10.0.0.1:80\"></script>"
+        );
+        let inline = inline_tag(None, "<&", &[]);
+        assert!(
+            inline.starts_with("<script data-prefix=\"&lt;&amp;\">(()=>{"),
+            "{inline}"
+        );
+        assert!(inline.ends_with("})();\n</script>"));
+    }
+}

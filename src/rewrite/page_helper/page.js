@@ -1,0 +1,313 @@
+// The page helper: URLs that scripts build lead into the prefix that the page lies under.
+//
+// It stands first in the document, so that every script after it finds the browser's own functions already guarded. A
+// guarded function is a Proxy of the plain one with other arguments: name, length, prototype, constants and what it throws
+// stay. Whatever goes wrong here, the page's own arguments are used. Names are short, as every page loads this.
+(() => {
+  "use strict";
+  let script = document.currentScript;
+  let own = script && new URL(script.src || script.dataset.prefix || "", document.baseURI);
+  let cut = own ? own.pathname.indexOf("/.throughway/") : 0;
+  let once = Symbol.for("throughway");
+  if (cut < 1 || window[once]) return;
+  Object.defineProperty(window, once, { value: 1 });
+
+  let prefix = own.pathname.slice(0, cut);
+  // A page that was told its prefix by headers knows only the part that begins at the API server.
+  let inner = /\/apis\/[^/]+\/[^/]+\/(namespaces\/[^/]+\/\w+|nodes)\/[^/]+\/proxy$/.exec(prefix)?.[0] ?? prefix;
+  let hosts = (script.dataset.host || "").split(" ");
+  let below = (path, top = prefix) => path === top || path.startsWith(top + "/");
+  let resolve = (text) => new URL(text, document.baseURI);
+  // A change that fails, or has nothing to say, leaves things as they are.
+  let tried = (change, v, ...more) => {
+    try {
+      return change(v, ...more) ?? v;
+    } catch {
+      return v;
+    }
+  };
+
+  // The URL in the prefix that a URL stands for; undefined where it stands for itself.
+  let find = (text) => {
+    let url = resolve(text);
+    let port = { "http:": 80, "ws:": 80, "https:": 443, "wss:": 443 }[url.protocol];
+    if (!port || url.username) return;
+    if (url.host === own.host) {
+      if (below(url.pathname)) return;
+      // A relative URL that climbs too high ends at the top of the target.
+      let base = resolve("");
+      if (below(base.pathname)) base.pathname = base.pathname.slice(prefix.length);
+      url = new URL(text, base);
+    } else if (!hosts.some((host) => host && (host === url.host || host === url.hostname + ":" + (url.port || port)))) return;
+    let path = below(url.pathname, inner) ? url.pathname.slice(inner.length) : url.pathname;
+    let secure = own.protocol === "https:" ? "s:" : ":";
+    return new URL((url.protocol[0] === "w" ? "ws" : "http") + secure + "//" + own.host + prefix + (path || "/") + url.search + url.hash);
+  };
+  let text = (v) => {
+    let url = find(v);
+    return url && (/^\/(?![/\\])/.test(v) ? url.href.slice(url.origin.length) : url.href);
+  };
+
+  // A change of text as a change of values: strings, URLs, and trusted objects, which stay trusted.
+  let policy;
+  let trust = (kind, v) => {
+    let createHTML = (v) => v;
+    policy ??= trustedTypes.createPolicy("throughway", { createHTML, createScript: createHTML, createScriptURL: createHTML });
+    return policy["create" + kind](v);
+  };
+  let changing = (change) => (v) =>
+    tried(() => {
+      let before = String(v ?? "");
+      let after = before && change(before);
+      if (!after || after === before) return v;
+      let kind = ["HTML", "ScriptURL"].find((kind) => window.trustedTypes?.["is" + kind](v));
+      return kind ? trust(kind, after) : after;
+    }) ?? v;
+  let map = changing(text);
+
+  // In attributes a mark (`PREFIX/./x`) stays behind, by which the original (`/x`) is known again.
+  let marked = (v) => {
+    let found = text(v);
+    return found === prefix + v ? prefix + "/." + v : found;
+  };
+  let each = (pattern) => (v) => v.replace(pattern, (all, before, url) => before + tried(text, url));
+  let css = each(/(url\(\s*(?:["']|&quot;)?|@import\s+["'])((?:\/|https?:)[^"')\s]*)/gi);
+  let srcset = each(/(^|\s|\d[wx],)((?:\/|https?:)\S*[^\s,])/g);
+  let html = (v) =>
+    v.replace(/<[a-z](?:[^>"']|"[^"]*"|'[^']*')*>/gi, (tag) =>
+      tag.replace(/(\s([a-z:]+)\s*=\s*)("[^"]*"|'[^']*'|[^\s"'>]+)/gi, (all, before, name, v) => {
+        let change = attributes[name.toLowerCase()];
+        let [, quote, plain] = /^(["']?)(.*)\1$/s.exec(v);
+        return change ? before + quote + tried(change, plain) + quote : all;
+      }),
+    );
+  let attributes = { __proto__: null, style: css, srcset, imagesrcset: srcset, srcdoc: html };
+  for (let name of "src href action formaction poster xlink:href".split(" ")) attributes[name] = marked;
+
+  // Guards functions and properties of a class (or of window): `before` changes arguments, `after` changes results.
+  let proxy = (f, before, after) =>
+    f &&
+    new Proxy(f, {
+      apply(f, self, args) {
+        let result = Reflect.apply(f, self, before ? tried(before, args, self) : args);
+        return after ? tried(after, result, args, self) : result;
+      },
+      construct: (f, args, target) => Reflect.construct(f, tried(before, args), target),
+    });
+  let guard = (kind, names, before, after) => {
+    let object = kind?.prototype ?? kind;
+    for (let name of names.split(" ")) {
+      tried(() => {
+        let plain = Object.getOwnPropertyDescriptor(object, name);
+        let { value } = plain;
+        if (value) plain.value = proxy(value, before, after);
+        plain.set = proxy(plain.set, before);
+        if (after && !value) plain.get = proxy(plain.get, null, after);
+        if (value) delete plain.set;
+        Object.defineProperty(object, name, plain);
+        if (kind === window && value.prototype) value.prototype.constructor = plain.value;
+      });
+    }
+  };
+  let at = (place, change) => (args) => (args.length > place ? args.with(place, change(args[place])) : args);
+  let first = at(0, map);
+
+  // Requests. kube-apiserver takes Authorization away, and changes some paths and queries on their way.
+  let PlainRequest = Request;
+  guard(window, "WebSocket EventSource Worker SharedWorker Audio open", first);
+  guard(window, "Request", at(0, (v) => (v instanceof PlainRequest ? v : map(v))));
+  guard(window, "FontFace", at(1, changing(css)));
+  guard(Navigator, "sendBeacon", first);
+  // What must be sent as Throughway-Path; empty: nothing; undefined: the URL is not of this target.
+  let raw = (v) => {
+    let url = resolve(v);
+    if (url.host !== own.host || !below(url.pathname)) return;
+    let path = url.pathname.slice(prefix.length);
+    let sorted = new URLSearchParams(url.search);
+    sorted.sort();
+    let odd = /%|;|\/\//.test(path) || (url.search && "?" + sorted !== url.search);
+    return odd && (path + url.search).length < 8000 ? path + url.search : "";
+  };
+  guard(window, "fetch", ([input, init, ...more]) => {
+    let whole = input instanceof PlainRequest && input;
+    let target = map(whole ? input.url : input);
+    let path = raw(target);
+    let headers = new Headers(init?.headers ?? (whole.headers || {}));
+    let secret = headers.get("Authorization");
+    if (whole) target = target === whole.url ? whole : new PlainRequest(target, whole);
+    if (path == null || (secret == null && !path)) return [target, init, ...more];
+    headers.delete("Authorization");
+    if (secret != null) headers.set("Throughway-Authorization", secret);
+    if (path) headers.set("Throughway-Path", path);
+    return [target, { ...init, headers }, ...more];
+  });
+  let { setRequestHeader } = XMLHttpRequest.prototype;
+  let paths = new WeakMap();
+  guard(XMLHttpRequest, "open", (args, self) => {
+    args = at(1, map)(args);
+    paths.set(self, raw(args[1]));
+    return args;
+  });
+  guard(XMLHttpRequest, "setRequestHeader", (args, self) =>
+    paths.get(self) != null && /^authorization$/i.test(args[0]) ? args.with(0, "Throughway-Authorization") : args,
+  );
+  guard(XMLHttpRequest, "send", (args, self) => {
+    let path = paths.get(self);
+    if (path) setRequestHeader.call(self, "Throughway-Path", path);
+    return args;
+  });
+
+  // Elements.
+  let { getAttribute, setAttribute } = Element.prototype;
+  for (let kind of Object.getOwnPropertyNames(window)) {
+    if (/^HTML\w*Element$/.test(kind)) {
+      for (let name of "src href action formAction data poster srcset imageSrcset srcdoc".split(" ")) {
+        guard(window[kind], name, at(0, changing(attributes[name.toLowerCase()] ?? marked)));
+      }
+    }
+  }
+  let set = (place) => (args, self) => {
+    let name = String(args[place]).toLowerCase();
+    let change = name === "data" && self.localName === "object" ? marked : attributes[name];
+    return change ? at(place + 1, changing(change))(args) : args;
+  };
+  guard(Element, "setAttribute", set(0));
+  guard(Element, "setAttributeNS", set(1));
+  let markup = at(0, changing(html));
+  guard(Element, "innerHTML outerHTML setHTMLUnsafe", markup);
+  guard(ShadowRoot, "innerHTML setHTMLUnsafe", markup);
+  guard(Element, "insertAdjacentHTML", at(1, changing(html)));
+  guard(Range, "createContextualFragment", markup);
+  guard(Document, "write writeln", (args) => args.map(changing(html)));
+
+  // What follows a mark is the path inside the target. A router takes its own place from `base`, to compare with location.
+  let inside = (v) => {
+    let mark = /^(\.\/|(\.\.\/)+)\.\/(.*)/s.exec(v);
+    return mark ? "/" + mark[3] : v?.startsWith(prefix + "/./") && v.slice(prefix.length + 2);
+  };
+  guard(Element, "getAttribute", null, (found, [name], self) => {
+    let path = /^(href|src|action)$/i.test(name) && inside(found);
+    return path ? (self.localName === "base" ? prefix + path : path) : found;
+  });
+  // Marked links are relative to where the page was loaded. What would load or play again is left: it has its URL already.
+  let absolutise = () => {
+    for (let self of document.querySelectorAll("base,a,area,form,button,input,script,img,use,link:not([rel~=stylesheet])")) {
+      for (let name of "href src action formaction".split(" ")) {
+        tried(() => {
+          let v = getAttribute.call(self, name);
+          if (v[0] !== "." || !inside(v)) return;
+          v = prefix + "/." + inside(v);
+          setAttribute.call(self, name, self.text != null && window.trustedTypes ? trust("ScriptURL", v) : v);
+        });
+      }
+    }
+  };
+  let moved;
+  guard(History, "pushState replaceState", (args) => {
+    args = at(2, (v) => (v == null ? v : map(v)))(args);
+    if (!moved && args[2] != null && resolve(".").href !== new URL(".", resolve(args[2])).href) {
+      moved = true;
+      absolutise();
+      document.addEventListener("DOMContentLoaded", absolutise);
+    }
+    return args;
+  });
+
+  // Styles.
+  for (let kind of [CSSStyleSheet, CSSGroupingRule]) guard(kind, "insertRule replace replaceSync", at(0, changing(css)));
+  guard(CSSStyleDeclaration, "setProperty", at(1, changing(css)));
+  guard(CSSStyleDeclaration, "cssText", at(0, changing(css)));
+
+  // Navigations: links and forms are corrected just before the browser reads them, so that new windows are right too.
+  window.navigation?.addEventListener("navigate", (event) => {
+    let url = event.cancelable && !event.destination.sameDocument && !event.formData && tried(find, event.destination.url);
+    if (!url?.href) return;
+    event.preventDefault();
+    location[event.navigationType === "replace" ? "replace" : "assign"](url.href);
+  });
+  let correct = (self, name) => {
+    let v = self && getAttribute.call(self, name);
+    let after = v && tried(marked, v);
+    if (after !== v) setAttribute.call(self, name, after);
+  };
+  let submitted = (args, form, by) => {
+    correct(form, "action");
+    correct(by, "formaction");
+  };
+  guard(HTMLFormElement, "submit", submitted);
+  for (let type of ["click", "auxclick", "submit"]) {
+    window.addEventListener(
+      type,
+      (event) => {
+        let [target] = event.composedPath();
+        if (type === "submit") submitted(0, target, event.submitter);
+        else correct(target.closest?.("a[href],area[href]"), "href");
+      },
+      true,
+    );
+  }
+
+  // Cookies.
+  guard(
+    Document,
+    "cookie",
+    ([v]) => [
+      String(v)
+        .replace(/^\s*__Host-/, "Throughway-Host-")
+        .replace(/;\s*domain=[^;]*/gi, "")
+        .replace(/(;\s*path=\s*)(\/[^;]*)/gi, (all, before, path) => before + (below(path) ? path : prefix + path)),
+    ],
+    (v) => v.replace(/(^|; )Throughway-Host-/g, "$1__Host-"),
+  );
+
+  // The service worker sees what no script does. It gives way to a worker of the page's own.
+  let container = window.ServiceWorkerContainer;
+  let register = container?.prototype.register;
+  let taken;
+  guard(container, "getRegistration", first);
+  guard(container, "register", ([url, options]) => {
+    taken = true;
+    return [map(url), options?.scope == null ? options : { ...options, scope: map(options.scope) }];
+  });
+  if (register && window === top) {
+    window.addEventListener("load", async () => {
+      try {
+        let workers = navigator.serviceWorker;
+        let scope = own.origin + prefix + "/";
+        let there = await workers.getRegistration(scope);
+        if (taken || (there?.scope === scope && !there.active?.scriptURL.includes("/.throughway/"))) return;
+        let url = prefix + "/.throughway/worker.js?" + hosts.join("+");
+        await register.call(workers, window.trustedTypes ? trust("ScriptURL", url) : url, { scope });
+      } catch {}
+    });
+  }
+
+  // What comes into the document: import maps before they count, styles before they load anything.
+  let write = (self, v) => {
+    self.textContent = self.text != null && window.trustedTypes ? trust("Script", v) : v;
+  };
+  let json = each(/(:\s*")(\/[^"]*)/g);
+  let settle = (self) => {
+    let change = self.localName === "style" ? css : self.type === "importmap" && json;
+    let before = change && self.textContent;
+    let after = before && change(before);
+    if (after && after !== before) write(self, after);
+  };
+  new MutationObserver((changes) => {
+    for (let { target, addedNodes } of changes) {
+      for (let node of [target, ...addedNodes]) {
+        if (/^(style|script)$/.test(node.localName)) tried(settle, node);
+        else if (node !== target && node.firstElementChild) [...node.getElementsByTagName("style")].forEach((style) => tried(settle, style));
+      }
+    }
+  }).observe(document, { childList: true, subtree: true });
+  tried(() => {
+    let modules = document.createElement("script");
+    modules.type = "importmap";
+    modules.nonce = script.nonce;
+    write(modules, JSON.stringify({ imports: { "/": prefix + "/", [prefix + "/"]: prefix + "/" } }));
+    script.after(modules);
+    modules.remove();
+  });
+  script.remove();
+})();
