@@ -12,13 +12,81 @@
     reason = "the rules for the product's tasks, files and connections are not for tests"
 )]
 
+#[path = "../../src/rewrite/page_helper/served.rs"]
+mod served;
 #[path = "../support/mod.rs"]
 mod support;
+
+mod constructs;
+mod navigations;
+mod policies;
+mod site;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
-use support::browser::Browser;
+use serde_json::Value;
+
+use site::{PREFIX, Page, Site};
+use support::browser::{Browser, Tab};
+
+/// A page of a site, in a tab.
+struct Opened {
+    site: Site,
+    tab: Tab,
+}
+
+/// Opens a page at `/a/page` that has this after the helper.
+async fn open(body: &str) -> Opened {
+    open_page(Page {
+        path: "/a/page",
+        body: body.to_owned(),
+        ..Page::default()
+    })
+    .await
+}
+
+async fn open_page(page: Page) -> Opened {
+    let frame = Page {
+        path: "/frame",
+        body: "<script>fetch('/from-the-frame')</script>".to_owned(),
+        ..Page::default()
+    };
+    let path = page.path;
+    let site = Site::start(vec![page, frame]).await;
+    let tab = Browser::shared().tab().await;
+    tab.goto(&site.url(path)).await;
+    Opened { site, tab }
+}
+
+impl Opened {
+    /// Runs the body of an async function, which returns this.
+    async fn runs(&self, script: &str, expected: impl Into<Value>) {
+        let whole = format!("(async (prefix) => {{ {script} }})({PREFIX:?})");
+        assert_eq!(self.tab.evaluate(&whole).await, expected.into());
+    }
+
+    /// Waits until each of these was asked for inside the target.
+    async fn asks(&self, paths: &[&str]) {
+        for path in paths {
+            self.site.wait_for(path).await;
+        }
+    }
+
+    /// Nothing left the prefix so far, and nobody complained.
+    fn stays_inside(&self) {
+        self.requests_stay_inside();
+        assert_eq!(self.tab.errors(), Vec::<String>::new());
+    }
+
+    fn requests_stay_inside(&self) {
+        assert_eq!(self.site.left(), Vec::<String>::new());
+        let favicon = self.site.outside("/favicon.ico");
+        let mut outside = self.tab.requests_outside(&[&self.site.inside()]);
+        outside.retain(|seen| seen.url != favicon);
+        assert_eq!(outside, []);
+    }
+}
 
 #[tokio::test]
 async fn the_browser_reports_what_it_does() {
