@@ -189,7 +189,7 @@ async fn markup_stays_below_the_prefix_and_text_stays_text() {
 
 #[tokio::test]
 async fn style_rules_of_scripts_stay_below_the_prefix() {
-    let page = open("<body><style id=s></style><i class=a></i><i class=b></i><i class=c></i><i class=d></i><i class=e></i>").await;
+    let page = open("<body><style id=s></style><i class=a></i><i class=b></i><i class=c></i><i class=d></i><i class=e></i><i class=f></i>").await;
     page.runs(
         "document.getElementById('s').sheet.insertRule('i { display: block; width: 9px; height: 9px }');
         document.getElementById('s').sheet.insertRule('.a { background: url(/s/rule.svg) }');
@@ -197,6 +197,8 @@ async fn style_rules_of_scripts_stay_below_the_prefix() {
         document.head.append(text);
         const node = document.createElement('style'); document.head.append(node);
         node.append(document.createTextNode('.c { background: url(/s/node.svg) }'));
+        const kept = document.createTextNode(''); node.append(kept); await 0;
+        kept.data = '.f { background: url(/s/data.svg) }';
         document.querySelector('.d').style.setProperty('background', 'url(/s/property.svg)');
         document.querySelector('.e').style.cssText += 'background: url(/s/text2.svg)';
         const sheet = new CSSStyleSheet(); sheet.replaceSync('body { background: url(/s/sheet.svg) }');
@@ -210,6 +212,7 @@ async fn style_rules_of_scripts_stay_below_the_prefix() {
         "/s/rule.svg",
         "/s/text.svg",
         "/s/node.svg",
+        "/s/data.svg",
         "/s/property.svg",
         "/s/text2.svg",
         "/s/sheet.svg",

@@ -90,10 +90,13 @@ async fn windows_stay_below_the_prefix() {
     let page = open("<body><a href='/never' target=_blank>x</a>").await;
     page.runs(
         "document.body.append(...new DOMParser().parseFromString('<a id=new target=_blank href=/tab.html>x</a>', 'text/html').body.children);
-        document.getElementById('new').click(); const other = window.open('/popup.html'); return other instanceof Object || other !== null",
-        true,
+        document.getElementById('new').click(); return 1",
+        1,
     )
     .await;
+    page.asks(&["/tab.html"]).await;
+    page.runs("return window.open('/popup.html') !== null", true)
+        .await;
     page.asks(&["/tab.html", "/popup.html"]).await;
     page.stays_inside();
 }

@@ -205,7 +205,7 @@
   let moved;
   guard(History, "pushState replaceState", (args) => {
     args = at(2, (v) => (v == null ? v : map(v)))(args);
-    if (!moved && args[2] != null && resolve(".").href !== new URL(".", resolve(args[2])).href) {
+    if (!moved && args[2] != null && new URL(".", location).href !== new URL(".", resolve(args[2])).href) {
       moved = true;
       absolutise();
       document.addEventListener("DOMContentLoaded", absolutise);
@@ -288,19 +288,27 @@
   };
   let json = each(/(:\s*")(\/[^"]*)/g);
   let settle = (self) => {
-    let change = self.localName === "style" ? css : self.type === "importmap" && json;
-    let before = change && self.textContent;
-    let after = before && change(before);
-    if (after && after !== before) write(self, after);
+    let { localName, childNodes, text: before } = self;
+    if (localName === "style") {
+      // Each text by itself, as scripts keep hold of them.
+      for (let node of childNodes) if (css(node.data) !== node.data) node.data = css(node.data);
+    } else if (self.type === "importmap" && json(before) !== before) write(self, json(before));
+  };
+  // A property of a `style` can't be guarded, but it loads nothing before this has seen it.
+  let restyle = ({ style }) => {
+    let before = style.cssText;
+    let after = css(before);
+    if (after !== before) style.cssText = after;
   };
   new MutationObserver((changes) => {
-    for (let { target, addedNodes } of changes) {
-      for (let node of [target, ...addedNodes]) {
-        if (/^(style|script)$/.test(node.localName)) tried(settle, node);
-        else if (node !== target && node.firstElementChild) [...node.getElementsByTagName("style")].forEach((style) => tried(settle, style));
+    for (let { type, target, addedNodes } of changes) {
+      if (type === "attributes") tried(restyle, target);
+      for (let node of [target.data ? target.parentNode : target, ...addedNodes]) {
+        if (/^(style|script)$/.test(node?.localName)) tried(settle, node);
+        else if (node?.firstElementChild && node !== target) [...node.getElementsByTagName("style")].forEach((style) => tried(settle, style));
       }
     }
-  }).observe(document, { childList: true, subtree: true });
+  }).observe(document, { childList: true, subtree: true, characterData: true, attributeFilter: ["style"] });
   tried(() => {
     let modules = document.createElement("script");
     modules.type = "importmap";
