@@ -38,10 +38,9 @@
       let base = resolve("");
       if (below(base.pathname)) base.pathname = base.pathname.slice(prefix.length);
       url = new URL(text, base);
-    } else if (!hosts.some((host) => host && (host === url.host || host === url.hostname + ":" + (url.port || port)))) return;
+    } else if (!hosts.some((host) => host === url.host || host === url.hostname + ":" + (url.port || port))) return;
     let path = below(url.pathname, inner) ? url.pathname.slice(inner.length) : url.pathname;
-    let secure = own.protocol === "https:" ? "s:" : ":";
-    return new URL((url.protocol[0] === "w" ? "ws" : "http") + secure + "//" + own.host + prefix + (path || "/") + url.search + url.hash);
+    return new URL((url.protocol[0] === "w" ? "ws" : "http") + own.protocol.slice(4) + "//" + own.host + prefix + (path || "/") + url.search + url.hash);
   };
   let text = (v) => {
     let url = find(v);
@@ -50,9 +49,10 @@
 
   // A change of text as a change of values: strings, URLs, and trusted objects, which stay trusted.
   let policy;
+  let trusted = window.trustedTypes;
   let trust = (kind, v) => {
-    let createHTML = (v) => v;
-    policy ??= trustedTypes.createPolicy("throughway", { createHTML, createScript: createHTML, createScriptURL: createHTML });
+    let same = (v) => v;
+    policy ??= trusted.createPolicy("throughway", { createHTML: same, createScript: same, createScriptURL: same });
     return policy["create" + kind](v);
   };
   let changing = (change) => (v) =>
@@ -60,15 +60,17 @@
       let before = String(v ?? "");
       let after = before && change(before);
       if (!after || after === before) return v;
-      let kind = ["HTML", "ScriptURL"].find((kind) => window.trustedTypes?.["is" + kind](v));
+      let kind = ["HTML", "ScriptURL"].find((kind) => trusted?.["is" + kind](v));
       return kind ? trust(kind, after) : after;
     }) ?? v;
   let map = changing(text);
 
   // In attributes a mark (`PREFIX/./x`) stays behind, by which the original (`/x`) is known again.
+  let home = prefix + "/";
+  let mark = home + ".";
   let marked = (v) => {
     let found = text(v);
-    return found === prefix + v ? prefix + "/." + v : found;
+    return found === prefix + v ? mark + v : found;
   };
   let each = (pattern) => (v) => v.replace(pattern, (all, before, url) => before + tried(text, url));
   let css = each(/(url\(\s*(?:["']|&quot;)?|@import\s+["'])((?:\/|https?:)[^"')\s]*)/gi);
@@ -101,9 +103,10 @@
         let plain = Object.getOwnPropertyDescriptor(object, name);
         let { value } = plain;
         if (value) plain.value = proxy(value, before, after);
-        plain.set = proxy(plain.set, before);
-        if (after && !value) plain.get = proxy(plain.get, null, after);
-        if (value) delete plain.set;
+        else {
+          plain.set = proxy(plain.set, before);
+          if (after) plain.get = proxy(plain.get, null, after);
+        }
         Object.defineProperty(object, name, plain);
         if (kind === window && value.prototype) value.prototype.constructor = plain.value;
       });
@@ -111,12 +114,14 @@
   };
   let at = (place, change) => (args) => (args.length > place ? args.with(place, change(args[place])) : args);
   let first = at(0, map);
+  let styles = changing(css);
+  let markup = changing(html);
 
   // Requests. kube-apiserver takes Authorization away, and changes some paths and queries on their way.
   let PlainRequest = Request;
   guard(window, "WebSocket EventSource Worker SharedWorker Audio open", first);
   guard(window, "Request", at(0, (v) => (v instanceof PlainRequest ? v : map(v))));
-  guard(window, "FontFace", at(1, changing(css)));
+  guard(window, "FontFace", at(1, styles));
   guard(Navigator, "sendBeacon", first);
   // What must be sent as Throughway-Path; empty: nothing; undefined: the URL is not of this target.
   let raw = (v) => {
@@ -126,32 +131,35 @@
     let sorted = new URLSearchParams(url.search);
     sorted.sort();
     let odd = /%|;|\/\//.test(path) || (url.search && "?" + sorted !== url.search);
-    return odd && (path + url.search).length < 8000 ? path + url.search : "";
+    path += url.search;
+    return odd && path.length < 8000 ? path : "";
   };
+  let hidden = "Throughway-Authorization";
   guard(window, "fetch", ([input, init, ...more]) => {
     let whole = input instanceof PlainRequest && input;
     let target = map(whole ? input.url : input);
     let path = raw(target);
-    let headers = new Headers(init?.headers ?? (whole.headers || {}));
+    let headers = new Headers(init?.headers ?? whole.headers);
     let secret = headers.get("Authorization");
     if (whole) target = target === whole.url ? whole : new PlainRequest(target, whole);
     if (path == null || (secret == null && !path)) return [target, init, ...more];
     headers.delete("Authorization");
-    if (secret != null) headers.set("Throughway-Authorization", secret);
+    if (secret != null) headers.set(hidden, secret);
     if (path) headers.set("Throughway-Path", path);
     return [target, { ...init, headers }, ...more];
   });
-  let { setRequestHeader } = XMLHttpRequest.prototype;
+  let xhr = XMLHttpRequest;
+  let { setRequestHeader } = xhr.prototype;
   let paths = new WeakMap();
-  guard(XMLHttpRequest, "open", (args, self) => {
+  guard(xhr, "open", (args, self) => {
     args = at(1, map)(args);
     paths.set(self, raw(args[1]));
     return args;
   });
-  guard(XMLHttpRequest, "setRequestHeader", (args, self) =>
-    paths.get(self) != null && /^authorization$/i.test(args[0]) ? args.with(0, "Throughway-Authorization") : args,
+  guard(xhr, "setRequestHeader", (args, self) =>
+    paths.get(self) != null && /^authorization$/i.test(args[0]) ? args.with(0, hidden) : args,
   );
-  guard(XMLHttpRequest, "send", (args, self) => {
+  guard(xhr, "send", (args, self) => {
     let path = paths.get(self);
     if (path) setRequestHeader.call(self, "Throughway-Path", path);
     return args;
@@ -173,17 +181,16 @@
   };
   guard(Element, "setAttribute", set(0));
   guard(Element, "setAttributeNS", set(1));
-  let markup = at(0, changing(html));
-  guard(Element, "innerHTML outerHTML setHTMLUnsafe", markup);
-  guard(ShadowRoot, "innerHTML setHTMLUnsafe", markup);
-  guard(Element, "insertAdjacentHTML", at(1, changing(html)));
-  guard(Range, "createContextualFragment", markup);
-  guard(Document, "write writeln", (args) => args.map(changing(html)));
+  guard(Element, "innerHTML outerHTML setHTMLUnsafe", at(0, markup));
+  guard(ShadowRoot, "innerHTML setHTMLUnsafe", at(0, markup));
+  guard(Element, "insertAdjacentHTML", at(1, markup));
+  guard(Range, "createContextualFragment", at(0, markup));
+  guard(Document, "write writeln", (args) => args.map(markup));
 
   // What follows a mark is the path inside the target. A router takes its own place from `base`, to compare with location.
   let inside = (v) => {
-    let mark = /^(\.\/|(\.\.\/)+)\.\/(.*)/s.exec(v);
-    return mark ? "/" + mark[3] : v?.startsWith(prefix + "/./") && v.slice(prefix.length + 2);
+    let found = /^(\.\/|(\.\.\/)+)\.(\/.*)/s.exec(v);
+    return found ? found[3] : v?.startsWith(mark + "/") && v.slice(mark.length);
   };
   guard(Element, "getAttribute", null, (found, [name], self) => {
     let path = /^(href|src|action)$/i.test(name) && inside(found);
@@ -196,27 +203,27 @@
         tried(() => {
           let v = getAttribute.call(self, name);
           if (v[0] !== "." || !inside(v)) return;
-          v = prefix + "/." + inside(v);
-          setAttribute.call(self, name, self.text != null && window.trustedTypes ? trust("ScriptURL", v) : v);
+          v = mark + inside(v);
+          setAttribute.call(self, name, self.text != null && trusted ? trust("ScriptURL", v) : v);
         });
       }
     }
   };
   let moved;
   guard(History, "pushState replaceState", (args) => {
-    args = at(2, (v) => (v == null ? v : map(v)))(args);
+    args = at(2, map)(args);
     if (!moved && args[2] != null && new URL(".", location).href !== new URL(".", resolve(args[2])).href) {
       moved = true;
       absolutise();
-      document.addEventListener("DOMContentLoaded", absolutise);
+      addEventListener("DOMContentLoaded", absolutise);
     }
     return args;
   });
 
   // Styles.
-  for (let kind of [CSSStyleSheet, CSSGroupingRule]) guard(kind, "insertRule replace replaceSync", at(0, changing(css)));
-  guard(CSSStyleDeclaration, "setProperty", at(1, changing(css)));
-  guard(CSSStyleDeclaration, "cssText", at(0, changing(css)));
+  for (let kind of [CSSStyleSheet, CSSGroupingRule]) guard(kind, "insertRule replace replaceSync", at(0, styles));
+  guard(CSSStyleDeclaration, "setProperty", at(1, styles));
+  guard(CSSStyleDeclaration, "cssText", at(0, styles));
 
   // Navigations: links and forms are corrected just before the browser reads them, so that new windows are right too.
   window.navigation?.addEventListener("navigate", (event) => {
@@ -236,7 +243,7 @@
   };
   guard(HTMLFormElement, "submit", submitted);
   for (let type of ["click", "auxclick", "submit"]) {
-    window.addEventListener(
+    addEventListener(
       type,
       (event) => {
         let [target] = event.composedPath();
@@ -267,24 +274,24 @@
   guard(container, "getRegistration", first);
   guard(container, "register", ([url, options]) => {
     taken = true;
-    return [map(url), options?.scope == null ? options : { ...options, scope: map(options.scope) }];
+    return [map(url), options && { ...options, scope: map(options.scope) }];
   });
   if (register && window === top) {
-    window.addEventListener("load", async () => {
+    addEventListener("load", async () => {
       try {
         let workers = navigator.serviceWorker;
-        let scope = own.origin + prefix + "/";
+        let scope = own.origin + home;
         let there = await workers.getRegistration(scope);
         if (taken || (there?.scope === scope && !there.active?.scriptURL.includes("/.throughway/"))) return;
-        let url = prefix + "/.throughway/worker.js?" + hosts.join("+");
-        await register.call(workers, window.trustedTypes ? trust("ScriptURL", url) : url, { scope });
+        let url = home + ".throughway/worker.js?" + hosts.join("+");
+        await register.call(workers, trusted ? trust("ScriptURL", url) : url, { scope });
       } catch {}
     });
   }
 
   // What comes into the document: import maps before they count, styles before they load anything.
   let write = (self, v) => {
-    self.textContent = self.text != null && window.trustedTypes ? trust("Script", v) : v;
+    self.text = trusted ? trust("Script", v) : v;
   };
   let json = each(/(:\s*")(\/[^"]*)/g);
   let settle = (self) => {
@@ -305,7 +312,7 @@
       if (type === "attributes") tried(restyle, target);
       for (let node of [target.data ? target.parentNode : target, ...addedNodes]) {
         if (/^(style|script)$/.test(node?.localName)) tried(settle, node);
-        else if (node?.firstElementChild && node !== target) [...node.getElementsByTagName("style")].forEach((style) => tried(settle, style));
+        else if (node?.firstElementChild && node !== target) for (let style of node.querySelectorAll("style")) tried(settle, style);
       }
     }
   }).observe(document, { childList: true, subtree: true, characterData: true, attributeFilter: ["style"] });
@@ -313,7 +320,7 @@
     let modules = document.createElement("script");
     modules.type = "importmap";
     modules.nonce = script.nonce;
-    write(modules, JSON.stringify({ imports: { "/": prefix + "/", [prefix + "/"]: prefix + "/" } }));
+    write(modules, JSON.stringify({ imports: { "/": home, [home]: home } }));
     script.after(modules);
     modules.remove();
   });

@@ -1,4 +1,5 @@
-//! A script as it is served: the source without its whole-line comments and without spaces that mean nothing.
+//! A script as it is served: the source without its whole-line comments, and without spaces, last commas and last
+//! semicolons that mean nothing.
 //!
 //! In: a script of this folder. Out: the same program in fewer bytes. It is no reader of all JavaScript: in these scripts
 //! every statement ends in `;` or `}`, no string, template or regular expression goes over the end of a line, and a regular
@@ -35,7 +36,15 @@ fn copy(line: &str, program: &mut String) {
                     program.push(' ');
                 }
             }
-            _ => program.push(read),
+            _ => {
+                if read == '}' {
+                    program.truncate(program.trim_end_matches([';', '\n']).len());
+                }
+                if matches!(read, ')' | '}') && program.ends_with(',') {
+                    program.pop();
+                }
+                program.push(read);
+            }
         }
     }
 }
@@ -77,6 +86,12 @@ let a = 1, b = "a  //  b";
 if (a) return;
 else b = a / 2;
 let f = (x) => x.replace(/[/"] +\/ /g, 'c " d') + `  `;
+if (a) {
+  f(
+    "; }",
+    { a, },
+  );
+}
 "#;
         assert_eq!(
             served(source),
@@ -85,6 +100,7 @@ let f = (x) => x.replace(/[/"] +\/ /g, 'c " d') + `  `;
                 "if(a)return;\n",
                 "else b=a/2;\n",
                 "let f=(x)=>x.replace(/[/\"] +\\/ /g,'c \" d')+`  `;\n",
+                "if(a){f(\"; }\",{a})}\n",
             )
         );
     }
