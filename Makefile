@@ -35,17 +35,17 @@ embedded: ## Tests against the embedded cluster
 	$(CARGO) test --locked --no-run --test embedded
 	$(LIMIT) $(CARGO) test --locked --test embedded
 
+.PHONY: browser
+browser: ## Tests with a real Chromium: the page helper alone, and pages in front of the embedded cluster
+	tests/needs.sh chromium:chromium
+	$(CARGO) test --locked --no-run --test page-helper --test browser
+	$(LIMIT) $(CARGO) test --locked --test page-helper --test browser
+
 .PHONY: control-plane
 control-plane: needs ## Tests on a real kube-apiserver, etcd, controllers and kubelet
 	tests/controlplane/build.sh
 	$(CARGO) test --locked --test control-plane --no-run
 	$(LIMIT) $(NAMESPACE) $(CARGO) test --locked --offline --test control-plane
-
-.PHONY: browser
-browser: ## Tests of the page helper in a real Chromium
-	@tests/needs.sh chromium:chromium
-	$(CARGO) test --locked --no-run --test browser
-	$(LIMIT) $(CARGO) test --locked --test browser
 
 .PHONY: needs
 needs:

@@ -10,9 +10,9 @@ use crate::authentication::{Authentication, AuthenticationError};
 use crate::authorization::{Authorization, AuthorizationError};
 use crate::config::ApiGroup;
 use crate::connection::Peer;
-use crate::endpoint::{EndpointError, Endpoints};
+use crate::endpoint::{Endpoint, EndpointError, Endpoints};
 use crate::forward::{Forward, ForwardError};
-use crate::rewrite;
+use crate::rewrite::{self, Answers, Occasion, Outcome, Reading};
 use crate::status::{Request, Response, Status};
 use crate::target::{TargetError, Targets};
 use crate::telemetry::{self, AccessLog, AuditId, Fault, Journey, Metrics, TraceId};
@@ -26,6 +26,7 @@ pub struct Road {
     pub targets: Targets,
     pub endpoints: Endpoints,
     pub forward: Forward,
+    pub answers: Answers,
     /// Places for requests that are no tunnel; `None` is no limit.
     pub in_flight: Option<Arc<Semaphore>>,
     pub metrics: Arc<Metrics>,
@@ -83,32 +84,65 @@ async fn travel(
         .map(|places| Arc::clone(places).try_acquire_owned())
         .transpose();
     let place = place.map_err(|_| Refusal::Crowded)?;
-    let asked = RequestInfo::read(&road.group, request.method(), request.uri());
+    let asked = RequestInfo::of(
+        &road.group,
+        request.method(),
+        request.uri(),
+        request.headers(),
+    );
     note_asked(journey, asked.as_ref().ok(), place);
-    let (caller, request) = road.authentication.identify(peer, request).await?;
+    let (caller, mut request) = road.authentication.identify(peer, request).await?;
     journey.note(|record| {
         record.user.clone_from(&caller.user.name);
         record.groups = caller.user.groups.len();
         record.identified = journey.time();
     });
-    let permit = road.authorization.authorize(caller, asked?).await?;
+    let mut permit = road.authorization.authorize(caller, asked?).await?;
     journey.note(|record| record.authorized = journey.time());
-    let target = road.targets.resolve(&permit).await?;
-    let choice = road.endpoints.choose(&target)?;
-    journey.note(|record| record.resolved = journey.time());
-    let forwarded = road
-        .forward
-        .send(peer, &permit, journey, choice, request)
-        .await?;
-    let Some(endpoint) = forwarded.endpoint else {
-        return Ok(forwarded.response);
-    };
-    let answer = rewrite::answer(&permit, &endpoint, forwarded.response);
+    let seen = road.forward.seen(&permit, request.headers());
+    let logins = road.forward.logins();
+    let login = logins.presented(&permit, request.headers());
+    let reading = Reading::of(&permit, request.headers(), seen).with_login(login);
+    let own = rewrite::own_answer(&reading, &permit, logins, &mut request);
+    if let Some(own) = own.await {
+        return Ok(own);
+    }
+    let mut target = road.targets.resolve(&permit).await?;
+    let mut trail = rewrite::trail(&reading, &permit, &target.settings, &mut request);
+    loop {
+        let choice = road.endpoints.choose(&target)?;
+        journey.note(|record| record.resolved = journey.time());
+        let forward = &road.forward;
+        let forwarded = forward
+            .send(peer, &permit, journey, choice, request)
+            .await?;
+        let on = Occasion {
+            reading: &reading,
+            permit: &permit,
+            endpoint: &forwarded.endpoint,
+        };
+        let outcome = road.answers.rewrite(on, &mut trail, forwarded.response);
+        note_answering(journey, forwarded.endpoint);
+        // A redirect that is followed here passes every stage again.
+        let hop = match outcome {
+            Outcome::Answer(answer) => return Ok(answer),
+            Outcome::Follow(hop) => hop,
+        };
+        let caller = permit.caller().clone();
+        permit = road
+            .authorization
+            .authorize(caller, hop.asked.clone())
+            .await?;
+        target = road.targets.resolve(&permit).await?;
+        request = trail.request(hop);
+    }
+}
+
+fn note_answering(journey: &Journey, endpoint: Endpoint) {
     journey.note(|record| {
         record.address = Some(endpoint.address);
         record.pod = Some(endpoint.pod);
     });
-    Ok(answer)
 }
 
 fn note_asked(

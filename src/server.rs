@@ -18,16 +18,17 @@ use crate::api::{self, Check, Health};
 use crate::authentication::Authentication;
 use crate::authorization::Authorization;
 use crate::certificates::{
-    CertificateError, KubeletAccess, KubeletSources, Serving, ServingSecret, Source, Trust,
-    TrustSources, server_config,
+    CertificateError, KubeletAccess, KubeletSources, Serving, ServingSecret, SessionKey, Source,
+    Trust, TrustSources, server_config,
 };
 use crate::cluster::{ClientError, Cluster, Connected, FrontProxyLookup, connect};
 use crate::config::{AuthenticationLookup, Config, ServingCertificate, ShutdownConfig};
 use crate::connection::{Listener, Peer};
 use crate::endpoint::{Endpoints, Outliers};
-use crate::forward::Forward;
+use crate::forward::{Credentials, Forward, Logins};
 use crate::lifecycle::{Signals, Tasks};
 use crate::proxy::{self, Road};
+use crate::rewrite::Answers;
 use crate::status::{Request, Response, Status};
 use crate::target::{Permitted, Targets};
 use crate::telemetry::{AccessLog, Gauges, Metrics};
@@ -108,7 +109,8 @@ impl Server {
             &tasks,
         )
         .await?;
-        let serving = serving(&config, &connected, &tasks).await?;
+        let session_key = SessionKey::random();
+        let serving = serving(&config, &connected, &session_key, &tasks).await?;
         let address = config.listen.address;
         let listener = Listener::bind(
             &config.listen,
@@ -123,7 +125,19 @@ impl Server {
         if let Some(lookup) = &lookup {
             trust.follow_cluster(sources, lookup.said.clone(), &tasks);
         }
-        let road = road(&config, &client, &cluster, trust, kubelet, access, &tasks);
+        let credentials = Credentials {
+            kubelet,
+            logins: Logins::new(session_key),
+        };
+        let road = road(
+            &config,
+            &client,
+            &cluster,
+            trust,
+            credentials,
+            access,
+            &tasks,
+        );
         let health = health(&config, &tasks, &cluster, lookup, &serving);
         let site = Site {
             documents: api::documents(&config.group, health),
@@ -190,6 +204,7 @@ fn trust_sources(config: &Config) -> TrustSources {
 async fn serving(
     config: &Config,
     connected: &Connected,
+    session_key: &SessionKey,
     tasks: &Tasks,
 ) -> Result<Arc<Serving>, CertificateError> {
     match &config.listen.certificate {
@@ -201,7 +216,7 @@ async fn serving(
             let serving = Arc::new(Serving::default());
             let client = connected.client.clone();
             let secret = ServingSecret::new(client, &config.group, secret, service);
-            tasks.spawn_background(secret.keep(Arc::clone(&serving)));
+            tasks.spawn_background(secret.keep(Arc::clone(&serving), session_key.clone()));
             Ok(serving)
         }
     }
@@ -232,7 +247,7 @@ fn road(
     client: &kube::Client,
     cluster: &Cluster,
     trust: Arc<Trust>,
-    kubelet: KubeletAccess,
+    credentials: Credentials,
     access: AccessLog,
     tasks: &Tasks,
 ) -> Road {
@@ -249,7 +264,8 @@ fn road(
         ),
         targets: Targets::new(&config.target, cluster.clone()),
         endpoints: Endpoints::new(cluster.clone(), permitted, outliers.clone()),
-        forward: Forward::new(config.forward.clone(), kubelet, outliers, tasks.clone()),
+        forward: Forward::new(config.forward.clone(), credentials, outliers, tasks.clone()),
+        answers: Answers::new(config.rewrite.clone()),
         in_flight: (most > 0).then(|| Arc::new(Semaphore::new(most))),
         metrics: Arc::new(Metrics::new()),
         access,

@@ -111,7 +111,11 @@ fn source(root: &Path, path: PathBuf) -> Source {
     let end = if is_test {
         0
     } else {
-        text.find("#[cfg(test)]\nmod ").unwrap_or(text.len())
+        ["#[cfg(test)]\nmod ", "#[cfg(test)]\npub(super) mod "]
+            .iter()
+            .filter_map(|start| text.find(start))
+            .min()
+            .unwrap_or(text.len())
     };
     Source {
         product: text[..end].to_owned(),

@@ -9,11 +9,14 @@
 
 use std::borrow::Cow;
 
-use http::{Method, Uri};
+use http::{HeaderMap, HeaderName, Method, Uri};
 use percent_encoding::percent_decode_str;
 
 use crate::config::ApiGroup;
 use crate::status::Status;
+
+/// The path and query inside the target, exactly as they are to arrive: kube-apiserver decodes and sorts those of the URL.
+const THROUGHWAY_PATH: HeaderName = HeaderName::from_static("throughway-path");
 
 /// A request for a `/proxy` subresource.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +59,10 @@ pub enum Unserved {
     NothingHere,
     #[error("the path's name segments must not hold an encoded slash or invalid escapes")]
     Ambiguous,
+    #[error(
+        "Throughway-Path is one raw path inside the target with its query; it begins with a slash"
+    )]
+    RawPath,
     #[error("the method {0} is not supported on proxy subresources")]
     Method(Method),
 }
@@ -99,7 +106,7 @@ impl Unserved {
     pub fn status(&self) -> Status {
         match self {
             Self::NothingHere => Status::not_found(self.to_string()),
-            Self::Ambiguous => Status::bad_request(self.to_string()),
+            Self::Ambiguous | Self::RawPath => Status::bad_request(self.to_string()),
             Self::Method(_) => Status::method_not_allowed(self.to_string()),
         }
     }
@@ -109,6 +116,7 @@ impl Unserved {
         match self {
             Self::NothingHere => "nothing_here",
             Self::Ambiguous => "ambiguous_path",
+            Self::RawPath => "raw_path",
             Self::Method(_) => "method",
         }
     }
@@ -145,6 +153,42 @@ impl RequestInfo {
             method: method.clone(),
             uri: uri.clone(),
             inside,
+        })
+    }
+
+    /// Reads a whole request: [`RequestInfo::read`], and `Throughway-Path` in the place of what the URL has for the target.
+    ///
+    /// The header changes nothing of who is named, so nothing of what is authorized but the path that a kubelet is asked for.
+    pub fn of(
+        group: &ApiGroup,
+        method: &Method,
+        uri: &Uri,
+        headers: &HeaderMap,
+    ) -> Result<Self, Unserved> {
+        let asked = Self::read(group, method, uri)?;
+        let mut raw = headers.get_all(THROUGHWAY_PATH).iter();
+        let Some(first) = raw.next() else {
+            return Ok(asked);
+        };
+        let inside = first.to_str().map_err(|_| Unserved::RawPath)?;
+        if raw.next().is_some() {
+            return Err(Unserved::RawPath);
+        }
+        asked.at(method.clone(), inside)
+    }
+
+    /// The same target, asked for another path and query inside it.
+    pub fn at(&self, method: Method, inside: &str) -> Result<Self, Unserved> {
+        // `http` would cut a fragment off without a word.
+        if !inside.starts_with('/') || inside.contains('#') {
+            return Err(Unserved::RawPath);
+        }
+        let whole = format!("{}{inside}", self.prefix());
+        Ok(Self {
+            verb: Verb::of(&method)?,
+            method,
+            uri: Uri::try_from(whole).map_err(|_| Unserved::RawPath)?,
+            ..self.clone()
         })
     }
 
@@ -392,6 +436,40 @@ mod tests {
                 prop_assert_eq!(format!("{}{}", asked.prefix(), asked.path_inside()), whole);
                 prop_assert!(!asked.name.contains('/') && !asked.name.is_empty());
             }
+        }
+    }
+
+    #[test]
+    fn throughway_path_takes_the_place_of_what_the_url_has_inside_the_target() {
+        let group = ApiGroup {
+            name: "throughway.dev".into(),
+            version: "v1",
+        };
+        let uri = "/apis/throughway.dev/v1/namespaces/demo/services/web:80/proxy/a?b="
+            .parse()
+            .unwrap();
+        let of = |values: &[&str]| {
+            let named = |value: &&str| (THROUGHWAY_PATH, value.parse().unwrap());
+            let headers: HeaderMap = values.iter().map(named).collect();
+            RequestInfo::of(&group, &Method::GET, &uri, &headers)
+        };
+        let asked = of(&["/api/%2F/x;y//z?b=2&a&c=%zz"]).unwrap();
+        assert_eq!(asked.path_inside(), "/api/%2F/x;y//z");
+        assert_eq!(asked.query(), Some("b=2&a&c=%zz"));
+        assert_eq!(
+            (asked.name.as_str(), asked.namespace.as_str()),
+            ("web:80", "demo")
+        );
+        assert_eq!(of(&[]).unwrap().path_inside(), "/a");
+        for refused in [
+            &["x"][..],
+            &[""],
+            &["/a#b"],
+            &["/a b"],
+            &["http://evil/"],
+            &["/a", "/b"],
+        ] {
+            assert_eq!(of(refused), Err(Unserved::RawPath), "{refused:?}");
         }
     }
 }

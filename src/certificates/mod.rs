@@ -1,7 +1,7 @@
 //! Which keys and roots hold now: read handles for the handshake, authentication and dialling.
 //!
 //! In: files, a Secret, the cluster's ConfigMap. Out: [`Trust`] (whose certificates are believed), [`Serving`] (what this
-//! server presents), [`KubeletAccess`] (how kubelets are spoken to). Each is replaced as a whole when its source changes
+//! server presents), [`KubeletAccess`] (how kubelets are spoken to), [`SessionKey`] (what logins are sealed with). Each is replaced as a whole when its source changes
 //! and read without waiting; what can't be read or used is logged and leaves the last good one in place.
 
 mod any;
@@ -11,6 +11,7 @@ mod handshake;
 mod kubelet;
 mod secret;
 mod serving;
+mod session;
 mod trust;
 
 use std::sync::{Arc, LazyLock};
@@ -22,6 +23,7 @@ pub use handshake::server_config;
 pub use kubelet::{KubeletAccess, KubeletSources, Source};
 pub use secret::ServingSecret;
 pub use serving::Serving;
+pub use session::{SESSION_KEY_LENGTH, SessionKey};
 pub use trust::{RequestHeader, Roots, Trust, TrustSources, Verdict};
 
 /// Why a certificate, a key or a bundle is of no use.

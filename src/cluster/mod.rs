@@ -9,12 +9,14 @@
 
 mod ask;
 mod client;
+mod complaints;
 mod endpoints;
 mod find;
 mod front_proxy;
 mod nodes;
 mod pods;
 mod services;
+mod settings;
 mod table;
 mod watch;
 
@@ -30,8 +32,10 @@ pub use front_proxy::{FrontProxyLookup, Lookup};
 pub use nodes::Node;
 pub use pods::{Pod, PodPort};
 pub use services::{Service, ServicePort};
+pub use settings::{Isolation, PageHelper, Prefix, Redirects, Rewrite, ServiceSettings};
 
 use crate::lifecycle::Tasks;
+use complaints::Complaints;
 use find::Finder;
 use table::Table;
 
@@ -48,13 +52,16 @@ struct Kinds {
     slices: Table<Vec<Arc<Slice>>>,
     slices_of: endpoints::Writer,
     finder: Finder,
+    complaints: Complaints,
     watch_failures: AtomicU64,
 }
 
 impl Cluster {
     /// Starts one watch a kind; they run until the server has drained.
     pub fn start(client: &kube::Client, tasks: &Tasks) -> Self {
-        let cluster = Self::empty(client.clone());
+        let (complaints, waiting) = complaints::channel();
+        let cluster = Self::empty(client.clone(), complaints);
+        tasks.spawn_background(waiting.write(client.clone()));
         let pods = Api::all(client.clone());
         tasks.spawn_background(watch::supervise(pods, cluster.clone(), Self::apply_pod));
         let services = Api::all(client.clone());
@@ -71,7 +78,7 @@ impl Cluster {
     }
 
     /// A cluster of which nothing is known yet.
-    fn empty(client: kube::Client) -> Self {
+    fn empty(client: kube::Client, complaints: Complaints) -> Self {
         Self(Arc::new(Kinds {
             pods: Table::default(),
             services: Table::default(),
@@ -79,6 +86,7 @@ impl Cluster {
             slices: Table::default(),
             slices_of: endpoints::Writer::default(),
             finder: Finder::new(client),
+            complaints,
             watch_failures: AtomicU64::new(0),
         }))
     }
@@ -161,7 +169,10 @@ impl Cluster {
 
         let (service, handle) = tower_test::mock::pair::<_, http::Response<axum::body::Body>>();
         drop(handle);
-        let cluster = Self::empty(kube::Client::new(service, "default"));
+        let cluster = Self::empty(
+            kube::Client::new(service, "default"),
+            complaints::channel().0,
+        );
         for object in objects {
             let kept = "the object is one of its kind";
             match object["kind"].as_str() {

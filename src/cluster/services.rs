@@ -6,8 +6,11 @@ use kube::runtime::watcher::Event;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::Cluster;
+use super::complaints::reference;
+use super::settings::ServiceSettings;
 use super::table::Key;
 
 /// What is kept of a Service.
@@ -19,6 +22,9 @@ pub struct Service {
     /// Its endpoints are pods that a selector finds; without one somebody writes them by hand.
     pub has_selector: bool,
     pub cluster_ips: Box<[IpAddr]>,
+    pub settings: Arc<ServiceSettings>,
+    /// What its annotations say that is not understood.
+    pub complaints: Box<[String]>,
 }
 
 /// One port of a Service.
@@ -60,6 +66,8 @@ struct RawPort {
 impl From<RawService> for Service {
     fn from(raw: RawService) -> Self {
         let ports = raw.spec.ports.into_iter();
+        let (settings, complaints) =
+            ServiceSettings::read(&raw.metadata.annotations.unwrap_or_default());
         Self {
             ports: ports
                 .map(|port| ServicePort {
@@ -75,6 +83,8 @@ impl From<RawService> for Service {
                 .iter()
                 .filter_map(|ip| ip.parse().ok())
                 .collect(),
+            settings,
+            complaints: complaints.into(),
         }
     }
 }
@@ -84,11 +94,29 @@ impl Cluster {
         let table = &self.0.services;
         match event {
             Event::Init => table.list_begins(),
-            Event::InitApply(service) => table.listed_one(key(&service), service.into()),
+            Event::InitApply(service) => {
+                let (key, service) = self.judged(service);
+                table.listed_one(key, service);
+            }
             Event::InitDone => table.list_ends(),
-            Event::Apply(service) => table.insert(key(&service), service.into()),
+            Event::Apply(service) => {
+                let (key, service) = self.judged(service);
+                table.insert(key, service);
+            }
             Event::Delete(service) => table.remove(&key(&service)),
         }
+    }
+
+    /// A Service as it is kept, after it was said what is wrong with it.
+    fn judged(&self, raw: RawService) -> (Key, Service) {
+        let key = key(&raw);
+        let about = reference(&raw);
+        let service = Service::from(raw);
+        if !service.complaints.is_empty() {
+            let before = self.0.services.get(&key.namespace, &key.name);
+            self.0.complaints.tell(&about, &service, before.as_deref());
+        }
+        (key, service)
     }
 }
 

@@ -37,7 +37,7 @@ fn slice(name: &str, service: Option<&str>, ip: &str) -> Value {
 
 #[tokio::test]
 async fn a_pod_is_kept_with_addresses_and_ports_alone() {
-    let cluster = Cluster::empty(client().0);
+    let cluster = Cluster::empty(client().0, complaints::channel().0);
     cluster.apply_pod(Event::Apply(raw(pod("web-0", "10.77.0.10"))));
     let kept = cluster.pod("demo", "web-0").unwrap();
     assert_eq!(
@@ -50,7 +50,7 @@ async fn a_pod_is_kept_with_addresses_and_ports_alone() {
 
 #[tokio::test]
 async fn what_a_new_list_does_not_bring_is_gone() {
-    let cluster = Cluster::empty(client().0);
+    let cluster = Cluster::empty(client().0, complaints::channel().0);
     cluster.apply_pod(Event::Apply(raw(pod("old", "10.77.0.10"))));
     assert!(!cluster.0.pods.synced());
     cluster.apply_pod(Event::Init);
@@ -66,7 +66,7 @@ async fn what_a_new_list_does_not_bring_is_gone() {
 
 #[tokio::test]
 async fn slices_are_gathered_by_service_and_follow_their_label() {
-    let cluster = Cluster::empty(client().0);
+    let cluster = Cluster::empty(client().0, complaints::channel().0);
     cluster.apply_slice(Event::Apply(raw(slice("a", Some("web"), "10.77.0.10"))));
     cluster.apply_slice(Event::Apply(raw(slice("b", Some("web"), "10.77.0.11"))));
     assert_eq!(cluster.slices("demo", "web").unwrap().len(), 2);
@@ -81,7 +81,7 @@ async fn slices_are_gathered_by_service_and_follow_their_label() {
 
 #[tokio::test]
 async fn a_new_list_of_slices_drops_the_old_ones() {
-    let cluster = Cluster::empty(client().0);
+    let cluster = Cluster::empty(client().0, complaints::channel().0);
     cluster.apply_slice(Event::Apply(raw(slice("a", Some("web"), "10.77.0.10"))));
     cluster.apply_slice(Event::Init);
     cluster.apply_slice(Event::InitApply(raw(slice("b", Some("web"), "10.77.0.11"))));
@@ -95,7 +95,7 @@ async fn a_new_list_of_slices_drops_the_old_ones() {
 
 #[tokio::test]
 async fn conditions_left_open_are_decided_as_kubernetes_says() {
-    let cluster = Cluster::empty(client().0);
+    let cluster = Cluster::empty(client().0, complaints::channel().0);
     let mut open = slice("a", Some("web"), "10.77.0.10");
     open["endpoints"][0]["conditions"] = json!({});
     cluster.apply_slice(Event::Apply(raw(open)));
@@ -107,7 +107,7 @@ async fn conditions_left_open_are_decided_as_kubernetes_says() {
 
 #[tokio::test]
 async fn a_slice_of_names_has_no_endpoints() {
-    let cluster = Cluster::empty(client().0);
+    let cluster = Cluster::empty(client().0, complaints::channel().0);
     let mut names = slice("a", Some("web"), "10.77.0.10");
     names["addressType"] = json!("FQDN");
     cluster.apply_slice(Event::Apply(raw(names)));
@@ -120,7 +120,7 @@ async fn a_slice_of_names_has_no_endpoints() {
 
 #[tokio::test]
 async fn a_node_is_reached_at_its_internal_address_first() {
-    let cluster = Cluster::empty(client().0);
+    let cluster = Cluster::empty(client().0, complaints::channel().0);
     cluster.apply_node(Event::Apply(raw(json!({"metadata": {"name": "n1"}, "status": {
         "addresses": [{"type": "Hostname", "address": "n1"}, {"type": "ExternalIP", "address": "192.0.2.7"},
             {"type": "InternalIP", "address": "10.77.0.2"}],
@@ -166,7 +166,7 @@ fn status(code: u16) -> String {
 async fn a_watch_lists_in_pages_resumes_and_lists_anew_when_its_place_is_forgotten() {
     let (client, mut handle) = client();
     let tasks = Tasks::new();
-    let cluster = Cluster::empty(client.clone());
+    let cluster = Cluster::empty(client.clone(), complaints::channel().0);
     tasks.spawn_background(watch::supervise::<RawPod>(
         Api::all(client),
         cluster.clone(),
@@ -206,7 +206,7 @@ async fn a_watch_lists_in_pages_resumes_and_lists_anew_when_its_place_is_forgott
 #[tokio::test]
 async fn a_missing_pod_is_asked_for_once_in_a_burst() {
     let (client, mut handle) = client();
-    let cluster = Cluster::empty(client);
+    let cluster = Cluster::empty(client, complaints::channel().0);
     let burst = futures_util::future::join_all((0..20).map(|_| cluster.find_pod("demo", "new")));
     let (found, path) = tokio::join!(
         burst,
@@ -228,6 +228,6 @@ async fn a_missing_pod_is_asked_for_once_in_a_burst() {
 #[tokio::test(start_paused = true)]
 async fn a_pod_that_can_not_be_asked_for_is_not_said_to_be_missing() {
     let (client, _handle) = client();
-    let cluster = Cluster::empty(client);
+    let cluster = Cluster::empty(client, complaints::channel().0);
     assert!(cluster.find_pod("demo", "new").await.is_err());
 }

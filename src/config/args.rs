@@ -40,6 +40,8 @@ pub(super) struct Serve {
     #[command(flatten)]
     pub(super) backends: Backends,
     #[command(flatten)]
+    pub(super) browsers: Browsers,
+    #[command(flatten)]
     pub(super) shutdown: Shutdown,
     #[command(flatten)]
     pub(super) logs: Logs,
@@ -229,6 +231,40 @@ pub(super) struct Backends {
     /// Tunnels at the same time
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     pub(super) max_tunnels: usize,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Browsers")]
+pub(super) struct Browsers {
+    /// How links into a target are rendered in its pages
+    #[arg(
+        long,
+        default_value = "relative",
+        value_name = "relative|absolute",
+        hide_possible_values = true
+    )]
+    pub(super) links: super::LinkStyle,
+
+    /// Origins that users have in their address bar, such as https://rancher.example.com; loopback counts anyway
+    #[arg(long, value_name = "ORIGINS", value_delimiter = ',', value_parser = parse::origin)]
+    pub(super) external_origin: Vec<String>,
+
+    /// Cookies of other parts of the origin that no backend gets; a * at the end stands for any rest
+    #[arg(
+        long,
+        value_name = "NAMES",
+        value_delimiter = ',',
+        default_value = parse::FRONT_END_COOKIES
+    )]
+    pub(super) never_forward_cookies: Vec<String>,
+
+    /// Bytes of one page that its rewriting may hold; past it the rest of the page passes as it is
+    #[arg(long, value_name = "BYTES", default_value_t = 1 << 20)]
+    pub(super) page_memory: usize,
+
+    /// Bytes that a compressed page may have when it is decoded
+    #[arg(long, value_name = "BYTES", default_value_t = 256 << 20)]
+    pub(super) page_limit: u64,
 }
 
 #[derive(Debug, Args)]

@@ -10,8 +10,8 @@ use super::args::{self, Line, Mode};
 use super::{
     ApiGroup, AuthenticationConfig, AuthenticationLookup, AuthorizationConfig, ClusterConfig,
     Command, Config, ConnectionLimits, ForwardConfig, KubeletConfig, KubeletTls, ListenConfig,
-    Loopback, RequestHeaderConfig, RequestHeaderNames, ServingCertificate, ShutdownConfig,
-    TargetConfig,
+    Loopback, RequestHeaderConfig, RequestHeaderNames, RewriteConfig, ServingCertificate,
+    ShutdownConfig, TargetConfig,
 };
 
 /// Why there is no [`Command`].
@@ -70,7 +70,12 @@ fn check(serve: args::Serve) -> Result<Config, NoCommand> {
             denied_networks: serve.targets.deny_networks,
             loopback: Loopback::Refused,
         },
-        forward: forward(&serve.backends),
+        forward: forward(&serve.backends, &serve.browsers),
+        rewrite: RewriteConfig {
+            links: serve.browsers.links,
+            page_memory: serve.browsers.page_memory,
+            page_limit: serve.browsers.page_limit,
+        },
         shutdown: ShutdownConfig {
             delay: serve.shutdown.shutdown_delay_duration,
             grace: serve.shutdown.shutdown_grace_duration,
@@ -213,7 +218,7 @@ fn kubelet(flags: &args::Targets) -> KubeletConfig {
     }
 }
 
-fn forward(flags: &args::Backends) -> ForwardConfig {
+fn forward(flags: &args::Backends, browsers: &args::Browsers) -> ForwardConfig {
     ForwardConfig {
         connect_limit: flags.backend_connect_timeout,
         tls_handshake_limit: flags.backend_tls_handshake_timeout,
@@ -222,6 +227,8 @@ fn forward(flags: &args::Backends) -> ForwardConfig {
         max_idle_per_endpoint: flags.backend_max_idle_connections,
         tunnel_idle_limit: flags.tunnel_idle_timeout,
         max_tunnels: flags.max_tunnels,
+        never_forward_cookies: browsers.never_forward_cookies.clone(),
+        external_origins: browsers.external_origin.clone(),
     }
 }
 

@@ -32,6 +32,7 @@ pub struct Config {
     pub target: TargetConfig,
     pub kubelet: KubeletConfig,
     pub forward: ForwardConfig,
+    pub rewrite: RewriteConfig,
     pub shutdown: ShutdownConfig,
     /// A `tracing` filter, `info` unless told.
     pub log: String,
@@ -226,6 +227,30 @@ pub struct ForwardConfig {
     pub tunnel_idle_limit: Duration,
     /// Tunnels at the same time.
     pub max_tunnels: usize,
+    /// `--never-forward-cookies`: names of cookies that no backend gets; a `*` at the end stands for any rest.
+    pub never_forward_cookies: Vec<String>,
+    /// `--external-origins`: what the browsers of this cluster's users have in their address bar.
+    pub external_origins: Vec<String>,
+}
+
+/// The answer.
+#[derive(Debug, Clone)]
+pub struct RewriteConfig {
+    /// `--links`.
+    pub links: LinkStyle,
+    /// `--page-memory`: what the rewriting of one page may hold of it, in bytes.
+    pub page_memory: usize,
+    /// `--page-limit`: how long a page that is rewritten may become when it is decoded, in bytes.
+    pub page_limit: u64,
+}
+
+/// How links into the target are rendered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum LinkStyle {
+    /// Path-relative: they mean the same below every prefix.
+    Relative,
+    /// Absolute paths with the prefix that this server sees, as the built-in proxy renders them.
+    Absolute,
 }
 
 /// How the server ends.

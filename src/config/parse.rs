@@ -41,6 +41,29 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Session cookies of what stands in front of clusters: oauth2-proxy; Argo CD, Rancher, Headlamp, Kubernetes Dashboard, Skooner,
+/// OpenShift's console; Pomerium, Authelia, authentik, Vouch, Apache's OpenID Connect; access proxies of three clouds. Names that
+/// an app may well have for itself are not among them.
+pub(super) const FRONT_END_COOKIES: &str = "_oauth2_proxy*,__Host-oauth2*,__Secure-oauth2*,\
+    argocd.token,R_SESS,R_REFRESH,headlamp-auth-*,jweToken,skooner-token,\
+    openshift-session-token,_pomerium*,authelia_session,authentik_*,VouchCookie*,\
+    mod_auth_openidc_session*,CF_Authorization,AWSELBAuthSessionCookie*,__Host-GCP_IAP*";
+
+/// Reads an origin as browsers write it: scheme, host, and the port where it is not the scheme's own.
+pub(super) fn origin(text: &str) -> Result<String, String> {
+    let refused = || format!("{text:?} is no origin such as https://rancher.example.com");
+    let uri: http::Uri = text.parse().map_err(|_| refused())?;
+    let is_web = matches!(uri.scheme_str(), Some("http" | "https"));
+    let authority = uri.authority().filter(|_| is_web && !text.contains('@'));
+    let (scheme, authority) = uri.scheme_str().zip(authority).ok_or_else(refused)?;
+    let origin = format!("{scheme}://{authority}").to_ascii_lowercase();
+    if text.trim_end_matches('/').eq_ignore_ascii_case(&origin) {
+        Ok(origin)
+    } else {
+        Err(refused())
+    }
+}
+
 /// Reads `NAMESPACE/NAME`.
 pub(super) fn namespaced_name(text: &str) -> Result<NamespacedName, String> {
     match text.split_once('/') {

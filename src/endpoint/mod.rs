@@ -15,7 +15,7 @@ use http::HeaderValue;
 
 pub use outliers::Outliers;
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, ServiceSettings};
 use crate::status::Status;
 use crate::target::{Permitted, Reach, Scheme, Target};
 use candidates::{Candidate, Candidates, Count};
@@ -32,6 +32,8 @@ pub struct Endpoint {
     pub host: HeaderValue,
     /// `namespace/name` of the pod, for the log; empty for nodes.
     pub pod: Arc<str>,
+    /// How its Service wants to be proxied.
+    pub settings: Arc<ServiceSettings>,
 }
 
 /// Endpoints in the order in which to try them; the next one only if no connection was made to the one before.
@@ -134,6 +136,7 @@ fn endpoint(target: &Target, address: SocketAddr, pod: Arc<str>) -> Endpoint {
         scheme: target.scheme,
         host: target.host.clone(),
         pod,
+        settings: Arc::clone(&target.settings),
     }
 }
 

@@ -41,6 +41,7 @@ fn setting(objects: &[Value]) -> Setting {
     let target = Target {
         scheme: Scheme::Http,
         host: HeaderValue::from_static("web.demo.svc"),
+        settings: crate::cluster::ServiceSettings::unset(),
         reach: Reach::Endpoints {
             namespace: "demo".into(),
             service: "web".into(),

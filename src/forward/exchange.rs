@@ -18,6 +18,7 @@ use super::dial::{Dialled, Purpose, Received};
 use super::pool::{Http1, Http2, Kept, Key, Return};
 use super::versions::{Spelling, as_http1, as_http2, http1_settings, http2_settings, is_refused};
 use super::{Forward, ForwardError, Forwarded, Sender, expect, headers};
+use crate::cluster::Prefix;
 use crate::endpoint::{Choice, Endpoint};
 use crate::status;
 use crate::target::Scheme;
@@ -99,7 +100,7 @@ impl Forward {
         let body = Body::new(Down::new(body, Arc::clone(sender.journey), connection));
         Ok(Forwarded {
             response: status::Response::from_parts(parts, body),
-            endpoint: Some(endpoint),
+            endpoint,
         })
     }
 
@@ -111,14 +112,15 @@ impl Forward {
         request: Box<status::Request>,
     ) -> Result<Request<Up>, ForwardError> {
         let (mut parts, body) = request.into_parts();
+        let of_caller = self.logins.authorization(sender.permit, &parts.headers);
         let authorization = match endpoint.scheme {
             Scheme::Kubelet => self.dialer.kubelet.authorization(),
-            Scheme::Http | Scheme::Https => None,
+            Scheme::Http | Scheme::Https => of_caller,
         };
         let authority = parts.uri.authority().map(http::uri::Authority::as_str);
         parts.headers =
             headers::to_backend(sender, endpoint, authority, parts.headers, authorization);
-        parts.uri = inside(sender)?;
+        parts.uri = inside(sender, endpoint)?;
         parts.version = Version::HTTP_11;
         let mut request = Request::from_parts(parts, body);
         let gate = expect::gate(&mut request);
@@ -304,12 +306,13 @@ impl Forward {
     }
 }
 
-/// Path and query inside the target, as they were sent.
-pub(super) fn inside(sender: Sender<'_>) -> Result<Uri, ForwardError> {
+/// Path and query as they were sent: those inside the target, or the whole for an app that knows its prefix.
+pub(super) fn inside(sender: Sender<'_>, endpoint: &Endpoint) -> Result<Uri, ForwardError> {
     let asked = sender.permit.asked();
-    let path = match asked.path_inside() {
-        "" => "/",
-        path => path,
+    let path = match (endpoint.settings.prefix, asked.path_inside()) {
+        (Prefix::Keep, _) => asked.uri().path(),
+        (Prefix::Strip, "") => "/",
+        (Prefix::Strip, path) => path,
     };
     let text = match asked.query() {
         Some(query) => format!("{path}?{query}"),

@@ -2,7 +2,7 @@
 //!
 //! Plain exchanges go over kept connections and stream both ways; upgrades get a connection of their own and become a
 //! tunnel after a 101, and only then. What the caller sent inside the target is what the backend gets; the deliberate
-//! changes are all in `headers.rs`.
+//! changes are all in `headers.rs`, and in [`login`] for what an app asks its own users for.
 //!
 //! Refuses: 400 for a protocol that is not tunnelled, 403 for an upgrade to a kubelet, 429 when there are too many tunnels,
 //! 502 for an answer that is none, 503 when no connection is made, 504 when a limit passes. [`ForwardError`] has them all.
@@ -16,19 +16,23 @@ mod exchange;
 mod expect;
 mod frames;
 mod headers;
+mod login;
 mod pool;
+mod seen;
 mod tunnel;
 mod upgrade;
 mod versions;
 
 use std::sync::Arc;
 
-use http::{HeaderValue, Method, StatusCode, header};
+use http::HeaderMap;
 use tokio::sync::Semaphore;
 
 pub use error::ForwardError;
+pub use headers::{HOST_COOKIES, LOGIN_COOKIE, is_own_cookie};
+pub use login::{LOGIN_LIFETIME, Logins, Presented};
+pub use seen::Seen;
 
-use crate::authentication;
 use crate::authorization::Permit;
 use crate::certificates::KubeletAccess;
 use crate::config::ForwardConfig;
@@ -41,11 +45,18 @@ use dial::Dialer;
 use pool::Pool;
 use upgrade::Asked;
 
-/// An answer, and the endpoint that gave it; none gave a redirect that this stage made itself.
+/// An answer, and the endpoint that gave it.
 #[derive(Debug)]
 pub struct Forwarded {
     pub response: Response,
-    pub endpoint: Option<Endpoint>,
+    pub endpoint: Endpoint,
+}
+
+/// What backends are shown: kubelets this server's own, everybody else what is meant for them.
+#[derive(Debug)]
+pub struct Credentials {
+    pub kubelet: KubeletAccess,
+    pub logins: Logins,
 }
 
 /// Sends requests on.
@@ -53,6 +64,7 @@ pub struct Forwarded {
 pub struct Forward {
     config: ForwardConfig,
     dialer: Dialer,
+    logins: Logins,
     pool: Arc<Pool>,
     tunnels: Arc<Semaphore>,
     tasks: Tasks,
@@ -64,12 +76,13 @@ struct Sender<'a> {
     peer: &'a Peer,
     permit: &'a Permit,
     journey: &'a Arc<Journey>,
+    config: &'a ForwardConfig,
 }
 
 impl Forward {
     pub fn new(
         config: ForwardConfig,
-        kubelet: KubeletAccess,
+        credentials: Credentials,
         outliers: Outliers,
         tasks: Tasks,
     ) -> Self {
@@ -79,7 +92,8 @@ impl Forward {
         ));
         tasks.spawn_background(Arc::clone(&pool).sweep());
         Self {
-            dialer: Dialer::new(config.clone(), kubelet, outliers),
+            dialer: Dialer::new(config.clone(), credentials.kubelet, outliers),
+            logins: credentials.logins,
             tunnels: Arc::new(Semaphore::new(config.max_tunnels)),
             config,
             pool,
@@ -105,17 +119,28 @@ impl Forward {
             peer,
             permit,
             journey,
+            config: &self.config,
         };
         match upgrade::asked(&request, choice.first.scheme)? {
             Asked::Tunnel(protocol) => {
                 Box::pin(self.upgrade(sender, choice, request, protocol)).await
             }
-            Asked::Plain if wants_slash(permit) => Ok(Forwarded {
-                response: with_slash(permit),
-                endpoint: None,
-            }),
             Asked::Plain => self.exchange(sender, choice, request).await,
         }
+    }
+
+    /// How the browser sees the target, as far as its request says it.
+    pub fn seen(&self, permit: &Permit, headers: &HeaderMap) -> Seen {
+        Seen::of(
+            headers,
+            permit.asked().prefix(),
+            &self.config.external_origins,
+        )
+    }
+
+    /// What opens and seals logins at apps.
+    pub fn logins(&self) -> &Logins {
+        &self.logins
     }
 
     /// Tunnels under way.
@@ -129,32 +154,6 @@ impl Forward {
     pub fn kept_connections(&self) -> usize {
         self.pool.waiting()
     }
-}
-
-/// Whether `…/proxy` is to become `…/proxy/`, as a browser needs it to find the page's relative links.
-///
-/// Not through the front proxy, which makes a 502 of every redirect: there the answer is that of `/`.
-fn wants_slash(permit: &Permit) -> bool {
-    let asked = permit.asked();
-    asked.path_inside().is_empty()
-        && matches!(asked.method, Method::GET | Method::HEAD)
-        && permit.caller().method != authentication::Method::FrontProxy
-}
-
-fn with_slash(permit: &Permit) -> Response {
-    let query = permit
-        .asked()
-        .query()
-        .map(|query| format!("?{query}"))
-        .unwrap_or_default();
-    let mut response = Response::default();
-    *response.status_mut() = StatusCode::MOVED_PERMANENTLY;
-    let location = HeaderValue::try_from(format!("proxy/{query}"));
-    response.headers_mut().insert(
-        header::LOCATION,
-        location.expect("a query that was read is header text"),
-    );
-    response
 }
 
 #[cfg(test)]

@@ -116,7 +116,7 @@ impl Forward {
                 cause: Arc::new(cause),
             })?;
         self.drive_upgradeable(connection);
-        let request = outgoing(sender, &endpoint, request, protocol)?;
+        let request = self.asking_to_upgrade(sender, &endpoint, request, protocol)?;
         let answer = requests.send_request(request);
         let answer = self.within_limit(sender.journey, &endpoint, answer).await?;
         let mut answer = answer.map_err(|cause| failed(address, &received, cause))?;
@@ -149,8 +149,33 @@ impl Forward {
         }));
         Ok(Forwarded {
             response: switching(answer),
-            endpoint: Some(endpoint),
+            endpoint,
         })
+    }
+
+    fn asking_to_upgrade(
+        &self,
+        sender: Sender<'_>,
+        endpoint: &Endpoint,
+        request: Box<Request>,
+        protocol: Protocol,
+    ) -> Result<http::Request<Up>, ForwardError> {
+        let (mut parts, body) = request.into_parts();
+        let authorization = self.logins.authorization(sender.permit, &parts.headers);
+        let authority = parts.uri.authority().map(http::uri::Authority::as_str);
+        parts.headers =
+            headers::to_backend(sender, endpoint, authority, parts.headers, authorization);
+        parts
+            .headers
+            .insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        parts
+            .headers
+            .insert(header::UPGRADE, HeaderValue::from_static(protocol.as_str()));
+        parts.uri = inside(sender, endpoint)?;
+        Ok(http::Request::from_parts(
+            parts,
+            Up::new(body, Arc::clone(sender.journey), None),
+        ))
     }
 
     fn drive_upgradeable(
@@ -165,28 +190,6 @@ impl Forward {
     }
 }
 
-fn outgoing(
-    sender: Sender<'_>,
-    endpoint: &Endpoint,
-    request: Box<Request>,
-    protocol: Protocol,
-) -> Result<http::Request<Up>, ForwardError> {
-    let (mut parts, body) = request.into_parts();
-    let authority = parts.uri.authority().map(http::uri::Authority::as_str);
-    parts.headers = headers::to_backend(sender, endpoint, authority, parts.headers, None);
-    parts
-        .headers
-        .insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-    parts
-        .headers
-        .insert(header::UPGRADE, HeaderValue::from_static(protocol.as_str()));
-    parts.uri = inside(sender)?;
-    Ok(http::Request::from_parts(
-        parts,
-        Up::new(body, Arc::clone(sender.journey), None),
-    ))
-}
-
 /// A refusal that is passed on; no connection outlives it.
 fn refused(sender: Sender<'_>, endpoint: Endpoint, answer: http::Response<Incoming>) -> Forwarded {
     let (mut parts, body) = answer.into_parts();
@@ -197,7 +200,7 @@ fn refused(sender: Sender<'_>, endpoint: Endpoint, answer: http::Response<Incomi
     let body = Body::new(Down::new(body, Arc::clone(sender.journey), None));
     Forwarded {
         response: Response::from_parts(parts, body),
-        endpoint: Some(endpoint),
+        endpoint,
     }
 }
 

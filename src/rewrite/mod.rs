@@ -1,22 +1,215 @@
-//! 8, the answer. In: the backend's answer, the permit, the endpoint that gave it. Out: what the caller gets.
+//! 8, the answer. In: the backend's answer, the permit, the endpoint that gave it, who will read it. Out: what the reader gets,
+//! or the next hop of a redirect that is followed here.
 //!
-//! Untouched but for `Location`, which is made to lead through the proxy again. Upgrades pass as they are. This folder is
-//! the place for whatever else an answer needs: each rewriter is a file, this page has their order.
+//! Each rewriter is a file or folder, this page has their order. A tunnel's 101 loses what no backend may say, and is done.
 
-#[cfg_attr(not(test), expect(dead_code, reason = "no stage hands it out yet"))]
+mod cookies;
+mod fields;
+mod link;
+mod login;
+mod page;
 mod page_helper;
+mod policy;
+mod reader;
 mod redirect;
+mod safety;
 
 use http::StatusCode;
 
-use crate::authorization::Permit;
-use crate::endpoint::Endpoint;
-use crate::status::Response;
+pub use reader::Reading;
+pub use redirect::follow::{Hop, Trail};
 
-/// Applies the rewriters in their order.
-pub fn answer(permit: &Permit, endpoint: &Endpoint, mut response: Response) -> Response {
-    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        redirect::rewrite(permit.asked(), endpoint, response.headers_mut());
+use crate::authorization::Permit;
+use crate::cluster::{Isolation, PageHelper, Prefix, Rewrite, ServiceSettings};
+use crate::config::{LinkStyle, RewriteConfig};
+use crate::endpoint::Endpoint;
+use crate::forward::Logins;
+use crate::status::{Request, Response};
+use crate::target::Scheme;
+use link::{Form, Links};
+use page::{Injection, PageLimits, PageTreatment};
+use policy::Admission;
+use reader::{Reader, Via};
+use redirect::Situation;
+
+/// What becomes of an answer.
+#[derive(Debug)]
+pub enum Outcome {
+    Answer(Response),
+    Follow(Hop),
+}
+
+/// Rewrites answers.
+#[derive(Debug)]
+pub struct Answers {
+    config: RewriteConfig,
+}
+
+/// One answer and what it is an answer to.
+#[derive(Debug, Clone, Copy)]
+pub struct Occasion<'a> {
+    pub reading: &'a Reading,
+    pub permit: &'a Permit,
+    pub endpoint: &'a Endpoint,
+}
+
+/// An answer that needs no backend, if this request has one.
+pub async fn own_answer(
+    reading: &Reading,
+    permit: &Permit,
+    logins: &Logins,
+    request: &mut Request,
+) -> Option<Response> {
+    if let Some(answer) = login::own_answer(reading, permit, logins, request).await {
+        return Some(answer);
     }
-    response
+    let asked = permit.asked();
+    redirect::to_slash(reading, asked, request).or_else(|| page_helper::script(asked.path_inside()))
+}
+
+/// Takes note of what a redirect would need that is followed here.
+pub fn trail(
+    reading: &Reading,
+    permit: &Permit,
+    settings: &ServiceSettings,
+    request: &mut Request,
+) -> Trail {
+    if redirect::may_follow(reading, settings) {
+        Trail::begin(permit.asked(), request)
+    } else {
+        Trail::without_hops()
+    }
+}
+
+impl Answers {
+    pub fn new(config: RewriteConfig) -> Self {
+        Self { config }
+    }
+
+    /// Applies the rewriters in their order.
+    pub fn rewrite(&self, on: Occasion<'_>, trail: &mut Trail, mut response: Response) -> Outcome {
+        let Occasion {
+            reading,
+            permit,
+            endpoint,
+        } = on;
+        let links = Self::links(on, Form::Relative);
+        safety::remove(response.headers_mut(), &links);
+        let place = cookies::Place {
+            arrived: permit.asked().prefix(),
+            seen: reading.prefix(permit),
+        };
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            cookies::rewrite(response.headers_mut(), place);
+            return Outcome::Answer(response);
+        }
+        let at = Situation {
+            reading,
+            settings: &endpoint.settings,
+            asked: permit.asked(),
+            links: &links,
+        };
+        let decided = redirect::decide(at, trail, response);
+        let (mut response, is_ours) = match decided {
+            redirect::Outcome::Answer(response) => (response, false),
+            redirect::Outcome::Told(response) => (response, true),
+            redirect::Outcome::Follow(hop) => return Outcome::Follow(hop),
+        };
+        let headers = response.headers_mut();
+        trail.hand_out(headers);
+        cookies::rewrite(headers, place);
+        if is_ours {
+            return Outcome::Answer(response);
+        }
+        fields::rewrite(headers, &links);
+        if trail.has_hops() {
+            redirect::name_end(permit.asked(), headers);
+        }
+        if response.status() == StatusCode::UNAUTHORIZED {
+            let refused = response.headers_mut();
+            if let Some(page) = login::in_place_of(reading, permit.asked(), refused) {
+                return Outcome::Answer(page);
+            }
+        }
+        let mut response = self.page(on, response);
+        if reading.via == Via::FrontProxy {
+            page::hide_from_aggregator(response.headers_mut());
+        }
+        Outcome::Answer(response)
+    }
+
+    /// Rewrites what a page consists of, and lets documents begin with the page helper.
+    fn page(&self, on: Occasion<'_>, mut response: Response) -> Response {
+        let settings = &on.endpoint.settings;
+        let is_html = page::is_html(response.headers());
+        let is_document = is_html && on.reading.reader == Reader::Document;
+        if is_document && settings.isolation == Isolation::Sandbox {
+            policy::sandbox(response.headers_mut());
+        }
+        if settings.prefix == Prefix::Keep || settings.rewrite == Rewrite::Off {
+            return response;
+        }
+        let Some(form) = self.form(on, is_html) else {
+            return response;
+        };
+        let links = Self::links(on, form);
+        let injection = (is_document && settings.page_helper == PageHelper::On).then(|| {
+            let admission = policy::admit_helper(response.headers_mut());
+            let html = helper_tag(&links, on.endpoint, &admission);
+            Injection { html }
+        });
+        let treatment = PageTreatment {
+            method: on.permit.asked().method.clone(),
+            links,
+            injection,
+            limits: PageLimits {
+                memory: self.config.page_memory,
+                decoded: self.config.page_limit,
+            },
+        };
+        page::rewrite(response, &treatment)
+    }
+
+    /// How links are written; `None`: they are better left as they are.
+    fn form(&self, on: Occasion<'_>, is_html: bool) -> Option<Form> {
+        let is_fragment = is_html && on.reading.reader == Reader::Script;
+        match (self.config.links, is_fragment) {
+            (LinkStyle::Absolute, _) => {
+                Some(Form::Absolute(on.reading.prefix(on.permit).to_owned()))
+            }
+            (LinkStyle::Relative, false) => Some(Form::Relative),
+            // A fragment lands in a document that lies elsewhere, where relative links would mean something else. Without
+            // knowing where, the page helper maps them when they are put there.
+            (LinkStyle::Relative, true) => on.reading.seen.prefix.clone().map(Form::Absolute),
+        }
+    }
+
+    fn links(on: Occasion<'_>, form: Form) -> Links {
+        Links::new(on.permit.asked(), on.endpoint, form).seen_as(&on.reading.seen)
+    }
+}
+
+/// What a document begins with.
+fn helper_tag(links: &Links, endpoint: &Endpoint, admission: &Admission) -> String {
+    let source = links.map_in_page("/.throughway/page.js");
+    let source = source.unwrap_or_default();
+    let hosts = hosts(endpoint);
+    let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
+    match admission.form {
+        policy::Form::External => page_helper::tag(Some(admission.nonce.as_str()), &source, &hosts),
+        policy::Form::Inline => page_helper::inline_tag(None, &source, &hosts),
+    }
+}
+
+/// The authorities by which a page may name its backend, each with its port.
+fn hosts(endpoint: &Endpoint) -> [String; 2] {
+    let host = endpoint.host.to_str().unwrap_or_default();
+    let named: Option<http::uri::Authority> = host.parse().ok();
+    let has_port = named.is_some_and(|named| named.port().is_some());
+    let host = match endpoint.scheme {
+        _ if has_port => host.to_owned(),
+        Scheme::Http => format!("{host}:80"),
+        Scheme::Https | Scheme::Kubelet => format!("{host}:443"),
+    };
+    [host, endpoint.address.to_string()]
 }

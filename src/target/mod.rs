@@ -23,7 +23,7 @@ pub use permitted::Permitted;
 
 use crate::api::{RequestInfo, Resource};
 use crate::authorization::Permit;
-use crate::cluster::{Cluster, Slice, Unanswered};
+use crate::cluster::{Cluster, ServiceSettings, Slice, Unanswered};
 use crate::config::TargetConfig;
 use crate::status::{Status, Subject};
 use reference::Reference;
@@ -45,6 +45,7 @@ pub struct Target {
     pub scheme: Scheme,
     /// What the backend sees as `Host`.
     pub host: HeaderValue,
+    pub settings: Arc<ServiceSettings>,
     pub reach: Reach,
 }
 

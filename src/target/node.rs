@@ -7,7 +7,7 @@ use super::pod::bracketed;
 use super::reference::Reference;
 use super::{Permitted, Reach, Scheme, Target, TargetError, host_header, kubelet_paths, subject};
 use crate::api::RequestInfo;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, ServiceSettings};
 
 pub(super) async fn resolve(
     cluster: &Cluster,
@@ -56,6 +56,7 @@ pub(super) async fn resolve(
     Ok(Target {
         scheme,
         host: host_header(&bracketed(&address), port, scheme),
+        settings: ServiceSettings::unset(),
         reach: Reach::Addresses {
             addresses: vec![address],
             pod: Arc::from(""),

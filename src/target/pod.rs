@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::reference::Reference;
 use super::{Permitted, Reach, Scheme, Target, TargetError, host_header, subject};
 use crate::api::RequestInfo;
-use crate::cluster::{Cluster, Pod};
+use crate::cluster::{Cluster, Pod, ServiceSettings};
 
 pub(super) async fn resolve(
     cluster: &Cluster,
@@ -48,6 +48,7 @@ pub(super) async fn resolve(
     Ok(Target {
         scheme: reference.scheme,
         host: host_header(&bracketed(first), port, reference.scheme),
+        settings: ServiceSettings::unset(),
         reach: Reach::Addresses {
             pod: Arc::clone(&pod.name),
             addresses,

@@ -27,7 +27,12 @@ pub(super) async fn resolve(
     let name = format!("{}.{}.svc", reference.name, asked.namespace);
     Ok(Target {
         scheme: reference.scheme,
-        host: host_header(&name, port.number, reference.scheme),
+        host: service
+            .settings
+            .host
+            .clone()
+            .unwrap_or_else(|| host_header(&name, port.number, reference.scheme)),
+        settings: Arc::clone(&service.settings),
         reach: Reach::Endpoints {
             namespace: Arc::from(asked.namespace.as_str()),
             service: Arc::from(reference.name),

@@ -20,6 +20,7 @@
     reason = "the rules for the product's tasks, files and connections are not for tests"
 )]
 
+mod answers;
 mod cluster;
 mod compare;
 mod node;

@@ -45,6 +45,8 @@ fn the_server_may_what_it_needs_and_nothing_that_harms() {
                     "apiservices.apiregistration.k8s.io/v1.throughway.dev",
                 ],
             ),
+            (true, &["create", "events", "-n", "demo"]),
+            (false, &["get", "events", "-n", "demo"]),
             (false, &["get", "nodes", "--subresource=proxy"]),
             (false, &["create", "nodes", "--subresource=proxy"]),
             (false, &["get", "nodes", "--subresource=log"]),

@@ -25,6 +25,7 @@ mod support;
 mod attacks;
 mod faults;
 mod limits;
+mod login;
 mod process;
 mod steady;
 

@@ -179,6 +179,7 @@ async fn no_secret_is_in_any_log_whatever_happens() {
         ("Cookie", "canary-cookie"),
         ("X-Api-Key", "canary-header"),
         ("Proxy-Authorization", "canary-proxy"),
+        ("Throughway-Authorization", "canary-app"),
     ];
     for token in ["canary-token", "canary-unknown"] {
         for path in [
@@ -192,6 +193,16 @@ async fn no_secret_is_in_any_log_whatever_happens() {
                 .await;
         }
     }
+    let alice = client.with_token("canary-token");
+    let form = [("Content-Type", "application/x-www-form-urlencoded")];
+    let login = service("web", "/.throughway/login");
+    let typed = "username=canary-user&password=canary-password&next=/canary-next";
+    let logged_in = alice.ask(request("POST", &login, &form, typed)).await;
+    let cookie = logged_in.header("set-cookie").unwrap();
+    let cookie = [("Cookie", cookie.split(';').next().unwrap())];
+    alice
+        .ask(request("GET", &service("web", "/"), &cookie, ""))
+        .await;
     let id = child.id().unwrap().to_string();
     assert!(
         Command::new("kill")
@@ -206,13 +217,18 @@ async fn no_secret_is_in_any_log_whatever_happens() {
     assert!(lines.contains("listening"), "there is a log");
     assert_eq!(
         access.matches(r#""message":"request""#).count(),
-        4,
+        6,
         "every request for a proxy has its line, the last one too"
     );
+    // base64 of `canary-user:canary-password`.
+    let basic = "Y2FuYXJ5LXVzZXI6Y2FuYXJ5LXBhc3N3b3Jk";
+    let sealed = cookie[0].1.split('=').nth(1).unwrap();
+    assert!(sealed.len() > 50, "{sealed}");
+    let secrets = ["canary", basic, sealed];
     let leaks: Vec<&str> = lines
         .lines()
         .chain(access.lines())
-        .filter(|line| line.contains("canary"))
+        .filter(|line| secrets.iter().any(|secret| line.contains(secret)))
         .collect();
     assert!(leaks.is_empty(), "{leaks:#?}");
 }

@@ -41,7 +41,7 @@ async fn a_hundred_callers_at_once_are_two_reviews_and_few_connections() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn through_a_front_proxy_the_user_is_known_and_a_redirect_is_refused() {
+async fn through_a_front_proxy_the_user_is_known_and_a_redirect_is_followed() {
     let s = Setting::new().await;
     let front_proxy = FrontProxy::start(
         ANY_PORT.into(),
@@ -69,7 +69,11 @@ async fn through_a_front_proxy_the_user_is_known_and_a_redirect_is_refused() {
     let redirected = alice
         .get(&service("web", "/status/302?location=%2Flogin"))
         .await;
-    assert_eq!(redirected.status, 502);
+    assert_eq!(redirected.status, 200);
+    assert_eq!(
+        redirected.headers["throughway-location"],
+        service("web", "/login").as_str()
+    );
     let bob = Client::new(front_proxy.address, None).with_token("bob-token");
     assert_eq!(bob.get(&service("web", "/")).await.status, 403);
     s.end().await;

@@ -134,6 +134,13 @@ impl EmbeddedCluster {
                 max_idle_per_endpoint: 64,
                 tunnel_idle_limit: Duration::from_secs(3600),
                 max_tunnels: 10_000,
+                never_forward_cookies: Vec::new(),
+                external_origins: Vec::new(),
+            },
+            rewrite: throughway::config::RewriteConfig {
+                links: throughway::config::LinkStyle::Relative,
+                page_memory: 1 << 20,
+                page_limit: 256 << 20,
             },
             shutdown: ShutdownConfig {
                 delay: Duration::ZERO,

@@ -7,6 +7,9 @@
 //! | `/bytes/N` | N bytes that [`pattern`] describes |
 //! | `/drip` | `one`, and `two` after somebody asked for `/drip/next` |
 //! | `/status/N` | that status, with a `Location` if the query is one |
+//! | `/apis…` | as `/echo`, for an app that gets the whole path |
+//! | `/loop` | 302 to itself |
+//! | `/basic…` | as `/echo` for [`BASIC`], 401 with a realm for everybody else |
 //! | `/headers` | answers with the headers that the query lists as `name=value` |
 //! | `/page` | an HTML page with a link, to what the query says as `href=…` |
 //! | `/trailers` | a body with a trailer `x-checksum` |
@@ -35,6 +38,9 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 type Body = BoxBody<Bytes, Infallible>;
+
+/// What `/basic` wants: `guest:pa55word-canary`.
+pub const BASIC: &str = "Basic Z3Vlc3Q6cGE1NXdvcmQtY2FuYXJ5";
 
 /// A running backend; it ends, with its connections, when this is dropped.
 #[derive(Debug)]
@@ -225,11 +231,21 @@ async fn answer(
                 state.next_drip.notify_one();
                 full("next")
             }
+            ["loop"] => status("302", "location=/loop"),
             ["page"] => page(&query),
             ["trailers"] => trailers(),
             ["status", code] => status(code, &query),
             ["headers"] => with_headers(&query),
-            [first, ..] if first.starts_with("echo") => echo(request).await,
+            ["basic", ..]
+                if request
+                    .headers()
+                    .get("authorization")
+                    .is_none_or(|said| said != BASIC) =>
+            {
+                unauthorized()
+            }
+            ["basic", ..] => echo(request).await,
+            [first, ..] if first.starts_with("echo") || first == "apis" => echo(request).await,
             _ => full(format!("hello from {}", state.name)),
         },
     )
@@ -248,6 +264,15 @@ fn status(code: &str, query: &str) -> Response<Body> {
             .headers_mut()
             .insert("location", location.parse().expect("a location"));
     }
+    response
+}
+
+fn unauthorized() -> Response<Body> {
+    let mut response = status("401", "");
+    let challenge = "Negotiate, Basic realm=\"<the> app\", charset=\"UTF-8\"";
+    response
+        .headers_mut()
+        .insert("www-authenticate", challenge.parse().expect("a challenge"));
     response
 }
 

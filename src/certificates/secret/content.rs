@@ -1,4 +1,4 @@
-//! What the Secret holds: authorities, a serving certificate and their keys, and when they are due.
+//! What the Secret holds: authorities, a serving certificate and their keys, when they are due, and the key of logins.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -11,6 +11,7 @@ use rustls::pki_types::pem::PemObject;
 
 use super::super::CertificateError;
 use super::super::serving::not_after;
+use super::super::session;
 
 /// What the Secret holds.
 #[derive(Clone, PartialEq, Eq)]
@@ -21,31 +22,30 @@ pub(super) struct Content {
     pub(super) authority_key: String,
     pub(super) certificate: String,
     pub(super) key: String,
+    /// What logins are sealed with; `None` until a replica of this version has been here.
+    pub(super) session_key: Option<String>,
 }
 
 impl Content {
     /// `None` when something is missing: a Secret that was applied empty is filled like one that is not there.
     pub(super) fn read(secret: &Secret) -> Option<Self> {
-        let data = secret.data.as_ref()?;
-        let text = |key: &str| {
-            data.get(key)
-                .and_then(|bytes| String::from_utf8(bytes.0.clone()).ok())
-                .filter(|text| !text.is_empty())
-        };
+        let text = |key: &str| text(secret, key);
         Some(Self {
             bundle: text("ca.crt")?,
             authority_key: text("ca.key")?,
             certificate: text("tls.crt")?,
             key: text("tls.key")?,
+            session_key: session_key(secret),
         })
     }
 
     pub(super) fn write(&self, name: &str, resource_version: Option<String>) -> Secret {
         let data = [
-            ("ca.crt", &self.bundle),
-            ("ca.key", &self.authority_key),
-            ("tls.crt", &self.certificate),
-            ("tls.key", &self.key),
+            ("ca.crt", Some(&self.bundle)),
+            ("ca.key", Some(&self.authority_key)),
+            ("tls.crt", Some(&self.certificate)),
+            ("tls.key", Some(&self.key)),
+            ("session.key", self.session_key.as_ref()),
         ];
         Secret {
             metadata: ObjectMeta {
@@ -55,7 +55,8 @@ impl Content {
             },
             data: Some(
                 data.into_iter()
-                    .map(|(key, text)| (key.to_owned(), ByteString(text.clone().into_bytes())))
+                    .filter_map(|(key, text)| Some((key, ByteString(text?.clone().into_bytes()))))
+                    .map(|(key, text)| (key.to_owned(), text))
                     .collect::<BTreeMap<_, _>>(),
             ),
             ..Secret::default()
@@ -71,6 +72,18 @@ impl Content {
             .map(|part| format!("{}\n", part.trim_start()))
             .collect()
     }
+}
+
+/// The key of logins, if what the Secret has for one can be used.
+pub(super) fn session_key(secret: &Secret) -> Option<String> {
+    text(secret, "session.key").filter(|text| session::parse(text).is_some())
+}
+
+fn text(secret: &Secret, key: &str) -> Option<String> {
+    let bytes = secret.data.as_ref()?.get(key)?;
+    String::from_utf8(bytes.0.clone())
+        .ok()
+        .filter(|text| !text.is_empty())
 }
 
 fn end_of(pem: &str) -> Result<SystemTime, CertificateError> {

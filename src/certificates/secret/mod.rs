@@ -8,6 +8,9 @@
 //!
 //! The authority lives ten years. Its successor joins the bundle long before it signs anything, so that kube-apiserver
 //! trusts it by then; the old one leaves the bundle when it has expired.
+//!
+//! The Secret also keeps the key that logins at apps are sealed with, which stays as it is whatever the certificates do: a
+//! login at one replica holds at all of them.
 
 mod content;
 
@@ -22,7 +25,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::generate::{self, AUTHORITY_LIFETIME, LEAF_LIFETIME, Pair};
-use super::{CertificateError, Serving};
+use super::{CertificateError, Serving, SessionKey, session};
 use crate::config::{ApiGroup, NamespacedName};
 use content::{Content, is_valid, past_two_thirds};
 
@@ -101,13 +104,13 @@ impl ServingSecret {
         }
     }
 
-    /// Keeps Secret, serving certificate and APIService in step for as long as the server runs.
-    pub async fn keep(self, serving: Arc<Serving>) {
+    /// Keeps Secret, serving certificate, key of logins and APIService in step for as long as the server runs.
+    pub async fn keep(self, serving: Arc<Serving>, session_key: SessionKey) {
         let mut served = None;
         let mut retry = RETRY_INTERVAL;
         loop {
             let round = async {
-                self.serve(&serving, &mut served).await?;
+                self.serve(&serving, &session_key, &mut served).await?;
                 let bundle = served
                     .as_ref()
                     .map_or("", |content: &Content| content.bundle.as_str());
@@ -133,14 +136,22 @@ impl ServingSecret {
     async fn serve(
         &self,
         serving: &Serving,
+        session_key: &SessionKey,
         served: &mut Option<Content>,
     ) -> Result<(), SecretError> {
         let content = self.up_to_date().await?;
-        if served.as_ref() != Some(&content) {
+        if served.as_ref() == Some(&content) {
+            return Ok(());
+        }
+        if let Some(key) = content.session_key.as_deref().and_then(session::parse) {
+            session_key.replace(key);
+        }
+        let pair = |content: &Content| (content.certificate.clone(), content.key.clone());
+        if served.as_ref().map(pair) != Some(pair(&content)) {
             serving.replace(content.certificate.as_bytes(), content.key.as_bytes())?;
             tracing::info!(secret = self.name, "a new serving certificate is in force");
-            *served = Some(content);
         }
+        *served = Some(content);
         Ok(())
     }
 
@@ -149,7 +160,10 @@ impl ServingSecret {
         let found = limited(self.secrets.get_opt(&self.name)).await?;
         let held = found.as_ref().and_then(Content::read);
         let Some(due) = held.as_ref().map_or_else(
-            || self.first().map(Some),
+            || {
+                self.first(found.as_ref().and_then(content::session_key))
+                    .map(Some)
+            },
             |content| self.renewed(content, SystemTime::now()),
         )?
         else {
@@ -170,7 +184,8 @@ impl ServingSecret {
         Ok(due)
     }
 
-    fn first(&self) -> Result<Content, CertificateError> {
+    /// New certificates for a Secret that lacks some; a key of logins that is there stays.
+    fn first(&self, session_key: Option<String>) -> Result<Content, CertificateError> {
         let authority = generate::authority(&self.api_service)?;
         let leaf = generate::leaf(&authority, &self.dns_names)?;
         Ok(Content {
@@ -178,6 +193,7 @@ impl ServingSecret {
             authority_key: authority.key,
             certificate: leaf.certificate,
             key: leaf.key,
+            session_key: session_key.or_else(|| Some(session::new_text())),
         })
     }
 
@@ -189,8 +205,14 @@ impl ServingSecret {
     ) -> Result<Option<Content>, CertificateError> {
         let authorities = content.authorities();
         let Some(newest) = authorities.first() else {
-            return self.first().map(Some);
+            return self.first(content.session_key.clone()).map(Some);
         };
+        if content.session_key.is_none() {
+            return Ok(Some(Content {
+                session_key: Some(session::new_text()),
+                ..content.clone()
+            }));
+        }
         if past_two_thirds(newest, AUTHORITY_LIFETIME, now)? {
             let successor = generate::authority(&self.api_service)?;
             let kept: Vec<&String> = authorities
@@ -352,16 +374,89 @@ mod tests {
     #[tokio::test]
     async fn what_another_replica_wrote_is_used_as_it_is() {
         let (secret, mut handle) = secret();
-        let theirs = secret.first().unwrap();
+        let theirs = secret.first(None).unwrap();
         let written = theirs.write("serving", Some("7".into()));
         let (content, _) = tokio::join!(secret.up_to_date(), answer(&mut handle, 200, &written));
         assert!(content.unwrap() == theirs);
     }
 
     #[tokio::test]
+    async fn a_secret_without_a_key_of_logins_gets_one_and_nothing_else() {
+        let (secret, mut handle) = secret();
+        let theirs = Content {
+            session_key: None,
+            ..secret.first(None).unwrap()
+        };
+        let written = theirs.write("serving", Some("7".into()));
+        assert!(!written.data.as_ref().unwrap().contains_key("session.key"));
+        let (content, seen) = tokio::join!(secret.up_to_date(), async {
+            [
+                answer(&mut handle, 200, &written).await,
+                answer(&mut handle, 200, &Secret::default()).await,
+            ]
+        });
+        let content = content.unwrap();
+        assert!(
+            content
+                .session_key
+                .as_deref()
+                .and_then(session::parse)
+                .is_some()
+        );
+        assert!(
+            theirs
+                == Content {
+                    session_key: None,
+                    ..content
+                }
+        );
+        assert_eq!(seen[1].0, "PUT");
+    }
+
+    #[tokio::test]
+    async fn a_key_of_logins_outlives_every_certificate() {
+        let (secret, mut handle) = secret();
+        let content = secret.first(None).unwrap();
+        let key = content.session_key.clone();
+        assert!(key.is_some());
+        for lifetime in [LEAF_LIFETIME, AUTHORITY_LIFETIME] {
+            let later = SystemTime::now() + lifetime * 3 / 4;
+            let renewed = secret.renewed(&content, later).unwrap().unwrap();
+            assert!(renewed.session_key == key);
+        }
+        // Certificates that were taken out are made anew; the key beside them stays.
+        let mut written = content.write("serving", Some("7".into()));
+        written.data.as_mut().unwrap().remove("tls.crt");
+        let (filled, _) = tokio::join!(secret.up_to_date(), async {
+            answer(&mut handle, 200, &written).await;
+            answer(&mut handle, 200, &Secret::default()).await
+        });
+        assert!(filled.unwrap().session_key == key);
+    }
+
+    #[tokio::test]
+    async fn replicas_that_share_the_secret_share_the_key_of_logins() {
+        let (secret, mut handle) = secret();
+        let content = secret.first(None).unwrap();
+        let written = content.write("serving", Some("7".into()));
+        let keys = [SessionKey::random(), SessionKey::random()];
+        for key in &keys {
+            let (serving, mut served) = (Serving::default(), None);
+            let (done, _) = tokio::join!(
+                secret.serve(&serving, key, &mut served),
+                answer(&mut handle, 200, &written)
+            );
+            done.unwrap();
+        }
+        assert_eq!(keys[0].bytes(), keys[1].bytes());
+        let kept = content.session_key.as_deref().and_then(session::parse);
+        assert_eq!(Some(*keys[0].bytes()), kept);
+    }
+
+    #[tokio::test]
     async fn a_leaf_is_renewed_in_its_last_third_by_the_same_authority() {
         let (secret, _handle) = secret();
-        let content = secret.first().unwrap();
+        let content = secret.first(None).unwrap();
         let now = SystemTime::now();
         assert!(secret.renewed(&content, now).unwrap().is_none());
         let later = now + LEAF_LIFETIME * 3 / 4;
@@ -372,7 +467,7 @@ mod tests {
     #[tokio::test]
     async fn a_new_authority_joins_the_bundle_before_it_signs() {
         let (secret, _handle) = secret();
-        let content = secret.first().unwrap();
+        let content = secret.first(None).unwrap();
         let later = SystemTime::now() + AUTHORITY_LIFETIME * 3 / 4;
         let renewed = secret.renewed(&content, later).unwrap().unwrap();
         assert_eq!(renewed.authorities().len(), 2);

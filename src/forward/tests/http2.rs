@@ -10,6 +10,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::*;
 use crate::certificates::{Serving, server_config};
+use http::HeaderValue;
 
 type Connection = server::Connection<TlsStream<TcpStream>, Bytes>;
 type Exchange = (http::Request<RecvStream>, SendResponse<Bytes>);

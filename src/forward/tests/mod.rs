@@ -21,11 +21,13 @@ mod upgrade;
 
 use super::*;
 use crate::api::RequestInfo;
+use crate::authentication;
 use crate::authentication::{Caller, User};
-use crate::certificates::Source;
+use crate::certificates::{SessionKey, Source};
 use crate::config::{ApiGroup, KubeletTls};
 use crate::target::Scheme;
 use crate::telemetry::{AccessLog, AuditId, Metrics};
+use http::HeaderValue;
 
 const PREFIX: &str = "/apis/throughway.dev/v1/namespaces/demo/services/web/proxy";
 
@@ -38,6 +40,8 @@ fn config() -> ForwardConfig {
         max_idle_per_endpoint: 8,
         tunnel_idle_limit: Duration::from_secs(3600),
         max_tunnels: 1,
+        never_forward_cookies: Vec::new(),
+        external_origins: Vec::new(),
     }
 }
 
@@ -65,7 +69,10 @@ impl Setting {
             .unwrap();
         let forward = Arc::new(Forward::new(
             config,
-            kubelet,
+            Credentials {
+                kubelet,
+                logins: Logins::new(SessionKey::random()),
+            },
             Outliers::default(),
             tasks.clone(),
         ));
@@ -101,6 +108,7 @@ impl Setting {
     + Send
     + use<> {
         let mut endpoints = addresses.iter().map(|address| Endpoint {
+            settings: crate::cluster::ServiceSettings::unset(),
             address: *address,
             scheme,
             host: HeaderValue::from_static("web.demo.svc"),

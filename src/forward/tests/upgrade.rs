@@ -106,6 +106,63 @@ async fn a_tunnel_carries_early_bytes_and_ends_each_way_by_itself() {
     s.end().await;
 }
 
+/// A handshake has no `Sec-Fetch-*`, so `Origin` alone tells.
+#[tokio::test]
+async fn a_websocket_of_a_known_origin_speaks_in_the_backends_own_terms() {
+    let config = ForwardConfig {
+        external_origins: vec!["https://rancher.example.com".to_owned()],
+        ..config()
+    };
+    for (origin, expected) in [
+        ("http://127.0.0.1:8001", "http://web.demo.svc"),
+        ("http://[::1]:8001", "http://web.demo.svc"),
+        ("https://rancher.example.com", "http://web.demo.svc"),
+        ("https://evil.example", "https://evil.example"),
+        (
+            "http://127.0.0.1.evil.example",
+            "http://127.0.0.1.evil.example",
+        ),
+        ("null", "null"),
+    ] {
+        let (mut s, backend) = (Setting::with(config.clone()).await, Backend::new().await);
+        let mut caller = s.caller(Scheme::Http, &[backend.address]);
+        let headers = format!(
+            "{UPGRADE}Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Protocol: a, b\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\
+             Cookie: a=1; Throughway-Login=s\r\nOrigin: {origin}\r\n"
+        );
+        caller
+            .write_all(get("/ws?session_id=x", &headers).as_bytes())
+            .await
+            .unwrap();
+        let mut stream = backend.accept().await;
+        let seen = head(&mut stream).await;
+        let names = ["sec-websocket-", "cookie", "origin"];
+        let lines: Vec<&str> = seen
+            .lines()
+            .filter(|line| {
+                names
+                    .iter()
+                    .any(|name| line.to_ascii_lowercase().starts_with(name))
+            })
+            .collect();
+        let origin = format!("Origin: {expected}");
+        assert_eq!(
+            lines,
+            [
+                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+                "Sec-WebSocket-Version: 13",
+                "Sec-WebSocket-Protocol: a, b",
+                "Sec-WebSocket-Extensions: permessage-deflate",
+                "Cookie: a=1",
+                &*origin,
+            ]
+        );
+        drop((caller, stream));
+        s.end().await;
+    }
+}
+
 #[tokio::test]
 async fn there_are_no_more_tunnels_than_allowed() {
     let (mut s, backend) = (Setting::new().await, Backend::new().await);

@@ -1,35 +1,26 @@
-//! A real Chromium, driven over its DevTools protocol: one process, as many tabs as there are tests.
+//! A real Chromium, driven over its DevTools protocol.
 //!
-//! Each tab is a browser context of its own, so that cookies, caches and service workers of two tests never meet. It has a
-//! WebSocket of its own, so that it belongs to the runtime of its test, and it records what the browser sends and what
-//! scripts complain about: the page's, its frames', its workers', and those of windows that it opens.
-//!
-//! <https://chromedevtools.github.io/devtools-protocol/>
+//! Comes in: addresses to open, scripts to evaluate, clicks and text. Goes out: what scripts say, a picture, and every URL that
+//! the tab asked for, its frames, workers, service workers and pop-ups among them. Each tab has cookies and caches of its own.
+//! Anything that the browser refuses to do ends the test. Protocol: <https://chromedevtools.github.io/devtools-protocol/>.
 
-mod line;
-mod record;
-mod tab;
+mod wire;
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
-pub use tab::Tab;
+use base64::Engine;
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_tungstenite::tungstenite::Message;
 
-/// No page of a test takes longer, unless it hangs.
-const LIMIT: Duration = Duration::from_secs(30);
+use wire::{Diary, LIMIT, State, Wire, attach_all};
 
-/// Ends Chromium when the pipe from this process closes, whatever this process dies of, and clears up behind it.
-const KEEPER: &str = r#"
-"$@" --user-data-dir="$PROFILE" </dev/null & chromium=$!
-cat >/dev/null; kill "$chromium"; wait "$chromium"
-# Processes of Chromium that end last may still write.
-until rm -rf "$PROFILE" 2>/dev/null; do :; done
-"#;
-
-const FLAGS: [&str; 14] = [
+const FLAGS: &[&str] = &[
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
@@ -39,73 +30,312 @@ const FLAGS: [&str; 14] = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    "--disable-renderer-backgrounding",
-    "--disable-background-timer-throttling",
-    "--disable-backgrounding-occluded-windows",
-    "--window-size=1280,900",
     "--remote-debugging-port=0",
 ];
 
-/// A running Chromium; it ends when this is dropped, or with the process of the test.
+/// A running browser; it ends when it is dropped.
 #[derive(Debug)]
 pub struct Browser {
-    keeper: Child,
-    lifeline: Option<ChildStdin>,
-    address: String,
+    process: Child,
+    profile: PathBuf,
+    wire: Arc<Wire>,
+    _tasks: JoinSet<()>,
+}
+
+/// A page with a profile of its own.
+#[derive(Debug)]
+pub struct Tab {
+    wire: Arc<Wire>,
+    context: String,
+    session: String,
 }
 
 impl Browser {
-    /// The one browser of a test binary.
-    pub fn shared() -> &'static Self {
-        static SHARED: OnceLock<Browser> = OnceLock::new();
-        SHARED.get_or_init(Self::start)
-    }
-
-    /// A browser of one's own.
-    pub fn start() -> Self {
-        static STARTED: AtomicU64 = AtomicU64::new(0);
-        let number = STARTED.fetch_add(1, Ordering::Relaxed);
-        let name = format!("throughway-chromium-{}-{number}", std::process::id());
-        let mut keeper = Command::new("sh")
-            .args(["-c", KEEPER, "sh", "chromium"])
+    /// Starts `chromium` with a new profile in `dir`.
+    pub async fn start(dir: &Path) -> Self {
+        let profile = dir.join("chromium");
+        std::fs::create_dir_all(&profile).expect("a folder for a profile");
+        let mut process = Command::new("chromium")
             .args(FLAGS)
-            .env("PROFILE", std::env::temp_dir().join(name))
-            .stdin(Stdio::piped())
+            .arg(format!("--user-data-dir={}", profile.display()))
+            .arg("about:blank")
+            .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
-            .expect("a shell");
-        let lifeline = keeper.stdin.take();
-        let errors = BufReader::new(keeper.stderr.take().expect("a pipe"));
-        let (found, address) = std::sync::mpsc::channel();
-        // Reads on to the end, as Chromium stops when nobody reads what it has to say.
-        std::thread::spawn(move || {
-            for line in errors.lines().map_while(Result::ok) {
-                if let Some(address) = line.strip_prefix("DevTools listening on ") {
-                    let _ = found.send(address.trim().to_owned());
+            .expect("chromium is installed");
+        let stderr = process.stderr.take().expect("stderr is piped");
+        let stderr = tokio::process::ChildStderr::from_std(stderr).expect("a pipe");
+        let mut lines = BufReader::new(stderr).lines();
+        let address = loop {
+            let line = tokio::time::timeout(LIMIT, lines.next_line()).await;
+            let line = line
+                .expect("chromium starts")
+                .expect("a pipe")
+                .expect("chromium lives");
+            if let Some(address) = line.strip_prefix("DevTools listening on ") {
+                break address.trim().to_owned();
+            }
+        };
+        let (socket, _) = tokio_tungstenite::connect_async(address)
+            .await
+            .expect("DevTools answer");
+        let (mut sink, mut stream) = socket.split();
+        let (out, mut commands) = mpsc::unbounded_channel::<String>();
+        let wire = Arc::new(Wire::new(out));
+        let mut tasks = JoinSet::new();
+        // A browser whose pipe is full stands still.
+        tasks.spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        tasks.spawn(async move {
+            while let Some(command) = commands.recv().await {
+                if sink.send(Message::text(command)).await.is_err() {
+                    return;
                 }
             }
         });
-        let address = address
-            .recv_timeout(LIMIT)
-            .expect("Chromium says where it listens (it is the Debian package chromium)");
+        let reading = Arc::clone(&wire);
+        tasks.spawn(async move {
+            while let Some(Ok(message)) = stream.next().await {
+                if let Ok(text) = message.to_text()
+                    && let Ok(message) = serde_json::from_str::<Value>(text)
+                {
+                    reading.take_in(&message);
+                }
+            }
+        });
+        wire.call("", "Target.setAutoAttach", attach_all())
+            .await
+            .expect("targets are announced");
         Self {
-            keeper,
-            lifeline,
-            address,
+            process,
+            profile,
+            wire,
+            _tasks: tasks,
         }
     }
 
-    /// A new tab that shares nothing with any other.
+    /// Opens an empty page in a new profile.
     pub async fn tab(&self) -> Tab {
-        Tab::open(&self.address).await
+        let wire = Arc::clone(&self.wire);
+        let made = wire
+            .call("", "Target.createBrowserContext", json!({}))
+            .await
+            .expect("a profile");
+        let context = made["browserContextId"]
+            .as_str()
+            .expect("its name")
+            .to_owned();
+        let asked = json!({"url": "about:blank", "browserContextId": context, "width": 1200, "height": 900});
+        let made = wire
+            .call("", "Target.createTarget", asked)
+            .await
+            .expect("a page");
+        let target = made["targetId"].as_str().expect("its name").to_owned();
+        let session = wire
+            .until("the page is there", |state| {
+                state.diaries.get(&context)?.sessions.get(&target).cloned()
+            })
+            .await;
+        Tab {
+            wire,
+            context,
+            session,
+        }
     }
 }
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        drop(self.lifeline.take());
-        // The keeper ends by itself now; there is nobody to tell if it can't be waited for.
-        let _ = self.keeper.wait();
+        // It may have ended by itself.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        let _ = std::fs::remove_dir_all(&self.profile);
     }
+}
+
+impl Tab {
+    async fn call(&self, method: &str, params: Value) -> Value {
+        let answer = self.wire.call(&self.session, method, params).await;
+        answer.unwrap_or_else(|failed| {
+            panic!("{method}: {failed}; complaints: {:#?}", self.complaints())
+        })
+    }
+
+    fn diary<T>(&self, read: impl Fn(&Diary) -> T) -> T {
+        self.wire.diary(&self.context, read)
+    }
+
+    /// Opens an address, until what it shows has loaded.
+    pub async fn goto(&self, url: &str) {
+        let before = self.diary(|diary| diary.loads);
+        let answer = self.call("Page.navigate", json!({"url": url})).await;
+        assert!(answer.get("errorText").is_none(), "{url}: {answer}");
+        if answer.get("loaderId").is_none() {
+            return; // Only the fragment was another.
+        }
+        let loaded = |state: &State| (state.diaries[&self.context].loads > before).then_some(());
+        self.wire.until(&format!("{url} has loaded"), loaded).await;
+    }
+
+    /// What an expression comes to; a promise is waited for. As if the user had asked for it.
+    pub async fn try_evaluate(&self, expression: &str) -> Result<Value, String> {
+        let params = json!({"expression": expression, "awaitPromise": true, "returnByValue": true,
+            "userGesture": true, "replMode": true});
+        let answer = self
+            .wire
+            .call(&self.session, "Runtime.evaluate", params)
+            .await?;
+        match answer.get("exceptionDetails") {
+            Some(details) => Err(details["exception"]["description"]
+                .as_str()
+                .map_or_else(|| details.to_string(), str::to_owned)),
+            None => Ok(answer["result"]
+                .get("value")
+                .cloned()
+                .unwrap_or(Value::Null)),
+        }
+    }
+
+    pub async fn evaluate(&self, expression: &str) -> Value {
+        let value = self.try_evaluate(expression).await;
+        value.unwrap_or_else(|failed| {
+            panic!(
+                "{expression}: {failed}; complaints: {:#?}",
+                self.complaints()
+            )
+        })
+    }
+
+    /// Asks the page again and again until a condition holds, over navigations too.
+    pub async fn wait_for(&self, condition: &str) {
+        let waiting = async {
+            while !self
+                .try_evaluate(&format!("!!({condition})"))
+                .await
+                .is_ok_and(|value| value == true)
+            {
+                let mut changed = self.wire.changes();
+                tokio::select! {
+                    _ = self.try_evaluate("new Promise(done => setTimeout(done, 20))") => {}
+                    _ = changed.changed() => {}
+                }
+            }
+        };
+        if tokio::time::timeout(LIMIT, waiting).await.is_err() {
+            let page = self
+                .try_evaluate(
+                    "location.href + '\\n' + document.documentElement.outerHTML.slice(0, 4000)",
+                )
+                .await;
+            let page = page.map_or_else(
+                |failed| failed,
+                |page| page.as_str().unwrap_or_default().to_owned(),
+            );
+            panic!(
+                "never: {condition}\non {page}\ncomplaints: {:#?}\nrequests: {:#?}",
+                self.complaints(),
+                self.requests()
+            );
+        }
+    }
+
+    /// Every URL asked for, in order.
+    pub fn requests(&self) -> Vec<String> {
+        self.diary(|diary| diary.requests.clone())
+    }
+
+    /// Waits until each of these was asked for.
+    pub async fn wait_for_requests(&self, wanted: &[&str]) {
+        let what = format!(
+            "all of {wanted:?} were asked for, but {:?}",
+            self.requests()
+        );
+        let found = |state: &State| {
+            let seen = &state.diaries[&self.context].requests;
+            wanted
+                .iter()
+                .all(|url| seen.iter().any(|one| one == url))
+                .then_some(())
+        };
+        self.wire.until(&what, found).await;
+    }
+
+    /// Errors on the console, exceptions that nobody caught, and what did not load.
+    pub fn complaints(&self) -> Vec<String> {
+        self.diary(|diary| diary.complaints.clone())
+    }
+
+    pub async fn screenshot(&self, path: &Path) {
+        let picture = self
+            .call("Page.captureScreenshot", json!({"format": "png"}))
+            .await;
+        let picture = picture["data"].as_str().expect("a picture");
+        let picture = base64::engine::general_purpose::STANDARD
+            .decode(picture)
+            .expect("base64");
+        std::fs::write(path, picture).expect("a picture can be written");
+    }
+
+    /// A real click in the middle of what a selector finds.
+    pub async fn click(&self, selector: &str) {
+        let selector = Value::from(selector);
+        self.wait_for(&format!("document.querySelector({selector})"))
+            .await;
+        let middle = self
+            .evaluate(&format!(
+                "(() => {{ const found = document.querySelector({selector}); found.scrollIntoView({{block: 'center'}});
+                const box = found.getClientRects()[0]; return [box.x + box.width / 2, box.y + box.height / 2]; }})()"
+            ))
+            .await;
+        for kind in ["mousePressed", "mouseReleased"] {
+            let event = json!({"type": kind, "x": middle[0], "y": middle[1], "button": "left", "clickCount": 1});
+            self.call("Input.dispatchMouseEvent", event).await;
+        }
+    }
+
+    /// Text typed into what a selector finds.
+    pub async fn type_into(&self, selector: &str, text: &str) {
+        self.wait_for(&format!(
+            "document.querySelector({})",
+            Value::from(selector)
+        ))
+        .await;
+        self.evaluate(&format!(
+            "document.querySelector({}).focus()",
+            Value::from(selector)
+        ))
+        .await;
+        self.call("Input.insertText", json!({"text": text})).await;
+    }
+
+    /// Fails on every request to the host of `prefix_url` that is not below it, but for those that start with what is allowed.
+    pub fn assert_stays_below(&self, prefix_url: &str, allowed: &[&str]) {
+        let host = host(prefix_url).expect("an address");
+        let below = path(prefix_url).trim_end_matches('/');
+        let astray: Vec<String> = self
+            .requests()
+            .into_iter()
+            .filter(|url| self::host(url) == Some(host) && path(url) != "/favicon.ico")
+            .filter(|url| !allowed.iter().any(|allowed| path(url).starts_with(allowed)))
+            .filter(|url| {
+                path(url)
+                    .strip_prefix(below)
+                    .is_none_or(|rest| !(rest.is_empty() || rest.starts_with(['/', '?'])))
+            })
+            .collect();
+        assert!(astray.is_empty(), "outside {below}: {astray:#?}");
+    }
+}
+
+/// `host:port` of an address that is asked for over the network.
+fn host(url: &str) -> Option<&str> {
+    let (scheme, rest) = url.split_once("://")?;
+    let known = matches!(scheme, "http" | "https" | "ws" | "wss");
+    known.then(|| rest.split(['/', '?', '#']).next().unwrap_or_default())
+}
+
+/// The path and query of an address.
+fn path(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.find('/').map_or("/", |start| &rest[start..])
 }

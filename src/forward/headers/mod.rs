@@ -8,29 +8,32 @@
 //! |---|---|---|
 //! | `Host` | the Service's DNS name with the port, or the pod's or node's address | through the front proxy the caller's never arrives |
 //! | `X-Forwarded-For` | what came, and the peer's address | as every proxy does |
-//! | `X-Forwarded-Host` | `Host` as the caller sent it, or what the front proxy says | apps build links with it |
-//! | `X-Forwarded-Proto` | `https` | this port speaks nothing else |
-//! | `X-Forwarded-Uri`, `-Prefix` | the whole path; the path up to `/proxy` | apps that know how to live below a prefix |
+//! | `X-Forwarded-Host`, `-Proto` | the origin as the browser sees it, or `--external-origin`; of a direct caller `Host`, `https` | apps build links with it; what the front proxy says is this server's own address |
+//! | `X-Forwarded-Uri`, `-Prefix`, `X-Script-Name` | the whole path; the path up to `/proxy` | apps that know how to live below a prefix |
+//! | `Origin`, `Referer` | the same for the backend's own `Host`, if they come from a page of the target | apps compare them with `Host` |
+//! | `Cookie` | in one line, all but those that `--never-forward-cookies` names, and this server's own; `Throughway-Host-` is `__Host-` again | other parts of the origin live by them |
+//! | `Throughway-*` | none | they are for this server |
 //! | `Audit-Id` | a direct caller's own | the front proxy's is no business of the backend |
-//! | `Authorization` | only a kubelet gets one: this server's own | the caller's ended at authentication |
+//! | `Authorization` | a kubelet: this server's own; others: what [`super::login`] makes of the request | the caller's ended at authentication |
 //!
-//! To the caller: what belongs to one connection goes, and the four CORS headers that would open the API's origin.
+//! To the caller: what belongs to one connection goes; `rewrite/` decides on the rest.
+
+mod cookies;
+mod forwarded;
 
 use std::borrow::Cow;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
+pub use cookies::{HOST_COOKIES, LOGIN_COOKIE, is_own_cookie};
+
 use super::Sender;
 use crate::authentication::Method;
 use crate::endpoint::Endpoint;
+use cookies::NeverForwarded;
+use forwarded::View;
 
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const X_FORWARDED_URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
-const X_FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
-
-/// The headers that the backend gets; `authorization` is this server's own, for kubelets.
+/// The headers that the backend gets; `authorization` is the one that is meant for it.
 pub(super) fn to_backend(
     sender: Sender<'_>,
     endpoint: &Endpoint,
@@ -39,9 +42,8 @@ pub(super) fn to_backend(
     authorization: Option<HeaderValue>,
 ) -> HeaderMap {
     let named = named_by_connection(&before);
-    let forwarded_for = forwarded_for(&before, sender);
+    let view = View::of(&before, authority, sender);
     let via_front_proxy = sender.permit.caller().method == Method::FrontProxy;
-    let forwarded_host = forwarded_host(&before, authority, via_front_proxy);
     let trailers = accepts_trailers(&before);
     let mut headers = HeaderMap::with_capacity(before.len() + 8);
     headers.insert(header::HOST, endpoint.host.clone());
@@ -56,21 +58,11 @@ pub(super) fn to_backend(
     if let Some(authorization) = authorization {
         headers.insert(header::AUTHORIZATION, authorization);
     }
-    headers.insert(X_FORWARDED_FOR, forwarded_for);
-    if let Some(host) = forwarded_host {
-        headers.insert(X_FORWARDED_HOST, host);
-    }
-    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
-    let asked = sender.permit.asked();
-    for (name, text) in [
-        (X_FORWARDED_URI, asked.uri().path()),
-        (X_FORWARDED_PREFIX, asked.prefix()),
-    ] {
-        headers.insert(
-            name,
-            HeaderValue::from_str(text).expect("a path that was read is header text"),
-        );
-    }
+    cookies::to_backend(
+        &mut headers,
+        NeverForwarded(&sender.config.never_forward_cookies),
+    );
+    view.tell(&mut headers, endpoint, sender);
     headers
 }
 
@@ -81,7 +73,7 @@ pub(super) fn to_caller(headers: &mut HeaderMap) {
     let is_chunked = headers.contains_key(header::TRANSFER_ENCODING);
     let is_kept = |name: &HeaderName| {
         let is_false_length = is_chunked && *name == header::CONTENT_LENGTH;
-        !is_hop_by_hop(name, &named) && !is_cross_origin(name) && !is_false_length
+        !is_hop_by_hop(name, &named) && !is_false_length
     };
     if headers.keys().all(is_kept) {
         return;
@@ -121,17 +113,6 @@ fn is_hop_by_hop(name: &HeaderName, named: &[String]) -> bool {
     ) || named.iter().any(|listed| listed == name)
 }
 
-/// Headers that would let other origins read what the API's origin may.
-fn is_cross_origin(name: &HeaderName) -> bool {
-    matches!(
-        name.as_str(),
-        "access-control-allow-origin"
-            | "access-control-allow-methods"
-            | "access-control-allow-headers"
-            | "access-control-allow-credentials"
-    )
-}
-
 /// The header names that `Connection` lists, in one line or many, but for its own words, which are on no other line.
 fn named_by_connection(headers: &HeaderMap) -> Vec<String> {
     let is_a_name = |token: &&[u8]| {
@@ -160,7 +141,8 @@ fn is_ours_or_an_identity(name: &HeaderName) -> bool {
     } else {
         name.into()
     };
-    if plain.starts_with("x-remote-") || plain.starts_with("impersonate-") {
+    let ours = ["x-remote-", "impersonate-", "throughway-"];
+    if ours.iter().any(|start| plain.starts_with(start)) {
         return true;
     }
     matches!(
@@ -172,33 +154,9 @@ fn is_ours_or_an_identity(name: &HeaderName) -> bool {
             | "x-forwarded-proto"
             | "x-forwarded-uri"
             | "x-forwarded-prefix"
+            | "x-script-name"
             | "http2-settings"
     )
-}
-
-fn forwarded_for(headers: &HeaderMap, sender: Sender<'_>) -> HeaderValue {
-    let own = sender.peer.address_text();
-    if !headers.contains_key(X_FORWARDED_FOR) {
-        return own.clone();
-    }
-    let mut list: Vec<u8> = Vec::new();
-    for value in headers.get_all(X_FORWARDED_FOR) {
-        list.extend_from_slice(value.as_bytes());
-        list.extend_from_slice(b", ");
-    }
-    list.extend_from_slice(own.as_bytes());
-    HeaderValue::from_bytes(&list).expect("values joined by commas are a value")
-}
-
-fn forwarded_host(
-    headers: &HeaderMap,
-    authority: Option<&str>,
-    via_front_proxy: bool,
-) -> Option<HeaderValue> {
-    let said = headers.get(X_FORWARDED_HOST).filter(|_| via_front_proxy);
-    said.or_else(|| headers.get(header::HOST))
-        .cloned()
-        .or_else(|| HeaderValue::from_str(authority?).ok())
 }
 
 /// `TE: trailers` is the one thing of `TE` that a proxy can promise.

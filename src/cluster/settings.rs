@@ -1,0 +1,185 @@
+//! What a Service's annotations say about how it is proxied: `throughway.dev/<setting>: <value>`.
+//!
+//! In: the annotations. Out: [`ServiceSettings`], and a sentence for each annotation that says nothing known; the default
+//! holds in its place. Whoever may write a Service is trusted for that Service alone: no setting widens what RBAC or the
+//! flags of the server allow.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
+
+use http::HeaderValue;
+use http::uri::Authority;
+
+/// What every annotation of ours begins with.
+const DOMAIN: &str = "throughway.dev/";
+
+/// How one Service is proxied.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ServiceSettings {
+    pub prefix: Prefix,
+    pub rewrite: Rewrite,
+    pub page_helper: PageHelper,
+    pub redirects: Redirects,
+    /// What the backend sees as `Host` instead of the Service's DNS name.
+    pub host: Option<HeaderValue>,
+    pub isolation: Isolation,
+}
+
+/// `throughway.dev/prefix`: what path the backend gets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Prefix {
+    /// The path inside the target.
+    #[default]
+    Strip,
+    /// The whole path: the app knows where it lives, so nothing in its answers is rewritten.
+    Keep,
+}
+
+/// `throughway.dev/rewrite`: whether links in pages, style sheets and manifests are rewritten.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Rewrite {
+    #[default]
+    On,
+    Off,
+}
+
+/// `throughway.dev/page-helper`: whether documents get the script that maps the URLs which scripts build.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PageHelper {
+    #[default]
+    On,
+    Off,
+}
+
+/// `throughway.dev/redirects`: what becomes of a redirect that can't be passed on through the front proxy.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Redirects {
+    /// A page for those who navigate, followed here for everybody else.
+    #[default]
+    Auto,
+    Follow,
+    Page,
+}
+
+/// `throughway.dev/isolation`: whether documents are kept apart from the rest of the origin.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Isolation {
+    #[default]
+    None,
+    /// Documents get an origin of their own that shares nothing with anybody.
+    Sandbox,
+}
+
+/// Most Services say nothing, and share this.
+static DEFAULT: LazyLock<Arc<ServiceSettings>> = LazyLock::new(Arc::default);
+
+impl ServiceSettings {
+    /// What holds for whatever has no annotations: pods, nodes, most Services.
+    pub fn unset() -> Arc<Self> {
+        Arc::clone(&DEFAULT)
+    }
+
+    /// Reads a Service's annotations; the second part says what was not understood, one sentence each.
+    pub(super) fn read(annotations: &BTreeMap<String, String>) -> (Arc<Self>, Vec<String>) {
+        let mut settings = Self::default();
+        let mut complaints = Vec::new();
+        for (name, value) in annotations {
+            let Some(setting) = name.strip_prefix(DOMAIN) else {
+                continue;
+            };
+            if let Err(expected) = settings.set(setting, value) {
+                complaints.push(format!(
+                    "annotation {DOMAIN}{setting}: {value:?} is not understood ({expected}), the default holds"
+                ));
+            }
+        }
+        if settings == Self::default() {
+            return (Self::unset(), complaints);
+        }
+        (Arc::new(settings), complaints)
+    }
+
+    fn set(&mut self, setting: &str, value: &str) -> Result<(), &'static str> {
+        match (setting, value) {
+            ("prefix", "strip") => self.prefix = Prefix::Strip,
+            ("prefix", "keep") => self.prefix = Prefix::Keep,
+            ("prefix", _) => return Err("strip or keep"),
+            ("rewrite", "on") => self.rewrite = Rewrite::On,
+            ("rewrite", "off") => self.rewrite = Rewrite::Off,
+            ("page-helper", "on") => self.page_helper = PageHelper::On,
+            ("page-helper", "off") => self.page_helper = PageHelper::Off,
+            ("rewrite" | "page-helper", _) => return Err("on or off"),
+            ("redirects", "auto") => self.redirects = Redirects::Auto,
+            ("redirects", "follow") => self.redirects = Redirects::Follow,
+            ("redirects", "page") => self.redirects = Redirects::Page,
+            ("redirects", _) => return Err("auto, follow or page"),
+            ("host", value) => self.host = Some(host(value).ok_or("a host, with or without port")?),
+            ("isolation", "none") => self.isolation = Isolation::None,
+            ("isolation", "sandbox") => self.isolation = Isolation::Sandbox,
+            ("isolation", _) => return Err("none or sandbox"),
+            _ => return Err("no setting of that name"),
+        }
+        Ok(())
+    }
+}
+
+fn host(value: &str) -> Option<HeaderValue> {
+    let authority: Authority = value.parse().ok()?;
+    let is_plain = !value.contains('@') && !authority.host().is_empty();
+    is_plain
+        .then(|| HeaderValue::from_str(value).ok())
+        .flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(annotations: &[(&str, &str)]) -> (Arc<ServiceSettings>, Vec<String>) {
+        let owned = annotations
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        ServiceSettings::read(&owned.collect())
+    }
+
+    #[test]
+    fn every_setting_is_read() {
+        let (settings, complaints) = read(&[
+            ("throughway.dev/prefix", "keep"),
+            ("throughway.dev/rewrite", "off"),
+            ("throughway.dev/page-helper", "off"),
+            ("throughway.dev/redirects", "page"),
+            ("throughway.dev/host", "grafana.example:3000"),
+            ("throughway.dev/isolation", "sandbox"),
+            ("example.com/prefix", "other people's"),
+        ]);
+        let expected = ServiceSettings {
+            prefix: Prefix::Keep,
+            rewrite: Rewrite::Off,
+            page_helper: PageHelper::Off,
+            redirects: Redirects::Page,
+            host: Some(HeaderValue::from_static("grafana.example:3000")),
+            isolation: Isolation::Sandbox,
+        };
+        assert_eq!((&*settings, complaints.len()), (&expected, 0));
+    }
+
+    #[test]
+    fn what_is_not_understood_is_said_and_the_default_holds() {
+        for (name, value) in [
+            ("throughway.dev/prefix", "Keep"),
+            ("throughway.dev/rewrite", "yes"),
+            ("throughway.dev/page-helper", ""),
+            ("throughway.dev/redirects", "none"),
+            ("throughway.dev/host", "user@evil"),
+            ("throughway.dev/host", "a b"),
+            ("throughway.dev/host", ""),
+            ("throughway.dev/isolation", "on"),
+            ("throughway.dev/other", "on"),
+        ] {
+            let (settings, complaints) = read(&[(name, value)]);
+            assert_eq!(*settings, ServiceSettings::default(), "{name}={value}");
+            assert!(complaints[0].contains(name), "{complaints:?}");
+        }
+    }
+}

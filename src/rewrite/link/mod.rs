@@ -1,0 +1,473 @@
+//! Where a URL in an answer leads, and how it must stand there: the one place that maps URLs.
+//!
+//! In: a URL as a backend wrote it into a header, a page or a style sheet. Out: the URL that leads through the proxy again,
+//! or nothing, which means that it stays byte for byte. Mapped are root-absolute URLs and absolute ones that name the
+//! backend; either may already carry the prefix, which is then not put there twice. Everything else stays: relative URLs
+//! mean the same below every prefix, and those that lead elsewhere are none of ours.
+//!
+//! Mapped URLs are relative ([`Form::Relative`]), as that is the one form that means the same below every prefix:
+//! kube-aggregator's, `kubectl proxy`'s, a dashboard's. Dot segments are resolved inside the target first, so no reference
+//! climbs out of it. URLs are read as browsers read them (the URL standard): white space around them and tabs and line
+//! ends within them don't count, and a backslash is a slash.
+//!
+//! RFC 3986 section 5.2; kube-apiserver's `pkg/util/proxy/transport.go` maps the same ones to absolute paths.
+
+mod path;
+mod reference;
+
+use std::borrow::Cow;
+
+use http::uri::Authority;
+
+pub(super) use path::without_dots;
+
+use crate::api::RequestInfo;
+use crate::endpoint::Endpoint;
+use crate::forward::Seen;
+use crate::target::Scheme;
+use path::{after, to_root};
+use reference::{Reference, as_browsers_read};
+
+/// How a mapped URL is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Relative to the page, or to its `<base href>`.
+    Relative,
+    /// A path that starts with this prefix, which does not end in a slash.
+    Absolute(String),
+}
+
+/// Maps the URLs of one answer.
+#[derive(Debug, Clone)]
+pub(super) struct Links {
+    prefix: String,
+    /// The path of the page inside the target: empty for the prefix itself, otherwise it starts with a slash.
+    page: String,
+    endpoint: Endpoint,
+    form: Form,
+    base: Base,
+    /// The host and the prefix as the browser sees them, if that is known: apps that are told build links with them.
+    seen_host: Option<String>,
+    seen_prefix: Option<String>,
+}
+
+/// What relative URLs are relative to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Base {
+    /// Something from where this relative reference leads to the target's root; it ends in a slash.
+    SameOrigin { to_root: String },
+    /// Another origin. Root-absolute URLs mean that origin then, and no path leads back from there.
+    Elsewhere,
+}
+
+impl Links {
+    pub(super) fn new(asked: &RequestInfo, endpoint: &Endpoint, form: Form) -> Self {
+        let prefix = asked.prefix().to_owned();
+        let page = match asked.path_inside() {
+            "" => String::new(),
+            path => without_dots(path).into_owned(),
+        };
+        let to_root = to_root(&prefix, &format!("{prefix}{page}"));
+        Self {
+            prefix,
+            page,
+            endpoint: endpoint.clone(),
+            form,
+            base: Base::SameOrigin { to_root },
+            seen_host: None,
+            seen_prefix: None,
+        }
+    }
+
+    /// The same, where URLs may also be written as the browser sees the target.
+    pub(super) fn seen_as(mut self, seen: &Seen) -> Self {
+        self.seen_host = seen.origin.as_ref().map(|origin| origin.host.clone());
+        self.seen_prefix.clone_from(&seen.prefix);
+        self
+    }
+
+    /// The path of the page inside the target.
+    pub(super) fn page(&self) -> &str {
+        &self.page
+    }
+
+    /// The same, with paths that start with the prefix that is known here.
+    pub(super) fn absolute(&self) -> Self {
+        Self {
+            form: Form::Absolute(self.prefix.clone()),
+            ..self.clone()
+        }
+    }
+
+    /// Path, query and fragment inside the target that a URL leads to. A path may be missing, which is the root.
+    pub(super) fn inside<'u>(&self, url: &'u str) -> Option<Cow<'u, str>> {
+        match as_browsers_read(url) {
+            Cow::Borrowed(url) => self.path_of(url).map(Cow::Borrowed),
+            Cow::Owned(url) => self.path_of(&url).map(|path| Cow::Owned(path.to_owned())),
+        }
+    }
+
+    /// Whether a URL leads out of the target for sure: to another host, or to what is no place on a host.
+    pub(super) fn leads_elsewhere(&self, url: &str) -> bool {
+        let url = as_browsers_read(url);
+        match Reference::read(&url) {
+            Reference::Path(_) | Reference::Relative(_) => self.base == Base::Elsewhere,
+            Reference::Authority { .. } | Reference::OtherScheme => self.path_of(&url).is_none(),
+        }
+    }
+
+    /// The URL as it must stand in a header or a style sheet; `None`: it stays byte for byte.
+    pub(super) fn map(&self, url: &str) -> Option<String> {
+        self.written(url, "")
+    }
+
+    /// The URL as it must stand in a page. A relative one carries a mark, which changes nothing in what it means but tells
+    /// the page helper that it was root-absolute: one more `./` before the path inside the target.
+    pub(super) fn map_in_page(&self, url: &str) -> Option<String> {
+        self.written(url, "./")
+    }
+
+    /// Takes note of a page's `<base href>`, given as the backend wrote it. Only the first one of a page counts.
+    pub(super) fn rebase(&mut self, href: &str) {
+        let href = as_browsers_read(href);
+        if let Some(inside) = self.path_of(&href) {
+            let end = inside.find(['?', '#']).unwrap_or(inside.len());
+            let path = without_dots(&inside[..end]);
+            let to_root = to_root(&self.prefix, &format!("{}{path}", self.prefix));
+            self.base = Base::SameOrigin { to_root };
+            return;
+        }
+        match Reference::read(&href) {
+            Reference::Authority { .. } => self.base = Base::Elsewhere,
+            // Browsers take no base whose URL has no place for paths, such as `data:`.
+            Reference::OtherScheme => {}
+            Reference::Path(path) | Reference::Relative(path) => {
+                let end = path.find(['?', '#']).unwrap_or(path.len());
+                let page = format!("{}{}", self.prefix, self.page);
+                let folder = page.rfind('/').map_or(0, |slash| slash + 1);
+                let joined = match &path[..end] {
+                    "" => page,
+                    relative => format!("{}{relative}", &page[..folder]),
+                };
+                let to_root = to_root(&self.prefix, &without_dots(&joined));
+                self.base = Base::SameOrigin { to_root };
+            }
+        }
+    }
+
+    fn written(&self, url: &str, mark: &str) -> Option<String> {
+        let Base::SameOrigin { to_root } = &self.base else {
+            return None;
+        };
+        let inside = self.inside(url)?;
+        let end = inside.find(['?', '#']).unwrap_or(inside.len());
+        let (path, rest) = inside.split_at(end);
+        let path = without_dots(path);
+        let (begin, mark, path) = match &self.form {
+            Form::Relative => (to_root, mark, &path[1..]),
+            Form::Absolute(prefix) => (prefix, "", &*path),
+        };
+        Some([begin, mark, path, rest].concat())
+    }
+
+    fn path_of<'u>(&self, url: &'u str) -> Option<&'u str> {
+        let path = match Reference::read(url) {
+            Reference::Path(path) => path,
+            Reference::Authority {
+                authority,
+                path,
+                default_port,
+            } => {
+                let own = own_default_port(&self.endpoint);
+                let is_seen = self.seen_host.as_deref();
+                let is_seen = is_seen.is_some_and(|host| host.eq_ignore_ascii_case(authority));
+                (is_seen || names(authority, default_port.unwrap_or(own), &self.endpoint))
+                    .then_some(path)?
+            }
+            Reference::Relative(_) | Reference::OtherScheme => return None,
+        };
+        Some(self.without_prefix(path))
+    }
+
+    fn without_prefix<'u>(&self, path: &'u str) -> &'u str {
+        let external = match &self.form {
+            Form::Absolute(external) => after(path, external),
+            Form::Relative => None,
+        };
+        let seen = self.seen_prefix.as_deref();
+        external
+            .or_else(|| after(path, seen?))
+            .or_else(|| after(path, &self.prefix))
+            .unwrap_or(path)
+    }
+}
+
+/// Whether an authority is the backend's own, by its address or by the `Host` that it was sent.
+fn names(authority: &str, default_port: u16, endpoint: &Endpoint) -> bool {
+    let Ok(named) = authority.parse::<Authority>() else {
+        return false;
+    };
+    if authority.contains('@') {
+        return false;
+    }
+    let port = named.port_u16().unwrap_or(default_port);
+    let host = endpoint
+        .host
+        .to_str()
+        .ok()
+        .and_then(|host| host.parse::<Authority>().ok());
+    let by_host = host.is_some_and(|own| {
+        own.host().eq_ignore_ascii_case(named.host())
+            && own.port_u16().unwrap_or(own_default_port(endpoint)) == port
+    });
+    let address = named
+        .host()
+        .trim_matches(['[', ']'])
+        .parse::<std::net::IpAddr>();
+    by_host || (address == Ok(endpoint.address.ip()) && port == endpoint.address.port())
+}
+
+fn own_default_port(endpoint: &Endpoint) -> u16 {
+    match endpoint.scheme {
+        Scheme::Http => 80,
+        Scheme::Https | Scheme::Kubelet => 443,
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use http::{HeaderValue, Method};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::config::ApiGroup;
+
+    pub(in crate::rewrite) const PREFIX: &str =
+        "/apis/throughway.dev/v1/namespaces/demo/services/web:80/proxy";
+
+    pub(in crate::rewrite) fn endpoint() -> Endpoint {
+        Endpoint {
+            address: ([10, 77, 0, 10], 8080).into(),
+            scheme: Scheme::Http,
+            host: HeaderValue::from_static("web.demo.svc"),
+            pod: "demo/web-0".into(),
+            settings: crate::cluster::ServiceSettings::unset(),
+        }
+    }
+
+    pub(in crate::rewrite) fn asked(inside: &str) -> RequestInfo {
+        let group = ApiGroup {
+            name: "throughway.dev".into(),
+            version: "v1",
+        };
+        let uri = format!("{PREFIX}{inside}").parse().unwrap();
+        RequestInfo::read(&group, &Method::GET, &uri).unwrap()
+    }
+
+    pub(in crate::rewrite) fn links(page: &str, form: Form) -> Links {
+        Links::new(&asked(page), &endpoint(), form)
+    }
+
+    fn relative(page: &str, url: &str) -> Option<String> {
+        links(page, Form::Relative).map(url)
+    }
+
+    #[test]
+    fn what_leads_into_the_target_becomes_relative() {
+        for (page, url, expected) in [
+            ("/", "/login", "./login"),
+            ("/", "/", "./"),
+            ("", "/login", "proxy/login"),
+            ("/a/b", "/login?next=/x#y", "../login?next=/x#y"),
+            ("/a/b/", "/a/", "../../a/"),
+            ("/", "http://web.demo.svc/login", "./login"),
+            ("/", "http://WEB.demo.svc:80/login", "./login"),
+            ("/", "http://10.77.0.10:8080/login", "./login"),
+            ("/", "//web.demo.svc/login", "./login"),
+            ("/", "//10.77.0.10:8080/login", "./login"),
+            ("/", "http://web.demo.svc", "./"),
+            ("/", "http://web.demo.svc?a=b", "./?a=b"),
+            ("/", "/a:b", "./a:b"),
+            ("/", "/a//b", "./a//b"),
+            ("/x", "http://web.demo.svc//b", ".//b"),
+            ("/x", " \n/a\t/b \r", "./a/b"),
+            ("/x", "\\a\\b", "./a/b"),
+            ("/x", "\\\\web.demo.svc\\b", "./b"),
+        ] {
+            let mapped = relative(page, url);
+            assert_eq!(mapped.as_deref(), Some(expected), "{page} -> {url}");
+        }
+    }
+
+    #[test]
+    fn no_reference_climbs_out_of_the_target() {
+        for url in [
+            "/../../x",
+            "/%2e%2e/%2E./x",
+            "/a/../../x",
+            "http://web.demo.svc/../x",
+            "/a\\..\\..\\x",
+            "/.\t./x",
+        ] {
+            assert_eq!(relative("/", url).as_deref(), Some("./x"), "{url}");
+        }
+    }
+
+    #[test]
+    fn other_places_and_relative_references_stay() {
+        for url in [
+            "login",
+            "./login",
+            "../x",
+            "?a",
+            "#b",
+            "",
+            "//evil.example/x",
+            "/\\evil.example/x",
+            "/\t/evil.example/x",
+            "///web.demo.svc/x",
+            "https://web.demo.svc/x",
+            "http://web.demo.svc:81/x",
+            "http://web.demo.svc@evil.example/",
+            "http://user@web.demo.svc/",
+            "http://10.77.0.10/x",
+            "ftp://web.demo.svc/x",
+            "data:text/html,/x",
+            "javascript:location='/x'",
+            "http://evil.example/http://web.demo.svc/",
+            "http://web.demo.svc.evil.example/",
+        ] {
+            assert_eq!(relative("/", url), None, "{url}");
+            let absolute = links("/", Form::Absolute("/p".into())).map(url);
+            assert_eq!(absolute, None, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_that_is_there_already_is_not_put_there_twice() {
+        let external = format!("/k8s/clusters/c{PREFIX}");
+        for (url, inside) in [
+            (format!("{PREFIX}/a?b#c"), "a?b#c"),
+            (format!("{PREFIX}/"), ""),
+            (PREFIX.to_owned(), ""),
+            (format!("{PREFIX}?b"), "?b"),
+            (format!("http://web.demo.svc{PREFIX}/a"), "a"),
+            (format!("{}/a", PREFIX.replace(':', "%3A")), "a"),
+            (
+                format!("{PREFIX}-other/a"),
+                &format!("{PREFIX}-other/a")[1..],
+            ),
+        ] {
+            let relative = relative("/x/", &url);
+            assert_eq!(relative, Some(format!("../{inside}")), "{url}");
+            let absolute = links("/x/", Form::Absolute(external.clone())).map(&url);
+            assert_eq!(absolute, Some(format!("{external}/{inside}")), "{url}");
+        }
+        let absolute = links("/x/", Form::Absolute(external.clone())).map(&format!("{external}/a"));
+        assert_eq!(absolute, Some(format!("{external}/a")));
+    }
+
+    #[test]
+    fn links_in_pages_carry_the_mark() {
+        for (page, url, expected) in [
+            ("/a/b", "/x", ".././x"),
+            ("/", "/x", "././x"),
+            ("", "/x", "proxy/./x"),
+            ("/", "/", "././"),
+            ("/", "//web.demo.svc//b", "././/b"),
+        ] {
+            let mapped = links(page, Form::Relative).map_in_page(url);
+            assert_eq!(mapped.as_deref(), Some(expected), "{page} -> {url}");
+        }
+        let absolute = links("/a/b", Form::Absolute("/p".into())).map_in_page("/x");
+        assert_eq!(absolute.as_deref(), Some("/p/x"), "no mark is needed");
+    }
+
+    #[test]
+    fn later_links_are_relative_to_the_base_of_the_page() {
+        for (base, expected) in [
+            ("/", Some("./x")),
+            ("/app/", Some("../x")),
+            ("/app/index.html?/a/", Some("../x")),
+            ("http://web.demo.svc", Some("./x")),
+            ("http://web.demo.svc/app/", Some("../x")),
+            ("", Some("../x")),
+            ("?a/b", Some("../x")),
+            ("#a/b", Some("../x")),
+            ("deep/er/", Some("../../../x")),
+            ("../", Some("./x")),
+            ("../..", Some("proxy/x")),
+            ("../../..", Some("./web:80/proxy/x")),
+            ("../../../other/proxy/", Some("../../web:80/proxy/x")),
+            (PREFIX, Some("./x")),
+            ("https://cdn.example/", None),
+            ("//cdn.example/app/", None),
+            ("data:text/plain,x", Some("../x")),
+        ] {
+            let mut links = links("/page/", Form::Relative);
+            links.rebase(base);
+            assert_eq!(links.map("/x").as_deref(), expected, "{base}");
+        }
+    }
+
+    #[test]
+    fn a_link_after_a_base_leads_where_the_browser_expects_it() {
+        for base in [
+            "a/",
+            "../",
+            "../../",
+            "../../../../",
+            "../../../../../../../../..",
+            "./x",
+        ] {
+            let mut links = links("/page/", Form::Relative);
+            links.rebase(base);
+            let page = url::Url::parse(&format!("http://host{PREFIX}/page/")).unwrap();
+            let resolved = page.join(base).unwrap();
+            let resolved = resolved.join(&links.map_in_page("/x").unwrap()).unwrap();
+            assert_eq!(resolved.path(), format!("{PREFIX}/x"), "{base}");
+        }
+    }
+
+    #[test]
+    fn the_path_inside_is_what_the_backend_would_be_asked_for() {
+        let links = links("/", Form::Relative);
+        for (url, inside) in [
+            ("/a/../b?c#d", Some("/a/../b?c#d")),
+            ("http://web.demo.svc/a", Some("/a")),
+            ("http://web.demo.svc", Some("")),
+            (" /a\n/b ", Some("/a/b")),
+            ("a", None),
+        ] {
+            assert_eq!(links.inside(url).as_deref(), inside, "{url}");
+        }
+    }
+
+    proptest! {
+        /// No segment looks like `a:`: the url crate takes that for a drive letter, which no `..` removes, below every
+        /// scheme, where the URL standard has it for `file:` alone.
+        #[test]
+        fn a_relative_link_leads_where_the_absolute_one_led(
+            base in "(/[a-z.]{0,3}){1,4}",
+            target in "(/([a-z.]{0,3}|[a-z.:]{3})){1,4}(\\?[a-z/]{0,3})?",
+        ) {
+            prop_assume!(!target.starts_with("//"));
+            let page = url::Url::parse(&format!("http://host{PREFIX}{base}")).unwrap();
+            prop_assume!(page.path().starts_with(&format!("{PREFIX}/")));
+            let links = links(&base, Form::Relative);
+            let expected = url::Url::parse(&format!("http://host{target}")).unwrap();
+            for mapped in [links.map(&target), links.map_in_page(&target)] {
+                let resolved = page.join(&mapped.unwrap()).unwrap();
+                let path = resolved.path().strip_prefix(PREFIX).unwrap();
+                prop_assert_eq!((path, resolved.query()), (expected.path(), expected.query()));
+            }
+        }
+
+        #[test]
+        fn any_text_is_read_without_a_panic(url in "[/\\\\:?#.a%2eE\\t@\\[\\]ü]{0,12}", base in "[/\\\\:?#.a%é]{0,8}") {
+            let mut links = links("/a/b", Form::Relative);
+            links.rebase(&base);
+            let _ = (links.map(&url), links.inside(&url));
+        }
+    }
+}

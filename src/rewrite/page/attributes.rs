@@ -1,0 +1,142 @@
+//! Which attribute of which element holds URLs, and in what form: one table.
+//!
+//! In: the name of an element and of one of its attributes, as they stand in the page. Out: how the value is to be read, or
+//! nothing for attributes that no browser follows. Names match whatever their case; SVG's own elements are in the table
+//! beside those of HTML, as both may stand in one page. Custom elements hold what their scripts make of it and are left
+//! alone; so is `data-*`.
+//!
+//! HTML standard, "Attributes" index; SVG 2, "Linking"; HTML 4.01 for what browsers still follow of it.
+
+/// How an attribute's value holds URLs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Holds {
+    Url,
+    /// URLs with white space between them.
+    SpacedUrls,
+    /// URLs with commas between them.
+    CommaUrls,
+    /// Images with their widths or densities.
+    Srcset,
+    /// Declarations of CSS, or a single value of one.
+    Css,
+    /// Seconds and a URL, if `http-equiv` says that it is that.
+    Refresh,
+    /// A whole document.
+    Document,
+}
+
+/// What an attribute belongs to.
+enum Of {
+    /// Every element that is no custom element.
+    Any,
+    Only(&'static [&'static str]),
+}
+
+use Of::{Any, Only};
+
+const TABLE: &[(&str, Of, Holds)] = &[
+    ("href", Any, Holds::Url),
+    ("xlink:href", Any, Holds::Url),
+    (
+        "src",
+        Only(&[
+            "img", "script", "iframe", "frame", "embed", "source", "track", "audio", "video",
+            "input", "image", "bgsound",
+        ]),
+        Holds::Url,
+    ),
+    ("style", Any, Holds::Css),
+    ("action", Only(&["form"]), Holds::Url),
+    ("formaction", Only(&["button", "input"]), Holds::Url),
+    ("poster", Only(&["video"]), Holds::Url),
+    ("data", Only(&["object"]), Holds::Url),
+    ("codebase", Only(&["object", "applet"]), Holds::Url),
+    ("archive", Only(&["object"]), Holds::SpacedUrls),
+    ("archive", Only(&["applet"]), Holds::CommaUrls),
+    ("cite", Only(&["blockquote", "q", "ins", "del"]), Holds::Url),
+    (
+        "background",
+        Only(&["body", "table", "thead", "tbody", "tfoot", "tr", "td", "th"]),
+        Holds::Url,
+    ),
+    ("longdesc", Only(&["img", "frame", "iframe"]), Holds::Url),
+    ("lowsrc", Only(&["img"]), Holds::Url),
+    ("dynsrc", Only(&["img"]), Holds::Url),
+    ("ping", Only(&["a", "area"]), Holds::SpacedUrls),
+    ("manifest", Only(&["html"]), Holds::Url),
+    ("srcset", Only(&["img", "source"]), Holds::Srcset),
+    ("imagesrcset", Only(&["link"]), Holds::Srcset),
+    ("content", Only(&["meta"]), Holds::Refresh),
+    ("srcdoc", Only(&["iframe"]), Holds::Document),
+    ("fill", Any, Holds::Css),
+    ("stroke", Any, Holds::Css),
+    ("filter", Any, Holds::Css),
+    ("mask", Any, Holds::Css),
+    ("clip-path", Any, Holds::Css),
+    ("cursor", Any, Holds::Css),
+    ("marker-start", Any, Holds::Css),
+    ("marker-mid", Any, Holds::Css),
+    ("marker-end", Any, Holds::Css),
+];
+
+/// How an attribute of an element holds URLs, if it does.
+pub(super) fn holds(element: &[u8], attribute: &[u8]) -> Option<Holds> {
+    // Most attributes of a page are these.
+    if matches!(attribute, b"class" | b"id" | b"type" | b"title" | b"alt") {
+        return None;
+    }
+    let first = attribute.first()?.to_ascii_lowercase();
+    TABLE
+        .iter()
+        .find(|(name, of, _)| {
+            name.as_bytes()[0] == first
+                && attribute.eq_ignore_ascii_case(name.as_bytes())
+                && match of {
+                    Any => !element.contains(&b'-') || is_of_svg(element),
+                    Only(elements) => elements
+                        .iter()
+                        .any(|one| element.eq_ignore_ascii_case(one.as_bytes())),
+                }
+        })
+        .map(|(_, _, holds)| *holds)
+}
+
+/// Elements with a hyphen that are no custom elements.
+fn is_of_svg(element: &[u8]) -> bool {
+    let known = [
+        "annotation-xml",
+        "color-profile",
+        "font-face-uri",
+        "missing-glyph",
+    ];
+    known
+        .iter()
+        .any(|one| element.eq_ignore_ascii_case(one.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_match_whatever_their_case() {
+        assert_eq!(holds(b"IMG", b"SrcSet"), Some(Holds::Srcset));
+        assert_eq!(holds(b"feImage", b"xlink:HREF"), Some(Holds::Url));
+    }
+
+    #[test]
+    fn what_no_browser_follows_holds_nothing() {
+        for (element, attribute) in [
+            ("my-link", "href"),
+            ("div", "src"),
+            ("a", "data-href"),
+            ("a", "title"),
+            ("input", "value"),
+            ("meta", "href2"),
+            ("p", ""),
+        ] {
+            let found = holds(element.as_bytes(), attribute.as_bytes());
+            assert_eq!(found, None, "{element} {attribute}");
+        }
+    }
+}

@@ -1,0 +1,498 @@
+//! Style sheets: the URLs in `url()`, `src()`, `@import "…"` and `image-set("…")`, mapped while the text streams.
+//!
+//! In: CSS in pieces, cut anywhere. Out: the same in pieces, each either as it was or a URL that was mapped. Comments,
+//! strings that are no URLs, escapes and bad URLs are read as CSS Syntax level 3, section 4, has them, so that nothing within
+//! them is taken for a URL. Kept in memory is one URL at the most, and one that is longer than [`LONGEST_URL`], mostly
+//! `data:`, passes as it came. `@namespace` holds names, no links.
+//!
+//! Text is read as bytes, so whatever is not understood passes byte for byte.
+
+mod escape;
+mod state;
+mod strings;
+
+use super::charset::{Charset, bytes_of, shown, url_in};
+use escape::{Escape, escaped, unescaped};
+use state::{AtRule, Bracket, Read, Role, State};
+
+/// A longer URL passes as it came.
+const LONGEST_URL: usize = 8 * 1024;
+
+/// Names that are longer mean nothing here.
+const LONGEST_NAME: usize = 24;
+
+/// How deep brackets are followed.
+const DEEPEST: usize = 256;
+
+/// What the text is cut into.
+#[derive(Debug)]
+pub(super) enum Piece<'p> {
+    AsItWas(&'p [u8]),
+    Changed { was: &'p [u8], now: &'p [u8] },
+}
+
+/// Where the pieces go to.
+pub(super) type Out<'o> = dyn FnMut(Piece<'_>) + 'o;
+
+/// How a URL is mapped; `None`: it stays.
+pub(super) type Map<'m> = dyn Fn(&str) -> Option<String> + 'm;
+
+/// Follows one style sheet.
+#[derive(Debug)]
+pub(super) struct Css {
+    charset: Charset,
+    state: State,
+    /// The name, with `@` or `#` before it, that ends at the current place, in lower case.
+    name: Vec<u8>,
+    /// The brackets that stand open.
+    open: Vec<Bracket>,
+    rule: AtRule,
+    /// The text of a URL that is not at its end.
+    held: Vec<u8>,
+    /// The second byte of a character comes next.
+    within_character: bool,
+}
+
+impl Css {
+    pub(super) fn new(charset: Charset) -> Self {
+        Self {
+            charset,
+            state: State::Normal,
+            name: Vec::new(),
+            open: Vec::new(),
+            rule: AtRule::None,
+            held: Vec::new(),
+            within_character: false,
+        }
+    }
+
+    /// Reads a piece of the text.
+    pub(super) fn write(&mut self, text: &[u8], map: &Map<'_>, out: &mut Out<'_>) {
+        // Where the plain text begins that was read but not given out.
+        let mut begin = 0;
+        for (at, byte) in text.iter().copied().enumerate() {
+            match self.read(byte) {
+                Read::Plain => {}
+                Read::Held => {
+                    if begin < at {
+                        out(Piece::AsItWas(&text[begin..at]));
+                    }
+                    begin = at + 1;
+                    self.held.push(byte);
+                    if self.held.len() > LONGEST_URL {
+                        self.let_go(out);
+                    }
+                }
+                Read::EndsUrl => {
+                    // Plain text before it means that the URL is empty.
+                    if begin < at {
+                        out(Piece::AsItWas(&text[begin..at]));
+                    }
+                    self.give_url(map, out);
+                    begin = at;
+                }
+            }
+        }
+        if begin < text.len() {
+            out(Piece::AsItWas(&text[begin..]));
+        }
+    }
+
+    /// The text has ended, which ends strings and URLs, too.
+    pub(super) fn end(&mut self, map: &Map<'_>, out: &mut Out<'_>) {
+        self.give_url(map, out);
+    }
+
+    fn give_url(&mut self, map: &Map<'_>, out: &mut Out<'_>) {
+        let was = std::mem::take(&mut self.held);
+        if was.is_empty() {
+            return;
+        }
+        let now = self
+            .charset
+            .is_plain(&was)
+            .then(|| map(&unescaped(&was)))
+            .flatten();
+        match now {
+            Some(now) => give_changed(&was, &bytes_of(&now), out),
+            None => out(Piece::AsItWas(&was)),
+        }
+    }
+
+    fn let_go(&mut self, out: &mut Out<'_>) {
+        out(Piece::AsItWas(&self.held));
+        self.held.clear();
+        let role = Role::Plain;
+        self.state = match self.state {
+            State::Text { quote, .. } => State::Text { quote, role },
+            State::TextEscape { quote, digits, .. } => State::TextEscape {
+                quote,
+                role,
+                digits,
+            },
+            State::UrlBareEscape { .. } => State::UrlSkippedEscape,
+            _ => State::UrlSkipped,
+        };
+    }
+
+    fn read(&mut self, byte: u8) -> Read {
+        if self.within_character {
+            self.within_character = false;
+            return self.within();
+        }
+        self.within_character = byte >= 0x80 && self.charset.begins_two_bytes(byte);
+        match self.state {
+            State::Normal => self.read_normal(byte),
+            State::Slash => {
+                if byte == b'*' {
+                    self.state = State::Comment;
+                    return Read::Plain;
+                }
+                self.state = State::Normal;
+                self.read_normal(byte)
+            }
+            State::Comment | State::CommentStar => {
+                self.state = match (self.state, byte) {
+                    (State::CommentStar, b'/') => State::Normal,
+                    (_, b'*') => State::CommentStar,
+                    _ => State::Comment,
+                };
+                Read::Plain
+            }
+            State::Escape { digits, value } => self.read_escape(byte, digits, value),
+            State::Text { quote, role } => self.read_text(byte, quote, role),
+            State::TextEscape {
+                quote,
+                role,
+                digits,
+            } => {
+                let escape = Escape::read(byte, digits);
+                self.state = match escape {
+                    Escape::GoesOn => State::TextEscape {
+                        quote,
+                        role,
+                        digits: digits + 1,
+                    },
+                    Escape::EndsWith | Escape::EndsBefore => State::Text { quote, role },
+                };
+                match (escape, role) {
+                    (Escape::EndsBefore, _) => self.read_text(byte, quote, role),
+                    (_, Role::Url) => Read::Held,
+                    (_, Role::Plain) => Read::Plain,
+                }
+            }
+            State::UrlBegins
+            | State::UrlBare
+            | State::UrlBareEscape { .. }
+            | State::UrlSkipped
+            | State::UrlSkippedEscape => self.read_url(byte),
+        }
+    }
+
+    /// What a byte is that has no meaning of its own in this state.
+    fn within(&self) -> Read {
+        match self.state {
+            State::Text {
+                role: Role::Url, ..
+            }
+            | State::UrlBare => Read::Held,
+            _ => Read::Plain,
+        }
+    }
+
+    fn read_normal(&mut self, byte: u8) -> Read {
+        if is_of_name(byte) {
+            if self.name.is_empty() && self.rule == AtRule::Import {
+                self.rule = AtRule::None;
+            }
+            self.add_to_name(byte);
+            return Read::Plain;
+        }
+        match byte {
+            b'\\' => {
+                self.state = State::Escape {
+                    digits: 0,
+                    value: 0,
+                };
+                return Read::Plain;
+            }
+            b'(' => return self.open_bracket(),
+            b'@' | b'#' => {
+                self.end_name();
+                self.name.push(byte);
+                return Read::Plain;
+            }
+            _ => self.end_name(),
+        }
+        match byte {
+            b'"' | b'\'' => {
+                let role = match (self.rule, self.open.last()) {
+                    (AtRule::Import, _) | (AtRule::None, Some(Bracket::OfUrls)) => Role::Url,
+                    _ => Role::Plain,
+                };
+                if self.rule == AtRule::Import {
+                    self.rule = AtRule::None;
+                }
+                self.state = State::Text { quote: byte, role };
+            }
+            b'/' => self.state = State::Slash,
+            b')' => {
+                self.open.pop();
+            }
+            b'{' | b'}' => {
+                self.open.clear();
+                self.rule = AtRule::None;
+            }
+            b';' => self.rule = AtRule::None,
+            _ => {}
+        }
+        Read::Plain
+    }
+
+    fn add_to_name(&mut self, byte: u8) {
+        if self.name.len() < LONGEST_NAME {
+            self.name.push(byte.to_ascii_lowercase());
+        }
+    }
+
+    fn end_name(&mut self) {
+        match self.name.as_slice() {
+            b"@import" => self.rule = AtRule::Import,
+            b"@namespace" => self.rule = AtRule::Namespace,
+            _ => {}
+        }
+        self.name.clear();
+    }
+
+    fn open_bracket(&mut self) -> Read {
+        let bracket = match self.name.as_slice() {
+            b"url" => {
+                self.name.clear();
+                self.state = State::UrlBegins;
+                return Read::Plain;
+            }
+            b"src" | b"image-set" | b"-webkit-image-set" | b"image" => Bracket::OfUrls,
+            _ => Bracket::Other,
+        };
+        self.end_name();
+        self.push(bracket);
+        Read::Plain
+    }
+
+    fn push(&mut self, bracket: Bracket) {
+        if self.open.len() < DEEPEST {
+            self.open.push(bracket);
+        }
+    }
+}
+
+fn is_of_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte >= 0x80 || matches!(byte, b'-' | b'_')
+}
+
+/// Gives a URL, of which all that did not change stays as it is written, unless escapes make it unclear what that is.
+fn give_changed(was: &[u8], now: &[u8], out: &mut Out<'_>) {
+    let (url, same) = if was.contains(&b'\\') {
+        (0..was.len(), 0)
+    } else {
+        let url = url_in(was);
+        let pairs = was[url.clone()].iter().rev().zip(now.iter().rev());
+        let same = pairs.take_while(|(was, now)| was == now).count();
+        (url, same)
+    };
+    let (before, rest) = was.split_at(url.start);
+    let (was, after) = rest.split_at(url.len() - same);
+    if !before.is_empty() {
+        out(Piece::AsItWas(before));
+    }
+    let now = &escaped(&shown(&now[..now.len() - same]));
+    out(Piece::Changed { was, now });
+    if !after.is_empty() {
+        out(Piece::AsItWas(after));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Marks what was taken for a root-absolute URL.
+    fn mark(url: &str) -> Option<String> {
+        let url = url.trim();
+        url.starts_with('/').then(|| format!(".{url}"))
+    }
+
+    fn in_pieces(sheet: &[u8], charset: Charset, size: usize) -> Vec<u8> {
+        let mut css = Css::new(charset);
+        let mut text = Vec::new();
+        let mut out = |piece: Piece<'_>| match piece {
+            Piece::AsItWas(bytes) | Piece::Changed { now: bytes, .. } => {
+                text.extend_from_slice(bytes)
+            }
+        };
+        for piece in sheet.chunks(size) {
+            css.write(piece, &mark, &mut out);
+        }
+        css.end(&mark, &mut out);
+        text
+    }
+
+    fn mapped(sheet: &str) -> String {
+        let whole = in_pieces(sheet.as_bytes(), Charset::Ascii, usize::MAX);
+        for size in 1..sheet.len() {
+            let pieces = in_pieces(sheet.as_bytes(), Charset::Ascii, size);
+            assert_eq!(pieces, whole, "{sheet} in pieces of {size}");
+        }
+        String::from_utf8(whole).unwrap()
+    }
+
+    #[test]
+    fn urls_are_mapped_wherever_css_has_them() {
+        for (sheet, expected) in [
+            ("a{b:url(/x)}", "a{b:url(./x)}"),
+            ("a{b:URL( /x )}", "a{b:URL( ./x )}"),
+            ("a{b:url('/x')}", "a{b:url('./x')}"),
+            ("a{b:url(' /x ')}", "a{b:url(' ./x ')}"),
+            ("a{b:url( \"/x\" )}", "a{b:url( \"./x\" )}"),
+            ("a{b:u\\72l(/x)}", "a{b:u\\72l(./x)}"),
+            ("a{b:\\75 rl(/x)}", "a{b:\\75 rl(./x)}"),
+            ("a{b:src(\"/x\")}", "a{b:src(\"./x\")}"),
+            ("a{b:url(/x),url(/y)}", "a{b:url(./x),url(./y)}"),
+            ("@import '/x';", "@import './x';"),
+            ("@import\"/x\" print;", "@import\"./x\" print;"),
+            ("@IMPORT/**/ \"/x\";", "@IMPORT/**/ \"./x\";"),
+            ("@import url(/x) screen;", "@import url(./x) screen;"),
+            (
+                "@import url(\"/x\") layer(a);",
+                "@import url(\"./x\") layer(a);",
+            ),
+            (
+                "a{b:image-set('/x' 1x,\"/y\" type('/z') 2x)}",
+                "a{b:image-set('./x' 1x,\"./y\" type('/z') 2x)}",
+            ),
+            (
+                "a{b:-webkit-image-set(url(/x) 1x)}",
+                "a{b:-webkit-image-set(url(./x) 1x)}",
+            ),
+            ("a{b:url(/a\\29 b)}", "a{b:url(./a\\29 b)}"),
+            ("a{b:url(/a\\)b)}", "a{b:url(./a\\29 b)}"),
+            ("a{b:url(\"/a\\\"b\")}", "a{b:url(\"./a\\22 b\")}"),
+            ("a{b:url('/a\\\nb')}", "a{b:url('./ab')}"),
+            ("a{b:url(/\\e9 )}", "a{b:url(./%C3%A9)}"),
+            ("a{b:url(\\/x)}", "a{b:url(./x)}"),
+            ("a{b:url(/\\61 b c)}", "a{b:url(./ab c)}"),
+            ("a{b:url('\\2f\nx')}", "a{b:url('./x')}"),
+            ("a{b:url(/\\0000611)}", "a{b:url(./a1)}"),
+            ("a{b:url(/é)}", "a{b:url(./é)}"),
+            ("a{b:url(/x", "a{b:url(./x"),
+            ("a{b:url('/x", "a{b:url('./x"),
+            (
+                "@font-face{src:url(/x)format('/y')}",
+                "@font-face{src:url(./x)format('/y')}",
+            ),
+            ("b{--x:url(/y)}", "b{--x:url(./y)}"),
+            ("url(/x)", "url(./x)"),
+        ] {
+            assert_eq!(mapped(sheet), expected, "{sheet}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_url_stays() {
+        for sheet in [
+            "/* url(/x) @import '/x' */",
+            "/**/a/ *url*/{}",
+            "a{content:'url(/x)'}",
+            "a{content:\"\\\"url(/x)\"}",
+            "a{content:'/x'}",
+            "a{b:urls(/x)}",
+            "a{b:my-url(/x)}",
+            "a{b:#url(/x)}",
+            "a{b:@url(/x)}",
+            "a{b:url(x)}",
+            "a{b:url()}",
+            "a{b:url (/x)}",
+            "a{b:url/**/(/x)}",
+            "a{b:url(data:image/png;base64,/x)}",
+            "a{b:url(a b url(/x)}",
+            "a{b:url(a'b url\\)(/x)}",
+            "@namespace '/x';@namespace url(/x);@namespace a url('/x');",
+            "@media print{a{content:'/x'}}",
+            "@import-not '/x';",
+            "@import a '/x';",
+            "a[href='/x']{}",
+            "a{b:image-set(linear-gradient('/x'))}",
+            "a{b:calc(1px*(2/3))}",
+            "\\",
+            "a{b:url(\\",
+            "a{b:'\\",
+        ] {
+            assert_eq!(mapped(sheet), sheet);
+        }
+    }
+
+    #[test]
+    fn a_string_that_a_line_end_breaks_is_over() {
+        assert_eq!(mapped("a{b:'x\n;c:url(/y)}"), "a{b:'x\n;c:url(./y)}");
+    }
+
+    #[test]
+    fn a_url_that_is_too_long_passes_as_it_came() {
+        let long = "/x".repeat(LONGEST_URL);
+        for sheet in [
+            format!("a{{b:url({long});c:url(/y)}}"),
+            format!("a{{b:url('{long}');c:url(/y)}}"),
+        ] {
+            for size in [1, 1000, usize::MAX] {
+                let pieces = in_pieces(sheet.as_bytes(), Charset::Ascii, size);
+                assert_eq!(
+                    String::from_utf8(pieces).unwrap(),
+                    sheet.replace("/y", "./y")
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_second_byte_of_a_character_is_no_backslash() {
+        // Katakana "so" is 0x83 0x5c in Shift_JIS.
+        let sheet = b"a{b:'\x83\x5c';c:url(/x);d:url(/\x83\x5c)}";
+        let expected = b"a{b:'\x83\x5c';c:url(./x);d:url(/\x83\x5c)}";
+        assert_eq!(in_pieces(sheet, Charset::ShiftJis, 1), expected);
+        assert_eq!(in_pieces(sheet, Charset::TwoBytes, 3), expected);
+    }
+
+    #[test]
+    fn a_mapped_url_does_not_close_the_element_around_it() {
+        assert_eq!(
+            mapped("a{b:url('/\\3c/style>')}"),
+            "a{b:url('./\\3c /style>')}"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_give_what_the_whole_gives(
+            sheet in "(url\\(|image-set\\(|@import|@namespace|/x|[ '\"()\\\\/*\n{};a-]|7){0,24}",
+            size in 1usize..6,
+        ) {
+            let whole = in_pieces(sheet.as_bytes(), Charset::Ascii, usize::MAX);
+            let pieces = in_pieces(sheet.as_bytes(), Charset::Ascii, size);
+            prop_assert_eq!(pieces, whole);
+        }
+
+        #[test]
+        fn without_a_url_to_map_nothing_changes(sheet in prop::collection::vec(any::<u8>(), 0..200)) {
+            let mut css = Css::new(Charset::TwoBytes);
+            let mut text = Vec::new();
+            let mut out = |piece: Piece<'_>| match piece {
+                Piece::AsItWas(bytes) | Piece::Changed { now: bytes, .. } => text.extend_from_slice(bytes),
+            };
+            css.write(&sheet, &|_| None, &mut out);
+            css.end(&|_| None, &mut out);
+            prop_assert_eq!(text, sheet);
+        }
+    }
+}

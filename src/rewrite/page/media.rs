@@ -1,0 +1,132 @@
+//! Which answers are rewritten, and by what.
+//!
+//! In: the head of an answer. Out: a [`Rewriter`], which takes its body in pieces, or nothing: the type is another, its
+//! charset is not compatible with ASCII, or its encoding isn't known.
+
+use http::header::{CONTENT_TYPE, HeaderMap};
+
+use super::charset::{Charset, is_marked_as_utf16};
+use super::css::Css;
+use super::html::{Html, Ingredients, Nesting};
+use super::manifest;
+use super::{PageTreatment, charset_of};
+use crate::rewrite::link::Links;
+
+/// A larger manifest stays as it is.
+const LARGEST_MANIFEST: usize = 1024 * 1024;
+
+/// Rewrites one body that is decoded already.
+#[derive(Debug)]
+pub(super) struct Rewriter {
+    /// The first bytes, until it is sure that they are no mark of UTF-16.
+    begin: Option<Vec<u8>>,
+    media: Media,
+}
+
+#[derive(Debug)]
+enum Media {
+    Html(Box<Html>),
+    Css(Box<Css>, Links),
+    Manifest(Vec<u8>, Links),
+    Untouched,
+}
+
+impl Rewriter {
+    pub(super) fn of(headers: &HeaderMap, how: &PageTreatment) -> Option<Self> {
+        let media_type = headers.get(CONTENT_TYPE)?.as_bytes();
+        let charset = match charset_of(media_type) {
+            Some(label) => Some(Charset::named(std::str::from_utf8(label).ok()?)?),
+            None => None,
+        };
+        let essence = media_type.split(|byte| *byte == b';').next()?;
+        let essence = essence.trim_ascii().to_ascii_lowercase();
+        let media = match essence.as_slice() {
+            b"text/html" => Media::Html(Box::new(Html::new(Ingredients {
+                links: how.links.clone(),
+                injection: how.injection.as_ref().map(|one| one.html.clone()),
+                charset,
+                memory: how.limits.memory,
+                nesting: Nesting::Outermost,
+            }))),
+            b"text/css" => {
+                let css = Css::new(charset.unwrap_or(Charset::Ascii));
+                Media::Css(Box::new(css), how.links.clone())
+            }
+            other if is_manifest(other, how.links.page()) => {
+                Media::Manifest(Vec::new(), how.links.clone())
+            }
+            _ => return None,
+        };
+        Some(Self {
+            begin: Some(Vec::new()),
+            media,
+        })
+    }
+
+    pub(super) fn write(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        let Some(mut begin) = self.begin.take() else {
+            return self.media.write(bytes, out);
+        };
+        begin.extend_from_slice(bytes);
+        if begin.len() < 2 {
+            self.begin = Some(begin);
+            return;
+        }
+        if is_marked_as_utf16(&begin) {
+            self.media = Media::Untouched;
+        }
+        self.media.write(&begin, out);
+    }
+
+    pub(super) fn end(&mut self, out: &mut Vec<u8>) {
+        if let Some(begin) = self.begin.take() {
+            self.media.write(&begin, out);
+        }
+        self.media.end(out);
+    }
+}
+
+impl Media {
+    fn write(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        match self {
+            Self::Html(html) => html.write(bytes, out),
+            Self::Css(css, links) => css.write(bytes, &|url| links.map(url), &mut |piece| {
+                out.extend_from_slice(piece.now());
+            }),
+            Self::Manifest(held, _) => {
+                held.extend_from_slice(bytes);
+                if held.len() > LARGEST_MANIFEST {
+                    out.append(held);
+                    *self = Self::Untouched;
+                }
+            }
+            Self::Untouched => out.extend_from_slice(bytes),
+        }
+    }
+
+    fn end(&mut self, out: &mut Vec<u8>) {
+        match self {
+            Self::Html(html) => html.end(out),
+            Self::Css(css, links) => css.end(&|url| links.map(url), &mut |piece| {
+                out.extend_from_slice(piece.now());
+            }),
+            Self::Manifest(held, links) => match manifest::mapped(held, links) {
+                Some(mapped) => out.extend_from_slice(&mapped),
+                None => out.append(held),
+            },
+            Self::Untouched => {}
+        }
+    }
+}
+
+/// Many servers know no type for manifests, so the usual names count, too.
+fn is_manifest(essence: &[u8], path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    match essence {
+        b"application/manifest+json" => true,
+        b"application/json" | b"text/json" | b"text/plain" | b"application/octet-stream" => {
+            name == "manifest.json" || name.ends_with(".webmanifest")
+        }
+        _ => false,
+    }
+}

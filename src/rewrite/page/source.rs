@@ -1,0 +1,109 @@
+//! A backend's body, as decoders want to read it.
+//!
+//! In: a body. Out: its bytes, without a copy; what comes after them (trailers) and what went wrong are kept for the one who
+//! drives the decoder.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use axum::body::Body;
+use bytes::{Buf, Bytes, BytesMut};
+use http::HeaderMap;
+use http_body::Body as _;
+use tokio::io::{AsyncBufRead, AsyncRead, ReadBuf};
+
+/// How much of a body's begin can be seen before it is read.
+pub(super) const BEGIN: usize = 2;
+
+#[derive(Debug)]
+pub(super) struct Source {
+    body: Body,
+    chunk: Bytes,
+    ended: bool,
+    pub trailers: Option<HeaderMap>,
+    /// Why the body ended before its end.
+    pub failure: Option<axum::Error>,
+}
+
+impl Source {
+    pub(super) fn new(body: Body) -> Self {
+        Self {
+            body,
+            chunk: Bytes::new(),
+            ended: false,
+            trailers: None,
+            failure: None,
+        }
+    }
+
+    /// The first [`BEGIN`] bytes, or fewer if there are no more. They stay to be read.
+    pub(super) fn poll_begin(&mut self, context: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
+        let mut begin = BytesMut::new();
+        while !self.ended && begin.len() + self.chunk.len() < BEGIN {
+            begin.extend_from_slice(&self.chunk);
+            self.chunk.clear();
+            let polled = self.poll_chunk(context);
+            if !begin.is_empty() {
+                begin.extend_from_slice(&self.chunk);
+                self.chunk = std::mem::take(&mut begin).freeze();
+            }
+            ready!(polled)?;
+        }
+        Poll::Ready(Ok(&self.chunk))
+    }
+
+    /// Reads to the end and keeps nothing but the trailers.
+    pub(super) fn poll_drain(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.ended {
+            self.chunk.clear();
+            ready!(self.poll_chunk(context))?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Gets the next chunk that isn't empty, if there is another.
+    fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.ended && self.chunk.is_empty() {
+            match ready!(Pin::new(&mut self.body).poll_frame(context)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => self.chunk = data,
+                    Err(frame) => self.trailers = frame.into_trailers().ok(),
+                },
+                Some(Err(failure)) => {
+                    self.failure = Some(failure);
+                    self.ended = true;
+                    return Poll::Ready(Err(io::Error::other("the body broke off")));
+                }
+                None => self.ended = true,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncBufRead for Source {
+    fn poll_fill_buf(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
+        let source = self.get_mut();
+        ready!(source.poll_chunk(context))?;
+        Poll::Ready(Ok(&source.chunk))
+    }
+
+    fn consume(mut self: Pin<&mut Self>, amount: usize) {
+        self.chunk.advance(amount);
+    }
+}
+
+impl AsyncRead for Source {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        piece: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let chunk = ready!(self.as_mut().poll_fill_buf(context))?;
+        let amount = chunk.len().min(piece.remaining());
+        piece.put_slice(&chunk[..amount]);
+        self.consume(amount);
+        Poll::Ready(Ok(()))
+    }
+}

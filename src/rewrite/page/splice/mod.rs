@@ -1,0 +1,281 @@
+//! Puts changes into a page while its bytes go by.
+//!
+//! In: where the parser found tags, and then the page's bytes. Out: the bytes with the URLs of those tags, of style sheets and
+//! of import maps between them mapped. Kept is nothing but the URL that is just going by, and an import map up to
+//! [`LARGEST_IMPORT_MAP`].
+//!
+//! What is put first into a document comes right behind `<head>`, or before the first element if there is no such tag, so it
+//! never comes before the doctype. A `<meta>` that names the charset stays before it, as browsers look for that only in a
+//! page's first kilobyte.
+
+mod edits;
+mod tag;
+
+use std::collections::VecDeque;
+
+use super::charset::Charset;
+use super::css::{Css, Piece};
+use super::html::{Html, Ingredients, Nesting};
+use super::json;
+use super::value;
+use tag::Shown;
+pub(super) use tag::{Attribute, Tag};
+
+/// A larger import map stays as it is.
+const LARGEST_IMPORT_MAP: usize = 256 * 1024;
+
+#[derive(Debug)]
+enum Mark {
+    Tag(Tag),
+    EndOfContent(usize),
+}
+
+/// What the bytes between tags are.
+#[derive(Debug)]
+enum Content {
+    Text,
+    Css(Box<Css>),
+    ImportMap(Vec<u8>),
+    /// Markup for browsers without scripts.
+    NoScript(Box<Html>),
+}
+
+/// Where what is to be put first into the document may still go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Ahead,
+    Passed,
+}
+
+#[derive(Debug)]
+pub(super) struct Splice {
+    ingredients: Ingredients,
+    place: Place,
+    base: Place,
+    /// Where the next byte stands in the page.
+    position: usize,
+    marks: VecDeque<Mark>,
+    content: Content,
+    out: Vec<u8>,
+}
+
+impl Splice {
+    pub(super) fn new(ingredients: Ingredients) -> Self {
+        Self {
+            ingredients,
+            place: Place::Ahead,
+            base: Place::Ahead,
+            position: 0,
+            marks: VecDeque::new(),
+            content: Content::Text,
+            out: Vec::new(),
+        }
+    }
+
+    pub(super) fn expect_tag(&mut self, tag: Tag) {
+        // Most tags say nothing that matters.
+        let ends_content = !matches!(self.content, Content::Text) || !self.marks.is_empty();
+        let matters = !tag.attributes.is_empty() || tag.with_content || self.place == Place::Ahead;
+        if matters || ends_content {
+            self.marks.push_back(Mark::Tag(tag));
+        }
+    }
+
+    pub(super) fn expect_end_of_content(&mut self, at: usize) {
+        self.marks.push_back(Mark::EndOfContent(at));
+    }
+
+    /// The next bytes of the page.
+    pub(super) fn pass(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let begin = match self.marks.front() {
+                Some(Mark::Tag(tag)) => tag.range.start,
+                Some(Mark::EndOfContent(at)) => *at,
+                None => usize::MAX,
+            };
+            let before = begin.saturating_sub(self.position).min(bytes.len());
+            self.between_tags(&bytes[..before]);
+            self.position += before;
+            bytes = &bytes[before..];
+            if bytes.is_empty() {
+                return;
+            }
+            match self.marks.pop_front() {
+                Some(Mark::Tag(tag)) => {
+                    let length = tag.range.end.saturating_sub(self.position).min(bytes.len());
+                    self.end_content();
+                    self.tag(&tag, &bytes[..length]);
+                    self.position += length;
+                    bytes = &bytes[length..];
+                }
+                Some(Mark::EndOfContent(_)) => self.end_content(),
+                None => {}
+            }
+        }
+    }
+
+    /// The parser is gone: what follows passes as it comes.
+    pub(super) fn give_up(&mut self) {
+        self.end_content();
+        self.marks.clear();
+    }
+
+    pub(super) fn end(&mut self) {
+        self.end_content();
+    }
+
+    /// Hands over what is ready.
+    pub(super) fn take(&mut self, out: &mut Vec<u8>) {
+        out.append(&mut self.out);
+    }
+
+    fn charset(&self) -> Charset {
+        self.ingredients.charset.unwrap_or(Charset::Ascii)
+    }
+
+    fn between_tags(&mut self, bytes: &[u8]) {
+        let links = &self.ingredients.links;
+        let out = &mut self.out;
+        match &mut self.content {
+            Content::Text => out.extend_from_slice(bytes),
+            Content::Css(css) => {
+                css.write(bytes, &|url| links.map_in_page(url), &mut |piece| {
+                    out.extend_from_slice(piece.now());
+                });
+            }
+            Content::ImportMap(map) => {
+                map.extend_from_slice(bytes);
+                if map.len() > LARGEST_IMPORT_MAP {
+                    out.append(map);
+                    self.content = Content::Text;
+                }
+            }
+            Content::NoScript(html) => html.write(bytes, out),
+        }
+    }
+
+    fn end_content(&mut self) {
+        let links = &self.ingredients.links;
+        let out = &mut self.out;
+        match std::mem::replace(&mut self.content, Content::Text) {
+            Content::Text => {}
+            Content::Css(mut css) => css.end(&|url| links.map_in_page(url), &mut |piece| {
+                out.extend_from_slice(piece.now());
+            }),
+            Content::ImportMap(map) => {
+                let mapped = json::replaced(&map, &|path, role, string| {
+                    holds_module(path, role)
+                        .then(|| links.map_in_page(string))
+                        .flatten()
+                });
+                out.extend_from_slice(&mapped.unwrap_or(map));
+            }
+            Content::NoScript(mut html) => html.end(out),
+        }
+    }
+
+    fn tag(&mut self, tag: &Tag, raw: &[u8]) {
+        if raw.len() < tag.range.len() {
+            // It can't be read in halves. The parser gives out whole tags only, but for when it gives up.
+            self.out.extend_from_slice(raw);
+            return;
+        }
+        let shown = Shown { tag, raw };
+        if shown.is("meta") {
+            self.note_charset(&shown);
+        }
+        if self.place == Place::Ahead && !shown.comes_before_all() {
+            self.place = Place::Passed;
+            if let Some(injection) = &self.ingredients.injection {
+                self.out.extend_from_slice(injection.as_bytes());
+            }
+        }
+        let mut edits = self.edits(&shown);
+        if edits.len() > 1 {
+            edits.sort_by_key(|edit| edit.range.start);
+        }
+        let mut at = 0;
+        for edit in edits {
+            if edit.range.start < at {
+                continue;
+            }
+            self.out.extend_from_slice(&raw[at..edit.range.start]);
+            self.out.extend_from_slice(&edit.now);
+            at = edit.range.end;
+        }
+        self.out.extend_from_slice(&raw[at..]);
+        if shown.is("base") {
+            self.note_base(&shown);
+        }
+        if tag.with_content {
+            self.begin_content(&shown);
+        }
+    }
+
+    fn note_charset(&mut self, shown: &Shown<'_>) {
+        if self.ingredients.charset.is_some() {
+            return;
+        }
+        let label = match shown.value("charset") {
+            Some(label) => Some(label),
+            None if shown.says("http-equiv", "content-type") => {
+                shown.value("content").and_then(super::charset_of)
+            }
+            None => None,
+        };
+        // A page whose bytes could be read so far is in no encoding that isn't compatible with ASCII.
+        self.ingredients.charset = label
+            .and_then(|label| std::str::from_utf8(label).ok())
+            .map(|label| Charset::named(label.trim()).unwrap_or(Charset::Ascii));
+    }
+
+    fn note_base(&mut self, shown: &Shown<'_>) {
+        if self.base == Place::Ahead
+            && let Some(href) = shown.value("href")
+        {
+            self.base = Place::Passed;
+            if let Some(href) = value::decoded(href) {
+                self.ingredients.links.rebase(&super::charset::shown(&href));
+            }
+        }
+    }
+
+    fn begin_content(&mut self, shown: &Shown<'_>) {
+        let kind = shown.value("type").unwrap_or_default();
+        let is = |wanted: &str| kind.trim_ascii().eq_ignore_ascii_case(wanted.as_bytes());
+        self.content = if shown.is("style") && (kind.is_empty() || is("text/css")) {
+            Content::Css(Box::new(Css::new(self.charset())))
+        } else if shown.is("script") && is("importmap") {
+            Content::ImportMap(Vec::new())
+        } else if shown.is("noscript") && self.ingredients.nesting == Nesting::Outermost {
+            Content::NoScript(Box::new(Html::new(Ingredients {
+                injection: None,
+                nesting: Nesting::Within,
+                ..self.ingredients.clone()
+            })))
+        } else {
+            Content::Text
+        };
+    }
+}
+
+impl Piece<'_> {
+    /// The bytes to go out.
+    pub(super) fn now(&self) -> &[u8] {
+        match self {
+            Self::AsItWas(bytes) | Self::Changed { now: bytes, .. } => bytes,
+        }
+    }
+}
+
+/// Whether a string of an import map is a URL or may be one.
+fn holds_module(path: &[String], role: json::Role) -> bool {
+    let keys: Vec<&str> = path.iter().map(String::as_str).collect();
+    match role {
+        json::Role::Key => matches!(
+            keys.as_slice(),
+            ["imports" | "scopes" | "integrity"] | ["scopes", _]
+        ),
+        json::Role::Value => matches!(keys.as_slice(), ["imports", _] | ["scopes", _, _]),
+    }
+}

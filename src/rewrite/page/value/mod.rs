@@ -1,0 +1,344 @@
+//! The value of one attribute: where URLs stand in it and what they become.
+//!
+//! In: the bytes between the quotes, as they stand in the page. Out: edits, each a range of those bytes and the bytes to put
+//! there. Character references are read where they stand for ASCII, as in `&amp;` or `&#47;`; what is put in is written so
+//! that it ends no value, quoted or not. An edit covers no more than what differs: in `/a?b&c=é` that is nothing but what
+//! comes before the slash, so whatever was not understood of the rest stays as it is.
+//!
+//! HTML standard: "srcset attributes", "Pragma directives" (refresh), "Character reference state".
+
+mod places;
+mod reference;
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::attributes::Holds;
+use super::charset::{Charset, bytes_of, shown, url_in};
+use super::css::{Css, Map, Piece};
+use places::{candidates, refresh_url};
+use reference::Decoded;
+
+/// Bytes of a value to be replaced.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Edit {
+    pub range: Range<usize>,
+    pub now: Vec<u8>,
+}
+
+/// What URLs are mapped with.
+pub(super) struct Mapping<'m> {
+    pub charset: Charset,
+    pub map: &'m Map<'m>,
+}
+
+/// Adds the edits that a value needs, in their order, with ranges that begin at `begin`.
+pub(super) fn add_edits(
+    value: &[u8],
+    begin: usize,
+    holds: Holds,
+    mapping: &Mapping<'_>,
+    edits: &mut Vec<Edit>,
+) {
+    if holds == Holds::Url && !value.contains(&b'&') {
+        edits.extend(plain_url(value, begin, mapping));
+        return;
+    }
+    edits.extend(found(value, holds, mapping).into_iter().map(|edit| Edit {
+        range: begin + edit.range.start..begin + edit.range.end,
+        now: edit.now,
+    }));
+}
+
+/// A URL without references, which most are: the short way.
+fn plain_url(value: &[u8], begin: usize, mapping: &Mapping<'_>) -> Option<Edit> {
+    let url = url_in(value);
+    let was = &value[url.clone()];
+    if !may_be_mapped(was, mapping) {
+        return None;
+    }
+    let now = (mapping.map)(&shown(was))?;
+    let now = bytes_of(&now);
+    let same = same_at_the_end(was, &now);
+    Some(Edit {
+        range: begin + url.start..begin + url.end - same,
+        now: written(&now[..now.len() - same]),
+    })
+}
+
+/// Nothing else begins a root-absolute URL or one with a scheme of ours.
+fn may_be_mapped(url: &[u8], mapping: &Mapping<'_>) -> bool {
+    matches!(url.first(), Some(b'/' | b'\\' | b'h' | b'H')) && mapping.charset.is_plain(url)
+}
+
+fn same_at_the_end(was: &[u8], now: &[u8]) -> usize {
+    let pairs = was.iter().rev().zip(now.iter().rev());
+    pairs.take_while(|(was, now)| was == now).count()
+}
+
+fn found(value: &[u8], holds: Holds, mapping: &Mapping<'_>) -> Vec<Edit> {
+    let mut edits = Edits {
+        text: Decoded::new(value),
+        mapping,
+        found: Vec::new(),
+    };
+    let text = edits.text.bytes.clone();
+    match holds {
+        Holds::Url => edits.url(0..text.len()),
+        Holds::SpacedUrls => edits.urls_between(&text, |byte| byte.is_ascii_whitespace()),
+        Holds::CommaUrls => edits.urls_between(&text, |byte| byte == b','),
+        Holds::Srcset => {
+            for range in candidates(&text) {
+                edits.url(range);
+            }
+        }
+        Holds::Refresh => {
+            if let Some(range) = refresh_url(&text) {
+                edits.url(range);
+            }
+        }
+        Holds::Css => edits.css(&text),
+        Holds::Document => {}
+    }
+    edits.found
+}
+
+/// The text of a value if all of its references are understood.
+pub(super) fn decoded(value: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let decoded = Decoded::new(value);
+    let is_opaque = decoded.is_opaque(&(0..decoded.bytes.len()));
+    (!is_opaque).then_some(decoded.bytes)
+}
+
+struct Edits<'v, 'm> {
+    text: Decoded<'v>,
+    mapping: &'m Mapping<'m>,
+    found: Vec<Edit>,
+}
+
+impl Edits<'_, '_> {
+    fn url(&mut self, range: Range<usize>) {
+        let within = url_in(&self.text.bytes[range.clone()]);
+        let begin = range.start + within.start;
+        let was = &self.text.bytes[begin..range.start + within.end];
+        if !may_be_mapped(was, self.mapping) {
+            return;
+        }
+        if let Some(now) = (self.mapping.map)(&shown(was)) {
+            let was = was.to_vec();
+            self.replace(begin, &was, &bytes_of(&now));
+        }
+    }
+
+    fn urls_between(&mut self, text: &[u8], separates: fn(u8) -> bool) {
+        let mut begin = 0;
+        for part in text.split(|byte| separates(*byte)) {
+            self.url(begin..begin + part.len());
+            begin += part.len() + 1;
+        }
+    }
+
+    fn css(&mut self, text: &[u8]) {
+        if !text.contains(&b'(') {
+            return;
+        }
+        let mut css = Css::new(self.mapping.charset);
+        let mut at = 0;
+        let mut changes = Vec::new();
+        let mut out = |piece: Piece<'_>| match piece {
+            Piece::AsItWas(bytes) => at += bytes.len(),
+            Piece::Changed { was, now } => {
+                changes.push((at, was.to_vec(), now.to_vec()));
+                at += was.len();
+            }
+        };
+        css.write(text, self.mapping.map, &mut out);
+        css.end(self.mapping.map, &mut out);
+        for (at, was, now) in changes {
+            self.replace(at, &was, &now);
+        }
+    }
+
+    /// Replaces what differs, unless that covers a reference that was not understood.
+    fn replace(&mut self, at: usize, was: &[u8], now: &[u8]) {
+        let same = same_at_the_end(was, now);
+        let decoded = at..at + was.len() - same;
+        if self.text.is_opaque(&decoded) {
+            return;
+        }
+        let range = self.text.place(decoded.start)..self.text.place(decoded.end);
+        let now = written(&now[..now.len() - same]);
+        self.found.push(Edit { range, now });
+    }
+}
+
+/// Bytes as they may stand in a value, whatever its quotes.
+pub(super) fn written(text: &[u8]) -> Vec<u8> {
+    let mut written = Vec::with_capacity(text.len());
+    for byte in text {
+        match byte {
+            b'&' => written.extend_from_slice(b"&amp;"),
+            b'"' | b'\'' | b'<' | b'>' | b'`' | b'=' | b'\t' | b'\n' | b'\x0c' | b'\r' | b' ' => {
+                written.extend_from_slice(format!("&#{byte};").as_bytes());
+            }
+            _ => written.push(*byte),
+        }
+    }
+    written
+}
+
+/// The same for a value that is known to have quotes.
+pub(super) fn written_between_quotes(text: &[u8]) -> Vec<u8> {
+    let mut written = Vec::with_capacity(text.len() + text.len() / 8);
+    for byte in text {
+        match byte {
+            b'&' => written.extend_from_slice(b"&amp;"),
+            b'"' => written.extend_from_slice(b"&quot;"),
+            b'\'' => written.extend_from_slice(b"&#39;"),
+            _ => written.push(*byte),
+        }
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn edits(value: &[u8], holds: Holds, mapping: &Mapping<'_>) -> Vec<Edit> {
+        let mut edits = Vec::new();
+        add_edits(value, 0, holds, mapping, &mut edits);
+        edits
+    }
+
+    fn mapped(value: &str, holds: Holds) -> String {
+        let mapping = Mapping {
+            charset: Charset::Ascii,
+            map: &|url| {
+                let url = url.trim();
+                url.starts_with('/').then(|| format!("./.{url}"))
+            },
+        };
+        let mut text = value.as_bytes().to_vec();
+        for edit in edits(value.as_bytes(), holds, &mapping).into_iter().rev() {
+            text.splice(edit.range, edit.now);
+        }
+        String::from_utf8(text).unwrap()
+    }
+
+    #[test]
+    fn a_url_is_mapped_and_what_follows_stays_as_it_is_written() {
+        for (value, expected) in [
+            ("/x", "././x"),
+            ("/", "././"),
+            ("/x?a=1&amp;b=2", "././x?a=1&amp;b=2"),
+            ("/x?a=1&b=2&copy=3", "././x?a=1&b=2&copy=3"),
+            ("/x&eacute;&#233;é", "././x&eacute;&#233;é"),
+            ("&#47;x", "./.&#47;x"),
+            ("&#x2F;x", "./.&#x2F;x"),
+            ("&#47x", "./.&#47x"),
+            ("&sol;x", "./.&sol;x"),
+            ("/a'b", "././a'b"),
+            (" /x\n", " ././x\n"),
+            ("x", "x"),
+            ("&copy;/x", "&copy;/x"),
+            ("", ""),
+            ("&", "&"),
+            ("&#", "&#"),
+            ("&#x;", "&#x;"),
+        ] {
+            assert_eq!(mapped(value, Holds::Url), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn lists_are_mapped_one_by_one() {
+        assert_eq!(mapped("/x b\n/y", Holds::SpacedUrls), "././x b\n././y");
+        assert_eq!(mapped("/x,b,/y", Holds::CommaUrls), "././x,b,././y");
+    }
+
+    #[test]
+    fn srcset_is_read_as_browsers_read_it() {
+        for (value, expected) in [
+            ("/x", "././x"),
+            ("/x 1x, /y 2x", "././x 1x, ././y 2x"),
+            ("/x 1x,/y 2x", "././x 1x,././y 2x"),
+            ("/x, /y", "././x, ././y"),
+            ("/x,/y", "././x,/y"),
+            (" , /x 100w , y", " , ././x 100w , y"),
+            ("/x f(a, /b) 1x, /y", "././x f(a, /b) 1x, ././y"),
+            (
+                "data:image/png;base64,/a 1x, /y 2x",
+                "data:image/png;base64,/a 1x, ././y 2x",
+            ),
+            ("/x&#32;1x, /y", "././x&#32;1x, ././y"),
+        ] {
+            assert_eq!(mapped(value, Holds::Srcset), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn refresh_is_read_as_browsers_read_it() {
+        for (value, expected) in [
+            ("0;url=/x", "0;url=././x"),
+            (" 5 ; URL = '/x' ", " 5 ; URL = '././x' "),
+            ("0, /x", "0, ././x"),
+            ("1.5 /x", "1.5 ././x"),
+            ("0;url=\"/x\"y", "0;url=\"././x\"y"),
+            ("5", "5"),
+            ("/x", "/x"),
+            ("a;url=/x", "a;url=/x"),
+            ("0url=/x", "0url=/x"),
+        ] {
+            assert_eq!(mapped(value, Holds::Refresh), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn styles_are_read_behind_their_references() {
+        for (value, expected) in [
+            ("background:url(/x)", "background:url(././x)"),
+            ("background:url('/x')", "background:url('././x')"),
+            (
+                "a:url(&quot;/x?a&amp;b&quot;)",
+                "a:url(&quot;././x?a&amp;b&quot;)",
+            ),
+            (
+                "a:url(&#39;/x&#39;);b:url(/y)",
+                "a:url(&#39;././x&#39;);b:url(././y)",
+            ),
+            ("a:url(/x&copy;)", "a:url(././x&copy;)"),
+            ("content:'/x'", "content:'/x'"),
+        ] {
+            assert_eq!(mapped(value, Holds::Css), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn what_is_put_in_ends_no_value() {
+        assert_eq!(
+            written(b"a\"'<>` =&"),
+            b"a&#34;&#39;&#60;&#62;&#96;&#32;&#61;&amp;"
+        );
+        let mapping = Mapping {
+            charset: Charset::Ascii,
+            map: &|_| Some("\"><script>".into()),
+        };
+        assert_eq!(
+            edits(b"/x", Holds::Url, &mapping),
+            [Edit {
+                range: 0..2,
+                now: b"&#34;&#62;&#60;script&#62;".to_vec(),
+            }]
+        );
+    }
+
+    #[test]
+    fn text_with_characters_of_two_bytes_stays() {
+        let mapping = Mapping {
+            charset: Charset::ShiftJis,
+            map: &|_| Some("x".into()),
+        };
+        assert_eq!(edits(b"/\x83\x5c", Holds::Url, &mapping), []);
+    }
+}

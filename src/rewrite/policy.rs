@@ -1,0 +1,414 @@
+//! `Content-Security-Policy`: what the page helper needs is added to a page's policies, and nothing else.
+//!
+//! A policy that says nothing of scripts is left alone. One that lists sources gets a nonce that only our tags of this one
+//! answer carry. One that relies on `'unsafe-inline'` gets none, as a nonce would switch that off: there the helper has to
+//! stand in the page itself. A list of Trusted Types policies gets the helper's name.
+//!
+//! <https://www.w3.org/TR/CSP3/>: the directive for script elements is `script-src-elem`, else `script-src`, else
+//! `default-src`; <https://www.w3.org/TR/trusted-types/>.
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use http::header::CONTENT_SECURITY_POLICY;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// The Trusted Types policy that the page helper makes.
+const TRUSTED_TYPES_POLICY: &str = "throughway";
+
+const REPORT_ONLY: HeaderName = HeaderName::from_static("content-security-policy-report-only");
+
+/// How the helper's tags have to look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Admission {
+    pub(super) nonce: Nonce,
+    pub(super) form: Form,
+}
+
+/// A number that nobody can guess, for one answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Nonce(String);
+
+/// Where the helper's script stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// In a file of its own.
+    External,
+    /// In the page: a policy allows whatever stands there, and may not allow our file.
+    Inline,
+}
+
+impl Nonce {
+    pub(super) fn random() -> Self {
+        let mut bytes = [0; 16];
+        aws_lc_rs::rand::fill(&mut bytes).expect("the system's random numbers don't run out");
+        Self(BASE64_STANDARD.encode(bytes))
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Extends the policies of an answer so that tags with the nonce run.
+pub(super) fn admit_helper(headers: &mut HeaderMap) -> Admission {
+    let nonce = Nonce::random();
+    let form = match relies_on_unsafe_inline(headers) {
+        true => Form::Inline,
+        false => Form::External,
+    };
+    for name in [CONTENT_SECURITY_POLICY, REPORT_ONLY] {
+        change(headers, &name, |policy| admitting(policy, &nonce));
+    }
+    Admission { nonce, form }
+}
+
+/// Maps what a policy reports to; other directives hold origins, not paths.
+pub(super) fn map_reports(headers: &mut HeaderMap, map: &dyn Fn(&str) -> Option<String>) {
+    for name in [CONTENT_SECURITY_POLICY, REPORT_ONLY] {
+        change(headers, &name, |policy| {
+            let directives = policy
+                .split(';')
+                .map(|text| reporting_inside(text, map).unwrap_or_else(|| text.to_owned()));
+            directives.collect::<Vec<_>>().join(";")
+        });
+    }
+}
+
+/// A `report-uri` directive with its URLs mapped; `None` for any other, and for one without a URL to map.
+fn reporting_inside(text: &str, map: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+    let (name, urls) = named(text)?;
+    if !name.eq_ignore_ascii_case("report-uri") {
+        return None;
+    }
+    let urls: Vec<(&str, Option<String>)> = urls
+        .split_ascii_whitespace()
+        .map(|url| (url, map(url)))
+        .collect();
+    if urls.iter().all(|(_, mapped)| mapped.is_none()) {
+        return None;
+    }
+    let start = text.len() - text.trim_ascii_start().len();
+    let mut line = format!("{}{name}", &text[..start]);
+    for (url, mapped) in &urls {
+        line.push(' ');
+        line.push_str(mapped.as_deref().unwrap_or(url));
+    }
+    Some(line)
+}
+
+/// Gives a document an origin of its own, whatever else its policies say: each of them has to be met.
+pub(super) fn sandbox(headers: &mut HeaderMap) {
+    const SANDBOX: &str =
+        "sandbox allow-scripts allow-forms allow-popups allow-modals allow-downloads";
+    headers.append(CONTENT_SECURITY_POLICY, HeaderValue::from_static(SANDBOX));
+}
+
+fn relies_on_unsafe_inline(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(CONTENT_SECURITY_POLICY)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|policy| script_list(policy).is_some_and(|list| is_unsafe_inline(list.sources)))
+}
+
+/// Changes each policy of a header; one line may hold several.
+fn change(headers: &mut HeaderMap, name: &HeaderName, change: impl Fn(&str) -> String) {
+    for (_, line) in headers.iter_mut().filter(|(found, _)| *found == name) {
+        let Ok(text) = line.to_str() else { continue };
+        let policies: Vec<String> = text.split(',').map(&change).collect();
+        if let Ok(changed) = HeaderValue::try_from(policies.join(",")) {
+            *line = changed;
+        }
+    }
+}
+
+/// The directive of a policy that decides on script elements.
+struct ScriptList<'p> {
+    /// Which of the policy's directives it is.
+    at: usize,
+    name: &'static str,
+    sources: &'p str,
+}
+
+/// A directive's name, and the rest of it.
+fn named(directive: &str) -> Option<(&str, &str)> {
+    let text = directive.trim_ascii();
+    let split = text.split_once(|c: char| c.is_ascii_whitespace());
+    (!text.is_empty()).then(|| split.unwrap_or((text, "")))
+}
+
+/// The first directive of a name, and its place; browsers pass over the others.
+fn first<'p>(policy: &'p str, wanted: &str) -> Option<(usize, &'p str)> {
+    let mut found = policy.split(';').map(named).enumerate();
+    found.find_map(|(at, directive)| {
+        let (name, rest) = directive?;
+        name.eq_ignore_ascii_case(wanted).then_some((at, rest))
+    })
+}
+
+fn script_list(policy: &str) -> Option<ScriptList<'_>> {
+    ["script-src-elem", "script-src", "default-src"]
+        .into_iter()
+        .find_map(|name| {
+            let (at, sources) = first(policy, name)?;
+            Some(ScriptList { at, name, sources })
+        })
+}
+
+fn is_unsafe_inline(sources: &str) -> bool {
+    let has = |test: fn(&str) -> bool| {
+        sources
+            .split_ascii_whitespace()
+            .any(|word| test(&word.to_ascii_lowercase()))
+    };
+    has(|word| word == "'unsafe-inline'")
+        && !has(|word| {
+            let starts = ["'nonce-", "'sha256-", "'sha384-", "'sha512-"];
+            word == "'strict-dynamic'" || starts.iter().any(|start| word.starts_with(start))
+        })
+}
+
+/// One policy with what the helper needs; that of a `<meta>` is one too.
+pub(super) fn admitting(policy: &str, nonce: &Nonce) -> String {
+    let list = script_list(policy).filter(|list| !is_unsafe_inline(list.sources));
+    let types = first(policy, "trusted-types");
+    let mut directives: Vec<String> = policy.split(';').map(str::to_owned).collect();
+    if let Some((at, types)) = types {
+        replace(&mut directives[at], &with_our_type(types));
+    }
+    let Some(list) = list else {
+        return directives.join(";");
+    };
+    let sources = with_nonce(list.sources, nonce);
+    if list.name == "default-src" {
+        // What else falls back to default-src is not to be opened.
+        directives.push(format!(" script-src-elem {sources}"));
+    } else {
+        replace(&mut directives[list.at], &sources);
+    }
+    directives.join(";")
+}
+
+/// Writes another value behind a directive's name.
+fn replace(directive: &mut String, value: &str) {
+    let start = directive.len() - directive.trim_ascii_start().len();
+    let name = directive[start..].split_ascii_whitespace().next();
+    let end = start + name.map_or(0, str::len);
+    directive.truncate(end);
+    directive.push(' ');
+    directive.push_str(value);
+}
+
+fn with_nonce(sources: &str, nonce: &Nonce) -> String {
+    let nonce = format!("'nonce-{}'", nonce.as_str());
+    match sources.trim_ascii() {
+        "" => nonce,
+        none if none.eq_ignore_ascii_case("'none'") => nonce,
+        sources => format!("{sources} {nonce}"),
+    }
+}
+
+fn with_our_type(types: &str) -> String {
+    let types = types.trim_ascii();
+    let listed = |wanted: &str| types.split_ascii_whitespace().any(|name| name == wanted);
+    if listed("*") || listed(TRUSTED_TYPES_POLICY) {
+        return types.to_owned();
+    }
+    if types.is_empty() || types.eq_ignore_ascii_case("'none'") {
+        return TRUSTED_TYPES_POLICY.to_owned();
+    }
+    format!("{types} {TRUSTED_TYPES_POLICY}")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn admitted(policy: &str) -> String {
+        admitting(policy, &Nonce("N".into()))
+    }
+
+    #[test]
+    fn the_list_for_scripts_gets_the_nonce_and_nothing_else_changes() {
+        for (policy, expected) in [
+            (
+                "script-src 'self'; img-src *",
+                "script-src 'self' 'nonce-N'; img-src *",
+            ),
+            ("img-src *", "img-src *"),
+            ("", ""),
+            ("SCRIPT-SRC 'none'", "SCRIPT-SRC 'nonce-N'"),
+            ("script-src", "script-src 'nonce-N'"),
+            (
+                "script-src 'nonce-abc' 'strict-dynamic'",
+                "script-src 'nonce-abc' 'strict-dynamic' 'nonce-N'",
+            ),
+            (
+                "script-src 'self'; script-src-elem https://cdn",
+                "script-src 'self'; script-src-elem https://cdn 'nonce-N'",
+            ),
+            (
+                "default-src 'self'; object-src 'none'",
+                "default-src 'self'; object-src 'none'; script-src-elem 'self' 'nonce-N'",
+            ),
+            (
+                "default-src 'none'",
+                "default-src 'none'; script-src-elem 'nonce-N'",
+            ),
+            (
+                "script-src 'self' 'unsafe-inline'",
+                "script-src 'self' 'unsafe-inline'",
+            ),
+            (
+                "script-src 'unsafe-inline' 'sha256-x'",
+                "script-src 'unsafe-inline' 'sha256-x' 'nonce-N'",
+            ),
+        ] {
+            assert_eq!(admitted(policy), expected, "{policy}");
+        }
+    }
+
+    #[test]
+    fn the_helpers_type_is_listed_and_only_the_directives_that_count_change() {
+        for (policy, expected) in [
+            (
+                "script-src 'self'; require-trusted-types-for 'script'",
+                "script-src 'self' 'nonce-N'; require-trusted-types-for 'script'",
+            ),
+            ("trusted-types a b", "trusted-types a b throughway"),
+            ("trusted-types 'none'", "trusted-types throughway"),
+            ("trusted-types *", "trusted-types *"),
+            ("trusted-types", "trusted-types throughway"),
+            (
+                "script-src 'self'; script-src 'none'; Trusted-Types a; trusted-types b",
+                "script-src 'self' 'nonce-N'; script-src 'none'; Trusted-Types a throughway; trusted-types b",
+            ),
+            (
+                " ;; default-src 'self' 'unsafe-inline' 'strict-dynamic' ;",
+                " ;; default-src 'self' 'unsafe-inline' 'strict-dynamic' ;; script-src-elem 'self' 'unsafe-inline' 'strict-dynamic' 'nonce-N'",
+            ),
+            (
+                "script-src-elem 'self'; script-src 'unsafe-inline'; default-src 'none'",
+                "script-src-elem 'self' 'nonce-N'; script-src 'unsafe-inline'; default-src 'none'",
+            ),
+            (
+                "script-src-attr 'none'; style-src 'unsafe-inline'",
+                "script-src-attr 'none'; style-src 'unsafe-inline'",
+            ),
+            ("sandbox allow-scripts", "sandbox allow-scripts"),
+        ] {
+            assert_eq!(admitted(policy), expected, "{policy}");
+        }
+    }
+
+    #[test]
+    fn a_policy_that_only_reports_is_extended_and_decides_nothing() {
+        let mut headers = HeaderMap::new();
+        let policy = HeaderValue::from_static("script-src 'unsafe-inline', script-src 'self'");
+        headers.append(REPORT_ONLY, policy);
+        let admission = admit_helper(&mut headers);
+        assert_eq!(admission.form, Form::External);
+        let nonce = admission.nonce.as_str();
+        assert_eq!(
+            headers[&REPORT_ONLY],
+            format!("script-src 'unsafe-inline', script-src 'self' 'nonce-{nonce}'")
+        );
+    }
+
+    proptest! {
+        /// What a browser reads of a policy: the first directive of each name, with its words.
+        #[test]
+        fn nothing_but_the_script_list_and_the_types_changes(
+            policy in "((script-src|script-src-elem|default-src|img-src|trusted-types|sandbox)( ('self'|'none'|'unsafe-inline'|'nonce-a'|x)){0,3}[ ]?;[ ]?){0,5}",
+        ) {
+            let after = admitted(&policy);
+            for name in ["script-src", "script-src-elem", "default-src", "img-src", "sandbox", "trusted-types"] {
+                let words = |policy| {
+                    let rest = first(policy, name).map(|(_, rest)| rest);
+                    rest.map(|rest| rest.split_ascii_whitespace().map(str::to_owned).collect::<Vec<_>>())
+                };
+                let before: Option<Vec<String>> = words(&policy);
+                let mut after: Option<Vec<String>> = words(&after);
+                let is_copy = name == "script-src-elem" && before.is_none();
+                let before = if is_copy && after.is_some() {
+                    prop_assert!(first(&policy, "script-src").is_none());
+                    first(&policy, "default-src").map(|(_, rest)| rest.split_ascii_whitespace().map(str::to_owned).collect())
+                } else {
+                    before
+                };
+                let ours = ["'nonce-N'", "throughway"];
+                let added = after.as_mut().is_some_and(|words| {
+                    let is_ours = words.last().is_some_and(|word| ours.contains(&&**word));
+                    is_ours && words.pop().is_some()
+                });
+                let was_none = before.as_deref().is_some_and(|words| words == ["'none'"]);
+                let expected = if added && was_none { Some(Vec::new()) } else { before };
+                prop_assert_eq!(after, expected, "{}", name);
+            }
+        }
+    }
+
+    #[test]
+    fn every_policy_of_every_line_is_extended_and_unsafe_inline_asks_for_the_inline_form() {
+        let mut headers = HeaderMap::new();
+        for line in [
+            "script-src 'self', script-src https:",
+            "default-src 'unsafe-inline'",
+        ] {
+            headers.append(CONTENT_SECURITY_POLICY, HeaderValue::from_static(line));
+        }
+        let admission = admit_helper(&mut headers);
+        assert_eq!(admission.form, Form::Inline);
+        let nonce = admission.nonce.as_str();
+        let lines: Vec<&str> = headers
+            .get_all(CONTENT_SECURITY_POLICY)
+            .iter()
+            .map(|line| line.to_str().unwrap())
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                format!("script-src 'self' 'nonce-{nonce}', script-src https: 'nonce-{nonce}'"),
+                "default-src 'unsafe-inline'".to_owned(),
+            ]
+        );
+        let again = admit_helper(&mut HeaderMap::new());
+        assert_eq!(again.form, Form::External);
+        assert_ne!(again.nonce, admission.nonce);
+    }
+
+    #[test]
+    fn a_sandbox_can_not_be_widened_by_the_backend() {
+        let mut headers = HeaderMap::new();
+        let own = HeaderValue::from_static("sandbox allow-same-origin allow-scripts");
+        headers.append(CONTENT_SECURITY_POLICY, own);
+        sandbox(&mut headers);
+        let lines: Vec<&HeaderValue> = headers.get_all(CONTENT_SECURITY_POLICY).iter().collect();
+        assert_eq!(lines.len(), 2, "policies of two lines are both to be met");
+        assert!(!lines[1].to_str().unwrap().contains("allow-same-origin"));
+    }
+
+    #[test]
+    fn reports_stay_inside_the_target() {
+        let mut headers = HeaderMap::new();
+        let policy =
+            HeaderValue::from_static("script-src 'self'; report-uri /csp https://r.example/x");
+        headers.append(CONTENT_SECURITY_POLICY, policy);
+        let elsewhere = "\treport-uri  https://r.example/x , REPORT-URI /csp";
+        headers.append(REPORT_ONLY, HeaderValue::from_static(elsewhere));
+        map_reports(&mut headers, &|url| {
+            url.strip_prefix('/').map(|rest| format!("../{rest}"))
+        });
+        assert_eq!(
+            headers[CONTENT_SECURITY_POLICY],
+            "script-src 'self'; report-uri ../csp https://r.example/x"
+        );
+        assert_eq!(
+            headers[&REPORT_ONLY],
+            "\treport-uri  https://r.example/x , REPORT-URI ../csp"
+        );
+    }
+}

@@ -1,0 +1,170 @@
+//! What kube-aggregator lets pass of an answer: redirects, pages, what is said of a wrong annotation.
+
+use serde_json::json;
+
+use crate::cluster::{Cluster, DEMO, on_cluster};
+use crate::support::client::{Answer, request};
+
+fn solo(path: &str) -> String {
+    format!("/apis/throughway.dev/v1/namespaces/{DEMO}/services/solo:80/proxy{path}")
+}
+
+const NAVIGATES: [(&str, &str); 3] = [
+    ("sec-fetch-mode", "navigate"),
+    ("sec-fetch-site", "none"),
+    ("accept", "text/html"),
+];
+
+async fn navigate(cluster: &Cluster, method: &str, path: &str) -> Answer {
+    let asked = request(method, path, &NAVIGATES, "");
+    cluster.admin().ask(asked).await
+}
+
+#[test]
+fn a_redirected_navigation_is_led_on_by_a_page() {
+    on_cluster(async |cluster: &Cluster| {
+        for code in [301, 302, 303, 307, 308] {
+            for method in ["GET", "POST"] {
+                let path = solo(&format!("/status/{code}?location=/login"));
+                let answer = navigate(cluster, method, &path).await;
+                assert_eq!(answer.status, code, "{method}");
+                assert_eq!(answer.header("refresh"), Some("0; url=../login"));
+                assert_eq!(answer.header("location"), None);
+                assert_eq!(
+                    answer.header("content-type"),
+                    Some("Text/html; charset=utf-8")
+                );
+                assert!(
+                    answer.text().contains("href=\"../login\""),
+                    "{}",
+                    answer.text()
+                );
+            }
+        }
+    });
+}
+
+#[test]
+fn a_tool_gets_what_a_redirect_leads_to() {
+    on_cluster(async |cluster: &Cluster| {
+        for code in [301, 302, 303, 307, 308] {
+            let path = solo(&format!("/status/{code}?location=/echo/x"));
+            let said = cluster.kubectl(&["get", "--raw", &path]);
+            let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+            assert_eq!(said["uri"], "/echo/x");
+            let answer = cluster
+                .admin()
+                .ask(request("POST", &path, &[], "body"))
+                .await;
+            assert_eq!(
+                answer.header("throughway-location"),
+                Some(&*solo("/echo/x"))
+            );
+            let said = answer.json();
+            let kept = matches!(code, 307 | 308);
+            let expected = if kept { ("POST", 4) } else { ("GET", 0) };
+            assert_eq!(
+                (said["method"].as_str(), said["length"].as_u64()),
+                (Some(expected.0), Some(expected.1))
+            );
+        }
+    });
+}
+
+#[test]
+fn no_redirect_of_any_kind_becomes_a_502() {
+    on_cluster(async |cluster: &Cluster| {
+        // A loop, elsewhere, other schemes, what is no redirect, and a location that says nothing.
+        for location in [
+            "/status/302?location=/x",
+            "http://10.77.0.1:6443/api",
+            "//evil.example",
+            "ftp://x",
+            "",
+        ] {
+            for code in [300, 301, 302, 303, 304, 305, 307, 308, 399] {
+                let path = solo(&format!("/status/{code}?location={location}"));
+                for answer in [
+                    cluster.admin().get(&path).await,
+                    navigate(cluster, "GET", &path).await,
+                ] {
+                    assert_ne!(answer.status, 502, "{code} {location}: {}", answer.text());
+                    assert_eq!(answer.header("location"), None);
+                }
+            }
+        }
+        let answer = cluster.admin().get(&solo("/loop")).await;
+        assert_eq!(answer.status, 302);
+        assert_eq!(answer.header("throughway-location"), Some(&*solo("/loop")));
+    });
+}
+
+#[test]
+fn the_missing_slash_leads_a_browser_on_and_gives_tools_the_page() {
+    on_cluster(async |cluster: &Cluster| {
+        let answer = navigate(cluster, "GET", &solo("?a=b")).await;
+        assert_eq!(answer.status, 301);
+        assert_eq!(answer.header("refresh"), Some("0; url=proxy/?a=b"));
+        assert_eq!(
+            cluster.kubectl(&["get", "--raw", &solo("")]),
+            "hello from solo-0"
+        );
+    });
+}
+
+#[test]
+fn a_wrong_annotation_is_said_in_an_event_on_the_service() {
+    on_cluster(async |cluster: &Cluster| {
+        let object = json!({"apiVersion": "v1", "kind": "Service",
+            "metadata": {"name": "wrong", "namespace": DEMO, "annotations": {"throughway.dev/prefix": "both"}},
+            "spec": {"selector": {"app": "solo"}, "ports": [{"port": 80, "targetPort": 8080}]}});
+        cluster.apply(&object);
+        let selector = "--field-selector=involvedObject.name=wrong,reason=AnnotationNotUnderstood";
+        let events =
+            |output: &str| cluster.kubectl(&["get", "events", selector, "-n", DEMO, "-o", output]);
+        let started = std::time::Instant::now();
+        let said = loop {
+            match events("jsonpath={.items[*].message}") {
+                said if !said.is_empty() => break said,
+                _ => assert!(started.elapsed().as_secs() < 30, "no event came"),
+            }
+        };
+        let expected =
+            "annotation throughway.dev/prefix: \"both\" is not understood (strip or keep)";
+        assert!(said.starts_with(expected), "{said}");
+        assert_eq!(
+            events("name").lines().count(),
+            1,
+            "both replicas write the same one"
+        );
+    });
+}
+
+#[test]
+fn an_app_that_knows_its_prefix_gets_the_whole_path() {
+    on_cluster(async |cluster: &Cluster| {
+        let object = json!({"apiVersion": "v1", "kind": "Service",
+            "metadata": {"name": "keeps", "namespace": DEMO,
+                "annotations": {"throughway.dev/prefix": "keep", "throughway.dev/host": "app.example:81"}},
+            "spec": {"selector": {"app": "solo"}, "ports": [{"port": 80, "targetPort": 8080}]}});
+        cluster.apply(&object);
+        cluster.kubectl(&[
+            "wait",
+            "--for=jsonpath={.endpoints[0].conditions.ready}=true",
+            "endpointslice",
+            "-l",
+            "kubernetes.io/service-name=keeps",
+            "-n",
+            DEMO,
+            "--timeout=30s",
+        ]);
+        let path = solo("/a?b=").replace("solo:80", "keeps");
+        let said = cluster.admin().get(&path).await.json();
+        assert_eq!(said["uri"], path.as_str());
+        let headers = said["headers"].to_string();
+        assert!(
+            headers.contains(r#"["host","app.example:81"]"#),
+            "{headers}"
+        );
+    });
+}
