@@ -165,6 +165,7 @@ async fn markup_stays_below_the_prefix_and_text_stays_text() {
             + `<i style="background: url(&quot;/m/style.svg&quot;); display: block; width: 9px; height: 9px"></i>`
             + `<a href="/m/link?a=1&amp;b=2">x</a><p> href="/text" src='/text'</p>`;
         b.outerHTML = '<img src="/m/outer.svg">';
+        a.append(...new DOMParser().parseFromString('<img src="/m/parsed.svg">', 'text/html').body.children);
         a.insertAdjacentHTML('beforeend', '<img src="/m/adjacent.svg" srcset="/m/set.svg 1x">');
         a.append(document.createRange().createContextualFragment('<img src="/m/fragment.svg">'));
         a.append(Object.assign(document.createElement('iframe'), {srcdoc: '<img src="/m/srcdoc.svg">'}));
@@ -179,6 +180,7 @@ async fn markup_stays_below_the_prefix_and_text_stays_text() {
         "/m/quoted.svg",
         "/m/style.svg",
         "/m/outer.svg",
+        "/m/parsed.svg",
         "/m/set.svg",
         "/m/fragment.svg",
         "/m/srcdoc.svg",

@@ -10,11 +10,12 @@
   let cut = own ? own.pathname.indexOf("/.throughway/") : 0;
   let once = Symbol.for("throughway");
   if (cut < 1 || window[once]) return;
-  Object.defineProperty(window, once, { value: 1 });
+  window[once] = 1;
 
   let prefix = own.pathname.slice(0, cut);
   // A page that was told its prefix by headers knows only the part that begins at the API server.
-  let inner = /\/apis\/[^/]+\/[^/]+\/(namespaces\/[^/]+\/\w+|nodes)\/[^/]+\/proxy$/.exec(prefix)?.[0] ?? prefix;
+  let target = /\/apis\/[^/]+\/[^/]+\/(namespaces\/[^/]+\/\w+|nodes)\/[^/]+\/proxy(?=\/|$)/;
+  let inner = target.exec(prefix)?.[0] ?? prefix;
   let hosts = (script.dataset.host || "").split(" ");
   let below = (path, top = prefix) => path === top || path.startsWith(top + "/");
   let resolve = (text) => new URL(text, document.baseURI);
@@ -27,13 +28,15 @@
     }
   };
 
+  let absolute = /^\/(?![/\\])/;
   // The URL in the prefix that a URL stands for; undefined where it stands for itself.
   let find = (text) => {
     let url = resolve(text);
     let port = { "http:": 80, "ws:": 80, "https:": 443, "wss:": 443 }[url.protocol];
     if (!port || url.username) return;
     if (url.host === own.host) {
-      if (below(url.pathname)) return;
+      // Who names another target of this server in full means it.
+      if (below(url.pathname) || (!absolute.test(text) && target.exec(url.pathname)?.index === prefix.length - inner.length)) return;
       // A relative URL that climbs too high ends at the top of the target.
       let base = resolve("");
       if (below(base.pathname)) base.pathname = base.pathname.slice(prefix.length);
@@ -44,7 +47,7 @@
   };
   let text = (v) => {
     let url = find(v);
-    return url && (/^\/(?![/\\])/.test(v) ? url.href.slice(url.origin.length) : url.href);
+    return url && (absolute.test(v) ? url.href.slice(url.origin.length) : url.href);
   };
 
   // A change of text as a change of values: strings, URLs, and trusted objects, which stay trusted.
@@ -185,6 +188,7 @@
   guard(ShadowRoot, "innerHTML setHTMLUnsafe", at(0, markup));
   guard(Element, "insertAdjacentHTML", at(1, markup));
   guard(Range, "createContextualFragment", at(0, markup));
+  guard(DOMParser, "parseFromString", (args) => (args[1] === "text/html" ? at(0, markup)(args) : args));
   guard(Document, "write writeln", (args) => args.map(markup));
 
   // What follows a mark is the path inside the target. A router takes its own place from `base`, to compare with location.
@@ -204,7 +208,7 @@
           let v = getAttribute.call(self, name);
           if (v[0] !== "." || !inside(v)) return;
           v = mark + inside(v);
-          setAttribute.call(self, name, self.text != null && trusted ? trust("ScriptURL", v) : v);
+          setAttribute.call(self, name, trusted ? trust("ScriptURL", v) : v);
         });
       }
     }
