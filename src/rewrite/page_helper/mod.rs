@@ -192,6 +192,6 @@ mod tests {
             inline.starts_with("<script data-prefix=\"&lt;&amp;\">(()=>{"),
             "{inline}"
         );
-        assert!(inline.ends_with("})();\n</script>"));
+        assert!(inline.ends_with("})();</script>"));
     }
 }

@@ -10,11 +10,12 @@
   let cut = own ? own.pathname.indexOf("/.throughway/") : 0;
   let once = Symbol.for("throughway");
   if (cut < 1 || window[once]) return;
-  Object.defineProperty(window, once, { value: 1 });
+  window[once] = 1;
 
   let prefix = own.pathname.slice(0, cut);
   // A page that was told its prefix by headers knows only the part that begins at the API server.
-  let inner = prefix.slice(prefix.indexOf("/apis/"));
+  let target = /\/apis\/[^/]+\/[^/]+\/(namespaces\/[^/]+\/\w+|nodes)\/[^/]+\/proxy(?=\/|$)/;
+  let inner = target.exec(prefix)?.[0] ?? prefix;
   let hosts = (script.dataset.host || "").split(" ");
   let below = (path, top = prefix) => path === top || path.startsWith(top + "/");
   let resolve = (text) => new URL(text, document.baseURI);
@@ -27,14 +28,15 @@
     }
   };
 
+  let absolute = /^\/(?![/\\])/;
   // The URL in the prefix that a URL stands for; undefined where it stands for itself.
   let find = (text) => {
     let url = resolve(text);
     let port = { "http:": 80, "ws:": 80, "https:": 443, "wss:": 443 }[url.protocol];
     if (!port || url.username) return;
     if (url.host === own.host) {
-      // A full address of another target is meant as it is.
-      if (below(url.pathname) || (/^\w+:.+\/apis\/.+\/proxy(\/|$)/.test(text) && !below(url.pathname, inner))) return;
+      // Who names another target of this server in full means it.
+      if (below(url.pathname) || (!absolute.test(text) && target.exec(url.pathname)?.index === prefix.length - inner.length)) return;
       // A relative URL that climbs too high ends at the top of the target.
       let base = resolve("");
       if (below(base.pathname)) base.pathname = base.pathname.slice(prefix.length);
@@ -45,7 +47,7 @@
   };
   let text = (v) => {
     let url = find(v);
-    return url && (/^\/(?![/\\])/.test(v) ? url.href.slice(url.origin.length) : url.href);
+    return url && (absolute.test(v) ? url.href.slice(url.origin.length) : url.href);
   };
 
   // A change of text as a change of values: strings, URLs, and trusted objects, which stay trusted.
@@ -186,7 +188,7 @@
   guard(ShadowRoot, "innerHTML setHTMLUnsafe", at(0, markup));
   guard(Element, "insertAdjacentHTML", at(1, markup));
   guard(Range, "createContextualFragment", at(0, markup));
-  guard(DOMParser, "parseFromString", at(0, markup));
+  guard(DOMParser, "parseFromString", (args) => (args[1] === "text/html" ? at(0, markup)(args) : args));
   guard(Document, "write writeln", (args) => args.map(markup));
 
   // What follows a mark is the path inside the target. A router takes its own place from `base`, to compare with location.
@@ -199,14 +201,14 @@
     return path ? (self.localName === "base" ? prefix + path : path) : found;
   });
   // Marked links are relative to where the page was loaded. What would load or play again is left: it has its URL already.
-  let pin = () => {
-    for (let self of document.querySelectorAll("base,a,area,form,button,input,img,use,link:not([rel~=stylesheet])")) {
+  let absolutise = () => {
+    for (let self of document.querySelectorAll("base,a,area,form,button,input,script,img,use,link:not([rel~=stylesheet])")) {
       for (let name of "href src action formaction".split(" ")) {
         tried(() => {
           let v = getAttribute.call(self, name);
           if (v[0] !== "." || !inside(v)) return;
           v = mark + inside(v);
-          setAttribute.call(self, name, self.text != null && trusted ? trust("ScriptURL", v) : v);
+          setAttribute.call(self, name, trusted ? trust("ScriptURL", v) : v);
         });
       }
     }
@@ -216,8 +218,8 @@
     args = at(2, map)(args);
     if (!moved && args[2] != null && new URL(".", location).href !== new URL(".", resolve(args[2])).href) {
       moved = true;
-      pin();
-      addEventListener("DOMContentLoaded", pin);
+      absolutise();
+      addEventListener("DOMContentLoaded", absolutise);
     }
     return args;
   });

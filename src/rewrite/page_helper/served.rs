@@ -13,7 +13,7 @@ pub(crate) fn served(source: &str) -> String {
             continue;
         }
         copy(line, &mut program);
-        if program.ends_with([';', '}']) {
+        if program.ends_with('}') {
             program.push('\n');
         } else if program.ends_with(is_word) {
             program.push(' ');
@@ -96,10 +96,10 @@ if (a) {
         assert_eq!(
             served(source),
             concat!(
-                "let a=1,b=\"a  //  b\";\n",
-                "if(a)return;\n",
-                "else b=a/2;\n",
-                "let f=(x)=>x.replace(/[/\"] +\\/ /g,'c \" d')+`  `;\n",
+                "let a=1,b=\"a  //  b\";",
+                "if(a)return;",
+                "else b=a/2;",
+                "let f=(x)=>x.replace(/[/\"] +\\/ /g,'c \" d')+`  `;",
                 "if(a){f(\"; }\",{a})}\n",
             )
         );
