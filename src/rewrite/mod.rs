@@ -25,8 +25,10 @@ use crate::config::{LinkStyle, RewriteConfig};
 use crate::endpoint::Endpoint;
 use crate::forward::Logins;
 use crate::status::{Request, Response};
+use crate::target::Scheme;
 use link::{Form, Links};
 use page::{Injection, PageLimits, PageTreatment};
+use policy::Admission;
 use reader::{Reader, Via};
 use redirect::Situation;
 
@@ -153,7 +155,7 @@ impl Answers {
         let links = Self::links(on, form);
         let injection = (is_document && settings.page_helper == PageHelper::On).then(|| {
             let admission = policy::admit_helper(response.headers_mut());
-            let html = page_helper::tag(&links, on.endpoint, &admission);
+            let html = helper_tag(&links, on.endpoint, &admission);
             Injection { html }
         });
         let treatment = PageTreatment {
@@ -185,4 +187,29 @@ impl Answers {
     fn links(on: Occasion<'_>, form: Form) -> Links {
         Links::new(on.permit.asked(), on.endpoint, form).seen_as(&on.reading.seen)
     }
+}
+
+/// What a document begins with.
+fn helper_tag(links: &Links, endpoint: &Endpoint, admission: &Admission) -> String {
+    let source = links.map_in_page("/.throughway/page.js");
+    let source = source.unwrap_or_default();
+    let hosts = hosts(endpoint);
+    let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
+    match admission.form {
+        policy::Form::External => page_helper::tag(Some(admission.nonce.as_str()), &source, &hosts),
+        policy::Form::Inline => page_helper::inline_tag(None, &source, &hosts),
+    }
+}
+
+/// The authorities by which a page may name its backend, each with its port.
+fn hosts(endpoint: &Endpoint) -> [String; 2] {
+    let host = endpoint.host.to_str().unwrap_or_default();
+    let named: Option<http::uri::Authority> = host.parse().ok();
+    let has_port = named.is_some_and(|named| named.port().is_some());
+    let host = match endpoint.scheme {
+        _ if has_port => host.to_owned(),
+        Scheme::Http => format!("{host}:80"),
+        Scheme::Https | Scheme::Kubelet => format!("{host}:443"),
+    };
+    [host, endpoint.address.to_string()]
 }

@@ -119,7 +119,7 @@ async fn logged(table: &mut Table, cluster: &EmbeddedCluster) {
 }
 
 /// Every proxy in turn, several times, after one short turn that does not count.
-async fn rounds(proxies: &[Running], load: impl Fn(&Running) -> Load) -> Vec<Vec<Outcome>> {
+pub async fn rounds(proxies: &[Running], load: impl Fn(&Running) -> Load) -> Vec<Vec<Outcome>> {
     let mut outcomes = vec![Vec::new(); proxies.len()];
     for proxy in proxies {
         let load = load(proxy);

@@ -26,6 +26,7 @@
 mod apiserver;
 mod direct;
 mod load;
+mod pages;
 mod peers;
 mod process;
 mod scale;
@@ -64,6 +65,9 @@ async fn main() {
     }
     if wanted("bulk") {
         direct::bulk(&mut table).await;
+    }
+    if wanted("pages") {
+        pages::measure(&mut table).await;
     }
     if wanted("tunnels") {
         tunnels::measure(&mut table).await;

@@ -104,7 +104,9 @@ pub async fn backend() -> Running {
     std::fs::write(dir().join("big"), big).unwrap();
     let small = "x".repeat(100);
     let server = format!(
-        "server {{ listen {BACKEND}; root /run/bench; location = /small {{ return 200 \"{small}\"; }} }}"
+        "server {{ listen {BACKEND}; root /run/bench; location = /small {{ return 200 \"{small}\"; }}
+           location = /page.html {{ types {{ text/html html; }} }}
+           location = /bomb {{ default_type text/html; add_header Content-Encoding gzip; }} }}"
     );
     nginx("backend", BACKEND, Logs::Off, &server).await
 }
@@ -119,6 +121,7 @@ pub async fn nginx_proxy(logs: Logs) -> Running {
            ssl_certificate /run/bench/cert.pem; ssl_certificate_key /run/bench/key.pem;
            location ~ ^/apis/throughway.dev/v1/namespaces/[^/]+/services/[^/]+/proxy(/.*)$ {{
              proxy_pass http://pods$1$is_args$args; proxy_http_version 1.1; proxy_set_header Connection \"\";
+             sub_filter 'href=\"/' 'href=\"{PREFIX}/'; sub_filter_once off;
            }} }}"
     );
     nginx("nginx", address, logs, &server).await

@@ -17,10 +17,19 @@ pub fn cpu(pid: u32) -> f64 {
 
 /// Resident bytes of a process now.
 pub fn resident(pid: u32) -> f64 {
+    memory(pid, "VmRSS:")
+}
+
+/// The most that was ever resident.
+pub fn peak(pid: u32) -> f64 {
+    memory(pid, "VmHWM:")
+}
+
+fn memory(pid: u32, name: &str) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status
         .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .find_map(|line| line.strip_prefix(name))
         .unwrap();
     line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() * 1024.0
 }

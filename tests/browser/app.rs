@@ -68,6 +68,11 @@ const FILES: &[(&str, &str)] = &[
     ("static.js", include_str!("fixtures/static.js")),
     ("trusted.html", include_str!("fixtures/trusted.html")),
     ("twice.html", include_str!("fixtures/twice.html")),
+    ("hashed.html", include_str!("fixtures/hashed.html")),
+    ("own-module.js", include_str!("fixtures/own-module.js")),
+    ("router.html", include_str!("fixtures/router.html")),
+    ("strict.html", include_str!("fixtures/strict.html")),
+    ("shared.js", include_str!("fixtures/shared.js")),
     ("worker.js", include_str!("fixtures/worker.js")),
 ];
 
@@ -76,6 +81,12 @@ fn policy(page: &str) -> Option<&'static str> {
     Some(match page {
         "nonce" => "default-src 'self'; script-src 'nonce-R4nd0m'; object-src 'none'",
         "own" => "default-src 'self'",
+        "hashed" => {
+            "default-src 'self'; script-src 'sha256-QQ7A3cKPcOIQmVS4jz8OTzZb56l2EpyyfzHqFNslat4='"
+        }
+        "strict" => {
+            "script-src 'nonce-S7r1ct' 'strict-dynamic' 'unsafe-inline' https:; base-uri 'none'"
+        }
         "inline" => "default-src 'none'; script-src 'unsafe-inline'; connect-src 'self'",
         "trusted" => "require-trusted-types-for 'script'; trusted-types app",
         _ => return None,

@@ -49,6 +49,37 @@ async fn a_router_that_pushes_deep_paths_keeps_its_links_and_reloads() {
     world.end().await;
 }
 
+/// As apps of the kind that lives with `<base href="/">` do.
+#[tokio::test]
+async fn a_router_with_a_base_reads_its_own_links_and_loads_relative_to_the_base() {
+    let world = World::new().await;
+    world.tab.goto(&world.url("/router/deep/er")).await;
+    world.tab.click("#go").await;
+    world.arrives_at("/router/clicked?tab=1").await;
+    world
+        .tab
+        .evaluate("history.pushState({at: 2}, '', 'router/a/b/c')")
+        .await;
+    world.arrives_at("/router/a/b/c").await;
+    world.tab.evaluate("{ new Image().src = 'assets/late.svg'; fetch('api/late'); fetch('./api/./dotted'); } 0").await;
+    world
+        .app
+        .until_seen(&["GET /assets/late.svg", "GET /api/late", "GET /api/dotted"])
+        .await;
+    world.tab.evaluate("history.back()").await;
+    world.arrives_at("/router/clicked?tab=1").await;
+    world.tab.wait_for("seen.length === 2").await;
+    assert_eq!(
+        world.tab.evaluate("seen").await,
+        json!(["/router/clicked?tab=1", {"at": 1}])
+    );
+    world.tab.click("#short").await;
+    world.arrives_at("/router/short").await;
+    world.nothing_left_the_prefix();
+    world.no_complaints();
+    world.end().await;
+}
+
 #[tokio::test]
 async fn locations_set_by_script_lead_below_the_prefix() {
     let world = World::new().await;

@@ -19,6 +19,7 @@ async fn a_page_that_allows_its_own_scripts_gets_the_helper_and_nothing_else() {
     let world = World::new().await;
     let wanted = json!({"fetch": "/api/own", "an inline script ran": false});
     assert_results(&world, "/own/deep", &wanted).await;
+    world.tab.wait_for("window.imported").await;
     world.nothing_left_the_prefix();
     world.end().await;
 }
@@ -47,6 +48,24 @@ async fn a_page_that_wants_trusted_types_works_and_still_refuses_text() {
         "text that is not trusted is still refused": "TypeError",
     });
     assert_results(&world, "/trusted", &wanted).await;
+    world.nothing_left_the_prefix();
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_page_that_allows_a_script_by_its_hash_gets_the_helper_and_nothing_else() {
+    let world = World::new().await;
+    let wanted = json!({"fetch": "/api/hashed", "another script ran": false});
+    assert_results(&world, "/hashed/deep", &wanted).await;
+    world.nothing_left_the_prefix();
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_page_with_strict_dynamic_gets_the_helper_and_nothing_else() {
+    let world = World::new().await;
+    let wanted = json!({"added": "loaded", "a script without nonce ran": false});
+    assert_results(&world, "/strict/deep", &wanted).await;
     world.nothing_left_the_prefix();
     world.end().await;
 }

@@ -24,6 +24,11 @@ async fn calls_of_scripts_arrive_at_the_app() {
         "EventSource": "/events/source?a=1",
         "sendBeacon": true,
         "Worker": "hello from a worker",
+        "SharedWorker": "hello from a shared worker",
+        "upload": [true, true],
+        "XMLHttpRequest with a user": "Basic bWU6dG9v",
+        "fetch of a Request with Authorization": "Bearer mine",
+        "fetch is told where it ended": 200,
         "module Worker": "hello from a worker",
     });
     assert_results(&world, "/calls", &wanted).await;
@@ -122,7 +127,7 @@ async fn the_helper_may_run_twice() {
 #[tokio::test]
 async fn frames_stay_below_the_prefix() {
     let world = World::new().await;
-    let wanted = json!({"written": true, "location of a frame": true});
+    let wanted = json!({"written, then its location set": [true, true]});
     assert_results(&world, "/frames/deep", &wanted).await;
     world
         .app

@@ -29,7 +29,7 @@ async fn cookies_of_two_services_do_not_meet() {
         world.tab.click("#login").await;
         world
             .tab
-            .wait_for("document.cookie.includes('shown=')")
+            .wait_for("window.done && document.cookie.includes('shown=')")
             .await;
     }
     let (read, sent) = (

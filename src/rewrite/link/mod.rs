@@ -163,10 +163,11 @@ impl Links {
         let end = inside.find(['?', '#']).unwrap_or(inside.len());
         let (path, rest) = inside.split_at(end);
         let path = without_dots(path);
-        Some(match &self.form {
-            Form::Relative => format!("{to_root}{mark}{}{rest}", &path[1..]),
-            Form::Absolute(prefix) => format!("{prefix}{path}{rest}"),
-        })
+        let (begin, mark, path) = match &self.form {
+            Form::Relative => (to_root, mark, &path[1..]),
+            Form::Absolute(prefix) => (prefix, "", &*path),
+        };
+        Some([begin, mark, path, rest].concat())
     }
 
     fn path_of<'u>(&self, url: &'u str) -> Option<&'u str> {

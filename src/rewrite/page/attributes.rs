@@ -81,7 +81,10 @@ const TABLE: &[(&str, Of, Holds)] = &[
 
 /// How an attribute of an element holds URLs, if it does.
 pub(super) fn holds(element: &[u8], attribute: &[u8]) -> Option<Holds> {
-    // Most attributes of a page are `class`, `id` and `data-*`.
+    // Most attributes of a page are these.
+    if matches!(attribute, b"class" | b"id" | b"type" | b"title" | b"alt") {
+        return None;
+    }
     let first = attribute.first()?.to_ascii_lowercase();
     TABLE
         .iter()
@@ -89,15 +92,26 @@ pub(super) fn holds(element: &[u8], attribute: &[u8]) -> Option<Holds> {
             name.as_bytes()[0] == first
                 && attribute.eq_ignore_ascii_case(name.as_bytes())
                 && match of {
-                    Any => {
-                        !element.contains(&b'-') || element.eq_ignore_ascii_case(b"color-profile")
-                    }
+                    Any => !element.contains(&b'-') || is_of_svg(element),
                     Only(elements) => elements
                         .iter()
                         .any(|one| element.eq_ignore_ascii_case(one.as_bytes())),
                 }
         })
         .map(|(_, _, holds)| *holds)
+}
+
+/// Elements with a hyphen that are no custom elements.
+fn is_of_svg(element: &[u8]) -> bool {
+    let known = [
+        "annotation-xml",
+        "color-profile",
+        "font-face-uri",
+        "missing-glyph",
+    ];
+    known
+        .iter()
+        .any(|one| element.eq_ignore_ascii_case(one.as_bytes()))
 }
 
 #[cfg(test)]

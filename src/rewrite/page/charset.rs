@@ -71,11 +71,17 @@ pub(super) fn is_marked_as_utf16(begin: &[u8]) -> bool {
 
 /// The bytes as text, one character a byte.
 pub(super) fn shown(bytes: &[u8]) -> Cow<'_, str> {
-    WINDOWS_1252.decode_without_bom_handling(bytes).0
+    match std::str::from_utf8(bytes) {
+        Ok(text) if text.is_ascii() => Cow::Borrowed(text),
+        _ => WINDOWS_1252.decode_without_bom_handling(bytes).0,
+    }
 }
 
 /// The bytes of such a text.
 pub(super) fn bytes_of(text: &str) -> Cow<'_, [u8]> {
+    if text.is_ascii() {
+        return Cow::Borrowed(text.as_bytes());
+    }
     WINDOWS_1252.encode(text).0
 }
 

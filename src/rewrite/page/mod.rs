@@ -18,6 +18,9 @@
 //! and what they build are the page helper's business. Not touched either: a policy in `<meta>`, speculation rules, `data-*`,
 //! custom elements, `srcdoc` with references that aren't known here, XML's `xml-stylesheet`.
 //!
+//! Where tags are broken so that an end tag from outside closes an SVG or MathML element, text that follows in it may be taken
+//! for markup, as only a parser with a whole tree could tell; a URL in that text is mapped then.
+//!
 //! # What else changes
 //!
 //! The bytes do, so `Content-Length`, digests and `Accept-Ranges` go and an `ETag` becomes weak. `integrity` of a style sheet
@@ -70,7 +73,7 @@ pub(super) struct Injection {
 /// What a single page may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PageLimits {
-    /// Bytes that a page's parser may keep: a tag that isn't at its end, and what is open around it.
+    /// Bytes that a page's parser may keep: a tag that isn't at its end, and 128 for each element that is open around it.
     pub memory: usize,
     /// Bytes of a body when decoded.
     pub decoded: u64,

@@ -1,185 +1,197 @@
-//! The page helper: a script that makes the URLs which other scripts build lead into the target, and its service worker.
+//! The page helper: a script in documents, and a service worker, that lead URLs which scripts build into the prefix.
 //!
-//! `page.js` runs first in every document and does the work; `worker.js` catches what no script sees. Both are served below
-//! each target, at `…/proxy/.throughway/`, by this server: no backend is asked for that folder. What is served is what stands
-//! in the two files without their comments and most of their spaces.
+//! In: a path inside the target. Out: one of the two scripts, for whoever opens `/.throughway/page.js` or `worker.js`
+//! below any target; and the tag that puts the first of them into a document. Every other path is refused with `None`.
+//! `page.js` says what it guards; the rest of this folder only hands it out.
+//!
+//! A service worker may not control more than its own folder, unless its answer says so:
+//! <https://w3c.github.io/ServiceWorker/#service-worker-allowed>
 
+mod served;
+
+use std::fmt::Write as _;
 use std::sync::LazyLock;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use axum::body::Body;
-use http::{HeaderValue, header};
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderName, HeaderValue};
 
-use super::link::Links;
-use super::policy::{Admission, Form};
-use crate::endpoint::Endpoint;
 use crate::status::Response;
-use crate::target::Scheme;
+use served::served;
 
-/// The folder inside every target that this server answers for.
-pub(super) const FOLDER: &str = "/.throughway/";
+/// The folder of the target that Throughway answers itself.
+pub(super) const OWN: &str = "/.throughway/";
 
-/// A script as it is served.
+/// How long a browser uses a script without asking again; a new version of this server is in use after that.
+const LIFETIME: HeaderValue = HeaderValue::from_static("max-age=600");
+
+const JAVASCRIPT: HeaderValue = HeaderValue::from_static("text/javascript; charset=utf-8");
+
+/// The worker's scope is the whole target. Relative, as only the browser knows what stands before it.
+const WHOLE_TARGET: HeaderValue = HeaderValue::from_static("../");
+
+static PAGE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("page.js")));
+static WORKER: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("worker.js")));
+
 struct Script {
-    text: String,
-    etag: HeaderValue,
+    program: String,
+    tag: HeaderValue,
 }
-
-static PAGE: LazyLock<Script> = LazyLock::new(|| Script::read(include_str!("page.js")));
-
-static WORKER: LazyLock<Script> = LazyLock::new(|| Script::read(include_str!("worker.js")));
 
 impl Script {
-    fn read(source: &str) -> Self {
-        let text = served(source);
-        let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
-        let short = hash.as_ref()[..8].iter();
-        let tag = short.fold(String::new(), |tag, byte| format!("{tag}{byte:02x}"));
-        let etag = HeaderValue::try_from(format!("\"{tag}\"")).expect("digits are header text");
-        Self { text, etag }
+    fn new(source: &str) -> Self {
+        let program = served(source);
+        let hash = BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, program.as_bytes()));
+        let tag = HeaderValue::try_from(format!("\"{hash}\"")).expect("base64 is plain ASCII");
+        Self { program, tag }
+    }
+
+    fn answer(&'static self) -> Response {
+        let mut response = Response::new(Body::from(self.program.as_str()));
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, JAVASCRIPT);
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(CACHE_CONTROL, LIFETIME);
+        headers.insert(ETAG, self.tag.clone());
+        response
     }
 }
 
-/// The script of a path inside the target, if one is there.
+/// The script that a path inside the target (without its query) names.
 pub(super) fn script(inside: &str) -> Option<Response> {
-    let script = match inside.strip_prefix(FOLDER)? {
-        "page.js" => &*PAGE,
-        "worker.js" => &*WORKER,
-        _ => return None,
-    };
-    let mut response = Response::new(Body::from(script.text.as_str()));
-    let headers = response.headers_mut();
-    for (name, value) in [
-        ("content-type", "text/javascript; charset=utf-8"),
-        ("x-content-type-options", "nosniff"),
-        ("cache-control", "private, max-age=3600"),
-        // The worker lies one folder below what it is for. Relative, as nobody here knows the browser's path.
-        ("service-worker-allowed", "../"),
-    ] {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-    headers.insert(header::ETAG, script.etag.clone());
-    Some(response)
-}
-
-/// What stands first in a document: the script, how it may run there, and the names of the backend.
-pub(super) fn tag(links: &Links, endpoint: &Endpoint, admission: &Admission) -> String {
-    let source = links.map_in_page(&format!("{FOLDER}page.js"));
-    let source = source.unwrap_or_default();
-    let nonce = admission.nonce.as_str();
-    let hosts = hosts(endpoint);
-    match admission.form {
-        Form::External => {
-            format!("<script src=\"{source}\" nonce=\"{nonce}\" data-host=\"{hosts}\"></script>")
+    match inside.strip_prefix(OWN)? {
+        "page.js" => Some(PAGE.answer()),
+        "worker.js" => {
+            let mut response = WORKER.answer();
+            let allowed = HeaderName::from_static("service-worker-allowed");
+            response.headers_mut().insert(allowed, WHOLE_TARGET);
+            Some(response)
         }
-        Form::Inline => format!(
-            "<script data-src=\"{source}\" data-host=\"{hosts}\">{}</script>",
-            PAGE.text
-        ),
+        _ => None,
     }
 }
 
-/// The authorities by which a page may name its backend, as browsers write them and with every port.
-fn hosts(endpoint: &Endpoint) -> String {
-    let host = endpoint.host.to_str().unwrap_or_default();
-    let port = match endpoint.scheme {
-        Scheme::Http => 80,
-        Scheme::Https | Scheme::Kubelet => 443,
-    };
-    let has_port = host
-        .rsplit(':')
-        .next()
-        .is_some_and(|port| port.parse::<u16>().is_ok());
-    if has_port {
-        format!("{host} {}", endpoint.address)
-    } else {
-        format!("{host} {host}:{port} {}", endpoint.address)
-    }
+/// The tag that loads the helper into a document: `page_src` is the URL of `page.js` relative to it, `hosts` are the
+/// backend's own names with their ports.
+pub(super) fn tag(nonce: Option<&str>, page_src: &str, hosts: &[&str]) -> String {
+    let mut tag = String::from("<script");
+    attribute(&mut tag, "src", page_src);
+    ending(&mut tag, nonce, hosts);
+    tag.push_str("</script>");
+    tag
 }
 
-/// A source without comments, indentation, and spaces beside punctuation. Lines with regular expressions or templates keep
-/// their spaces, and so do strings.
-fn served(source: &str) -> String {
-    let lines = source.lines().map(str::trim);
-    let code = lines.filter(|line| !line.is_empty() && !line.starts_with("//"));
-    code.map(|line| {
-        if line.contains(['\'', '`', '/', '\\']) {
-            return line.to_owned();
-        }
-        let parts = line.split('"').enumerate();
-        let dense = parts.map(|(at, part)| match at % 2 {
-            0 => without_spaces(part),
-            _ => part.to_owned(),
-        });
-        dense.collect::<Vec<_>>().join("\"")
-    })
-    .collect::<Vec<_>>()
-    .join("\n")
+/// The same where the document's policy allows only scripts that stand in it.
+pub(super) fn inline_tag(nonce: Option<&str>, page_src: &str, hosts: &[&str]) -> String {
+    let mut tag = String::from("<script");
+    attribute(&mut tag, "data-prefix", page_src);
+    ending(&mut tag, nonce, hosts);
+    tag.push_str(inline_program());
+    tag.push_str("</script>");
+    tag
 }
 
-fn without_spaces(code: &str) -> String {
-    let is_punctuation = |c: Option<char>| c.is_some_and(|c| "=<>?:,{}()&|+;".contains(c));
-    let mut dense = String::with_capacity(code.len());
-    let mut rest = code.chars().peekable();
-    while let Some(c) = rest.next() {
-        let is_needless = c == ' '
-            && (is_punctuation(dense.chars().next_back()) || is_punctuation(rest.peek().copied()));
-        if !is_needless {
-            dense.push(c);
-        }
+/// What stands between the inline form's tags, byte for byte: a policy may name its hash.
+pub(super) fn inline_program() -> &'static str {
+    &PAGE.program
+}
+
+fn ending(tag: &mut String, nonce: Option<&str>, hosts: &[&str]) {
+    if let Some(nonce) = nonce {
+        attribute(tag, "nonce", nonce);
     }
-    dense
+    if !hosts.is_empty() {
+        attribute(tag, "data-host", &hosts.join(" "));
+    }
+    tag.push('>');
+}
+
+fn attribute(tag: &mut String, name: &str, value: &str) {
+    let escaped = value
+        .replace('&', "&amp;")
+        .replace('"', "&quot;")
+        .replace('<', "&lt;");
+    write!(tag, " {name}=\"{escaped}\"").expect("writing to a string can't fail");
 }
 
 #[cfg(test)]
 mod tests {
+    use http_body_util::BodyExt;
+
     use super::*;
-    use crate::rewrite::link::tests::{asked, endpoint};
-    use crate::rewrite::policy::admit_helper;
 
+    /// Every document loads it before anything else.
     #[test]
-    fn the_helper_is_at_most_10_kb() {
-        assert!(PAGE.text.len() <= 10 * 1024, "{} bytes", PAGE.text.len());
+    fn the_helper_is_at_most_ten_kilobytes() {
+        let bytes = PAGE.program.len();
+        assert!(bytes <= 10_240, "{bytes} bytes");
     }
 
     #[test]
-    fn what_is_served_can_stand_inside_a_page() {
-        assert!(!PAGE.text.contains("</script"));
-        assert!(PAGE.text.is_ascii());
+    fn no_script_can_end_the_tag_that_it_stands_in() {
+        let program = inline_program().to_ascii_lowercase();
+        assert!(!program.contains("</script") && !program.contains("<!--"));
     }
 
-    #[test]
-    fn strings_and_expressions_keep_their_spaces() {
-        let source = "// why\n  const a = { b: \"c , d\" };\n  const e = / f /;\n";
-        assert_eq!(served(source), "const a={b:\"c , d\"};\nconst e = / f /;");
-    }
-
-    #[test]
-    fn nothing_else_of_the_folder_is_answered_here() {
-        assert!(script("/.throughway/page.js").is_some());
-        for path in [
+    #[tokio::test]
+    async fn both_scripts_are_served_and_nothing_else() {
+        for (name, allowed) in [("page.js", None), ("worker.js", Some("../"))] {
+            let (parts, body) = script(&format!("/.throughway/{name}"))
+                .unwrap()
+                .into_parts();
+            let body = body.collect().await.unwrap().to_bytes();
+            assert!(body.len() > 500);
+            let mut headers: Vec<_> = parts
+                .headers
+                .iter()
+                .filter(|(name, _)| *name != ETAG)
+                .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
+                .collect();
+            headers.sort_unstable();
+            let mut expected = vec![
+                ("cache-control", "max-age=600"),
+                ("content-type", "text/javascript; charset=utf-8"),
+                ("x-content-type-options", "nosniff"),
+            ];
+            if let Some(allowed) = allowed {
+                expected.insert(2, ("service-worker-allowed", allowed));
+            }
+            assert_eq!(headers, expected);
+        }
+        for other in [
             "/page.js",
             "/.throughway/",
-            "/.throughway/mod.rs",
+            "/.throughway/page.js/",
             "/x/.throughway/page.js",
         ] {
-            assert!(script(path).is_none(), "{path}");
+            assert!(script(other).is_none(), "{other}");
         }
     }
 
     #[test]
-    fn the_tag_names_the_script_from_where_the_page_is() {
-        let links = Links::new(
-            &asked("/a/b"),
-            &endpoint(),
-            crate::rewrite::link::Form::Relative,
-        );
-        let admission = admit_helper(&mut http::HeaderMap::new());
-        let nonce = admission.nonce.as_str();
+    fn scripts_have_validators_of_their_own() {
+        let tag = |name| script(name).unwrap().headers()[ETAG].clone();
+        assert_ne!(tag("/.throughway/page.js"), tag("/.throughway/worker.js"));
+    }
+
+    #[test]
+    fn tags_escape_what_they_are_given() {
         assert_eq!(
-            tag(&links, &endpoint(), &admission),
-            format!(
-                "<script src=\".././.throughway/page.js\" nonce=\"{nonce}\" data-host=\"web.demo.svc web.demo.svc:80 10.77.0.10:8080\"></script>"
-            )
+            tag(
+                Some("a\"b"),
+                "././.throughway/page.js",
+                &["web.demo.svc:80", "10.0.0.1:80"]
+            ),
+            "<script src=\"././.throughway/page.js\" nonce=\"a&quot;b\" data-host=\"web.demo.svc:80 10.0.0.1:80\"></script>"
         );
+        let inline = inline_tag(None, "<&", &[]);
+        assert!(
+            inline.starts_with("<script data-prefix=\"&lt;&amp;\">(()=>{"),
+            "{inline}"
+        );
+        assert!(inline.ends_with("})();</script>"));
     }
 }

@@ -1,324 +1,332 @@
-// The page helper: makes URLs that scripts build lead into the target that the page belongs to.
+// The page helper: URLs that scripts build lead into the prefix that the page lies under.
 //
-// It stands first in every document, so it runs before any script of the page. The page believes to live at the root of an
-// origin of its own; here it lives below a prefix. So root-absolute URLs of this origin, and URLs that name the backend's own
-// host, are put below the prefix wherever a script hands one to the browser. Everything else passes as it is. A URL below the
-// prefix stays, so mapping twice is mapping once.
-//
-// Lines like these are not served; see mod.rs.
+// It stands first in the document, so that every script after it finds the browser's own functions already guarded. A
+// guarded function is a Proxy of the plain one with other arguments: name, length, prototype, constants and what it throws
+// stay. Whatever goes wrong here, the page's own arguments are used. Names are short, as every page loads this.
 (() => {
-"use strict";
-const tag = document.currentScript;
-const mark = Symbol.for("throughway");
-if (!tag || window[mark]) return;
-Object.defineProperty(window, mark, { value: true });
+  "use strict";
+  let script = document.currentScript;
+  let own = script && new URL(script.src || script.dataset.prefix || "", document.baseURI);
+  let cut = own ? own.pathname.indexOf("/.throughway/") : 0;
+  let once = Symbol.for("throughway");
+  if (cut < 1 || window[once]) return;
+  window[once] = 1;
 
-const own = new URL(tag.dataset.src || tag.src, document.baseURI);
-const end = own.pathname.lastIndexOf("/.throughway/");
-if (end < 0) return;
-const prefix = own.pathname.slice(0, end);
-const hosts = (tag.dataset.host || "").toLowerCase().split(" ").filter(Boolean);
-const secure = own.protocol === "https:" ? "s" : "";
+  let prefix = own.pathname.slice(0, cut);
+  // A page that was told its prefix by headers knows only the part that begins at the API server.
+  let target = /\/apis\/[^/]+\/[^/]+\/(namespaces\/[^/]+\/\w+|nodes)\/[^/]+\/proxy(?=\/|$)/;
+  let inner = target.exec(prefix)?.[0] ?? prefix;
+  let hosts = (script.dataset.host || "").split(" ");
+  let below = (path, top = prefix) => path === top || path.startsWith(top + "/");
+  let resolve = (text) => new URL(text, document.baseURI);
+  // A change that fails, or has nothing to say, leaves things as they are.
+  let tried = (change, v, ...more) => {
+    try {
+      return change(v, ...more) ?? v;
+    } catch {
+      return v;
+    }
+  };
 
-// Where the page's own Trusted Types policies are in force, ours must be used for what we change.
-let types;
-try {
-  const same = (text) => text;
-  types = window.trustedTypes?.createPolicy("throughway", { createScriptURL: same, createHTML: same, createScript: same });
-} catch {}
+  let absolute = /^\/(?![/\\])/;
+  // The URL in the prefix that a URL stands for; undefined where it stands for itself.
+  let find = (text) => {
+    let url = resolve(text);
+    let port = { "http:": 80, "ws:": 80, "https:": 443, "wss:": 443 }[url.protocol];
+    if (!port || url.username) return;
+    if (url.host === own.host) {
+      // Who names another target of this server in full means it.
+      if (below(url.pathname) || (!absolute.test(text) && target.exec(url.pathname)?.index === prefix.length - inner.length)) return;
+      // A relative URL that climbs too high ends at the top of the target.
+      let base = resolve("");
+      if (below(base.pathname)) base.pathname = base.pathname.slice(prefix.length);
+      url = new URL(text, base);
+    } else if (!hosts.some((host) => host === url.host || host === url.hostname + ":" + (url.port || port))) return;
+    let path = below(url.pathname, inner) ? url.pathname.slice(inner.length) : url.pathname;
+    return new URL((url.protocol[0] === "w" ? "ws" : "http") + own.protocol.slice(4) + "//" + own.host + prefix + (path || "/") + url.search + url.hash);
+  };
+  let text = (v) => {
+    let url = find(v);
+    return url && (absolute.test(v) ? url.href.slice(url.origin.length) : url.href);
+  };
 
-const typed = (kind, value, mapped) => {
-  const Type = window["Trusted" + kind];
-  return types && Type && value instanceof Type ? types["create" + kind](mapped) : mapped;
-};
+  // A change of text as a change of values: strings, URLs, and trusted objects, which stay trusted.
+  let policy;
+  let trusted = window.trustedTypes;
+  let trust = (kind, v) => {
+    let same = (v) => v;
+    policy ??= trusted.createPolicy("throughway", { createHTML: same, createScript: same, createScriptURL: same });
+    return policy["create" + kind](v);
+  };
+  let changing = (change) => (v) =>
+    tried(() => {
+      let before = String(v ?? "");
+      let after = before && change(before);
+      if (!after || after === before) return v;
+      let kind = ["HTML", "ScriptURL"].find((kind) => trusted?.["is" + kind](v));
+      return kind ? trust(kind, after) : after;
+    }) ?? v;
+  let map = changing(text);
 
-// ---- mapping ----
+  // In attributes a mark (`PREFIX/./x`) stays behind, by which the original (`/x`) is known again.
+  let home = prefix + "/";
+  let mark = home + ".";
+  let marked = (v) => {
+    let found = text(v);
+    return found === prefix + v ? mark + v : found;
+  };
+  let each = (pattern) => (v) => v.replace(pattern, (all, before, url) => before + tried(text, url));
+  let css = each(/(url\(\s*(?:["']|&quot;)?|@import\s+["'])((?:\/|https?:)[^"')\s]*)/gi);
+  let srcset = each(/(^|\s|\d[wx],)((?:\/|https?:)\S*[^\s,])/g);
+  let html = (v) =>
+    v.replace(/<[a-z](?:[^>"']|"[^"]*"|'[^']*')*>/gi, (tag) =>
+      tag.replace(/(\s([a-z:]+)\s*=\s*)("[^"]*"|'[^']*'|[^\s"'>]+)/gi, (all, before, name, v) => {
+        let change = attributes[name.toLowerCase()];
+        let [, quote, plain] = /^(["']?)(.*)\1$/s.exec(v);
+        return change ? before + quote + tried(change, plain) + quote : all;
+      }),
+    );
+  let attributes = { __proto__: null, style: css, srcset, imagesrcset: srcset, srcdoc: html };
+  for (let name of "src href action formaction poster xlink:href".split(" ")) attributes[name] = marked;
 
-const isBelow = (path) => path.startsWith(prefix) && /^(?:[/?#]|$)/.test(path.slice(prefix.length));
-
-// A path of the page's own root, below the prefix. Dot segments must not climb out of it.
-const below = (path) => {
-  if (/(?:^|[/\\])(?:\.|%2e)/i.test(path) || path.includes("\\")) {
-    const { pathname, search, hash } = new URL(path, own.origin);
-    path = pathname + search + hash;
-  }
-  return isBelow(path) ? path : prefix + (path[0] === "/" ? "" : "/") + path;
-};
-
-const mapText = (text) => {
-  const url = text.trim();
-  if (/^[/\\](?![/\\])/.test(url)) return below(url);
-  const parts = /^(?:(https?|wss?):)?[/\\]{2}([^/\\?#]+)([^]*)$/i.exec(url);
-  if (!parts) return text;
-  const [, scheme = "http", host, path] = parts;
-  const isOurs = host.toLowerCase() === own.host;
-  if (!isOurs && !hosts.includes(host.toLowerCase())) return text;
-  if (isOurs && isBelow(path)) return text;
-  return (/^ws/i.test(scheme) ? "ws" : "http") + secure + "://" + own.host + below(path || "/");
-};
-
-// What a script hands over may be a string, a URL, or a trusted type, and leaves as such.
-const map = (value) => {
-  if (value == null) return value;
-  const text = String(value);
-  const mapped = mapText(text);
-  if (mapped === text) return value;
-  return typed("ScriptURL", value, mapped);
-};
-
-const mapSet = (value) => String(value).replace(/(^|,)(\s*)([^\s,]\S*)/g, (_, comma, space, url) => comma + space + mapText(url));
-
-const mapStyle = (value) =>
-  typeof value === "string" && value.includes("/")
-    ? value.replace(/(url\(\s*["']?|@import\s+["'])([^"')\s]+)/gi, (_, start, url) => start + mapText(url))
-    : value;
-
-const holdsUrl = /^(?:href|src|action|formaction|poster|data|xlink:href)$/i;
-const holdsSet = /^(?:image)?srcset$/i;
-
-const mapAttribute = (name, value) =>
-  holdsUrl.test(name) ? map(value) : holdsSet.test(name) ? mapSet(value) : name.toLowerCase() === "style" ? mapStyle(value) : value;
-
-const mapTag = (text) =>
-  text.replace(/(\s)([a-z:-]+)(\s*=\s*)("[^"]*"|'[^']*'|[^\s"'>]+)/gi, (all, space, name, equals, value) => {
-    const quote = /^["']/.test(value) ? value[0] : "";
-    return space + name + equals + quote + mapAttribute(name, quote ? value.slice(1, -1) : value) + quote;
-  });
-
-const mapMarkup = (value) => {
-  const text = String(value);
-  if (!/=\s*["']?\s*\/|\/\/|\(\s*["']?\//.test(text)) return value;
-  const mapped = text
-    .replace(/<[a-z](?:"[^"]*"|'[^']*'|[^"'>])*>/gi, mapTag)
-    .replace(/(<style[^>]*>)([^]*?)(<\/style)/gi, (_, start, style, stop) => start + mapStyle(style) + stop);
-  if (mapped === text) return value;
-  return typed("HTML", value, mapped);
-};
-
-// ---- putting ourselves between ----
-
-const define = (object, name, change) => {
-  const found = object && Object.getOwnPropertyDescriptor(object, name);
-  if (found?.configurable) Object.defineProperty(object, name, { ...found, ...change(found) });
-};
-
-// A defect of ours must not be one of the page.
-const safely = (change, args, self) => {
-  try {
-    change(args, self);
-  } catch {}
-};
-
-const around = (object, name, apply) => define(object, name, ({ value }) => ({ value: new Proxy(value, { apply }) }));
-
-const method = (object, name, change) =>
-  around(object, name, (target, self, args) => {
-    safely(change, args, self);
-    return Reflect.apply(target, self, args);
-  });
-
-const construction = (name, change) =>
-  define(window, name, ({ value }) => {
-    const proxy = new Proxy(value, {
-      construct(target, args, made) {
-        safely(change, args);
-        return Reflect.construct(target, args, made === proxy ? target : made);
+  // Guards functions and properties of a class (or of window): `before` changes arguments, `after` changes results.
+  let proxy = (f, before, after) =>
+    f &&
+    new Proxy(f, {
+      apply(f, self, args) {
+        let result = Reflect.apply(f, self, before ? tried(before, args, self) : args);
+        return after ? tried(after, result, args, self) : result;
       },
+      construct: (f, args, target) => Reflect.construct(f, tried(before, args), target),
     });
-    define(value.prototype, "constructor", () => ({ value: proxy }));
-    return { value: proxy };
+  let guard = (kind, names, before, after) => {
+    let object = kind?.prototype ?? kind;
+    for (let name of names.split(" ")) {
+      tried(() => {
+        let plain = Object.getOwnPropertyDescriptor(object, name);
+        let { value } = plain;
+        if (value) plain.value = proxy(value, before, after);
+        else {
+          plain.set = proxy(plain.set, before);
+          if (after) plain.get = proxy(plain.get, null, after);
+        }
+        Object.defineProperty(object, name, plain);
+        if (kind === window && value.prototype) value.prototype.constructor = plain.value;
+      });
+    }
+  };
+  let at = (place, change) => (args) => (args.length > place ? args.with(place, change(args[place])) : args);
+  let first = at(0, map);
+  let styles = changing(css);
+  let markup = changing(html);
+
+  // Requests. kube-apiserver takes Authorization away, and changes some paths and queries on their way.
+  let PlainRequest = Request;
+  guard(window, "WebSocket EventSource Worker SharedWorker Audio open", first);
+  guard(window, "Request", at(0, (v) => (v instanceof PlainRequest ? v : map(v))));
+  guard(window, "FontFace", at(1, styles));
+  guard(Navigator, "sendBeacon", first);
+  // What must be sent as Throughway-Path; empty: nothing; undefined: the URL is not of this target.
+  let raw = (v) => {
+    let url = resolve(v);
+    if (url.host !== own.host || !below(url.pathname)) return;
+    let path = url.pathname.slice(prefix.length);
+    let sorted = new URLSearchParams(url.search);
+    sorted.sort();
+    let odd = /%|;|\/\//.test(path) || (url.search && "?" + sorted !== url.search);
+    path += url.search;
+    return odd && path.length < 8000 ? path : "";
+  };
+  let hidden = "Throughway-Authorization";
+  guard(window, "fetch", ([input, init, ...more]) => {
+    let whole = input instanceof PlainRequest && input;
+    let target = map(whole ? input.url : input);
+    let path = raw(target);
+    let headers = new Headers(init?.headers ?? whole.headers);
+    let secret = headers.get("Authorization");
+    if (whole) target = target === whole.url ? whole : new PlainRequest(target, whole);
+    if (path == null || (secret == null && !path)) return [target, init, ...more];
+    headers.delete("Authorization");
+    if (secret != null) headers.set(hidden, secret);
+    if (path) headers.set("Throughway-Path", path);
+    return [target, { ...init, headers }, ...more];
+  });
+  let xhr = XMLHttpRequest;
+  let { setRequestHeader } = xhr.prototype;
+  let paths = new WeakMap();
+  guard(xhr, "open", (args, self) => {
+    args = at(1, map)(args);
+    paths.set(self, raw(args[1]));
+    return args;
+  });
+  guard(xhr, "setRequestHeader", (args, self) =>
+    paths.get(self) != null && /^authorization$/i.test(args[0]) ? args.with(0, hidden) : args,
+  );
+  guard(xhr, "send", (args, self) => {
+    let path = paths.get(self);
+    if (path) setRequestHeader.call(self, "Throughway-Path", path);
+    return args;
   });
 
-const setter = (object, name, change) =>
-  define(object, name, ({ set }) => ({
-    set(value) {
-      const args = [value];
-      safely(() => (args[0] = change(value, this)));
-      set.call(this, args[0]);
-    },
-  }));
-
-const argument = (object, name, at, change) => method(object, name, (args) => at in args && (args[at] = change(args[at])));
-const first = (args) => 0 in args && (args[0] = map(args[0]));
-
-// ---- requests ----
-
-const ourPath = "throughway-path";
-const ourPassword = "throughway-authorization";
-
-// Path and query inside the target; undefined for any other place.
-const insideOf = (url) => {
-  const { origin, pathname, search } = new URL(url, document.baseURI);
-  if (origin === own.origin && isBelow(pathname)) return [pathname.slice(prefix.length) || "/", search];
-};
-
-// The same, if kube-apiserver would change it: it decodes paths and sorts queries.
-const rawPath = (url) => {
-  const inside = insideOf(url);
-  if (!inside) return null;
-  const [path, search] = inside;
-  const pairs = search.slice(1).split("&");
-  const names = pairs.map((pair) => pair.split("=")[0]);
-  const isPlain =
-    !/[%;!*'()[\]]|\/\//.test(path) &&
-    (!search || (pairs.every((pair) => /^[\w.~-]+=[\w.~-]*$/.test(pair)) && "" + names === "" + names.slice().sort()));
-  return isPlain ? null : path + search;
-};
-
-const withOurs = (url, given) => {
-  const headers = new Headers(given);
-  const password = headers.get("authorization");
-  if (password !== null && insideOf(url)) {
-    headers.delete("authorization");
-    headers.set(ourPassword, password);
-  }
-  const raw = rawPath(url);
-  if (raw !== null) headers.set(ourPath, raw);
-  return headers;
-};
-
-construction("Request", (args) => {
-  if (!(args[0] instanceof Request)) first(args);
-});
-
-method(window, "fetch", (args) => {
-  const [input, init] = args;
-  if (input instanceof Request) {
-    const headers = withOurs(input.url, init?.headers || input.headers);
-    args[1] = { ...init, headers };
-    return;
-  }
-  first(args);
-  args[1] = { ...init, headers: withOurs(String(args[0]), init?.headers) };
-});
-
-const asked = new WeakMap();
-const XHR = XMLHttpRequest.prototype;
-const { setRequestHeader } = XHR;
-around(XHR, "open", (target, xhr, args) => {
-  safely(() => (args[1] = map(args[1])));
-  const result = Reflect.apply(target, xhr, args);
-  safely(() => {
-    const [, url, , user, password = ""] = args;
-    asked.set(xhr, url);
-    const raw = rawPath(url);
-    if (raw !== null) setRequestHeader.call(xhr, ourPath, raw);
-    if (user != null && insideOf(url)) setRequestHeader.call(xhr, ourPassword, "Basic " + btoa(user + ":" + password));
-  });
-  return result;
-});
-method(XHR, "setRequestHeader", (args, xhr) => {
-  if (/^authorization$/i.test(args[0]) && insideOf(asked.get(xhr))) args[0] = ourPassword;
-});
-
-for (const name of ["WebSocket", "EventSource", "Worker", "SharedWorker", "Audio"]) construction(name, first);
-construction("FontFace", (args) => (args[1] = mapStyle(args[1])));
-argument(Navigator.prototype, "sendBeacon", 0, map);
-argument(window, "open", 0, map);
-method(window.ServiceWorkerContainer?.prototype, "register", (args) => {
-  first(args);
-  if (args[1]?.scope) args[1] = { ...args[1], scope: map(args[1].scope) };
-});
-
-// Modules name each other by URLs that no hook sees; an import map does.
-safely(() => {
-  const imports = document.createElement("script");
-  const text = JSON.stringify({ imports: { "/": prefix + "/", [prefix + "/"]: prefix + "/" } });
-  imports.type = "importmap";
-  imports.nonce = tag.nonce;
-  imports.textContent = types ? types.createScript(text) : text;
-  tag.after(imports);
-  imports.remove();
-});
-
-// ---- the document ----
-
-const Tag = Element.prototype;
-const elements = "Image src srcset,Script src,Link href imageSrcset,Anchor href,Area href,Form action,Input src formAction,Button formAction," +
-"IFrame src,Source src srcset,Media src,Video poster,Object data,Base href";
-for (const line of elements.split(",")) {
-  const [name, ...properties] = line.split(" ");
-  for (const property of properties) setter(window[`HTML${name}Element`]?.prototype, property, /set$/.test(property) ? mapSet : map);
-}
-
-method(Tag, "setAttribute", (args) => (args[1] = mapAttribute(String(args[0]), args[1])));
-method(Tag, "setAttributeNS", (args) => (args[2] = mapAttribute(String(args[1]).replace(/^.*:/, ""), args[2])));
-
-// Routers read what the page's author wrote: links that were made relative on the way carry one more "./".
-const marked = /^(?:\.\/|(?:\.\.\/)+)\.\//;
-const unmapped = (value) => (isBelow(value) ? value.slice(prefix.length) || "/" : marked.test(value) ? value.replace(marked, "/") : value);
-const { getAttribute, setAttribute } = Tag;
-around(Tag, "getAttribute", (target, self, args) => {
-  const found = Reflect.apply(target, self, args);
-  return found && /^(?:href|src|action)$/i.test(args[0]) ? unmapped(found) : found;
-});
-
-for (const object of [Tag, window.ShadowRoot?.prototype]) setter(object, "innerHTML", mapMarkup);
-setter(Tag, "outerHTML", mapMarkup);
-setter(HTMLIFrameElement.prototype, "srcdoc", mapMarkup);
-setter(Node.prototype, "textContent", (value, node) => (node instanceof HTMLStyleElement ? mapStyle(value) : value));
-argument(Tag, "insertAdjacentHTML", 1, mapMarkup);
-argument(Range.prototype, "createContextualFragment", 0, mapMarkup);
-argument(DOMParser.prototype, "parseFromString", 0, mapMarkup);
-for (const name of ["write", "writeln"]) argument(Document.prototype, name, 0, mapMarkup);
-
-const Style = CSSStyleDeclaration.prototype;
-for (const name of ["insertRule", "replace", "replaceSync"]) argument(CSSStyleSheet.prototype, name, 0, mapStyle);
-argument(Style, "setProperty", 1, mapStyle);
-setter(Style, "cssText", mapStyle);
-
-// ---- where the page goes ----
-
-// A marked link is relative to the address that the page came from, so it is made absolute before that changes.
-const settle = () => {
-  for (const name of ["href", "action", "formaction"]) {
-    for (const element of document.querySelectorAll(`[${name}^="."]:not(link,use,image)`)) {
-      const value = getAttribute.call(element, name);
-      if (marked.test(value)) setAttribute.call(element, name, prefix + value.replace(marked, "/"));
+  // Elements.
+  let { getAttribute, setAttribute } = Element.prototype;
+  for (let kind of Object.getOwnPropertyNames(window)) {
+    if (/^HTML\w*Element$/.test(kind)) {
+      for (let name of "src href action formAction data poster srcset imageSrcset srcdoc".split(" ")) {
+        guard(window[kind], name, at(0, changing(attributes[name.toLowerCase()] ?? marked)));
+      }
     }
   }
-};
-for (const name of ["pushState", "replaceState"]) {
-  method(History.prototype, name, (args) => {
-    if (args[2] == null) return;
-    settle();
-    args[2] = map(args[2]);
+  let set = (place) => (args, self) => {
+    let name = String(args[place]).toLowerCase();
+    let change = name === "data" && self.localName === "object" ? marked : attributes[name];
+    return change ? at(place + 1, changing(change))(args) : args;
+  };
+  guard(Element, "setAttribute", set(0));
+  guard(Element, "setAttributeNS", set(1));
+  guard(Element, "innerHTML outerHTML setHTMLUnsafe", at(0, markup));
+  guard(ShadowRoot, "innerHTML setHTMLUnsafe", at(0, markup));
+  guard(Element, "insertAdjacentHTML", at(1, markup));
+  guard(Range, "createContextualFragment", at(0, markup));
+  guard(DOMParser, "parseFromString", (args) => (args[1] === "text/html" ? at(0, markup)(args) : args));
+  guard(Document, "write writeln", (args) => args.map(markup));
+
+  // What follows a mark is the path inside the target. A router takes its own place from `base`, to compare with location.
+  let inside = (v) => {
+    let found = /^(\.\/|(\.\.\/)+)\.(\/.*)/s.exec(v);
+    return found ? found[3] : v?.startsWith(mark + "/") && v.slice(mark.length);
+  };
+  guard(Element, "getAttribute", null, (found, [name], self) => {
+    let path = /^(href|src|action)$/i.test(name) && inside(found);
+    return path ? (self.localName === "base" ? prefix + path : path) : found;
   });
-}
-
-// location can't be put ourselves between, but what it does is announced.
-window.navigation?.addEventListener("navigate", (event) => {
-  const url = event.destination.url;
-  const mapped = mapText(url);
-  if (mapped === url || !event.cancelable || event.hashChange || event.formData) return;
-  event.preventDefault();
-  if (event.navigationType === "replace") location.replace(mapped);
-  else location.href = mapped;
-});
-
-define(Document.prototype, "cookie", ({ get, set }) => ({
-  get() {
-    return get.call(this).replace(/(^|; )Throughway-Host-/g, "$1__Host-");
-  },
-  set(value) {
-    const text = String(value)
-      .replace(/;(\s*path\s*=\s*)(\/[^;]*)/gi, (_, start, path) => ";" + start + below(path))
-      .replace(/;\s*domain\s*=[^;]*/gi, "")
-      .replace(/^\s*__Host-/i, "Throughway-Host-");
-    set.call(this, text);
-  },
-}));
-
-// What no script sees, such as images of style rules that scripts make, a service worker does, from the second load on.
-if (window === window.top && navigator.serviceWorker) {
-  addEventListener("load", async () => {
-    try {
-      const worker = own.origin + prefix + "/.throughway/worker.js";
-      const scope = own.origin + prefix + "/";
-      const found = await navigator.serviceWorker.getRegistration(scope);
-      const known = found?.scope === scope && (found.active || found.waiting || found.installing)?.scriptURL;
-      if (!known) await navigator.serviceWorker.register(worker, { scope });
-    } catch {}
+  // Marked links are relative to where the page was loaded. What would load or play again is left: it has its URL already.
+  let absolutise = () => {
+    for (let self of document.querySelectorAll("base,a,area,form,button,input,script,img,use,link:not([rel~=stylesheet])")) {
+      for (let name of "href src action formaction".split(" ")) {
+        tried(() => {
+          let v = getAttribute.call(self, name);
+          if (v[0] !== "." || !inside(v)) return;
+          v = mark + inside(v);
+          setAttribute.call(self, name, trusted ? trust("ScriptURL", v) : v);
+        });
+      }
+    }
+  };
+  let moved;
+  guard(History, "pushState replaceState", (args) => {
+    args = at(2, map)(args);
+    if (!moved && args[2] != null && new URL(".", location).href !== new URL(".", resolve(args[2])).href) {
+      moved = true;
+      absolutise();
+      addEventListener("DOMContentLoaded", absolutise);
+    }
+    return args;
   });
-}
+
+  // Styles.
+  for (let kind of [CSSStyleSheet, CSSGroupingRule]) guard(kind, "insertRule replace replaceSync", at(0, styles));
+  guard(CSSStyleDeclaration, "setProperty", at(1, styles));
+  guard(CSSStyleDeclaration, "cssText", at(0, styles));
+
+  // Navigations: links and forms are corrected just before the browser reads them, so that new windows are right too.
+  window.navigation?.addEventListener("navigate", (event) => {
+    let url = event.cancelable && !event.destination.sameDocument && !event.formData && tried(find, event.destination.url);
+    if (!url?.href) return;
+    event.preventDefault();
+    location[event.navigationType === "replace" ? "replace" : "assign"](url.href);
+  });
+  let correct = (self, name) => {
+    let v = self && getAttribute.call(self, name);
+    let after = v && tried(marked, v);
+    if (after !== v) setAttribute.call(self, name, after);
+  };
+  let submitted = (args, form, by) => {
+    correct(form, "action");
+    correct(by, "formaction");
+  };
+  guard(HTMLFormElement, "submit", submitted);
+  for (let type of ["click", "auxclick", "submit"]) {
+    addEventListener(
+      type,
+      (event) => {
+        let [target] = event.composedPath();
+        if (type === "submit") submitted(0, target, event.submitter);
+        else correct(target.closest?.("a[href],area[href]"), "href");
+      },
+      true,
+    );
+  }
+
+  // Cookies.
+  guard(
+    Document,
+    "cookie",
+    ([v]) => [
+      String(v)
+        .replace(/^\s*__Host-/, "Throughway-Host-")
+        .replace(/;\s*domain=[^;]*/gi, "")
+        .replace(/(;\s*path=\s*)(\/[^;]*)/gi, (all, before, path) => before + (below(path) ? path : prefix + path)),
+    ],
+    (v) => v.replace(/(^|; )Throughway-Host-/g, "$1__Host-"),
+  );
+
+  // The service worker sees what no script does. It gives way to a worker of the page's own.
+  let container = window.ServiceWorkerContainer;
+  let register = container?.prototype.register;
+  let taken;
+  guard(container, "getRegistration", first);
+  guard(container, "register", ([url, options]) => {
+    taken = true;
+    return [map(url), options && { ...options, scope: map(options.scope) }];
+  });
+  if (register && window === top) {
+    addEventListener("load", async () => {
+      try {
+        let workers = navigator.serviceWorker;
+        let scope = own.origin + home;
+        let there = await workers.getRegistration(scope);
+        if (taken || (there?.scope === scope && !there.active?.scriptURL.includes("/.throughway/"))) return;
+        let url = home + ".throughway/worker.js?" + hosts.join("+");
+        await register.call(workers, trusted ? trust("ScriptURL", url) : url, { scope });
+      } catch {}
+    });
+  }
+
+  // What comes into the document: import maps before they count, styles before they load anything.
+  let write = (self, v) => {
+    self.text = trusted ? trust("Script", v) : v;
+  };
+  let json = each(/(:\s*")(\/[^"]*)/g);
+  let settle = (self) => {
+    let { localName, childNodes, text: before } = self;
+    if (localName === "style") {
+      // Each text by itself, as scripts keep hold of them.
+      for (let node of childNodes) if (css(node.data) !== node.data) node.data = css(node.data);
+    } else if (self.type === "importmap" && json(before) !== before) write(self, json(before));
+  };
+  // A property of a `style` can't be guarded, but it loads nothing before this has seen it.
+  let restyle = ({ style }) => {
+    let before = style.cssText;
+    let after = css(before);
+    if (after !== before) style.cssText = after;
+  };
+  new MutationObserver((changes) => {
+    for (let { type, target, addedNodes } of changes) {
+      if (type === "attributes") tried(restyle, target);
+      for (let node of [target.data ? target.parentNode : target, ...addedNodes]) {
+        if (/^(style|script)$/.test(node?.localName)) tried(settle, node);
+        else if (node?.firstElementChild && node !== target) for (let style of node.querySelectorAll("style")) tried(settle, style);
+      }
+    }
+  }).observe(document, { childList: true, subtree: true, characterData: true, attributeFilter: ["style"] });
+  tried(() => {
+    let modules = document.createElement("script");
+    modules.type = "importmap";
+    modules.nonce = script.nonce;
+    write(modules, JSON.stringify({ imports: { "/": home, [home]: home } }));
+    script.after(modules);
+    modules.remove();
+  });
+  script.remove();
 })();

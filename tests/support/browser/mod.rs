@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::Message;
 
-use wire::{Diary, LIMIT, State, Wire, attach_all};
+use wire::{Diary, LIMIT, State, WATCHED, Wire, attach_all};
 
 const FLAGS: &[&str] = &[
     "--headless",
@@ -30,6 +30,8 @@ const FLAGS: &[&str] = &[
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--disable-extensions",
+    "--disable-features=WebUIOmniboxPopup,WebUIOmniboxAimPopup,WebUIOmniboxFullPopup,OptimizationHints,MediaRouter,Translate",
     "--remote-debugging-port=0",
 ];
 
@@ -136,6 +138,11 @@ impl Browser {
                 state.diaries.get(&context)?.sessions.get(&target).cloned()
             })
             .await;
+        // A page that is left before it has heard that it is watched is never watched.
+        for method in WATCHED {
+            let heard = wire.call(&session, method, json!({})).await;
+            heard.unwrap_or_else(|failed| panic!("{method}: {failed}"));
+        }
         Tab {
             wire,
             context,

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub(super) const LIMIT: Duration = Duration::from_secs(20);
 
 /// What is to be told to a page, worker or frame as soon as it is there.
-const WATCHED: &[&str] = &[
+pub(super) const WATCHED: &[&str] = &[
     "Network.enable",
     "Page.enable",
     "Runtime.enable",
@@ -114,7 +114,10 @@ impl Wire {
         };
         tokio::time::timeout(LIMIT, waiting)
             .await
-            .unwrap_or_else(|_| panic!("never: {what}"))
+            .unwrap_or_else(|_| {
+                let state = self.state.lock().expect("nobody panicked with it");
+                panic!("never: {what}; seen: {:#?}", state.diaries)
+            })
     }
 
     pub(super) fn take_in(&self, message: &Value) {
@@ -213,6 +216,9 @@ impl Wire {
             }
             _ => None,
         };
+        // The browser's own windows are pages too.
+        seen = seen.filter(|url: &String| !url.starts_with("chrome"));
+        let complaint = complaint.filter(|text| !text.contains("chrome://"));
         if let Some(url) = &seen {
             state.urls.insert(request, url.clone());
         }

@@ -30,14 +30,7 @@ impl Splice {
                 Holds::Document if shown.is_quoted(&range) => {
                     edits.extend(self.document(value, begin));
                 }
-                _ => edits.extend(
-                    value::edits(value, holds, &mapping)
-                        .into_iter()
-                        .map(|edit| Edit {
-                            range: begin + edit.range.start..begin + edit.range.end,
-                            now: edit.now,
-                        }),
-                ),
+                _ => value::add_edits(value, begin, holds, &mapping, &mut edits),
             }
         }
         edits.extend(self.integrity(shown));

@@ -73,7 +73,12 @@ impl Splice {
     }
 
     pub(super) fn expect_tag(&mut self, tag: Tag) {
-        self.marks.push_back(Mark::Tag(tag));
+        // Most tags say nothing that matters.
+        let ends_content = !matches!(self.content, Content::Text) || !self.marks.is_empty();
+        let matters = !tag.attributes.is_empty() || tag.with_content || self.place == Place::Ahead;
+        if matters || ends_content {
+            self.marks.push_back(Mark::Tag(tag));
+        }
     }
 
     pub(super) fn expect_end_of_content(&mut self, at: usize) {
@@ -186,7 +191,9 @@ impl Splice {
             }
         }
         let mut edits = self.edits(&shown);
-        edits.sort_by_key(|edit| edit.range.start);
+        if edits.len() > 1 {
+            edits.sort_by_key(|edit| edit.range.start);
+        }
         let mut at = 0;
         for edit in edits {
             if edit.range.start < at {

@@ -13,11 +13,34 @@ fn tree(page: &[u8]) -> Vec<String> {
         .from_utf8()
         .one(page);
     let mut lines = Vec::new();
-    show(&dom.document, 0, &mut lines);
+    show(&dom.document, Says::Text, 0, &mut lines);
     lines
 }
 
-fn show(node: &Handle, depth: usize, lines: &mut Vec<String>) {
+/// What text is within an element.
+#[derive(Clone, Copy, PartialEq)]
+enum Says {
+    Urls,
+    Text,
+}
+
+fn within(node: &Handle) -> Says {
+    let NodeData::Element { name, attrs, .. } = &node.data else {
+        return Says::Text;
+    };
+    let is_import_map = || {
+        let attributes = attrs.borrow();
+        let mut types = attributes.iter().filter(|one| &*one.name.local == "type");
+        types.any(|one| &*one.value == "importmap")
+    };
+    match &*name.local {
+        "style" | "noscript" => Says::Urls,
+        "script" if is_import_map() => Says::Urls,
+        _ => Says::Text,
+    }
+}
+
+fn show(node: &Handle, says: Says, depth: usize, lines: &mut Vec<String>) {
     let said = match &node.data {
         NodeData::Element { name, attrs, .. } => {
             let attributes = attrs.borrow();
@@ -31,7 +54,14 @@ fn show(node: &Handle, depth: usize, lines: &mut Vec<String>) {
                 attributes.collect::<Vec<_>>().join(" ")
             )
         }
-        NodeData::Text { contents } => format!("{:?}", before(&contents.borrow())),
+        NodeData::Text { contents } if says == Says::Urls => {
+            format!("{:?}", before(&contents.borrow()))
+        }
+        NodeData::Text { contents } => format!("{:?}", contents.borrow()),
+        // In SVG there are comments within styles.
+        NodeData::Comment { contents } if says == Says::Urls => {
+            format!("<!--{:?}-->", before(contents))
+        }
         NodeData::Comment { contents } => format!("<!--{contents:?}-->"),
         NodeData::Doctype {
             name,
@@ -45,14 +75,14 @@ fn show(node: &Handle, depth: usize, lines: &mut Vec<String>) {
     };
     lines.push(format!("{}{said}", " ".repeat(depth)));
     for child in node.children.borrow().iter() {
-        show(child, depth + 1, lines);
+        show(child, within(node), depth + 1, lines);
     }
     if let NodeData::Element {
         template_contents, ..
     } = &node.data
         && let Some(contents) = template_contents.borrow().as_ref()
     {
-        show(contents, depth + 1, lines);
+        show(contents, Says::Text, depth + 1, lines);
     }
 }
 
@@ -61,8 +91,9 @@ fn before(text: &str) -> String {
     text.replace(".././", "/").replace("../.&#47;", "&#47;")
 }
 
-/// What pages are made of.
-const PARTS: [&str; 79] = [
+/// What pages are made of. SVG and MathML come whole: when broken nesting closes them from outside, only a parser with a
+/// whole tree knows that.
+const PARTS: [&str; 80] = [
     "<a href=/x>",
     "<a href='/x'",
     "\" href=\"/y\"",
@@ -80,11 +111,6 @@ const PARTS: [&str; 79] = [
     "a{b:url(/x)}",
     "url('/y",
     "@import '/x';",
-    "<svg>",
-    "</svg>",
-    "<math>",
-    "</math>",
-    "<foreignObject>",
     "<title>",
     "</title>",
     "<textarea>",
@@ -119,9 +145,6 @@ const PARTS: [&str; 79] = [
     "</xmp>",
     "<![CDATA[",
     "]]>",
-    "<mi>",
-    "<annotation-xml encoding=text/html>",
-    "<desc>",
     "<br/>",
     "<image xlink:href=/x />",
     "<meta http-equiv=refresh content='0;url=/x'>",
@@ -142,6 +165,15 @@ const PARTS: [&str; 79] = [
     "\n",
     "\0",
     "é",
+    "<svg><style>a{b:url(/x)}</style></svg>",
+    "<svg><image xlink:href=/x /><use href='/x#a'/></svg>",
+    "<svg><title><a href=/x></a></title></svg>",
+    "<math><mi><a href=/x></a></mi></math>",
+    "<svg><foreignObject><a href=/x></a></foreignObject></svg>",
+    "<svg><![CDATA[<a href=/x>]]></svg>",
+    "<svg><desc><style>a{b:url(/x)}</style></desc><path fill='url(/x)'/></svg>",
+    "<math><annotation-xml encoding=text/html><img src=/x></annotation-xml></math>",
+    "<svg><p><a href=/x>",
 ];
 
 fn page() -> impl Strategy<Value = Vec<u8>> {

@@ -32,8 +32,51 @@ pub(super) struct Mapping<'m> {
     pub map: &'m Map<'m>,
 }
 
-/// The edits that a value needs, in their order.
-pub(super) fn edits(value: &[u8], holds: Holds, mapping: &Mapping<'_>) -> Vec<Edit> {
+/// Adds the edits that a value needs, in their order, with ranges that begin at `begin`.
+pub(super) fn add_edits(
+    value: &[u8],
+    begin: usize,
+    holds: Holds,
+    mapping: &Mapping<'_>,
+    edits: &mut Vec<Edit>,
+) {
+    if holds == Holds::Url && !value.contains(&b'&') {
+        edits.extend(plain_url(value, begin, mapping));
+        return;
+    }
+    edits.extend(found(value, holds, mapping).into_iter().map(|edit| Edit {
+        range: begin + edit.range.start..begin + edit.range.end,
+        now: edit.now,
+    }));
+}
+
+/// A URL without references, which most are: the short way.
+fn plain_url(value: &[u8], begin: usize, mapping: &Mapping<'_>) -> Option<Edit> {
+    let url = url_in(value);
+    let was = &value[url.clone()];
+    if !may_be_mapped(was, mapping) {
+        return None;
+    }
+    let now = (mapping.map)(&shown(was))?;
+    let now = bytes_of(&now);
+    let same = same_at_the_end(was, &now);
+    Some(Edit {
+        range: begin + url.start..begin + url.end - same,
+        now: written(&now[..now.len() - same]),
+    })
+}
+
+/// Nothing else begins a root-absolute URL or one with a scheme of ours.
+fn may_be_mapped(url: &[u8], mapping: &Mapping<'_>) -> bool {
+    matches!(url.first(), Some(b'/' | b'\\' | b'h' | b'H')) && mapping.charset.is_plain(url)
+}
+
+fn same_at_the_end(was: &[u8], now: &[u8]) -> usize {
+    let pairs = was.iter().rev().zip(now.iter().rev());
+    pairs.take_while(|(was, now)| was == now).count()
+}
+
+fn found(value: &[u8], holds: Holds, mapping: &Mapping<'_>) -> Vec<Edit> {
     let mut edits = Edits {
         text: Decoded::new(value),
         mapping,
@@ -63,7 +106,8 @@ pub(super) fn edits(value: &[u8], holds: Holds, mapping: &Mapping<'_>) -> Vec<Ed
 /// The text of a value if all of its references are understood.
 pub(super) fn decoded(value: &[u8]) -> Option<Cow<'_, [u8]>> {
     let decoded = Decoded::new(value);
-    decoded.opaque.is_empty().then_some(decoded.bytes)
+    let is_opaque = decoded.is_opaque(&(0..decoded.bytes.len()));
+    (!is_opaque).then_some(decoded.bytes)
 }
 
 struct Edits<'v, 'm> {
@@ -77,10 +121,7 @@ impl Edits<'_, '_> {
         let within = url_in(&self.text.bytes[range.clone()]);
         let begin = range.start + within.start;
         let was = &self.text.bytes[begin..range.start + within.end];
-        // Nothing else begins a root-absolute URL or one with a scheme of ours.
-        if !matches!(was.first(), Some(b'/' | b'\\' | b'h' | b'H'))
-            || !self.mapping.charset.is_plain(was)
-        {
+        if !may_be_mapped(was, self.mapping) {
             return;
         }
         if let Some(now) = (self.mapping.map)(&shown(was)) {
@@ -120,14 +161,9 @@ impl Edits<'_, '_> {
 
     /// Replaces what differs, unless that covers a reference that was not understood.
     fn replace(&mut self, at: usize, was: &[u8], now: &[u8]) {
-        let same = was
-            .iter()
-            .rev()
-            .zip(now.iter().rev())
-            .take_while(|(a, b)| a == b)
-            .count();
+        let same = same_at_the_end(was, now);
         let decoded = at..at + was.len() - same;
-        if self.text.opaque.iter().any(|place| decoded.contains(place)) {
+        if self.text.is_opaque(&decoded) {
             return;
         }
         let range = self.text.place(decoded.start)..self.text.place(decoded.end);
@@ -168,6 +204,12 @@ pub(super) fn written_between_quotes(text: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn edits(value: &[u8], holds: Holds, mapping: &Mapping<'_>) -> Vec<Edit> {
+        let mut edits = Vec::new();
+        add_edits(value, 0, holds, mapping, &mut edits);
+        edits
+    }
 
     fn mapped(value: &str, holds: Holds) -> String {
         let mapping = Mapping {

@@ -3,6 +3,7 @@
 //! HTML standard, "Named character references" and "Character reference state".
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// A value with its character references read.
 pub(super) struct Decoded<'v> {
@@ -10,7 +11,7 @@ pub(super) struct Decoded<'v> {
     /// Where each byte begins in the value, and where the value ends; empty if each is at its own place.
     places: Vec<usize>,
     /// The bytes that stand for a reference that was not understood.
-    pub opaque: Vec<usize>,
+    opaque: Vec<usize>,
 }
 
 impl<'v> Decoded<'v> {
@@ -46,6 +47,14 @@ impl<'v> Decoded<'v> {
         decoded.places.push(value.len());
         decoded.bytes = Cow::Owned(bytes);
         decoded
+    }
+
+    /// Whether a reference that was not understood is among these bytes.
+    pub(super) fn is_opaque(&self, bytes: &Range<usize>) -> bool {
+        let next = self.opaque.partition_point(|place| *place < bytes.start);
+        self.opaque
+            .get(next)
+            .is_some_and(|place| *place < bytes.end)
     }
 
     pub(super) fn place(&self, at: usize) -> usize {

@@ -1,0 +1,107 @@
+//! A script as it is served: the source without its whole-line comments, and without spaces, last commas and last
+//! semicolons that mean nothing.
+//!
+//! In: a script of this folder. Out: the same program in fewer bytes. It is no reader of all JavaScript: in these scripts
+//! every statement ends in `;` or `}`, no string, template or regular expression goes over the end of a line, and a regular
+//! expression stands after a punctuation mark. ECMA-262 section 12.
+
+/// The program of a source text.
+pub(crate) fn served(source: &str) -> String {
+    let mut program = String::with_capacity(source.len());
+    for line in source.lines().map(str::trim) {
+        if line.is_empty() || line.starts_with("//") {
+            continue;
+        }
+        copy(line, &mut program);
+        if program.ends_with('}') {
+            program.push('\n');
+        } else if program.ends_with(is_word) {
+            program.push(' ');
+        }
+    }
+    program
+}
+
+/// Copies the tokens of a line.
+fn copy(line: &str, program: &mut String) {
+    let mut left = line.chars().peekable();
+    while let Some(read) = left.next() {
+        match read {
+            '"' | '\'' | '`' => copy_literal(read, &mut left, program),
+            '/' if !program.ends_with(is_operand_end) => copy_literal(read, &mut left, program),
+            ' ' => {
+                let between_words =
+                    program.ends_with(is_word) && left.peek().is_some_and(|next| is_word(*next));
+                if between_words {
+                    program.push(' ');
+                }
+            }
+            _ => {
+                if read == '}' {
+                    program.truncate(program.trim_end_matches([';', '\n']).len());
+                }
+                if matches!(read, ')' | '}') && program.ends_with(',') {
+                    program.pop();
+                }
+                program.push(read);
+            }
+        }
+    }
+}
+
+/// Copies a string, a template or a regular expression byte for byte.
+fn copy_literal(end: char, left: &mut impl Iterator<Item = char>, program: &mut String) {
+    program.push(end);
+    let mut in_class = false;
+    while let Some(read) = left.next() {
+        program.push(read);
+        match read {
+            '\\' => program.extend(left.next()),
+            '[' if end == '/' => in_class = true,
+            ']' => in_class = false,
+            _ if read == end && !in_class => return,
+            _ => {}
+        }
+    }
+}
+
+fn is_word(read: char) -> bool {
+    read.is_alphanumeric() || read == '_' || read == '$'
+}
+
+/// After these a slash divides.
+fn is_operand_end(read: char) -> bool {
+    is_word(read) || read == ')' || read == ']'
+}
+
+#[cfg(test)]
+mod tests {
+    use super::served;
+
+    #[test]
+    fn only_what_means_nothing_is_left_out() {
+        let source = r#"
+// A comment.
+let a = 1, b = "a  //  b";
+if (a) return;
+else b = a / 2;
+let f = (x) => x.replace(/[/"] +\/ /g, 'c " d') + `  `;
+if (a) {
+  f(
+    "; }",
+    { a, },
+  );
+}
+"#;
+        assert_eq!(
+            served(source),
+            concat!(
+                "let a=1,b=\"a  //  b\";",
+                "if(a)return;",
+                "else b=a/2;",
+                "let f=(x)=>x.replace(/[/\"] +\\/ /g,'c \" d')+`  `;",
+                "if(a){f(\"; }\",{a})}\n",
+            )
+        );
+    }
+}
