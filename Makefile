@@ -42,8 +42,9 @@ browser: ## Tests with a real Chromium in front of the embedded cluster
 	$(LIMIT) $(CARGO) test --locked --test browser
 
 .PHONY: control-plane
-control-plane: needs ## Tests on a real kube-apiserver, etcd, controllers and kubelet
+control-plane: needs ## Tests on a real kube-apiserver, etcd, controllers and kubelet, with real dashboards in a browser
 	tests/controlplane/build.sh
+	tests/apps/install.sh
 	$(CARGO) test --locked --test control-plane --no-run
 	$(LIMIT) $(NAMESPACE) $(CARGO) test --locked --offline --test control-plane
 

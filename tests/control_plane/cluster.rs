@@ -78,7 +78,7 @@ pub fn logs_dir() -> PathBuf {
     logs
 }
 
-fn target() -> PathBuf {
+pub fn target() -> PathBuf {
     Path::new(env!("CARGO_BIN_EXE_throughway"))
         .ancestors()
         .nth(2)

@@ -21,6 +21,7 @@
 )]
 
 mod answers;
+mod apps;
 mod cluster;
 mod compare;
 mod node;

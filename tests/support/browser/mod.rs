@@ -184,6 +184,34 @@ impl Tab {
         self.wire.until(&format!("{url} has loaded"), loaded).await;
     }
 
+    /// Loads the page again.
+    pub async fn reload(&self) {
+        let before = self.diary(|diary| diary.loads);
+        self.call("Page.reload", json!({})).await;
+        let loaded = |state: &State| (state.diaries[&self.context].loads > before).then_some(());
+        self.wire.until("the page has loaded again", loaded).await;
+    }
+
+    /// Presses a key, alone or with another held: `Enter`, `Shift+Enter`, `Control+s`.
+    pub async fn press(&self, keys: &str) {
+        let (held, key) = keys.rsplit_once('+').unwrap_or(("", keys));
+        let modifiers = ["Alt", "Control", "Meta", "Shift"]
+            .iter()
+            .position(|one| *one == held);
+        let modifiers = modifiers.map_or(0, |position| 1 << position);
+        let code = match key {
+            "Enter" => 13,
+            letter if letter.len() == 1 => u32::from(letter.as_bytes()[0].to_ascii_uppercase()),
+            _ => 0,
+        };
+        let text = if keys == "Enter" { "\r" } else { "" };
+        for kind in ["keyDown", "keyUp"] {
+            let event = json!({"type": kind, "key": key, "text": text, "windowsVirtualKeyCode": code,
+                "modifiers": modifiers});
+            self.call("Input.dispatchKeyEvent", event).await;
+        }
+    }
+
     /// What an expression comes to; a promise is waited for. As if the user had asked for it.
     pub async fn try_evaluate(&self, expression: &str) -> Result<Value, String> {
         let params = json!({"expression": expression, "awaitPromise": true, "returnByValue": true,
@@ -313,6 +341,16 @@ impl Tab {
         ))
         .await;
         self.call("Input.insertText", json!({"text": text})).await;
+    }
+
+    /// Closes the page and forgets its profile; a service sees its user go.
+    pub async fn close(self) {
+        let context = json!({"browserContextId": self.context});
+        let closed = self
+            .wire
+            .call("", "Target.disposeBrowserContext", context)
+            .await;
+        closed.expect("a profile can be thrown away");
     }
 
     /// Fails on every request to the host of `prefix_url` that is not below it, but for those that start with what is allowed.

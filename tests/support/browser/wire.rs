@@ -73,7 +73,7 @@ impl Wire {
         &self,
         session: &str,
         method: &str,
-        params: Value,
+        params: &Value,
     ) -> oneshot::Receiver<Result<Value, String>> {
         let (sender, receiver) = oneshot::channel();
         let mut state = self.state.lock().expect("nobody panicked with it");
@@ -95,7 +95,7 @@ impl Wire {
         method: &str,
         params: Value,
     ) -> Result<Value, String> {
-        let answer = tokio::time::timeout(LIMIT, self.send(session, method, params)).await;
+        let answer = tokio::time::timeout(LIMIT, self.send(session, method, &params)).await;
         answer
             .map_err(|_| format!("{method}: no answer"))?
             .map_err(|_| format!("{method}: the browser is gone"))?
@@ -168,10 +168,10 @@ impl Wire {
             state.contexts.insert(session.to_owned(), context);
         }
         for method in WATCHED {
-            drop(self.send(session, method, json!({})));
+            drop(self.send(session, method, &json!({})));
         }
-        drop(self.send(session, "Target.setAutoAttach", attach_all()));
-        drop(self.send(session, "Runtime.runIfWaitingForDebugger", json!({})));
+        drop(self.send(session, "Target.setAutoAttach", &attach_all()));
+        drop(self.send(session, "Runtime.runIfWaitingForDebugger", &json!({})));
     }
 
     fn note(&self, session: &str, method: &str, params: &Value) {
