@@ -154,19 +154,19 @@
   let xhr = XMLHttpRequest;
   let { setRequestHeader } = xhr.prototype;
   let paths = new WeakMap();
-  guard(xhr, "open", (args, self) => {
+  let open = (args, self) => {
     args = at(1, map)(args);
     paths.set(self, raw(args[1]));
     return args;
+  };
+  guard(xhr, "open", open, (result, [, , , user, word = ""], self) => {
+    let path = paths.get(self);
+    if (path) setRequestHeader.call(self, "Throughway-Path", path);
+    if (user && path != null) setRequestHeader.call(self, hidden, "Basic " + btoa(user + ":" + word));
   });
   guard(xhr, "setRequestHeader", (args, self) =>
     paths.get(self) != null && /^authorization$/i.test(args[0]) ? args.with(0, hidden) : args,
   );
-  guard(xhr, "send", (args, self) => {
-    let path = paths.get(self);
-    if (path) setRequestHeader.call(self, "Throughway-Path", path);
-    return args;
-  });
 
   // Elements.
   let { getAttribute, setAttribute } = Element.prototype;

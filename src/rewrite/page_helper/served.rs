@@ -1,5 +1,5 @@
-//! A script as it is served: the source without its whole-line comments, and without spaces, last commas and last
-//! semicolons that mean nothing.
+//! A script as it is served: the source without its whole-line comments, and without spaces, last commas, last
+//! semicolons and parentheses around a single parameter, which mean nothing.
 //!
 //! In: a script of this folder. Out: the same program in fewer bytes. It is no reader of all JavaScript: in these scripts
 //! every statement ends in `;` or `}`, no string, template or regular expression goes over the end of a line, and a regular
@@ -13,9 +13,7 @@ pub(crate) fn served(source: &str) -> String {
             continue;
         }
         copy(line, &mut program);
-        if program.ends_with('}') {
-            program.push('\n');
-        } else if program.ends_with(is_word) {
+        if program.ends_with(is_word) {
             program.push(' ');
         }
     }
@@ -38,14 +36,28 @@ fn copy(line: &str, program: &mut String) {
             }
             _ => {
                 if read == '}' {
-                    program.truncate(program.trim_end_matches([';', '\n']).len());
+                    program.truncate(program.trim_end_matches(';').len());
                 }
                 if matches!(read, ')' | '}') && program.ends_with(',') {
                     program.pop();
                 }
+                if read == '>' {
+                    unwrap_parameter(program);
+                }
                 program.push(read);
             }
         }
+    }
+}
+
+/// `(a)=` before the `>` of an arrow becomes `a=`.
+fn unwrap_parameter(program: &mut String) {
+    let arrow = program.strip_suffix(")=");
+    let Some((before, name)) = arrow.and_then(|start| start.rsplit_once('(')) else {
+        return;
+    };
+    if name.starts_with(is_word) && name.chars().all(is_word) && !before.ends_with(is_word) {
+        *program = format!("{before}{name}=");
     }
 }
 
@@ -99,8 +111,8 @@ if (a) {
                 "let a=1,b=\"a  //  b\";",
                 "if(a)return;",
                 "else b=a/2;",
-                "let f=(x)=>x.replace(/[/\"] +\\/ /g,'c \" d')+`  `;",
-                "if(a){f(\"; }\",{a})}\n",
+                "let f=x=>x.replace(/[/\"] +\\/ /g,'c \" d')+`  `;",
+                "if(a){f(\"; }\",{a})}",
             )
         );
     }
