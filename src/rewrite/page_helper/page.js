@@ -154,15 +154,12 @@
   let xhr = XMLHttpRequest;
   let { setRequestHeader } = xhr.prototype;
   let paths = new WeakMap();
-  let open = (args, self) => {
-    args = at(1, map)(args);
-    paths.set(self, raw(args[1]));
-    return args;
-  };
-  guard(xhr, "open", open, (result, [, , , user, word = ""], self) => {
-    let path = paths.get(self);
+  guard(xhr, "open", at(1, map), (result, [, url, , user, password = ""], self) => {
+    let path = raw(map(url));
+    paths.set(self, path);
     if (path) setRequestHeader.call(self, "Throughway-Path", path);
-    if (user && path != null) setRequestHeader.call(self, hidden, "Basic " + btoa(user + ":" + word));
+    if (path != null && user != null) setRequestHeader.call(self, hidden, "Basic " + btoa(user + ":" + password));
+    return result;
   });
   guard(xhr, "setRequestHeader", (args, self) =>
     paths.get(self) != null && /^authorization$/i.test(args[0]) ? args.with(0, hidden) : args,
@@ -184,8 +181,7 @@
   };
   guard(Element, "setAttribute", set(0));
   guard(Element, "setAttributeNS", set(1));
-  guard(Element, "innerHTML outerHTML setHTMLUnsafe", at(0, markup));
-  guard(ShadowRoot, "innerHTML setHTMLUnsafe", at(0, markup));
+  for (let kind of [Element, ShadowRoot]) guard(kind, "innerHTML outerHTML setHTMLUnsafe", at(0, markup));
   guard(Element, "insertAdjacentHTML", at(1, markup));
   guard(Range, "createContextualFragment", at(0, markup));
   guard(DOMParser, "parseFromString", (args) => (args[1] === "text/html" ? at(0, markup)(args) : args));
@@ -225,9 +221,9 @@
   });
 
   // Styles.
-  for (let kind of [CSSStyleSheet, CSSGroupingRule]) guard(kind, "insertRule replace replaceSync", at(0, styles));
-  guard(CSSStyleDeclaration, "setProperty", at(1, styles));
-  guard(CSSStyleDeclaration, "cssText", at(0, styles));
+  let declared = CSSStyleDeclaration;
+  for (let kind of [CSSStyleSheet, CSSGroupingRule, declared]) guard(kind, "insertRule replace replaceSync cssText", at(0, styles));
+  guard(declared, "setProperty", at(1, styles));
 
   // Navigations: links and forms are corrected just before the browser reads them, so that new windows are right too.
   window.navigation?.addEventListener("navigate", (event) => {
@@ -275,7 +271,6 @@
   let container = window.ServiceWorkerContainer;
   let register = container?.prototype.register;
   let taken;
-  guard(container, "getRegistration", first);
   guard(container, "register", ([url, options]) => {
     taken = true;
     return [map(url), options && { ...options, scope: map(options.scope) }];

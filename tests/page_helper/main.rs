@@ -1,0 +1,106 @@
+//! The page helper in a real Chromium, below a plain prefix proxy.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that meets something unexpected ends there"
+)]
+#![allow(dead_code, reason = "not every helper has a user in every test binary")]
+#![allow(unreachable_pub, reason = "helpers are shared between test binaries")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the rules for the product's tasks, files and connections are not for tests"
+)]
+
+#[path = "../../src/rewrite/page_helper/served.rs"]
+mod served;
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod constructs;
+mod navigations;
+mod policies;
+mod site;
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use site::{PREFIX, Page, Site};
+use support::browser::{Browser, Tab};
+
+/// A page of a site, in a tab.
+struct Opened {
+    site: Site,
+    tab: Tab,
+    _browser: Browser,
+}
+
+/// Opens a page at `/a/page` that has this after the helper.
+async fn open(body: &str) -> Opened {
+    open_page(Page {
+        path: "/a/page",
+        body: body.to_owned(),
+        ..Page::default()
+    })
+    .await
+}
+
+/// A browser of its own for each test.
+async fn browser(site: &Site) -> Browser {
+    let name = site.url("").replace(['/', ':'], "-");
+    let profile = format!("{}/page-helper{name}", env!("CARGO_TARGET_TMPDIR"));
+    Browser::start(Path::new(&profile)).await
+}
+
+async fn open_page(page: Page) -> Opened {
+    let frame = Page {
+        path: "/frame",
+        body: "<script>fetch('/from-the-frame')</script>".to_owned(),
+        ..Page::default()
+    };
+    let path = page.path;
+    let site = Site::start(vec![page, frame]).await;
+    let browser = browser(&site).await;
+    let tab = browser.tab().await;
+    tab.goto(&site.url(path)).await;
+    Opened {
+        site,
+        tab,
+        _browser: browser,
+    }
+}
+
+impl Opened {
+    /// Runs the body of an async function, which returns this.
+    async fn runs(&self, script: &str, expected: impl Into<Value>) {
+        let whole = format!("(async (prefix) => {{ {script} }})({PREFIX:?})");
+        assert_eq!(self.tab.evaluate(&whole).await, expected.into());
+    }
+
+    /// Waits until each of these was asked for inside the target.
+    async fn asks(&self, paths: &[&str]) {
+        for path in paths {
+            self.site.wait_for(path).await;
+        }
+    }
+
+    /// Nothing left the prefix so far, and nobody complained.
+    fn stays_inside(&self) {
+        self.requests_stay_inside();
+        assert_eq!(self.tab.complaints(), Vec::<String>::new());
+    }
+
+    fn requests_stay_inside(&self) {
+        assert_eq!(self.site.left(), Vec::<String>::new());
+        let favicon = self.site.outside("/favicon.ico");
+        let inside = self.site.inside();
+        let is_outside = |url: &String| {
+            let is_asked_for = ["http", "ws"].iter().any(|scheme| url.starts_with(scheme));
+            is_asked_for && !url.contains(&inside) && *url != favicon
+        };
+        let outside: Vec<String> = self.tab.requests().into_iter().filter(is_outside).collect();
+        assert_eq!(outside, Vec::<String>::new());
+    }
+}
