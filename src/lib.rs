@@ -21,7 +21,10 @@
 //! - The path is read once; authorization, target and forwarding read the same [`api::RequestInfo`].
 //! - Only `forward/dial.rs` dials, and it takes a `SocketAddr` that was judged. There is no DNS on the road.
 //! - No stage after authentication sees the caller's credentials or a header that claims an identity.
-//! - Bodies stream both ways; nothing on the road buffers one.
+//! - Bodies stream both ways. What is kept of one is bounded: what a page's rewriting needs, a short body that a redirect
+//!   may ask for again, a login form.
+//! - A redirect that is followed here stays inside the target, and each hop is authorized like a request of its own.
+//! - No backend speaks for more than its own target: not by cookies, not by headers, not by links.
 //! - Discovery, OpenAPI and health answer from memory, whatever the data plane or the cluster is doing.
 //! - Every refusal is a `metav1.Status`; a request never ends in an error of this server's own type.
 //! - Every spawned task is known to [`lifecycle`].
