@@ -48,4 +48,6 @@ async fn every_request_of_a_tab_is_named_and_those_outside_a_prefix_are_found() 
     let picture = dir.join("picture.png");
     other.screenshot(&picture).await;
     assert!(std::fs::read(picture).unwrap().starts_with(b"\x89PNG"));
+    drop(browser);
+    std::fs::remove_dir_all(dir).unwrap();
 }
