@@ -73,6 +73,11 @@ const FILES: &[(&str, &str)] = &[
     ("router.html", include_str!("fixtures/router.html")),
     ("strict.html", include_str!("fixtures/strict.html")),
     ("shared.js", include_str!("fixtures/shared.js")),
+    ("fetching.js", include_str!("fixtures/fetching.js")),
+    (
+        "imported-by-worker.js",
+        include_str!("fixtures/imported-by-worker.js"),
+    ),
     ("worker.js", include_str!("fixtures/worker.js")),
 ];
 

@@ -12,7 +12,11 @@ async fn every_request_of_a_tab_is_named_and_those_outside_a_prefix_are_found() 
     let tab = browser.tab().await;
     let origin = format!("http://{}", backend.address);
     tab.goto(&format!("{origin}/below/page")).await;
-    assert_eq!(tab.evaluate("1 + await Promise.resolve(1)").await, 2);
+    assert_eq!(
+        tab.evaluate("Promise.resolve(1).then(one => one + 1)")
+            .await,
+        2
+    );
     tab.try_evaluate("nowhere.there").await.unwrap_err();
     tab.evaluate(
         "new Worker(URL.createObjectURL(new Blob([`fetch('${location.origin}/below/worker')`])))",
@@ -44,4 +48,6 @@ async fn every_request_of_a_tab_is_named_and_those_outside_a_prefix_are_found() 
     let picture = dir.join("picture.png");
     other.screenshot(&picture).await;
     assert!(std::fs::read(picture).unwrap().starts_with(b"\x89PNG"));
+    drop(browser);
+    std::fs::remove_dir_all(dir).unwrap();
 }

@@ -1,4 +1,4 @@
-//! Pages with a Content-Security-Policy: the helper works, and nothing that the page forbids becomes allowed.
+//! What services say of themselves, and pages with a Content-Security-Policy: the helper works, and nothing that the page forbids becomes allowed.
 
 use serde_json::json;
 
@@ -66,6 +66,45 @@ async fn a_page_with_strict_dynamic_gets_the_helper_and_nothing_else() {
     let world = World::new().await;
     let wanted = json!({"added": "loaded", "a script without nonce ran": false});
     assert_results(&world, "/strict/deep", &wanted).await;
+    world.nothing_left_the_prefix();
+    world.end().await;
+}
+
+/// It also shows that these tests see what leaves the prefix.
+#[tokio::test]
+async fn without_the_helper_calls_of_scripts_leave_the_prefix_and_links_do_not() {
+    let world = World::with(json!({"throughway.dev/page-helper": "off"})).await;
+    world.tab.goto(&world.url("/links/deep/page")).await;
+    world
+        .app
+        .until_seen(&["GET /img/plain.svg", "GET /css/imported.css"])
+        .await;
+    world.nothing_left_the_prefix();
+    let results = world.results("/nonce").await;
+    assert!(
+        results["fetch"]
+            .as_str()
+            .is_none_or(|target| target != "/api/nonce"),
+        "{results}"
+    );
+    let left = world
+        .tab
+        .requests()
+        .into_iter()
+        .any(|url| url.ends_with("/api/nonce") && !url.contains("/proxy/"));
+    assert!(left, "{:#?}", world.tab.requests());
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_sandboxed_service_has_no_part_in_the_origin() {
+    let world = World::with(json!({"throughway.dev/isolation": "sandbox"})).await;
+    world.tab.goto(&world.url("/links/deep/page")).await;
+    world
+        .app
+        .until_seen(&["GET /img/plain.svg", "GET /js/classic.js"])
+        .await;
+    assert_eq!(world.tab.evaluate("self.origin").await, "null");
     world.nothing_left_the_prefix();
     world.end().await;
 }

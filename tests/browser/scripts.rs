@@ -142,8 +142,7 @@ async fn frames_stay_below_the_prefix() {
 }
 
 /// What no script of ours sees is caught by the service worker, which is there from the second load on.
-#[tokio::test]
-async fn style_rules_made_by_script_load_from_below_the_prefix_on_the_second_load() {
+async fn second_load() -> World {
     let world = World::new().await;
     world.tab.goto(&world.url("/rules")).await;
     world
@@ -156,16 +155,40 @@ async fn style_rules_made_by_script_load_from_below_the_prefix_on_the_second_loa
         .wait_for("navigator.serviceWorker.controller")
         .await;
     world
+}
+
+#[tokio::test]
+async fn style_rules_made_by_script_load_from_below_the_prefix_on_the_second_load() {
+    let world = second_load().await;
+    for script in [
+        "document.getElementById('sheet').sheet.insertRule('#ruled { background: url(/img/by-rule.svg) }')",
+        "document.getElementById('sheet').sheet.cssRules[0].style.maskImage = 'url(/img/by-rule-style.svg)'",
+        "document.getElementById('ruled').style.listStyleImage = 'url(/img/by-style.svg)'",
+        "document.getElementById('ruled').style.display = 'list-item'",
+    ] {
+        world.tab.evaluate(script).await;
+    }
+    let wanted = [
+        "GET /img/by-rule.svg",
+        "GET /img/by-rule-style.svg",
+        "GET /img/by-style.svg",
+    ];
+    world.app.until_seen(&wanted).await;
+    world.nothing_arrived_elsewhere();
+    world.end().await;
+}
+
+#[tokio::test]
+async fn workers_fetch_and_import_from_below_the_prefix_on_the_second_load() {
+    let world = second_load().await;
+    let said = world
         .tab
-        .evaluate("document.getElementById('sheet').sheet.insertRule('#ruled { background: url(/img/by-rule.svg) }') + 0")
+        .evaluate("new Promise(done => { const worker = new Worker('/js/fetching.js'); worker.onmessage = event => done(event.data); worker.onerror = event => done(event.message || 'error'); })")
         .await;
-    world
-        .tab
-        .evaluate("document.getElementById('ruled').style.maskImage = 'url(/img/by-style.svg)'")
-        .await;
+    assert_eq!(said, "/api/in-worker");
     world
         .app
-        .until_seen(&["GET /img/by-rule.svg", "GET /img/by-style.svg"])
+        .until_seen(&["GET /js/imported-by-worker.js"])
         .await;
     world.nothing_arrived_elsewhere();
     world.end().await;

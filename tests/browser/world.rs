@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use crate::app::App;
@@ -46,6 +46,11 @@ pub fn prefix(service: &str) -> String {
 
 impl World {
     pub async fn new() -> Self {
+        Self::with(json!({})).await
+    }
+
+    /// With annotations on the Service of the app.
+    pub async fn with(annotations: Value) -> Self {
         let dir = fresh_dir();
         let cluster = EmbeddedCluster::start(&dir).await;
         let (app, other) = (App::start("app").await, App::start("other").await);
@@ -53,6 +58,12 @@ impl World {
             cluster.pod("demo", &format!("{name}-0"), app.address);
             cluster.service("demo", name, 80, &[(&format!("{name}-0"), app.address)]);
         }
+        cluster.store.put(
+            "services",
+            json!({"apiVersion": "v1", "kind": "Service",
+                "metadata": {"namespace": "demo", "name": "app", "annotations": annotations},
+                "spec": {"ports": [{"name": "http", "port": 80}], "selector": {"app": "app"}}}),
+        );
         cluster.store.token("alice", "alice", &["team"]);
         let verbs = ["get", "create", "update", "patch", "delete"];
         cluster.allow("alice", "demo", "services/proxy", &verbs);

@@ -212,10 +212,10 @@ impl Tab {
         }
     }
 
-    /// What an expression comes to; a promise is waited for. As if the user had asked for it.
+    /// What a script comes to; if that is a promise, it is waited for. As if the user had asked for it.
     pub async fn try_evaluate(&self, expression: &str) -> Result<Value, String> {
         let params = json!({"expression": expression, "awaitPromise": true, "returnByValue": true,
-            "userGesture": true, "replMode": true});
+            "userGesture": true});
         let answer = self
             .wire
             .call(&self.session, "Runtime.evaluate", params)
@@ -245,7 +245,7 @@ impl Tab {
     pub async fn wait_for(&self, condition: &str) {
         let waiting = async {
             while !self
-                .try_evaluate(&format!("!!({condition})"))
+                .try_evaluate(&format!("(async () => !!(await ({condition})))()"))
                 .await
                 .is_ok_and(|value| value == true)
             {
