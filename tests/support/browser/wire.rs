@@ -149,7 +149,7 @@ impl Wire {
         if method == "Page.javascriptDialogOpening" {
             // A page that asks whether it may be left is told yes, or the browser waits for ever.
             let yes = json!({"accept": true});
-            drop(self.send(session, "Page.handleJavaScriptDialog", yes));
+            drop(self.send(session, "Page.handleJavaScriptDialog", &yes));
         }
         self.note(session, method, params);
         self.changed.send_modify(|count| *count += 1);
