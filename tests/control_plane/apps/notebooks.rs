@@ -119,6 +119,8 @@ async fn gradio(tab: &Tab, base: &str) {
     }
     tab.reload().await;
     shows(tab, "Greetings").await;
+    tab.wait_for("!document.body.innerText.includes('Loading...')")
+        .await;
 }
 
 #[test]
