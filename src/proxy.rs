@@ -114,7 +114,7 @@ async fn travel(
         journey.note(|record| record.resolved = journey.time());
         let forward = &road.forward;
         let forwarded = forward
-            .send(peer, &permit, journey, choice, request)
+            .send(peer, &permit, reading.seen(), journey, choice, request)
             .await?;
         let on = Occasion {
             reading: &reading,

@@ -77,6 +77,7 @@ struct Sender<'a> {
     permit: &'a Permit,
     journey: &'a Arc<Journey>,
     config: &'a ForwardConfig,
+    seen: &'a Seen,
 }
 
 impl Forward {
@@ -111,6 +112,7 @@ impl Forward {
         &self,
         peer: &Peer,
         permit: &Permit,
+        seen: &Seen,
         journey: &Arc<Journey>,
         choice: Choice,
         request: Box<Request>,
@@ -120,6 +122,7 @@ impl Forward {
             permit,
             journey,
             config: &self.config,
+            seen,
         };
         match upgrade::asked(&request, choice.first.scheme)? {
             Asked::Tunnel(protocol) => {

@@ -13,6 +13,20 @@ const LINK: HeaderName = HeaderName::from_static("link");
 const REFRESH: HeaderName = HeaderName::from_static("refresh");
 const SOURCE_MAP: HeaderName = HeaderName::from_static("sourcemap");
 
+/// Whether a field is one of these, or `Location`.
+pub(super) fn holds_urls(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "location"
+            | "content-location"
+            | "sourcemap"
+            | "link"
+            | "refresh"
+            | "content-security-policy"
+            | "content-security-policy-report-only"
+    )
+}
+
 /// Maps the URLs of these fields.
 pub(super) fn rewrite(headers: &mut HeaderMap, links: &Links) {
     change(headers, &CONTENT_LOCATION, |url| links.map(url));

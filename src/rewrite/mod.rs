@@ -14,7 +14,7 @@ mod reader;
 mod redirect;
 mod safety;
 
-use http::StatusCode;
+use http::{StatusCode, header};
 
 pub use reader::Reading;
 pub use redirect::follow::{Hop, Trail};
@@ -93,6 +93,9 @@ impl Answers {
             permit,
             endpoint,
         } = on;
+        if !trail.has_hops() && is_plain(permit, &response) {
+            return Outcome::Answer(response);
+        }
         let links = Self::links(on, Form::Relative);
         safety::remove(response.headers_mut(), &links);
         let place = cookies::Place {
@@ -187,6 +190,18 @@ impl Answers {
     fn links(on: Occasion<'_>, form: Form) -> Links {
         Links::new(on.permit.asked(), on.endpoint, form).seen_as(&on.reading.seen)
     }
+}
+
+/// Whether no rewriter has anything to do, as with most answers that programs read.
+fn is_plain(permit: &Permit, response: &Response) -> bool {
+    let status = response.status();
+    let headers = response.headers();
+    !status.is_redirection()
+        && status != StatusCode::UNAUTHORIZED
+        && !headers.keys().any(|name| {
+            fields::holds_urls(name) || safety::is_suspect(name) || *name == header::SET_COOKIE
+        })
+        && !page::is_of_a_page(headers, permit.asked().path_inside())
 }
 
 /// What a document begins with.

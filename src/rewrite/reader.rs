@@ -79,6 +79,11 @@ impl Reading {
         Self { login, ..self }
     }
 
+    /// How the browser sees the target, as far as it is known.
+    pub fn seen(&self) -> &Seen {
+        &self.seen
+    }
+
     /// The target's path as the browser has it, as far as that is known.
     pub(super) fn prefix<'a>(&'a self, permit: &'a Permit) -> &'a str {
         let seen = self.seen.prefix.as_deref();

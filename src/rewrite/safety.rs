@@ -38,7 +38,8 @@ pub(super) fn remove(headers: &mut HeaderMap, links: &Links) {
     }
 }
 
-fn is_suspect(name: &HeaderName) -> bool {
+/// Whether a header is one of these.
+pub(super) fn is_suspect(name: &HeaderName) -> bool {
     let name = name.as_str();
     name.starts_with("access-control-")
         || name.starts_with("throughway-")

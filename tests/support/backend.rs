@@ -11,6 +11,7 @@
 //! | `/loop` | 302 to itself |
 //! | `/basic…` | as `/echo` for [`BASIC`], 401 with a realm for everybody else |
 //! | `/headers` | answers with the headers that the query lists as `name=value` |
+//! | `/page/br` | an HTML page, in brotli |
 //! | `/page` | an HTML page with a link, to what the query says as `href=…` |
 //! | `/trailers` | a body with a trailer `x-checksum` |
 //! | `/ws` | a WebSocket that echoes; its first message is the path and query that it was asked for with |
@@ -181,6 +182,22 @@ fn page(query: &str) -> Response<Body> {
     response
 }
 
+async fn page_in_brotli() -> Response<Body> {
+    let mut encoder = async_compression::tokio::write::BrotliEncoder::new(Vec::new());
+    let page = b"<html><body><a href=\"relative\">link</a></body></html>";
+    encoder
+        .write_all(page)
+        .await
+        .expect("a Vec takes everything");
+    encoder.shutdown().await.expect("a Vec takes everything");
+    let mut response = full(encoder.into_inner());
+    for (name, value) in [("content-type", "text/html"), ("content-encoding", "br")] {
+        let value = value.parse().expect("a header");
+        response.headers_mut().insert(name, value);
+    }
+    response
+}
+
 fn trailers() -> Response<Body> {
     let trailers = http::HeaderMap::from_iter([(
         http::HeaderName::from_static("x-checksum"),
@@ -233,6 +250,7 @@ async fn answer(
             }
             ["loop"] => status("302", "location=/loop"),
             ["page"] => page(&query),
+            ["page", "br"] => page_in_brotli().await,
             ["trailers"] => trailers(),
             ["status", code] => status(code, &query),
             ["headers"] => with_headers(&query),

@@ -28,7 +28,7 @@ pub(super) struct View {
 impl View {
     pub(super) fn of(headers: &HeaderMap, authority: Option<&str>, sender: Sender<'_>) -> Self {
         let listed = &sender.config.external_origins;
-        let seen = Seen::of(headers, sender.permit.asked().prefix(), listed);
+        let seen = sender.seen.clone();
         let (host, proto) = match &seen.origin {
             Some(origin) => (
                 HeaderValue::from_str(&origin.host).ok(),

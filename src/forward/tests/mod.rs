@@ -157,10 +157,11 @@ async fn answer(
         method: authentication::Method::BearerToken,
     };
     let permit = Permit::for_tests(caller, asked);
+    let seen = forward.seen(&permit, request.headers());
     let peer = Peer::new(([192, 0, 2, 1], 4711).into(), Vec::new());
     let journey = Journey::begin(AuditId::of(request.headers()), metrics, AccessLog::off());
     match forward
-        .send(&peer, &permit, &journey, choice, Box::new(request))
+        .send(&peer, &permit, &seen, &journey, choice, Box::new(request))
         .await
     {
         Ok(forwarded) => forwarded.response,

@@ -31,6 +31,15 @@ enum Media {
     Untouched,
 }
 
+/// Whether a media type is one that is rewritten.
+pub(super) fn is_rewritten(media_type: &[u8], path: &str) -> bool {
+    let essence = media_type.split(|byte| *byte == b';').next();
+    let essence = essence.unwrap_or_default().trim_ascii();
+    essence.eq_ignore_ascii_case(b"text/html")
+        || essence.eq_ignore_ascii_case(b"text/css")
+        || is_manifest(&essence.to_ascii_lowercase(), path)
+}
+
 impl Rewriter {
     pub(super) fn of(headers: &HeaderMap, how: &PageTreatment) -> Option<Self> {
         let media_type = headers.get(CONTENT_TYPE)?.as_bytes();

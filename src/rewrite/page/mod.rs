@@ -131,6 +131,12 @@ pub(super) fn hide_from_aggregator(headers: &mut HeaderMap) {
     }
 }
 
+/// Whether an answer is one of those that pages consist of and that are rewritten, as far as its type says it.
+pub(super) fn is_of_a_page(headers: &HeaderMap, path: &str) -> bool {
+    let media_type = headers.get(CONTENT_TYPE);
+    media_type.is_some_and(|value| media::is_rewritten(value.as_bytes(), path))
+}
+
 /// Whether an answer is a page.
 pub(super) fn is_html(headers: &HeaderMap) -> bool {
     let media_type = headers.get(CONTENT_TYPE);

@@ -108,7 +108,7 @@ pub(super) const CASES: &[Case] = &[
     Case::get("a page whose type is spelled otherwise", "{ns}/services/solo:80/proxy/headers?content-type=TEXT/html", CodeAndBody, Same),
     Case::get("a page's ETag", "{ns}/services/solo:80/proxy/headers?content-type=text/html&etag=x", Headers(&["etag"]), Same),
     // encodings
-    Case::get("a page in br", "{ns}/services/solo:80/proxy/headers?content-type=text/html&content-encoding=br", Code, NotCopied("A page in br, zstd or no encoding by name arrives; the built-in proxy closes the connection.")),
+    Case::get("a page in br", "{ns}/services/solo:80/proxy/page/br", Code, NotCopied("A page in br, zstd or no encoding by name arrives; the built-in proxy closes the connection.")),
     Case::get("a page in identity", "{ns}/services/solo:80/proxy/headers?content-type=text/html&content-encoding=identity", Code, NotCopied("A page in br, zstd or no encoding by name arrives; the built-in proxy closes the connection.")),
     // errors
     Case::get("a refusal in YAML", "{ns}/pods/none/proxy/", Headers(&["content-type"]), NotCopied("A Status is always JSON; the built-in proxy also writes YAML and protobuf.")).with(&[("Accept", "application/yaml")]),
