@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::cluster::{Cluster, DEMO, on_cluster};
+use crate::cluster::{Cluster, DEMO, alone_on_cluster, on_cluster};
 use crate::support::client::{Answer, request};
 
 fn solo(path: &str) -> String {
@@ -166,5 +166,50 @@ fn an_app_that_knows_its_prefix_gets_the_whole_path() {
             headers.contains(r#"["host","app.example:81"]"#),
             "{headers}"
         );
+    });
+}
+
+#[test]
+fn a_page_passes_kube_aggregator_with_relative_links_and_the_helper_first() {
+    on_cluster(async |cluster: &Cluster| {
+        let path = solo("/page?href=/rewriteme");
+        let answer = navigate(cluster, "GET", &path).await;
+        assert_eq!(answer.header("content-type"), Some("Text/html"));
+        let page = answer.text();
+        let helper = page.find("<script src=\"././.throughway/page.js\"");
+        let link = page.find("<a href=\"././rewriteme\"");
+        assert!(helper.is_some() && helper < link, "{page}");
+        let tool = cluster.kubectl(&["get", "--raw", &path]);
+        assert!(
+            !tool.contains("<script") && tool.contains("href=\"././rewriteme\""),
+            "{tool}"
+        );
+        let script = cluster.admin().get(&solo("/.throughway/page.js")).await;
+        assert_eq!(
+            script.header("content-type"),
+            Some("text/javascript; charset=utf-8")
+        );
+    });
+}
+
+#[test]
+fn links_are_absolute_paths_below_the_prefix_where_the_flag_says_so() {
+    alone_on_cluster(async |cluster: &Cluster| {
+        let add = r#"[{"op": "add", "path": "/spec/template/spec/containers/0/args/-", "value": "--links=absolute"}]"#;
+        let deployment = ["deployment/throughway", "-n", "throughway"];
+        cluster.kubectl(&[&["patch"][..], &deployment, &["--type=json", "-p", add]].concat());
+        cluster.wait_until_available();
+        let expected = format!("<a href=\"{}\">", solo("/rewriteme"));
+        let started = std::time::Instant::now();
+        loop {
+            let page = cluster.kubectl(&["get", "--raw", &solo("/page?href=/rewriteme")]);
+            if page.contains(&expected) {
+                break;
+            }
+            // A pod of before may answer until it is gone.
+            assert!(started.elapsed().as_secs() < 30, "{page}");
+        }
+        cluster.kubectl(&[&["rollout", "undo"][..], &deployment].concat());
+        cluster.wait_until_available();
     });
 }

@@ -252,7 +252,11 @@ async fn answer(
             ["page"] => page(&query),
             ["page", "br"] => page_in_brotli().await,
             ["trailers"] => trailers(),
-            ["status", code] => status(code, &query),
+            ["status", code] => {
+                // As an app does that looks at what was sent before it says where to go.
+                let _ = request.body_mut().collect().await;
+                status(code, &query)
+            }
             ["headers"] => with_headers(&query),
             ["basic", ..]
                 if request

@@ -67,6 +67,8 @@ pub(super) enum NotFollowed {
 struct Recorded {
     chunks: Vec<Bytes>,
     length: usize,
+    /// What the request says of its length: nobody may look further than that.
+    announced: Option<u64>,
     state: Recording,
 }
 
@@ -96,6 +98,7 @@ impl Trail {
             locked(&recorded).state = Recording::Whole;
         } else {
             let body = std::mem::take(request.body_mut());
+            locked(&recorded).announced = body.size_hint().exact();
             let recorded = Arc::clone(&recorded);
             *request.body_mut() = Body::new(Recorder { body, recorded });
         }
@@ -258,6 +261,9 @@ impl Recorded {
             self.give_up();
         } else if self.state == Recording::Running {
             self.chunks.push(chunk.clone());
+            if self.announced == Some(self.length as u64) {
+                self.state = Recording::Whole;
+            }
         }
     }
 

@@ -379,6 +379,16 @@ async fn a_body_is_sent_again_if_it_was_short_and_whole() {
     }
 }
 
+#[tokio::test]
+async fn a_body_of_known_length_is_whole_once_that_was_read() {
+    let mut request = Request::new(Body::from("body"));
+    let trail = Trail::begin(&asked("POST", "/"), &mut request);
+    request.body_mut().frame().await.unwrap().unwrap();
+    let hop = trail.hop(&asked("POST", "/"), StatusCode::TEMPORARY_REDIRECT, "/x");
+    let body = trail.request(hop.unwrap()).into_body();
+    assert_eq!(body.collect().await.unwrap().to_bytes(), "body");
+}
+
 #[test]
 fn the_missing_slash_is_a_redirect_by_the_same_table() {
     let request = Request::default();
