@@ -245,7 +245,7 @@ pub(super) struct Browsers {
     )]
     pub(super) links: super::LinkStyle,
 
-    /// Origins that users have in their address bar, such as https://rancher.example.com; loopback counts anyway
+    /// Origins that users have in their address bar, scheme and host as https://HOST; loopback counts anyway
     #[arg(long, value_name = "ORIGINS", value_delimiter = ',', value_parser = parse::origin)]
     pub(super) external_origin: Vec<String>,
 

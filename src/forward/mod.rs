@@ -2,7 +2,7 @@
 //!
 //! Plain exchanges go over kept connections and stream both ways; upgrades get a connection of their own and become a
 //! tunnel after a 101, and only then. What the caller sent inside the target is what the backend gets; the deliberate
-//! changes are all in `headers.rs`, and in [`login`] for what an app asks its own users for.
+//! changes are all in `headers.rs`, and in `login` for what an app asks its own users for.
 //!
 //! Refuses: 400 for a protocol that is not tunnelled, 403 for an upgrade to a kubelet, 429 when there are too many tunnels,
 //! 502 for an answer that is none, 503 when no connection is made, 504 when a limit passes. [`ForwardError`] has them all.
