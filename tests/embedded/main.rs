@@ -22,6 +22,7 @@ mod embedded_cluster;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod answers;
 mod attacks;
 mod faults;
 mod limits;

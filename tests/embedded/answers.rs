@@ -1,0 +1,98 @@
+//! What becomes of answers on their whole way: annotations, headers of ours, raw paths, the page as it leaves.
+
+use serde_json::json;
+
+use crate::support::client::request;
+use crate::{Setting, service};
+
+/// Gives the sample Service an annotation, and waits until an answer shows it.
+async fn annotated(s: &Setting, name: &str, value: &str, shows: impl AsyncFn(&Setting) -> bool) {
+    s.cluster.store.put(
+        "services",
+        json!({"apiVersion": "v1", "kind": "Service",
+            "metadata": {"namespace": "demo", "name": "web", "annotations": {name: value}},
+            "spec": {"ports": [{"name": "http", "port": 80}], "selector": {"app": "web"}}}),
+    );
+    s.until(&format!("{name}: {value} is in force"), shows)
+        .await;
+}
+
+async fn page(s: &Setting) -> String {
+    let path = service("web", "/page?href=/login");
+    let asked = request("GET", &path, &[("sec-fetch-mode", "navigate")], "");
+    s.client("alice").ask(asked).await.text().to_owned()
+}
+
+const PLAIN: &str = "<html><body><a href=\"/login\">link</a></body></html>";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_is_rewritten_unless_its_service_says_otherwise() {
+    let s = Setting::new().await;
+    let rewritten = page(&s).await;
+    assert!(rewritten.contains("href=\"././login\""), "{rewritten}");
+    assert!(rewritten.contains("page.js"), "{rewritten}");
+    annotated(&s, "throughway.dev/rewrite", "off", async |s| {
+        page(s).await == PLAIN
+    })
+    .await;
+    annotated(&s, "throughway.dev/page-helper", "off", async |s| {
+        page(s).await == PLAIN.replace("/login", "././login")
+    })
+    .await;
+    // Nothing is rewritten for an app that knows its prefix; the sample backend shows the whole path that it got.
+    annotated(&s, "throughway.dev/prefix", "keep", async |s| {
+        page(s).await.contains(&service("web", "/page?href=/login"))
+    })
+    .await;
+    annotated(&s, "throughway.dev/host", "app.example:81", async |s| {
+        let echoed = s.get("alice", &service("web", "/echo")).await.json();
+        echoed["headers"].to_string().contains("app.example:81")
+    })
+    .await;
+    s.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_raw_path_arrives_as_it_was_sent_and_none_of_our_headers_does() {
+    let s = Setting::new().await;
+    let raw = "/echo/%2F/a;b//c?b=2&a&=%zz";
+    let headers = [("throughway-path", raw), ("throughway-redirect", "manual")];
+    let asked = request("GET", &service("web", "/other"), &headers, "");
+    let echoed = s.client("alice").ask(asked).await.json();
+    assert_eq!(echoed["uri"], raw);
+    assert!(!echoed["headers"].to_string().contains("throughway-"));
+    let wrong = [("throughway-path", "http://evil.example/")];
+    let asked = request("GET", &service("web", "/"), &wrong, "");
+    assert_eq!(s.client("alice").ask(asked).await.status, 400);
+    s.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backend_speaks_for_nobody_but_itself() {
+    let s = Setting::new().await;
+    let path = service(
+        "web",
+        "/headers?set-cookie=a%3Db;Path%3D/;Domain%3Dx&throughway-location=/x&clear-site-data=x\
+         &access-control-allow-origin=*&content-location=/y&x-kept=1",
+    );
+    let answer = s.get("alice", &path).await;
+    let cookie = format!("a=b;Path={}/", service("web", ""));
+    assert_eq!(answer.header("set-cookie"), Some(&*cookie));
+    assert_eq!(answer.header("content-location"), Some("./y"));
+    let mut names: Vec<&str> = answer
+        .headers
+        .keys()
+        .map(http::HeaderName::as_str)
+        .collect();
+    names.sort_unstable();
+    let expected = [
+        "audit-id",
+        "content-length",
+        "content-location",
+        "date",
+        "set-cookie",
+        "x-kept",
+    ];
+    assert_eq!(names, expected);
+    s.end().await;
+}
