@@ -179,9 +179,10 @@ const PARTS: [&str; 80] = [
 fn page() -> impl Strategy<Value = Vec<u8>> {
     let part = prop_oneof![
         prop::sample::select(&PARTS[..]).prop_map(|text| text.as_bytes().to_vec()),
-        // No backslash: a URL with escapes is written anew, so it can't be told from its text what it was.
+        // No backslash and no tab: a URL with escapes is written anew and one with tabs without them, as browsers read it, so
+        // it can't be told from its text what it was.
         prop::collection::vec(
-            any::<u8>().prop_filter("an escape", |byte| *byte != b'\\'),
+            any::<u8>().prop_filter("an escape", |byte| !matches!(byte, b'\\' | b'\t')),
             0..4
         ),
     ];
