@@ -13,6 +13,7 @@ use kube::Api;
 use kube::api::{ObjectMeta, PostParams};
 use tokio::sync::mpsc;
 
+use super::ask::{Unanswered, ask};
 use super::services::{RawService, Service};
 
 /// Complaints that wait to be written; more are in the log alone.
@@ -78,9 +79,10 @@ impl Waiting {
             let event = event(complaint);
             let namespace = event.metadata.namespace.clone().unwrap_or_default();
             let events: Api<Event> = Api::namespaced(client.clone(), &namespace);
-            match events.create(&PostParams::default(), &event).await {
+            let post = PostParams::default();
+            match ask(|| events.create(&post, &event)).await {
                 Ok(_) => {}
-                Err(kube::Error::Api(status)) if status.code == 409 => {}
+                Err(Unanswered::Failed(kube::Error::Api(status))) if status.code == 409 => {}
                 Err(failed) => {
                     tracing::warn!(error = %failed, "an Event could not be written");
                 }

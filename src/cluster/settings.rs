@@ -88,6 +88,8 @@ impl ServiceSettings {
                 continue;
             };
             if let Err(expected) = settings.set(setting, value) {
+                // An annotation may be very long, a log line and an Event should not be.
+                let (setting, value) = (begin_of(setting), begin_of(value));
                 complaints.push(format!(
                     "annotation {DOMAIN}{setting}: {value:?} is not understood ({expected}), the default holds"
                 ));
@@ -121,6 +123,11 @@ impl ServiceSettings {
         }
         Ok(())
     }
+}
+
+fn begin_of(text: &str) -> &str {
+    let end = text.char_indices().nth(64).map_or(text.len(), |(at, _)| at);
+    &text[..end]
 }
 
 fn host(value: &str) -> Option<HeaderValue> {
@@ -176,10 +183,12 @@ mod tests {
             ("throughway.dev/host", ""),
             ("throughway.dev/isolation", "on"),
             ("throughway.dev/other", "on"),
+            ("throughway.dev/prefix", &"é".repeat(100_000)),
         ] {
             let (settings, complaints) = read(&[(name, value)]);
             assert_eq!(*settings, ServiceSettings::default(), "{name}={value}");
             assert!(complaints[0].contains(name), "{complaints:?}");
+            assert!(complaints[0].len() < 400, "{complaints:?}");
         }
     }
 }

@@ -78,7 +78,8 @@ fn name(part: &[u8]) -> &[u8] {
     part[..end.unwrap_or(part.len())].trim_ascii()
 }
 
-fn renamed(pair: &[u8]) -> Vec<u8> {
+/// A pair under the name by which a browser keeps it.
+pub(super) fn renamed(pair: &[u8]) -> Vec<u8> {
     const HOST: &[u8] = b"__Host-";
     let start = pair.len() - pair.trim_ascii_start().len();
     let rest = &pair[start..];

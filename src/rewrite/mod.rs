@@ -1,6 +1,9 @@
 //! 8, the answer. In: the backend's answer, the permit, the endpoint that gave it, who will read it. Out: what the reader gets,
 //! or the next hop of a redirect that is followed here.
 //!
+//! Before that, once for each request: who will read the answer, what a redirect may need of the request, and the answers that
+//! are this server's own (`own_answer`), after authorization like all others.
+//!
 //! Each rewriter is a file or folder, this page has their order. A tunnel's 101 loses what no backend may say, and is done.
 
 mod cookies;

@@ -19,13 +19,13 @@ use std::borrow::Cow;
 
 use http::uri::Authority;
 
-pub(super) use path::without_dots;
+pub(super) use path::{to_root, without_dots};
 
 use crate::api::RequestInfo;
 use crate::endpoint::Endpoint;
 use crate::forward::Seen;
 use crate::target::Scheme;
-use path::{after, to_root};
+use path::after;
 use reference::{Reference, as_browsers_read};
 
 /// How a mapped URL is written.

@@ -41,7 +41,7 @@ fn decoded(path: &str) -> impl Iterator<Item = (usize, u8)> {
 }
 
 /// The relative reference from `base`, a whole path, to the root of the target below `prefix`.
-pub(super) fn to_root(prefix: &str, base: &str) -> String {
+pub(in crate::rewrite) fn to_root(prefix: &str, base: &str) -> String {
     let folder = base.rfind('/').map_or("", |slash| &base[..slash]);
     let from: Vec<&str> = folder.split('/').collect();
     let to: Vec<&str> = prefix.split('/').collect();

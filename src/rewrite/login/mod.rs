@@ -21,7 +21,7 @@ mod page;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
-use super::link::without_dots;
+use super::link::{to_root, without_dots};
 use super::reader::{Reader, Reading, Via};
 use super::redirect::page as redirect_page;
 use crate::api::{RequestInfo, Resource};
@@ -195,13 +195,12 @@ fn leading_to(reading: &Reading, next: &str) -> Response {
 
 /// From one path inside the target to another that starts with a slash, as a relative reference.
 fn relative(page: &str, to: &str) -> String {
-    if page.is_empty() {
-        return format!("proxy{to}");
-    }
-    match without_dots(page).matches('/').count() - 1 {
-        0 => format!(".{to}"),
-        depth => format!("{}{}", "../".repeat(depth), &to[1..]),
-    }
+    let page = match page {
+        "" => String::new(),
+        page => without_dots(page).into_owned(),
+    };
+    let root = to_root("/proxy", &format!("/proxy{page}"));
+    format!("{root}{}", &to[1..])
 }
 
 fn forgetting(path: &str) -> Option<(HeaderName, HeaderValue)> {

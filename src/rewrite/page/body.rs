@@ -1,7 +1,7 @@
 //! A body on its way through decoder, rewriter and encoder.
 //!
 //! In: a backend's body. Out: the rewritten one, in the same encoding, with the same trailers. It waits for nothing: when
-//! the backend has no more for now, all that was understood so far goes out. Memory holds one decoded piece of
+//! the backend pauses, all that was understood so far goes out. Memory holds one decoded piece of
 //! [`PIECE`] bytes and what the rewriter keeps.
 //!
 //! Ends with an error, and so does the caller's body: when the backend's does, when the encoding is broken or ends early, and

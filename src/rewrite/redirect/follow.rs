@@ -15,6 +15,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
+use super::super::cookies::renamed;
 use crate::api::RequestInfo;
 use crate::status::Request;
 
@@ -217,14 +218,18 @@ fn jar(sent: &HeaderMap, set: &[HeaderValue]) -> Option<HeaderValue> {
         .iter()
         .flat_map(|line| line.as_bytes().split(|byte| *byte == b';'))
         .map(<[u8]>::trim_ascii);
-    let mut jar: Vec<&[u8]> = pairs_sent.filter(|pair| !pair.is_empty()).collect();
+    let mut jar: Vec<Vec<u8>> = pairs_sent
+        .filter(|pair| !pair.is_empty())
+        .map(<[u8]>::to_vec)
+        .collect();
     for cookie in set {
         let mut parts = cookie
             .as_bytes()
             .split(|byte| *byte == b';')
             .map(<[u8]>::trim_ascii);
-        let pair = parts.next().unwrap_or_default();
-        jar.retain(|kept| name_of(kept) != name_of(pair));
+        // Named as a browser would send it.
+        let pair = renamed(parts.next().unwrap_or_default());
+        jar.retain(|kept| name_of(kept) != name_of(&pair));
         if !parts.any(ends_it) {
             jar.push(pair);
         }
@@ -352,5 +357,16 @@ mod tests {
         ];
         assert_eq!(jar(&sent, &set), Some(value("b=3; c=5")));
         assert_eq!(jar(&HeaderMap::new(), &[]), None);
+    }
+
+    #[test]
+    fn a_host_cookie_of_a_hop_takes_the_place_of_the_one_that_was_sent() {
+        let sent = HeaderMap::from_iter([(
+            header::COOKIE,
+            HeaderValue::from_static("Throughway-Host-id=1"),
+        )]);
+        let set = [HeaderValue::from_static("__Host-id=2; Secure; Path=/")];
+        let expected = HeaderValue::from_static("Throughway-Host-id=2");
+        assert_eq!(jar(&sent, &set), Some(expected));
     }
 }
