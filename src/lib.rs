@@ -59,3 +59,5 @@ pub mod lifecycle;
 pub mod status;
 
 pub mod telemetry;
+
+pub mod local;

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use throughway::config::{self, Command, Config, NoCommand};
+use throughway::config::{self, Command, Config, LocalConfig, NoCommand};
 use throughway::lifecycle::Signals;
 use throughway::server::{Server, StartError};
 use throughway::telemetry::{self, AccessLog};
@@ -17,6 +17,7 @@ const WRONG_SETTING: u8 = 64;
 fn main() -> ExitCode {
     match config::read(std::env::args_os()) {
         Ok(Command::Serve(config)) => serve(*config),
+        Ok(Command::Local(config)) => local(*config),
         Err(NoCommand::Text(text)) => {
             print!("{text}");
             ExitCode::SUCCESS
@@ -24,6 +25,17 @@ fn main() -> ExitCode {
         Err(NoCommand::Wrong(line)) => {
             eprintln!("throughway: {line}");
             ExitCode::from(WRONG_SETTING)
+        }
+    }
+}
+
+fn local(config: LocalConfig) -> ExitCode {
+    telemetry::log::start(&config.log);
+    match throughway::local::run(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failed) => {
+            eprintln!("throughway: {failed}");
+            ExitCode::FAILURE
         }
     }
 }

@@ -32,7 +32,8 @@ const ROAD: [&str; 8] = [
 ];
 
 /// What every stage may import besides.
-const GROUND: [&str; 6] = [
+const GROUND: [&str; 7] = [
+    "envelope",
     "cluster",
     "certificates",
     "config",
@@ -49,7 +50,8 @@ fn allowed(module: &str) -> Vec<&'static str> {
         return ROAD[..place].iter().chain(&GROUND).copied().collect();
     }
     match module {
-        "main" => vec!["config", "telemetry", "server", "lifecycle"],
+        "main" => vec!["config", "telemetry", "server", "lifecycle", "local"],
+        "local" => vec!["config", "lifecycle", "status", "envelope"],
         "server" => ROAD
             .iter()
             .chain(&GROUND)
@@ -63,7 +65,7 @@ fn allowed(module: &str) -> Vec<&'static str> {
             .collect(),
         "cluster" | "certificates" => vec!["config", "telemetry", "lifecycle"],
         "lifecycle" | "telemetry" => vec!["config"],
-        "config" | "status" | "lib" => vec![],
+        "config" | "status" | "envelope" | "lib" => vec![],
         _ => panic!("{module} is on no line of the module map"),
     }
 }

@@ -23,6 +23,13 @@ pub(super) struct Line {
 pub(super) enum Mode {
     /// Serve the proxy subresources of nodes, pods and services behind the API aggregation layer
     Serve(Box<Serve>),
+    /// All of kubectl proxy on your own machine, and an origin of its own for every Service
+    Local(Box<super::local::Line>),
+    /// Print a script that completes this command's words in a shell
+    Completion {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
 }
 
 #[derive(Debug, Args)]

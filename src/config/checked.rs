@@ -4,9 +4,10 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use super::args::{self, Line, Mode};
+use super::local;
 use super::{
     ApiGroup, AuthenticationConfig, AuthenticationLookup, AuthorizationConfig, ClusterConfig,
     Command, Config, ConnectionLimits, ForwardConfig, KubeletConfig, KubeletTls, ListenConfig,
@@ -36,7 +37,15 @@ pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Command, NoComm
     })?;
     match line.mode {
         Mode::Serve(serve) => Ok(Command::Serve(Box::new(check(*serve)?))),
+        Mode::Local(line) => Ok(Command::Local(Box::new(local::check(*line)?))),
+        Mode::Completion { shell } => Err(NoCommand::Text(completion(shell))),
     }
+}
+
+fn completion(shell: clap_complete::Shell) -> String {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Line::command(), "throughway", &mut script);
+    String::from_utf8_lossy(&script).into_owned()
 }
 
 fn first_line(refused: &clap::Error) -> String {

@@ -5,7 +5,9 @@
 
 mod args;
 mod checked;
+mod local;
 mod parse;
+mod target_name;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,11 +16,16 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 pub use checked::{NoCommand, read};
+pub use local::{
+    ClusterOptions, CrossSite, FilterRules, Filtering, LocalApi, LocalConfig, LocalListen, Login,
+    PortForward, Secret, ServerPath, StaticFiles, TargetKind, TargetName, TargetScheme, Via,
+};
 
 /// What the command line asks for.
 #[derive(Debug, Clone)]
 pub enum Command {
     Serve(Box<Config>),
+    Local(Box<LocalConfig>),
 }
 
 /// Everything that `throughway serve` was told.

@@ -41,6 +41,14 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Reads `--request-timeout` of kubectl: a duration, or whole seconds without a unit.
+pub(super) fn duration_or_seconds(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(seconds) => Ok(Duration::from_secs(seconds)),
+        Err(_) => duration(text),
+    }
+}
+
 /// Session cookies of what stands in front of clusters: oauth2-proxy; Argo CD, Rancher, Headlamp, Kubernetes Dashboard, Skooner,
 /// OpenShift's console; Pomerium, Authelia, authentik, Vouch, Apache's OpenID Connect; access proxies of three clouds. Names that
 /// an app may well have for itself are not among them.

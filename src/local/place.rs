@@ -1,0 +1,320 @@
+//! Which place a request is for, by its Host. In: the Host. Out: a [`Place`], or [`NoPlace`] for a name that is none.
+//!
+//! | Host, the port aside | place |
+//! |---|---|
+//! | `[[SCHEME-]PORT.]SERVICE.NAMESPACE.svc.localhost` | a Service |
+//! | `[[SCHEME-]PORT.]POD.NAMESPACE.pod.localhost` | a pod |
+//! | `[[SCHEME-]PORT.]NODE.node.localhost` | a node, whose name may have dots |
+//! | anything else | the API, if kubectl's rules accept the name |
+//!
+//! `SCHEME-` is `https-` or `http-`; `https-` alone leaves the port to the target. Browsers resolve every name below
+//! `localhost` to loopback (<https://datatracker.ietf.org/doc/html/rfc6761#section-6.3>) and take each for an origin of its own.
+
+use std::fmt;
+
+use crate::config::{TargetKind, TargetScheme};
+
+/// What a Host names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Place {
+    Api,
+    Target(Target),
+}
+
+/// A Service, pod or node at an origin of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Target {
+    pub(super) kind: TargetKind,
+    /// Empty for nodes.
+    pub(super) namespace: String,
+    pub(super) name: String,
+    /// A number or a name; without one the target's only port.
+    pub(super) port: Option<String>,
+    pub(super) scheme: Option<TargetScheme>,
+}
+
+/// A name below `localhost` that can't be a target's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a target's name is [PORT.]SERVICE.NAMESPACE.svc.localhost, [PORT.]POD.NAMESPACE.pod.localhost or [PORT.]NODE.node.localhost"
+)]
+pub(super) struct NoPlace;
+
+impl Place {
+    /// Reads a Host, with or without a port.
+    pub(super) fn of(host: &str) -> Result<Self, NoPlace> {
+        let name = without_port(host).to_ascii_lowercase();
+        let name = name.trim_end_matches('.');
+        let Some(inside) = name.strip_suffix(".localhost") else {
+            return Ok(Self::Api);
+        };
+        let target = if let Some(path) = inside.strip_suffix(".svc") {
+            namespaced(TargetKind::Service, path)
+        } else if let Some(path) = inside.strip_suffix(".pod") {
+            namespaced(TargetKind::Pod, path)
+        } else if let Some(path) = inside.strip_suffix(".node") {
+            node(path)
+        } else {
+            None
+        };
+        target.map(Self::Target).ok_or(NoPlace)
+    }
+}
+
+impl Target {
+    /// The name segment of the API's path: `[SCHEME:]NAME[:PORT]`.
+    pub(super) fn segment(&self) -> String {
+        let port = self.port.as_deref().unwrap_or_default();
+        match (self.scheme, &self.port) {
+            (Some(scheme), _) => format!("{scheme}:{}:{port}", self.name),
+            (None, Some(port)) => format!("{}:{port}", self.name),
+            (None, None) => self.name.clone(),
+        }
+    }
+
+    /// The host name that it is served at, without a port.
+    pub(super) fn host(&self) -> String {
+        let mut host = String::new();
+        match (self.scheme, &self.port) {
+            (Some(scheme), Some(port)) => host = format!("{scheme}-{port}."),
+            (Some(scheme), None) => host = format!("{scheme}-."),
+            (None, Some(port)) => host = format!("{port}."),
+            (None, None) => {}
+        }
+        host.push_str(&self.name);
+        if self.kind != TargetKind::Node {
+            host.push('.');
+            host.push_str(&self.namespace);
+        }
+        host.push_str(match self.kind {
+            TargetKind::Service => ".svc.localhost",
+            TargetKind::Pod => ".pod.localhost",
+            TargetKind::Node => ".node.localhost",
+        });
+        host
+    }
+}
+
+impl fmt::Display for TargetScheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        })
+    }
+}
+
+/// The name of a Host without its port. An IPv6 address keeps its brackets.
+pub(super) fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port))
+            if port.bytes().all(|byte| byte.is_ascii_digit()) && !name.ends_with(':') =>
+        {
+            name
+        }
+        _ => host,
+    }
+}
+
+fn namespaced(kind: TargetKind, path: &str) -> Option<Target> {
+    let labels: Vec<&str> = path.split('.').collect();
+    let (port, name, namespace) = match *labels {
+        [name, namespace] => (None, name, namespace),
+        // A pod's name may have dots, and then its port can't be told from it unless it is a number.
+        [port, .., namespace] if kind == TargetKind::Service || is_port(port) => {
+            let name = &path[port.len() + 1..path.len() - namespace.len() - 1];
+            (Some(port), name, namespace)
+        }
+        [.., namespace] if kind == TargetKind::Pod => {
+            (None, &path[..path.len() - namespace.len() - 1], namespace)
+        }
+        _ => return None,
+    };
+    if kind == TargetKind::Service && name.contains('.') {
+        return None;
+    }
+    target(kind, namespace, name, port)
+}
+
+fn node(path: &str) -> Option<Target> {
+    match path.split_once('.') {
+        Some((port, name)) if is_port(port) => target(TargetKind::Node, "", name, Some(port)),
+        _ => target(TargetKind::Node, "", path, None),
+    }
+}
+
+/// Whether a label can only be a port: a number, or one with a scheme before it.
+fn is_port(label: &str) -> bool {
+    let (scheme, port) = scheme_and_port(label);
+    let is_number = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    is_number || (scheme.is_some() && port.is_empty())
+}
+
+fn scheme_and_port(label: &str) -> (Option<TargetScheme>, &str) {
+    if let Some(port) = label.strip_prefix("https-") {
+        (Some(TargetScheme::Https), port)
+    } else if let Some(port) = label.strip_prefix("http-") {
+        (Some(TargetScheme::Http), port)
+    } else {
+        (None, label)
+    }
+}
+
+fn target(kind: TargetKind, namespace: &str, name: &str, port: Option<&str>) -> Option<Target> {
+    let (scheme, port) = port.map_or((None, ""), scheme_and_port);
+    let is_label = |text: &str| {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        !text.is_empty() && text.bytes().all(is_plain)
+    };
+    let is_named = name.split('.').all(is_label)
+        && (namespace.is_empty() == (kind == TargetKind::Node))
+        && (namespace.is_empty() || is_label(namespace))
+        && (port.is_empty() || is_label(port));
+    is_named.then(|| Target {
+        kind,
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+        port: (!port.is_empty()).then(|| port.to_owned()),
+        scheme,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use TargetKind::{Node, Pod, Service};
+    use TargetScheme::{Http, Https};
+
+    fn place(
+        kind: TargetKind,
+        namespace: &str,
+        name: &str,
+        port: Option<&str>,
+        scheme: Option<TargetScheme>,
+    ) -> Result<Place, NoPlace> {
+        Ok(Place::Target(Target {
+            kind,
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            port: port.map(str::to_owned),
+            scheme,
+        }))
+    }
+
+    #[test]
+    fn names_below_localhost_are_targets() {
+        for (host, expected) in [
+            (
+                "grafana.monitoring.svc.localhost:8001",
+                place(Service, "monitoring", "grafana", None, None),
+            ),
+            (
+                "Grafana.Monitoring.SVC.localhost.",
+                place(Service, "monitoring", "grafana", None, None),
+            ),
+            (
+                "3000.grafana.monitoring.svc.localhost",
+                place(Service, "monitoring", "grafana", Some("3000"), None),
+            ),
+            (
+                "web.grafana.monitoring.svc.localhost",
+                place(Service, "monitoring", "grafana", Some("web"), None),
+            ),
+            (
+                "https-5556.dex.auth.svc.localhost",
+                place(Service, "auth", "dex", Some("5556"), Some(Https)),
+            ),
+            (
+                "https-.dex.auth.svc.localhost",
+                place(Service, "auth", "dex", None, Some(Https)),
+            ),
+            (
+                "http-web.dex.auth.svc.localhost",
+                place(Service, "auth", "dex", Some("web"), Some(Http)),
+            ),
+            (
+                "web-0.demo.pod.localhost:1",
+                place(Pod, "demo", "web-0", None, None),
+            ),
+            (
+                "8080.web-0.demo.pod.localhost",
+                place(Pod, "demo", "web-0", Some("8080"), None),
+            ),
+            (
+                "web.v1.demo.pod.localhost",
+                place(Pod, "demo", "web.v1", None, None),
+            ),
+            (
+                "node-1.node.localhost",
+                place(Node, "", "node-1", None, None),
+            ),
+            (
+                "10250.ip-1.eu.example.node.localhost",
+                place(Node, "", "ip-1.eu.example", Some("10250"), None),
+            ),
+            (
+                "ip-1.eu.example.node.localhost",
+                place(Node, "", "ip-1.eu.example", None, None),
+            ),
+            (
+                "svc.svc.svc.localhost",
+                place(Service, "svc", "svc", None, None),
+            ),
+        ] {
+            assert_eq!(Place::of(host), expected, "{host}");
+            if let Ok(Place::Target(target)) = expected {
+                assert_eq!(
+                    Place::of(&target.host()),
+                    Ok(Place::Target(target)),
+                    "{host}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn all_other_names_are_the_apis_or_nobodys() {
+        for host in [
+            "localhost",
+            "localhost:8001",
+            "127.0.0.1:8001",
+            "[::1]:8001",
+            "[::1]",
+            "example.com",
+            "",
+            "evil.example:80",
+            "svc.localhost.evil.example",
+        ] {
+            assert_eq!(Place::of(host), Ok(Place::Api), "{host}");
+        }
+        for host in [
+            "x.localhost",
+            "grafana.svc.localhost",
+            "svc.localhost",
+            "a.b.c.d.svc.localhost",
+            "..svc.localhost",
+            "a..svc.localhost",
+            ".node.localhost",
+            "a/b.c.svc.localhost",
+            "a%2fb.c.svc.localhost",
+            "a:b.c.svc.localhost",
+        ] {
+            assert_eq!(Place::of(host), Err(NoPlace), "{host}");
+        }
+    }
+
+    #[test]
+    fn the_segment_is_that_of_the_api() {
+        for (host, segment) in [
+            ("grafana.m.svc.localhost", "grafana"),
+            ("web.grafana.m.svc.localhost", "grafana:web"),
+            ("https-5556.dex.m.svc.localhost", "https:dex:5556"),
+            ("https-.dex.m.svc.localhost", "https:dex:"),
+        ] {
+            let Ok(Place::Target(target)) = Place::of(host) else {
+                panic!("{host}")
+            };
+            assert_eq!(target.segment(), segment);
+        }
+    }
+}
