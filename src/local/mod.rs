@@ -13,6 +13,7 @@
 
 #![allow(dead_code, reason = "being put together")]
 
+mod api_server;
 mod page;
 mod place;
 mod problem;
