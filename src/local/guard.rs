@@ -84,7 +84,11 @@ mod tests {
         check(&method.parse().unwrap(), &headers, HOST).is_ok()
     }
 
-    fn fetched(site: &'static str, mode: &'static str, dest: &'static str) -> Vec<(&'static str, &'static str)> {
+    fn fetched(
+        site: &'static str,
+        mode: &'static str,
+        dest: &'static str,
+    ) -> Vec<(&'static str, &'static str)> {
         vec![
             ("sec-fetch-site", site),
             ("sec-fetch-mode", mode),
@@ -96,8 +100,17 @@ mod tests {
     fn its_own_pages_its_user_and_programs_are_welcome() {
         assert!(outcome("GET", &[]));
         assert!(outcome("DELETE", &[]));
-        assert!(outcome("POST", &[("origin", "http://grafana.monitoring.svc.localhost:8001")]));
-        assert!(outcome("GET", &[("origin", "http://Grafana.monitoring.svc.localhost:8001"), ("upgrade", "websocket")]));
+        assert!(outcome(
+            "POST",
+            &[("origin", "http://grafana.monitoring.svc.localhost:8001")]
+        ));
+        assert!(outcome(
+            "GET",
+            &[
+                ("origin", "http://Grafana.monitoring.svc.localhost:8001"),
+                ("upgrade", "websocket")
+            ]
+        ));
         for site in ["same-origin", "none"] {
             assert!(outcome("POST", &fetched(site, "cors", "empty")));
             assert!(outcome("GET", &fetched(site, "navigate", "iframe")));
@@ -107,7 +120,10 @@ mod tests {
     #[test]
     fn other_pages_may_only_link() {
         for site in ["cross-site", "same-site", "", "what-comes-next"] {
-            assert!(outcome("GET", &fetched(site, "navigate", "document")), "{site}");
+            assert!(
+                outcome("GET", &fetched(site, "navigate", "document")),
+                "{site}"
+            );
             assert!(outcome("HEAD", &fetched(site, "navigate", "document")));
             for (method, mode, dest) in [
                 ("POST", "navigate", "document"),
@@ -120,24 +136,44 @@ mod tests {
                 ("GET", "websocket", "websocket"),
                 ("PUT", "same-origin", "empty"),
             ] {
-                assert!(!outcome(method, &fetched(site, mode, dest)), "{site} {method} {mode} {dest}");
+                assert!(
+                    !outcome(method, &fetched(site, mode, dest)),
+                    "{site} {method} {mode} {dest}"
+                );
             }
         }
     }
 
     #[test]
     fn a_websocket_and_an_old_browser_are_known_by_their_origin() {
-        for origin in ["null", "http://evil.example", "http://grafana.monitoring.svc.localhost", "http://localhost:8001", "https://grafana.monitoring.svc.localhost:8001", "http://loki.monitoring.svc.localhost:8001", ""] {
-            assert!(!outcome("GET", &[("origin", origin), ("upgrade", "websocket")]), "{origin}");
+        for origin in [
+            "null",
+            "http://evil.example",
+            "http://grafana.monitoring.svc.localhost",
+            "http://localhost:8001",
+            "https://grafana.monitoring.svc.localhost:8001",
+            "http://loki.monitoring.svc.localhost:8001",
+            "",
+        ] {
+            assert!(
+                !outcome("GET", &[("origin", origin), ("upgrade", "websocket")]),
+                "{origin}"
+            );
             assert!(!outcome("POST", &[("origin", origin)]), "{origin}");
         }
-        let both = [("origin", "http://grafana.monitoring.svc.localhost:8001"), ("origin", "http://evil.example")];
+        let both = [
+            ("origin", "http://grafana.monitoring.svc.localhost:8001"),
+            ("origin", "http://evil.example"),
+        ];
         assert!(!outcome("POST", &both));
     }
 
     #[test]
     fn two_answers_to_one_question_are_none() {
-        let lines = [("sec-fetch-site", "same-origin"), ("sec-fetch-site", "cross-site")];
+        let lines = [
+            ("sec-fetch-site", "same-origin"),
+            ("sec-fetch-site", "cross-site"),
+        ];
         assert!(!outcome("POST", &lines));
     }
 }

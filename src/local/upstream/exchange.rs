@@ -47,7 +47,9 @@ impl Upstream {
     ) -> Result<Response, UpstreamError> {
         let authority = self.introduce(&mut request).await?;
         *request.version_mut() = Version::HTTP_11;
-        let answer = self.within_limit(self.exchange(&authority, request)).await?;
+        let answer = self
+            .within_limit(self.exchange(&authority, request))
+            .await?;
         self.judge(&answer);
         Ok(answer)
     }
@@ -58,7 +60,9 @@ impl Upstream {
         request: Request,
     ) -> Result<Response, UpstreamError> {
         let Some(kept) = self.kept() else {
-            let answer = self.over(self.connection().await?, authority, request).await;
+            let answer = self
+                .over(self.connection().await?, authority, request)
+                .await;
             return answer.map_err(|broken| broken.error.into());
         };
         let spare = repeatable(&request);
@@ -116,7 +120,10 @@ impl Upstream {
         Ok(Connection::Alone(self.pool.own(sender, generation)))
     }
 
-    pub(super) fn drive(&self, connection: impl Future<Output = hyper::Result<()>> + Send + 'static) {
+    pub(super) fn drive(
+        &self,
+        connection: impl Future<Output = hyper::Result<()>> + Send + 'static,
+    ) {
         self.tasks.spawn_background(async move {
             if let Err(failed) = connection.await {
                 tracing::debug!(error = %failed, "a connection to the API server broke off");
@@ -181,7 +188,9 @@ fn absolute(authority: &Authority, uri: &Uri) -> Uri {
 }
 
 fn path_alone(uri: &Uri) -> Uri {
-    uri.path_and_query().cloned().map_or_else(Uri::default, Uri::from)
+    uri.path_and_query()
+        .cloned()
+        .map_or_else(Uri::default, Uri::from)
 }
 
 /// A copy of a request that may be sent twice.
@@ -239,4 +248,3 @@ impl<H: Unpin> http_body::Body for Held<H> {
         self.body.size_hint()
     }
 }
-

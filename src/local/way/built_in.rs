@@ -101,9 +101,12 @@ fn to_api_server(headers: &mut HeaderMap) {
     for name in claims {
         headers.remove(name);
     }
-    let is_part_of_a_page = headers
-        .get(SEC_FETCH_DEST)
-        .is_some_and(|dest| !matches!(dest.as_bytes(), b"document" | b"iframe" | b"frame" | b"empty"));
+    let is_part_of_a_page = headers.get(SEC_FETCH_DEST).is_some_and(|dest| {
+        !matches!(
+            dest.as_bytes(),
+            b"document" | b"iframe" | b"frame" | b"empty"
+        )
+    });
     let takes_gzip = headers
         .get(header::ACCEPT_ENCODING)
         .and_then(|accepted| accepted.to_str().ok())
@@ -136,14 +139,20 @@ fn from_api_server(headers: &mut HeaderMap, prefix: &str, host: &str) {
     for name in OF_API_SERVER {
         headers.remove(name);
     }
-    let own: Vec<HeaderValue> = headers.get_all(header::CACHE_CONTROL).iter().cloned().collect();
+    let own: Vec<HeaderValue> = headers
+        .get_all(header::CACHE_CONTROL)
+        .iter()
+        .cloned()
+        .collect();
     if own.first().is_some_and(|first| first == ITS_CACHE_CONTROL) {
         headers.remove(header::CACHE_CONTROL);
         for value in own.into_iter().skip(1) {
             headers.append(header::CACHE_CONTROL, value);
         }
     }
-    if let Some(location) = headers.get(header::LOCATION).and_then(|value| value.to_str().ok())
+    if let Some(location) = headers
+        .get(header::LOCATION)
+        .and_then(|value| value.to_str().ok())
         && let Ok(location) = HeaderValue::try_from(inside(location, prefix, host))
     {
         headers.insert(header::LOCATION, location);
@@ -186,12 +195,21 @@ mod tests {
     #[test]
     fn redirects_lead_into_the_origin_again() {
         for (location, expected) in [
-            ("/api/v1/namespaces/demo/services/app/proxy/login?a=b", "/login?a=b"),
+            (
+                "/api/v1/namespaces/demo/services/app/proxy/login?a=b",
+                "/login?a=b",
+            ),
             ("/api/v1/namespaces/demo/services/app/proxy", "/"),
             ("/login", "/login"),
             ("login", "login"),
-            ("http://app.demo.svc.localhost:8001/api/v1/namespaces/demo/services/app/proxy/x", "http://app.demo.svc.localhost:8001/x"),
-            ("https://sso.example/?to=http://app.demo.svc.localhost:8001/x", "https://sso.example/?to=http://app.demo.svc.localhost:8001/x"),
+            (
+                "http://app.demo.svc.localhost:8001/api/v1/namespaces/demo/services/app/proxy/x",
+                "http://app.demo.svc.localhost:8001/x",
+            ),
+            (
+                "https://sso.example/?to=http://app.demo.svc.localhost:8001/x",
+                "https://sso.example/?to=http://app.demo.svc.localhost:8001/x",
+            ),
         ] {
             assert_eq!(inside(location, PREFIX, HOST), expected);
         }
@@ -208,14 +226,19 @@ mod tests {
             ("connection", "x-csrf"),
             ("x-csrf", "1"),
             ("throughway-path", "/x"),
-            ("sec-websocket-protocol", "chat, base64url.bearer.authorization.k8s.io.eA, v2"),
-            ("cookie", "a=1"),
+            (
+                "sec-websocket-protocol",
+                "chat, base64url.bearer.authorization.k8s.io.eA, v2",
+            ),
         ] {
             headers.append(name, HeaderValue::from_static(value));
         }
         to_api_server(&mut headers);
-        let left: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
-        assert_eq!(left, [("sec-websocket-protocol", "chat, v2"), ("cookie", "a=1")]);
+        let left: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
+            .collect();
+        assert_eq!(left, [("sec-websocket-protocol", "chat, v2")]);
     }
 
     #[test]
@@ -233,7 +256,9 @@ mod tests {
                 headers.insert(SEC_FETCH_DEST, HeaderValue::from_static(dest));
             }
             to_api_server(&mut headers);
-            let asked = headers.get(header::ACCEPT_ENCODING).map(|value| value.to_str().unwrap());
+            let asked = headers
+                .get(header::ACCEPT_ENCODING)
+                .map(|value| value.to_str().unwrap());
             assert_eq!(asked, expected, "{dest:?} {accepted}");
         }
     }
@@ -251,7 +276,10 @@ mod tests {
             headers.append(name, HeaderValue::from_static(value));
         }
         from_api_server(&mut headers, PREFIX, HOST);
-        let left: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+        let left: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
+            .collect();
         assert_eq!(left, [("etag", "\"x\""), ("cache-control", "max-age=60")]);
     }
 }

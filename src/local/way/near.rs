@@ -6,8 +6,8 @@ use k8s_openapi::api::core::v1::Service;
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
 
-use crate::config::TargetKind;
 use super::refusal::Case;
+use crate::config::TargetKind;
 use crate::local::place::{Target, without_port};
 use crate::local::problem::Advice;
 use crate::local::upstream::Upstream;

@@ -41,7 +41,9 @@ pub(super) async fn of(case: Case<'_>, answer: Response) -> Result<Response, Pro
         return Ok(answer);
     }
     let code = answer.status();
-    let body = to_bytes(answer.into_body(), MOST_BYTES).await.unwrap_or_default();
+    let body = to_bytes(answer.into_body(), MOST_BYTES)
+        .await
+        .unwrap_or_default();
     let message = match serde_json::from_slice::<Told>(&body) {
         Ok(told) => told.message,
         Err(_) => String::from_utf8_lossy(&body).trim().to_owned(),
@@ -86,17 +88,20 @@ async fn explain(case: Case<'_>, code: StatusCode, message: String) -> Problem {
     };
     let problem = |title| Problem::new(Status::new(code, Reason::Unknown, message), title);
     match code {
-        StatusCode::UNAUTHORIZED => problem("You are not logged in to the cluster").advise(command(
-            "See whether kubectl is let in; its message says what is missing:",
-            "kubectl auth whoami".to_owned(),
-        )),
+        StatusCode::UNAUTHORIZED => {
+            problem("You are not logged in to the cluster").advise(command(
+                "See whether kubectl is let in; its message says what is missing:",
+                "kubectl auth whoami".to_owned(),
+            ))
+        }
         StatusCode::FORBIDDEN => problem("You may not reach it").advise(command(
             "What you may do there, for the administrator whom you ask:",
             format!("kubectl auth can-i get {kind}/{name} --subresource=proxy{in_namespace}"),
         )),
         StatusCode::NOT_FOUND => {
             let near = near::links(case).await;
-            near.into_iter().fold(problem("There is no such target"), Problem::advise)
+            near.into_iter()
+                .fold(problem("There is no such target"), Problem::advise)
         }
         StatusCode::SERVICE_UNAVAILABLE => problem("Nothing answers there").advise(command(
             "What runs behind it, and whether it is ready:",
@@ -104,7 +109,9 @@ async fn explain(case: Case<'_>, code: StatusCode, message: String) -> Problem {
                 TargetKind::Service => format!(
                     "kubectl get endpointslices -l kubernetes.io/service-name={name}{in_namespace}"
                 ),
-                TargetKind::Pod | TargetKind::Node => format!("kubectl get {kind} {name}{in_namespace}"),
+                TargetKind::Pod | TargetKind::Node => {
+                    format!("kubectl get {kind} {name}{in_namespace}")
+                }
             },
         )),
         _ => problem("The cluster gave no answer of the target"),

@@ -34,7 +34,10 @@ pub(super) async fn visit(upstream: &Upstream, visit: Visit<'_>) -> Result<Respo
     let mut sealed = envelope::seal_request(std::mem::take(headers), origin);
     sealed.insert(THROUGHWAY_PATH, path);
     // Without it, kube-aggregator would ask for an encoding of its own.
-    sealed.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    sealed.insert(
+        header::ACCEPT_ENCODING,
+        HeaderValue::from_static("identity"),
+    );
     if let Some(upgrade) = upgrade {
         sealed.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
         sealed.insert(header::UPGRADE, upgrade);

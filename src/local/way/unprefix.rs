@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
-use http_body::{Body as _, Frame};
+use http_body::Frame;
 
 /// A body without certain bytes.
 pub(super) struct Unprefixed {
@@ -111,7 +111,11 @@ mod tests {
         );
         for at in 0..=page.len() {
             let (first, second) = page.split_at(at);
-            assert_eq!(unprefixed(vec![first, second]).await, expected, "broken at {at}");
+            assert_eq!(
+                unprefixed(vec![first, second]).await,
+                expected,
+                "broken at {at}"
+            );
         }
         let bytes: Vec<&str> = (0..page.len()).map(|at| &page[at..=at]).collect();
         assert_eq!(unprefixed(bytes).await, expected);
