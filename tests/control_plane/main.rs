@@ -25,6 +25,7 @@ mod apps;
 mod cluster;
 mod compare;
 mod node;
+mod origins;
 mod rights;
 mod road;
 
