@@ -10,6 +10,7 @@
 use axum::body::Body;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 
+use super::ports::{Named, Ports};
 use super::refusal::Case;
 use super::unprefix::Unprefixed;
 use super::{Visit, cookies, proxy_path, raw_path, refusal, send};
@@ -48,14 +49,28 @@ pub(super) fn fact() -> WayFact {
     }
 }
 
-pub(super) async fn visit(upstream: &Upstream, visit: Visit<'_>) -> Result<Response, Problem> {
+pub(super) async fn visit(
+    upstream: &Upstream,
+    ports: &Ports,
+    visit: Visit<'_>,
+) -> Result<Response, Problem> {
     let Visit {
         target,
         host,
         reader,
         mut request,
     } = visit;
-    let prefix = proxy_path(GROUP, target);
+    let case = Case {
+        upstream,
+        target,
+        host,
+        reader,
+    };
+    let named = match ports.name(case).await? {
+        Named::Target(named) => named,
+        Named::Answer(answer) => return Ok(answer),
+    };
+    let prefix = proxy_path(GROUP, &named);
     let path = format!("{prefix}{}", raw_path(request.uri()));
     *request.uri_mut() = Uri::try_from(path).map_err(|_| {
         let status = Status::bad_request("the path has bytes that no path has");
@@ -75,12 +90,6 @@ pub(super) async fn visit(upstream: &Upstream, visit: Visit<'_>) -> Result<Respo
         headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
         headers.insert(header::UPGRADE, upgrade);
     }
-    let case = Case {
-        upstream,
-        target,
-        host,
-        reader,
-    };
     let mut answer = refusal::or_answer(case, send(upstream, request).await?).await?;
     from_api_server(answer.headers_mut(), &prefix, host);
     cookies::keep_at_home(answer.headers_mut(), host);

@@ -8,6 +8,7 @@
 mod built_in;
 mod cookies;
 mod near;
+mod ports;
 mod refusal;
 mod throughway;
 mod unprefix;
@@ -26,6 +27,7 @@ use super::problem::{Problem, Reader};
 use super::upstream::{Upstream, UpstreamError, is_upgrade};
 use crate::config::{TargetKind, Via};
 use crate::status::{Request, Response};
+use ports::Ports;
 
 /// Where the API group is looked for.
 const GROUP: &str = "/apis/throughway.dev/v1";
@@ -39,6 +41,7 @@ pub(super) struct Ways {
     upstream: Upstream,
     via: Via,
     found: Arc<Found>,
+    ports: Ports,
 }
 
 #[derive(Debug)]
@@ -73,6 +76,7 @@ impl Ways {
             upstream,
             via,
             found,
+            ports: Ports::default(),
         }
     }
 
@@ -87,7 +91,7 @@ impl Ways {
         match fact {
             WayFact::Throughway => throughway::visit(&self.upstream, visit).await,
             WayFact::BuiltIn { .. } | WayFact::Unknown => {
-                built_in::visit(&self.upstream, visit).await
+                built_in::visit(&self.upstream, &self.ports, visit).await
             }
         }
     }
