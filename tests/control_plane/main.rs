@@ -29,5 +29,7 @@ mod origins;
 mod rights;
 mod road;
 
+#[path = "../support/companion.rs"]
+mod companion;
 #[path = "../support/mod.rs"]
 mod support;

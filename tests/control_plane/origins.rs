@@ -8,9 +8,9 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 use crate::cluster::{Cluster, on_cluster};
+use crate::companion::{Companion, send, whole};
 use crate::support::backend::{BASIC, pattern, sha256};
 use crate::support::client::{Answer, request};
-use crate::support::companion::{Companion, send, whole};
 
 fn companion(cluster: &Cluster, flags: &[&str]) -> Companion {
     Companion::start(&cluster.kubeconfig(), flags)

@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use super::client::Answer;
+use crate::support::client::Answer;
 
 /// The process, which ends when this is dropped.
 #[derive(Debug)]

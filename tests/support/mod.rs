@@ -3,4 +3,3 @@
 pub mod backend;
 pub mod browser;
 pub mod client;
-pub mod companion;
