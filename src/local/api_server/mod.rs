@@ -9,6 +9,7 @@
 //! client-go: `tools/clientcmd`, `transport`, `plugin/pkg/client/auth`.
 
 mod access;
+mod clock;
 mod connect;
 mod credentials;
 mod error;
@@ -21,8 +22,9 @@ mod tls;
 
 use std::sync::Arc;
 
+use http::header::AUTHORIZATION;
 use http::uri::Scheme;
-use http::{HeaderMap, Uri};
+use http::{HeaderMap, HeaderValue, Uri};
 use kube::config::Kubeconfig;
 use rustls::pki_types::ServerName;
 
@@ -30,8 +32,9 @@ pub(super) use connect::Io;
 pub(super) use error::{AccessError, ConnectError, CredentialError};
 
 use access::{Access, CredentialSource, Trust};
+use clock::Clock;
 use connect::{Dial, Secured};
-use credentials::{Credentials, Impersonate};
+use credentials::{Credentials, Impersonate, Means};
 use in_cluster::Pod;
 use kubeconfig::{Found, Places};
 use proxy::Proxy;
@@ -95,6 +98,7 @@ struct Surroundings {
     places: Places,
     pod: Pod,
     proxies: proxy::Environment,
+    clock: Clock,
     /// `KUBERNETES_MASTER`, the server where nothing else names one.
     master: Option<String>,
 }
@@ -105,6 +109,7 @@ impl Surroundings {
             places: Places::of_environment(),
             pod: Pod::of_environment(),
             proxies: proxy::Environment::read(),
+            clock: Clock::of_system(),
             master: std::env::var("KUBERNETES_MASTER")
                 .ok()
                 .filter(|server| !server.is_empty()),
@@ -155,9 +160,10 @@ impl ApiServer {
             access.proxy_url.as_deref(),
             &surroundings.proxies,
         )?;
+        let clock = || surroundings.clock.clone();
         let proxy_tls = match &proxy {
             Some(proxy) if proxy.uri.scheme() == Some(&Scheme::HTTPS) => {
-                let system = Tls::new(Trust::System, None, WhenExpired::Send);
+                let system = Tls::new(Trust::System, None, WhenExpired::Send, clock());
                 Some(system.settings(None).await?.of(Purpose::Upgrade))
             }
             _ => None,
@@ -169,7 +175,7 @@ impl ApiServer {
                 _ => WhenExpired::Send,
             };
             let has_plugin = matches!(access.credential, CredentialSource::Exec(_));
-            let tls = Tls::new(access.trust, access.identity, when_expired);
+            let tls = Tls::new(access.trust, access.identity, when_expired, clock());
             if !has_plugin {
                 // What is wrong with the files is said at the start, not at the first request.
                 tls.settings(None).await?;
@@ -178,13 +184,18 @@ impl ApiServer {
         } else {
             None
         };
+        let means = Means {
+            cluster: &access.cluster,
+            proxies: &surroundings.proxies,
+            clock: clock(),
+        };
         Ok(Self(Arc::new(Inner {
             context: access.context,
             namespace: access.namespace,
             url: access.server,
             dial: Dial::new(proxy, proxy_tls, options.keepalive),
             tls,
-            credentials: Credentials::of(access.credential).await?,
+            credentials: Credentials::of(access.credential, means).await?,
             impersonate: access
                 .impersonation
                 .as_ref()
@@ -235,10 +246,14 @@ impl ApiServer {
     /// Adds the credential and whom to impersonate, as far as the caller did not say it. What has run out is renewed before that,
     /// so that `generation` is up to date afterwards.
     pub(super) async fn authorize(&self, headers: &mut HeaderMap) -> Result<(), CredentialError> {
-        self.0.credentials.authorize(headers).await?;
-        if let Some((tls, _)) = &self.0.tls {
-            let identity = self.0.credentials.identity().await?;
-            if let Err(failed) = tls.look(identity.as_ref()).await {
+        if headers.get(AUTHORIZATION).is_none_or(HeaderValue::is_empty) {
+            let credential = self.0.credentials.credential().await?;
+            if let Some(header) = credential.header {
+                headers.insert(AUTHORIZATION, header);
+            }
+            if let Some((tls, _)) = &self.0.tls
+                && let Err(failed) = tls.look(credential.identity.as_ref()).await
+            {
                 // A new connection says the same as an error; a kept one may still do.
                 tracing::warn!(error = %failed, "the client certificate can't be renewed");
             }

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -16,10 +16,10 @@ use kube::client::ConfigExt;
 use rustls::ClientConfig;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
-use tokio::time::Instant;
 
 use super::Purpose;
 use super::access::{IdentitySource, Trust};
+use super::clock::Clock;
 use super::error::MaterialError;
 use super::identity::{self, Identity};
 
@@ -40,6 +40,7 @@ pub(super) struct Tls {
     trust: Trust,
     identity: Option<IdentitySource>,
     when_expired: WhenExpired,
+    clock: Clock,
     generation: AtomicU64,
     kept: Mutex<Option<Kept>>,
 }
@@ -47,13 +48,13 @@ pub(super) struct Tls {
 struct Kept {
     made_from: Inputs,
     settings: Settings,
-    looked_at: Instant,
+    looked_at: SystemTime,
 }
 
 #[derive(PartialEq)]
 struct Inputs {
     roots: Option<Vec<Vec<u8>>>,
-    identity: Option<Identity>,
+    identity: Option<Arc<Identity>>,
 }
 
 /// TLS settings of one generation.
@@ -78,11 +79,13 @@ impl Tls {
         trust: Trust,
         identity: Option<IdentitySource>,
         when_expired: WhenExpired,
+        clock: Clock,
     ) -> Self {
         Self {
             trust,
             identity,
             when_expired,
+            clock,
             generation: AtomicU64::new(0),
             kept: Mutex::new(None),
         }
@@ -93,7 +96,10 @@ impl Tls {
     }
 
     /// Looks at the client certificate's files, unless that was done lately; `of_plugin` is the client certificate of an exec plugin.
-    pub(super) async fn look(&self, of_plugin: Option<&Identity>) -> Result<(), MaterialError> {
+    pub(super) async fn look(
+        &self,
+        of_plugin: Option<&Arc<Identity>>,
+    ) -> Result<(), MaterialError> {
         if of_plugin.is_none() && self.identity.is_none() {
             return Ok(());
         }
@@ -101,7 +107,7 @@ impl Tls {
         let is_due = match &*kept {
             None => of_plugin.is_some(),
             Some(kept) if of_plugin.is_some() => kept.made_from.identity.as_ref() != of_plugin,
-            Some(kept) => kept.looked_at.elapsed() >= LOOK_INTERVAL,
+            Some(kept) => self.clock.since(kept.looked_at) >= LOOK_INTERVAL,
         };
         if is_due {
             self.renew(&mut kept, of_plugin).await?;
@@ -112,7 +118,7 @@ impl Tls {
     /// The settings for a new connection.
     pub(super) async fn settings(
         &self,
-        of_plugin: Option<&Identity>,
+        of_plugin: Option<&Arc<Identity>>,
     ) -> Result<Settings, MaterialError> {
         let mut kept = self.kept.lock().await;
         self.renew(&mut kept, of_plugin).await
@@ -121,7 +127,7 @@ impl Tls {
     async fn renew(
         &self,
         kept: &mut Option<Kept>,
-        of_plugin: Option<&Identity>,
+        of_plugin: Option<&Arc<Identity>>,
     ) -> Result<Settings, MaterialError> {
         let made = match self.inputs(of_plugin).await {
             Ok(inputs) => match kept {
@@ -146,31 +152,31 @@ impl Tls {
                 *kept = Some(Kept {
                     made_from: inputs,
                     settings: settings.clone(),
-                    looked_at: Instant::now(),
+                    looked_at: self.clock.now(),
                 });
                 Ok(settings)
             }
             (Ok(None), Some(kept)) => {
-                kept.looked_at = Instant::now();
+                kept.looked_at = self.clock.now();
                 Ok(kept.settings.clone())
             }
             (Err(failed @ MaterialError::Expired { .. }), _) | (Err(failed), None) => Err(failed),
             (Err(failed), Some(kept)) => {
                 tracing::warn!(error = %failed, "the last good TLS settings stay in force");
-                kept.looked_at = Instant::now();
+                kept.looked_at = self.clock.now();
                 Ok(kept.settings.clone())
             }
             (Ok(None), None) => unreachable!("settings are only unchanged where there are some"),
         }
     }
 
-    async fn inputs(&self, of_plugin: Option<&Identity>) -> Result<Inputs, MaterialError> {
+    async fn inputs(&self, of_plugin: Option<&Arc<Identity>>) -> Result<Inputs, MaterialError> {
         let roots = match &self.trust {
             Trust::Roots(pem) => Some(identity::roots(pem).await?),
             Trust::System | Trust::Anything => None,
         };
         let identity = match (&self.identity, of_plugin) {
-            (Some(source), _) => Some(Identity::read(source).await?),
+            (Some(source), _) => Some(Arc::new(Identity::read(source).await?)),
             (None, of_plugin) => of_plugin.cloned(),
         };
         if let Some(identity) = &identity
