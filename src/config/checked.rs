@@ -252,7 +252,10 @@ mod tests {
             .iter()
             .chain(flags)
             .map(OsString::from);
-        read(words).map(|Command::Serve(config)| *config)
+        read(words).map(|command| match command {
+            Command::Serve(config) => *config,
+            Command::Local(config) => panic!("{config:?}"),
+        })
     }
 
     #[test]
