@@ -13,9 +13,14 @@
 
 #![allow(dead_code, reason = "being put together")]
 
+mod api_path;
+mod files;
+mod filter;
 mod page;
 mod place;
+mod plain;
 mod problem;
+mod request_path;
 
 use crate::config::LocalConfig;
 
