@@ -62,18 +62,12 @@ async fn travel(
     }
     match &place {
         Place::Api if road.api.is_for_a_person(&host, reader, &request) => {
-            Ok(road.page.answer(&host).await)
+            Ok(road.page.answer(&host, request.uri().query()).await)
         }
-        Place::Api => {
-            let (head, body) = request.into_parts();
-            match road.page.asset(&head).await {
-                Some(asset) if road.api.accepts_host(&host) => Ok(asset),
-                _ => {
-                    let request = Request::from_parts(head, body);
-                    road.api.answer(&host, reader, request).await
-                }
-            }
-        }
+        Place::Api => match road.page.asset(&request) {
+            Some(asset) if road.api.accepts_host(&host) => Ok(asset),
+            _ => road.api.answer(&host, reader, request).await,
+        },
         Place::Target(target) => {
             let visit = Visit {
                 target,

@@ -73,7 +73,12 @@ async fn links_keep_the_port_of_this_server() {
 #[tokio::test]
 async fn a_search_works_without_scripts() {
     let world = World::new();
-    for (namespace, name) in [("red", "web"), ("red", "db"), ("blue", "web"), ("blue", "Ünï")] {
+    for (namespace, name) in [
+        ("red", "web"),
+        ("red", "db"),
+        ("blue", "web"),
+        ("blue", "Ünï"),
+    ] {
         world
             .api
             .service(namespace, name, json!([{"port": 80, "name": "http"}]));
@@ -82,7 +87,11 @@ async fn a_search_works_without_scripts() {
         ("search=web", vec!["web.blue", "web.red"], "2 of 4 services"),
         ("x=1&search=BLUE+WEB", vec!["web.blue"], "1 of 4 services"),
         ("search=80%20db", vec!["db.red"], "1 of 4 services"),
-        ("search=", vec!["web.blue", "db.red", "web.red"], "4 services in 2"),
+        (
+            "search=",
+            vec!["web.blue", "db.red", "web.red"],
+            "4 services in 2",
+        ),
         ("search=nothing", vec![], "Nothing here has that name"),
         (
             "search=%22%3E%3Cscript%3E",
