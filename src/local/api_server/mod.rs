@@ -284,3 +284,6 @@ fn server_name(access: &Access) -> Result<ServerName<'static>, AccessError> {
         name: name.to_owned(),
     })
 }
+
+#[cfg(test)]
+mod tests;
