@@ -19,13 +19,25 @@ pub(super) struct Authority(Pair);
 
 impl Authority {
     pub(super) fn new(name: &str) -> Self {
+        Self::made(params(name, &[], DAY))
+    }
+
+    /// An authority that is a server as well.
+    pub(super) fn named(name: &str, host: &str) -> Self {
+        Self::made(params(name, &[host], DAY))
+    }
+
+    fn made(mut params: CertificateParams) -> Self {
         let key = KeyPair::generate().unwrap();
-        let mut params = params(name, &[], DAY);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Self(Pair {
             certificate: params.self_signed(&key).unwrap().pem(),
             key: key.serialize_pem(),
         })
+    }
+
+    pub(super) fn pair(&self) -> &Pair {
+        &self.0
     }
 
     pub(super) fn pem(&self) -> &str {

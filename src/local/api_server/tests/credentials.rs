@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::certificates::{Authority, data};
 use super::server::Server;
-use super::{Folder, Hand, ask, load, load_at, send};
+use super::{Folder, Hand, ask, kubeconfig, load, load_at, send};
 use crate::local::api_server::{AccessError, ConnectError, Purpose};
 
 async fn server(authority: &Authority) -> (Server, String) {
@@ -248,4 +248,40 @@ async fn debug_shows_no_credential() {
     api.authorize(&mut headers).await.unwrap();
     assert!(!format!("{headers:?}").contains("hidden-token"));
     assert!(!matches!(connected, Err(ConnectError::Credential(_))));
+}
+
+#[tokio::test]
+async fn a_kubeconfig_that_was_logged_in_to_anew_is_read_again_after_a_401() {
+    let (folder, authority, hand) = (Folder::new(), Authority::new("root"), Hand::new());
+    let (mut server, cluster) = server(&authority).await;
+    let api = load_at(&folder, &cluster, "{token: old}", &hand)
+        .await
+        .unwrap();
+    ask(&api).await;
+    assert_eq!(server.next().authorization(), Some("Bearer old"));
+    let generation = api.generation();
+
+    // Another context that became the current one meanwhile is none of this process's business.
+    let anew = kubeconfig(&cluster, "{token: new}")
+        .replace("current-context: here", "current-context: other");
+    folder.write("config", anew);
+    hand.forward(5);
+    ask(&api).await;
+    assert_eq!(server.next().authorization(), Some("Bearer old"));
+    api.rejected();
+    ask(&api).await;
+    assert_eq!(server.next().authorization(), Some("Bearer new"));
+    assert_ne!(api.generation(), generation);
+
+    // Neither another server nor nonsense is gone over to.
+    for wrong in [
+        kubeconfig("{server: 'https://other.example'}", "{token: wrong}"),
+        "]".to_owned(),
+    ] {
+        folder.write("config", wrong);
+        hand.forward(5);
+        api.rejected();
+        ask(&api).await;
+        assert_eq!(server.next().authorization(), Some("Bearer new"));
+    }
 }

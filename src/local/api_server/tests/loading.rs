@@ -12,7 +12,8 @@ use crate::local::api_server::access::{
 };
 use crate::local::api_server::in_cluster::Pod;
 use crate::local::api_server::kubeconfig::Places;
-use crate::local::api_server::{AccessError, ApiServer, Surroundings};
+use crate::local::api_server::load::Surroundings;
+use crate::local::api_server::{AccessError, ApiServer};
 
 const SEVERAL: &str = "
 current-context: a
@@ -252,7 +253,7 @@ async fn of_several_files_the_first_that_says_something_counts() {
     );
     let missing = folder.path("missing");
     let surroundings = listed(&[missing, first, second, third]);
-    let api = ApiServer::load_in(&ClusterOptions::default(), &surroundings)
+    let api = ApiServer::load_in(&ClusterOptions::default(), surroundings)
         .await
         .unwrap();
     assert_eq!(api.url(), "https://second/");
@@ -275,7 +276,7 @@ async fn the_file_of_the_home_folder_counts_where_nothing_is_listed() {
         },
         ..nothing()
     };
-    let api = ApiServer::load_in(&ClusterOptions::default(), &surroundings)
+    let api = ApiServer::load_in(&ClusterOptions::default(), surroundings)
         .await
         .unwrap();
     assert_eq!(api.url(), "https://home/");
@@ -285,7 +286,7 @@ async fn the_file_of_the_home_folder_counts_where_nothing_is_listed() {
 async fn no_kubeconfig_at_all_says_what_to_do() {
     let failed = ApiServer::load_in(
         &ClusterOptions::default(),
-        &listed(&[PathBuf::from("/nowhere")]),
+        listed(&[PathBuf::from("/nowhere")]),
     )
     .await
     .unwrap_err();
@@ -296,7 +297,7 @@ async fn no_kubeconfig_at_all_says_what_to_do() {
         shown.contains("/nowhere") && shown.contains("--kubeconfig"),
         "{shown}"
     );
-    let failed = ApiServer::load_in(&options("/nowhere".as_ref()), &nothing())
+    let failed = ApiServer::load_in(&options("/nowhere".as_ref()), nothing())
         .await
         .unwrap_err();
     assert!(matches!(failed, AccessError::Unreadable { .. }), "{failed}");
@@ -308,7 +309,7 @@ async fn a_malformed_kubeconfig_is_told_by_line_without_its_text() {
     let text =
         "current-context: a\nusers:\n- name: me\n  user: {token: hidden-token, username: [1]}\n";
     let path = folder.write("config", text);
-    let failed = ApiServer::load_in(&options(&path), &nothing())
+    let failed = ApiServer::load_in(&options(&path), nothing())
         .await
         .unwrap_err();
     let shown = format!("{failed} {failed:?} {:?}", failed.problem());
@@ -331,7 +332,7 @@ async fn in_a_pod_its_service_account_is_the_last_resort() {
         pod: pod("fd00::1"),
         ..nothing()
     };
-    let api = ApiServer::load_in(&ClusterOptions::default(), &surroundings)
+    let api = ApiServer::load_in(&ClusterOptions::default(), surroundings.clone())
         .await
         .unwrap();
     assert_eq!(api.url(), "https://[fd00::1]:443/");
@@ -342,7 +343,7 @@ async fn in_a_pod_its_service_account_is_the_last_resort() {
     assert_eq!(headers["authorization"], "Bearer pods-token");
 
     let path = folder.write("config", kubeconfig("{server: 'https://other'}", "{}"));
-    let api = ApiServer::load_in(&options(&path), &surroundings)
+    let api = ApiServer::load_in(&options(&path), surroundings)
         .await
         .unwrap();
     assert_eq!(api.url(), "https://other/");

@@ -26,7 +26,8 @@ use hyper_util::rt::TokioIo;
 use super::clock::Clock;
 use super::in_cluster::Pod;
 use super::kubeconfig::Places;
-use super::{AccessError, ApiServer, Purpose, Surroundings, proxy};
+use super::load::Surroundings;
+use super::{AccessError, ApiServer, Purpose, proxy};
 use crate::config::ClusterOptions;
 
 /// A folder of this test's own, which goes away with it.
@@ -158,7 +159,7 @@ async fn load_at(
         clock: hand.clock(),
         ..nothing()
     };
-    ApiServer::load_in(&options(&path), &surroundings).await
+    ApiServer::load_in(&options(&path), surroundings).await
 }
 
 /// One request over a connection of its own, as the product makes it.

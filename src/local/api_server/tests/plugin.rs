@@ -285,7 +285,7 @@ async fn a_token_of_the_flags_needs_no_plugin() {
         token: Some("flag".to_owned().into()),
         ..super::options(path)
     };
-    let api = ApiServer::load_in(&options, &super::nothing())
+    let api = ApiServer::load_in(&options, super::nothing())
         .await
         .unwrap();
     assert_eq!(header(&api).await.unwrap(), "Bearer flag");

@@ -11,8 +11,9 @@ use tokio::task::JoinSet;
 use super::certificates::Authority;
 use super::server::Server;
 use super::{Folder, ask, kubeconfig, load, nothing, options};
+use crate::local::api_server::load::Surroundings;
 use crate::local::api_server::proxy::{Environment, Proxy};
-use crate::local::api_server::{AccessError, ApiServer, ConnectError, Purpose, Surroundings};
+use crate::local::api_server::{AccessError, ApiServer, ConnectError, Purpose};
 
 /// A proxy that connects to one address whatever it is asked for, and says what that was.
 struct Between {
@@ -145,7 +146,7 @@ async fn the_environments_proxy_is_used_unless_no_proxy_lists_the_server() {
         },
         ..nothing()
     };
-    let api = ApiServer::load_in(&options(&path), &surroundings)
+    let api = ApiServer::load_in(&options(&path), surroundings)
         .await
         .unwrap();
     ask(&api).await;

@@ -133,3 +133,39 @@ async fn a_server_without_tls_is_no_trouble_of_trust() {
     });
     assert!(matches!(failed, ConnectError::Handshake { .. }), "{failed}");
 }
+
+#[tokio::test]
+async fn a_server_that_vouches_for_itself_is_believed_by_those_who_have_its_certificate() {
+    let (folder, authority) = (Folder::new(), Authority::new("root"));
+    let (own, other) = (
+        Authority::named("api", "127.0.0.1"),
+        Authority::named("api", "other.example"),
+    );
+    for server_has in [&own, &other] {
+        let mut server = Server::start(server_has.pair(), &authority).await;
+        let cluster = |roots: &Authority| {
+            format!(
+                "{{server: {}, certificate-authority-data: {}}}",
+                server.url(),
+                roots.data()
+            )
+        };
+        let elsewhere = refused(&cluster(&authority)).await;
+        assert!(matches!(elsewhere, ConnectError::Untrusted { .. }));
+        if std::ptr::eq(server_has, &own) {
+            let api = load(&folder, &cluster(&own), "{}").await.unwrap();
+            ask(&api).await;
+            server.next();
+        } else {
+            let failed = refused(&cluster(&other)).await;
+            let named = matches!(
+                failed,
+                ConnectError::Untrusted {
+                    reason: Distrust::OtherName { .. },
+                    ..
+                }
+            );
+            assert!(named, "{failed}");
+        }
+    }
+}
