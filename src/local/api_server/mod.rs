@@ -9,6 +9,7 @@
 //! client-go: `tools/clientcmd`, `transport`, `plugin/pkg/client/auth`.
 
 mod access;
+mod chosen;
 mod clock;
 mod connect;
 mod credentials;
@@ -136,7 +137,7 @@ impl ApiServer {
             name: server_name(&access)?,
             dial: Dial::new(proxy, proxy_tls, options.keepalive),
             user: ArcSwap::from_pointee(
-                User::of(access, &surroundings, Arc::clone(&generation)).await?,
+                User::of(access, &options, &surroundings, Arc::clone(&generation)).await?,
             ),
             generation,
             is_rejected: AtomicBool::new(false),
@@ -187,10 +188,12 @@ impl ApiServer {
     /// Adds the credential and whom to impersonate, as far as the caller did not say it. What has run out is renewed before that,
     /// so that `generation` is up to date afterwards.
     pub(super) async fn authorize(&self, headers: &mut HeaderMap) -> Result<(), CredentialError> {
-        if self.0.is_rejected.load(Ordering::Acquire) {
+        let mut user = self.0.user.load_full();
+        // A refresh token may be good for one use only, and kubectl may have used it since.
+        if self.0.is_rejected.load(Ordering::Acquire) || user.is_about_to_refresh().await {
             self.reread().await;
+            user = self.0.user.load_full();
         }
-        let user = self.0.user.load_full();
         let Err(failed) = user.authorize(headers).await else {
             return Ok(());
         };
@@ -230,7 +233,13 @@ impl ApiServer {
         let user = match load::access(options, surroundings).await {
             Ok(access) if access.server == self.0.url => {
                 self.0.generation.fetch_add(1, Ordering::AcqRel);
-                User::of(access, surroundings, Arc::clone(&self.0.generation)).await
+                User::of(
+                    access,
+                    options,
+                    surroundings,
+                    Arc::clone(&self.0.generation),
+                )
+                .await
             }
             Ok(_) => {
                 tracing::warn!("the kubeconfig names another server now; start anew to use it");

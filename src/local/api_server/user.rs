@@ -12,8 +12,10 @@ use http::{HeaderMap, HeaderValue};
 use super::access::{Access, CredentialSource};
 use super::credentials::{Credentials, Impersonate, Means};
 use super::error::{AccessError, ConnectError, CredentialError};
+use super::kubeconfig;
 use super::load::Surroundings;
 use super::tls::{Settings, Tls, WhenExpired};
+use crate::config::ClusterOptions;
 
 /// A user as the kubeconfig describes it now.
 pub(super) struct User {
@@ -26,6 +28,7 @@ pub(super) struct User {
 impl User {
     pub(super) async fn of(
         access: Access,
+        options: &ClusterOptions,
         surroundings: &Surroundings,
         generation: Arc<AtomicU64>,
     ) -> Result<Self, AccessError> {
@@ -47,6 +50,7 @@ impl User {
         let means = Means {
             cluster: &access.cluster,
             proxies: &surroundings.proxies,
+            files: kubeconfig::files(options.kubeconfig.as_deref(), &surroundings.places),
             clock: clock(),
         };
         Ok(Self {
@@ -87,6 +91,11 @@ impl User {
             impersonate.apply(headers);
         }
         Ok(())
+    }
+
+    /// Whether the next request would use a refresh token.
+    pub(super) async fn is_about_to_refresh(&self) -> bool {
+        self.credentials.is_about_to_refresh().await
     }
 
     pub(super) fn rejected(&self) {

@@ -50,17 +50,17 @@ impl Authority {
     }
 
     pub(super) fn issue(&self, name: &str, names: &[&str]) -> Pair {
-        self.sign(params(name, names, DAY))
+        self.sign(&params(name, names, DAY))
     }
 
     pub(super) fn issue_expired(&self, name: &str) -> Pair {
         let mut params = params(name, &[], DAY);
         params.not_before = (SystemTime::now() - 3 * DAY).into();
         params.not_after = (SystemTime::now() - DAY).into();
-        self.sign(params)
+        self.sign(&params)
     }
 
-    fn sign(&self, params: CertificateParams) -> Pair {
+    fn sign(&self, params: &CertificateParams) -> Pair {
         let authority_key = KeyPair::from_pem(&self.0.key).unwrap();
         let issuer = Issuer::from_ca_cert_pem(self.pem(), authority_key).unwrap();
         let key = KeyPair::generate().unwrap();

@@ -29,7 +29,7 @@ fn answer(status: StatusCode, json: &serde_json::Value) -> Response<Body> {
     response
 }
 
-/// An issuer that knows refresh tokens `r0`, `r1` …, each once, and wants the client's secret in the form.
+/// An issuer that knows refresh tokens `refresh-token-0`, `refresh-token-1` …, each once, and wants the client's secret in the form.
 async fn issuer(authority: &Authority, hand: &Hand) -> Server {
     let hand = hand.clone();
     let used = Arc::new(AtomicUsize::new(0));
@@ -45,7 +45,7 @@ async fn issuer(authority: &Authority, hand: &Hand) -> Server {
         }
         let number = used.load(Ordering::SeqCst);
         let expected = format!(
-            "grant_type=refresh_token&refresh_token=r{number}&client_id=me&client_secret=s%20cret"
+            "grant_type=refresh_token&refresh_token=refresh%2Dtoken%2D{number}&client_id=me&client_secret=s%20cret"
         );
         if arrived.path != "/dex/token" || arrived.body != expected {
             return answer(
@@ -58,7 +58,7 @@ async fn issuer(authority: &Authority, hand: &Hand) -> Server {
             &format!("fetched-{number}"),
             hand.now() + Duration::from_secs(100),
         );
-        let next = format!("r{}", number + 1);
+        let next = format!("refresh-token-{}", number + 1);
         let tokens = serde_json::json!({"id_token": token, "refresh_token": next});
         answer(StatusCode::OK, &tokens)
     })
@@ -86,7 +86,7 @@ async fn an_id_token_is_used_to_its_end_and_then_fetched_anew() {
     let (folder, authority, hand) = (Folder::new(), Authority::new("root"), Hand::new());
     let issuer = issuer(&authority, &hand).await;
     let first = id_token("first", hand.now() + Duration::from_secs(100));
-    let user = user(&issuer, &authority, &first, "r0");
+    let user = user(&issuer, &authority, &first, "refresh-token-0");
     let api = load_at(&folder, CLUSTER, &user, &hand).await.unwrap();
     assert_eq!(header(&api).await.unwrap(), format!("Bearer {first}"));
     hand.forward(89);
@@ -146,4 +146,74 @@ async fn providers_that_kubectl_gave_up_are_unknown() {
     let (folder, hand) = (Folder::new(), Hand::new());
     let failed = load_at(&folder, CLUSTER, "{auth-provider: {name: gcp}}", &hand).await;
     assert!(matches!(failed.unwrap_err(), AccessError::NoProvider { name } if name == "gcp"));
+}
+
+#[tokio::test]
+async fn fetched_tokens_take_the_place_of_the_old_ones_in_the_kubeconfig() {
+    use std::os::unix::fs::PermissionsExt;
+    let (folder, authority, hand) = (Folder::new(), Authority::new("root"), Hand::new());
+    let issuer = issuer(&authority, &hand).await;
+    let old = id_token("first", hand.now());
+    let user = user(&issuer, &authority, &old, "refresh-token-0");
+    let api = load_at(&folder, CLUSTER, &user, &hand).await.unwrap();
+    let path = folder.path("config");
+    let before = std::fs::read_to_string(&path).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+    let header = header(&api).await.unwrap();
+    let fetched = header.strip_prefix("Bearer ").unwrap();
+    let expected = before
+        .replace(&old, fetched)
+        .replace("refresh-token-0", "refresh-token-1");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), expected);
+    let rights = std::fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(rights & 0o777, 0o640);
+    let mut names: Vec<_> = std::fs::read_dir(&folder.0)
+        .unwrap()
+        .map(|file| file.unwrap().file_name())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["config"]);
+}
+
+#[tokio::test]
+async fn a_refresh_token_that_kubectl_used_meanwhile_is_not_used_again() {
+    let (folder, authority, hand) = (Folder::new(), Authority::new("root"), Hand::new());
+    let mut issuer = issuer(&authority, &hand).await;
+    let first = id_token("first", hand.now() + Duration::from_secs(100));
+    let old = user(&issuer, &authority, &first, "refresh-token-used");
+    let api = load_at(&folder, CLUSTER, &old, &hand).await.unwrap();
+    assert_eq!(header(&api).await.unwrap(), format!("Bearer {first}"));
+    hand.forward(100);
+    let refreshed = id_token("by-kubectl", hand.now() + Duration::from_secs(50));
+    let new = user(&issuer, &authority, &refreshed, "refresh-token-0");
+    folder.write("config", super::kubeconfig(CLUSTER, &new));
+    assert_eq!(header(&api).await.unwrap(), format!("Bearer {refreshed}"));
+    hand.forward(50);
+    header(&api).await.unwrap();
+    issuer.next();
+    // The header is tried before the form.
+    for _ in 0..2 {
+        assert!(issuer.next().body.contains("refresh%2Dtoken%2D0"));
+    }
+}
+
+#[tokio::test]
+async fn a_kubeconfig_that_kubectl_has_locked_is_left_alone() {
+    let (folder, authority, hand) = (Folder::new(), Authority::new("root"), Hand::new());
+    let issuer = issuer(&authority, &hand).await;
+    let old = id_token("first", hand.now());
+    let user = user(&issuer, &authority, &old, "refresh-token-0");
+    let api = load_at(&folder, CLUSTER, &user, &hand).await.unwrap();
+    folder.write("config.lock", "");
+    let before = std::fs::read_to_string(folder.path("config")).unwrap();
+    header(&api).await.unwrap();
+    assert_eq!(
+        std::fs::read_to_string(folder.path("config")).unwrap(),
+        before
+    );
+    assert!(folder.path("config.lock").exists());
+    hand.forward(100);
+    header(&api)
+        .await
+        .expect("the refresh token in memory is the new one");
 }
