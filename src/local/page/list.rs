@@ -12,7 +12,8 @@ const ROW: &str =
 const ONE: &str = r#"<a class="one" href="{{url}}"><span class="name">{{name}}</span> <span class="port">{{port}}</span></a>"#;
 const SEVERAL: &str = r#"<span class="name">{{name}}</span> {{ports}}"#;
 const PORT: &str = r#"<a class="port" href="{{url}}" aria-label="{{label}}">{{port}}</a> "#;
-const CLOSED_PORT: &str = r#"<span class="port no">{{port}} <small>{{why}}</small></span> "#;
+const CLOSED_PORT: &str = r#"<span class="port no">{{port}}{{why}}</span> "#;
+const WHY: &str = " <small>{{why}}</small>";
 const STANDING: &str = r#" <span class="standing {{class}}">{{text}}</span>"#;
 const EMPTY: &str = r#"<p id="empty">{{text}}</p>"#;
 const NO_RIGHT: &str = "<p>You have no right to reach these.</p>";
@@ -184,10 +185,12 @@ fn port_of_several(service: &Service, one: &Port, port: &str, is_outside: bool) 
             );
         }
     };
-    Html::fill(
-        CLOSED_PORT,
-        &[("port", port_text(one)), ("why", Html::text(why))],
-    )
+    let why = if why.is_empty() {
+        Html::default()
+    } else {
+        Html::fill(WHY, &[("why", Html::text(why))])
+    };
+    Html::fill(CLOSED_PORT, &[("port", port_text(one)), ("why", why)])
 }
 
 /// Name and number, and whether it is reached over TLS if the name does not say so.

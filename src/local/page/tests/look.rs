@@ -9,6 +9,7 @@ use crate::local::problem::{Advice, Problem};
 use crate::status::Status;
 use axum::extract::Request;
 
+#[expect(clippy::too_many_lines, reason = "a table of Services")]
 fn fill(world: &World) {
     let api = &world.api;
     for (namespace, name, ports, ready) in [
@@ -62,7 +63,7 @@ fn fill(world: &World) {
             &[true],
         ),
     ] {
-        api.service(namespace, name, ports);
+        api.service(namespace, name, &ports);
         if !ready.is_empty() {
             api.endpoints(namespace, name, ready);
         }
