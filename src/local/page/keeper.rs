@@ -145,8 +145,8 @@ impl Keeper {
                 self.awaited.remove(&(kind, scope));
             }
             Change::Failed(Kind::Services, _, trouble) => self.failed(trouble),
-            Change::Broken(_) if self.pulse.is_none() => self.feel_pulse(Duration::ZERO),
-            Change::Broken(_) => {}
+            Change::Broken if self.pulse.is_none() => self.feel_pulse(Duration::ZERO),
+            Change::Broken => {}
         }
         self.change();
     }
@@ -294,8 +294,8 @@ impl Keeper {
     }
 
     pub(super) fn snapshot(&mut self) -> Snapshot {
-        let rights_asked = self.rights_known || self.book.way.group().is_none();
-        self.book.settled = self.awaited.is_empty() && self.namespaces.is_none() && rights_asked;
+        self.book.settled =
+            self.awaited.is_empty() && self.namespaces.is_none() && self.rights_known;
         self.book.snapshot()
     }
 }

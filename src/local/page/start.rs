@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
+use http::request::Parts;
 use tokio::sync::{Notify, watch};
 
 use super::assets;
@@ -16,7 +17,7 @@ use super::live;
 use super::snapshot::Snapshot;
 use super::watching;
 use crate::lifecycle::Tasks;
-use crate::status::{Request, Response};
+use crate::status::Response;
 
 /// Nobody waits longer for a page.
 const WAIT_LIMIT: Duration = Duration::from_millis(2500);
@@ -95,15 +96,15 @@ impl StartPage {
     }
 
     /// Paths below `/.throughway/` on the API's own host. None: no such path.
-    pub(in crate::local) fn asset(&self, request: &Request) -> Option<Response> {
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+    pub(in crate::local) fn asset(&self, head: &Parts) -> Option<Response> {
+        if !matches!(head.method, Method::GET | Method::HEAD) {
             return None;
         }
-        if request.uri().path() == live::PATH {
+        if head.uri.path() == live::PATH {
             self.look();
-            return Some(live::stream(Arc::clone(&self.0), request));
+            return Some(live::stream(Arc::clone(&self.0), head));
         }
-        assets::find(request.uri().path())
+        assets::find(head.uri.path())
     }
 
     fn look(&self) {

@@ -96,12 +96,13 @@ async fn serve() {
         .unwrap();
     let start = world.page.clone();
     let app = axum::Router::new().fallback(move |request: Request| {
+        let (head, _) = request.into_parts();
         let start = start.clone();
         async move {
-            if let Some(response) = start.asset(&request) {
+            if let Some(response) = start.asset(&head) {
                 return response;
             }
-            if request.uri().path() == "/problem" {
+            if head.uri.path() == "/problem" {
                 let status =
                     Status::not_found("services \"grafanna\" not found in namespace monitoring");
                 let problem = Problem::new(status, "No such Service")
@@ -116,7 +117,7 @@ async fn serve() {
                     });
                 return page::html(page::problem(&problem));
             }
-            start.answer("localhost:18001", request.uri().query()).await
+            start.answer("localhost:18001", head.uri.query()).await
         }
     });
     axum::serve(listener, app).await.unwrap();
