@@ -213,6 +213,32 @@ async fn a_phone_shows_it_without_scrolling_sideways() {
     world.end();
 }
 
+#[tokio::test]
+async fn what_the_built_in_proxy_cannot_do_stays_unfolded_when_the_cluster_changes() {
+    let world = World::new(|api| {
+        fill(api);
+        api.answers("/apis/throughway.dev", 404);
+    })
+    .await;
+    world.tab.goto(&world.url("/")).await;
+    world.tab.click("#notices summary").await;
+    world
+        .tab
+        .wait_for("document.querySelector('#notices details').open")
+        .await;
+    for name in ["one", "two"] {
+        world.api.service("demo", name, &json!([{"port": 80}]));
+        world
+            .tab
+            .wait_for(&format!("({SEEN}).includes('{name}')"))
+            .await;
+    }
+    let limits = "document.querySelector('#notices details').open && document.querySelectorAll('#notices li').length > 0";
+    assert_eq!(world.tab.evaluate(limits).await, true);
+    world.stayed_here();
+    world.end();
+}
+
 /// Texts whose contrast with what is behind them is below 4.5 (WCAG 2.2, 1.4.3), by the style's own colours.
 const FAINT: &str = r"(() => {
     const parse = (text) => text.match(/[\d.]+/g).map(Number);

@@ -95,9 +95,10 @@ async fn serve() {
         .await
         .unwrap();
     let start = world.page.clone();
+    let (api, way) = (world.api.clone(), world.way.clone());
     let app = axum::Router::new().fallback(move |request: Request| {
         let (head, _) = request.into_parts();
-        let start = start.clone();
+        let (start, api, way) = (start.clone(), api.clone(), way.clone());
         async move {
             if let Some(response) = start.asset(&head) {
                 return response;
@@ -116,6 +117,18 @@ async fn serve() {
                         line: "kubectl get services -n monitoring --context kind-demo".to_owned(),
                     });
                 return page::html(page::problem(&problem));
+            }
+            match head.uri.path() {
+                "/refused" => api.answers("/", 401),
+                "/some" => api.answers("/api/v1/services", 403),
+                "/built-in" => {
+                    let limits = vec![
+                        "Pages that name their own host in scripts may show addresses of the API server.",
+                        "Answers of more than one coding arrive unpacked.",
+                    ];
+                    way.send_replace(crate::local::page::WayFact::BuiltIn { limits });
+                }
+                _ => {}
             }
             start.answer("localhost:18001", head.uri.query()).await
         }

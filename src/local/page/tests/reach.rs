@@ -170,7 +170,7 @@ async fn what_may_not_be_reached_is_no_link() {
     world.api.rules("demo", rules_status(&["web:http"]));
     let page = world.text().await;
     assert_eq!(links(&page), ["http.web.demo.svc.localhost:8001/"]);
-    assert_eq!(page.matches("<small>no right</small>").count(), 2);
+    assert_eq!(page.matches("no right</small>").count(), 2);
     assert_eq!(page.matches("You have no right to reach these").count(), 1);
 }
 
@@ -238,6 +238,19 @@ async fn refused_credentials_are_said_and_tried_again_when_somebody_looks() {
     let page = world.text().await;
     assert_eq!(links(&page), ["web.demo.svc.localhost:8001/"]);
     assert!(!page.contains("Not logged in"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn credentials_that_expire_while_watches_go_on_are_noticed_by_the_next_look() {
+    let world = World::new();
+    world.api.rules("demo", rules_status(&[]));
+    world.text().await;
+    world.api.answers("/", 401);
+    tokio::time::sleep(std::time::Duration::from_secs(10)).await;
+    world.text().await;
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    let page = world.text().await;
+    assert!(page.contains("Not logged in"), "{page}");
 }
 
 #[tokio::test]
