@@ -64,12 +64,19 @@ async fn travel(
     }
     match &place {
         Place::Api if road.api.is_for_a_person(&host, reader, &request) => {
-            Ok(road.page.answer(&host, request.uri().query()).await)
+            let query = request.uri().query().map(str::to_owned);
+            Ok(start_page(road, &host, query.as_deref()).await)
         }
-        Place::Api => match road.page.asset(&request) {
-            Some(asset) if road.api.accepts_host(&host) => Ok(asset),
-            _ => road.api.answer(&host, reader, request).await,
-        },
+        Place::Api => {
+            let (head, body) = request.into_parts();
+            if road.api.accepts_host(&host)
+                && let Some(asset) = road.page.asset(&head)
+            {
+                return Ok(asset);
+            }
+            let request = Request::from_parts(head, body);
+            road.api.answer(&host, reader, request).await
+        }
         Place::Target(target) => {
             let visit = Visit {
                 target,
@@ -90,6 +97,19 @@ fn linked(place: &Place, request: &Request) -> Linked {
     match place {
         Place::Api if !is_own_page => Linked::Nothing,
         Place::Api | Place::Target(_) => Linked::Page,
+    }
+}
+
+/// The start page. Which way there is, is looked up meanwhile, as rights depend on it; the page waits only as long as it likes.
+async fn start_page(road: &Road, host: &str, query: Option<&str>) -> Response {
+    let looking = async {
+        // The page says by itself what it does not know.
+        let _ = road.ways.look().await;
+        std::future::pending().await
+    };
+    tokio::select! {
+        page = road.page.answer(host, query) => page,
+        page = looking => page,
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
+use http::request::Parts;
 use tokio::sync::{Notify, watch};
 
 use super::assets;
@@ -16,7 +17,7 @@ use super::live;
 use super::snapshot::Snapshot;
 use super::watching;
 use crate::lifecycle::Tasks;
-use crate::status::{Request, Response};
+use crate::status::Response;
 
 /// Nobody waits longer for a page.
 const WAIT_LIMIT: Duration = Duration::from_millis(2500);
@@ -95,15 +96,15 @@ impl StartPage {
     }
 
     /// Paths below `/.throughway/` on the API's own host. None: no such path.
-    pub(in crate::local) fn asset(&self, request: &Request) -> Option<Response> {
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+    pub(in crate::local) fn asset(&self, head: &Parts) -> Option<Response> {
+        if !matches!(head.method, Method::GET | Method::HEAD) {
             return None;
         }
-        if request.uri().path() == live::PATH {
+        if head.uri.path() == live::PATH {
             self.look();
-            return Some(live::stream(Arc::clone(&self.0), request));
+            return Some(live::stream(Arc::clone(&self.0), head));
         }
-        assets::find(request.uri().path())
+        assets::find(head.uri.path())
     }
 
     fn look(&self) {
@@ -121,8 +122,9 @@ impl StartPage {
     async fn settled(&self) -> Arc<Snapshot> {
         let mut snapshots = self.0.snapshots.subscribe();
         let waiting = async {
-            if snapshots.borrow_and_update().trouble.is_some() {
-                self.0.knock.notify_one();
+            let in_trouble = snapshots.borrow_and_update().trouble.is_some();
+            self.0.knock.notify_one();
+            if in_trouble {
                 snapshots.changed().await?;
             }
             let ready = |snapshot: &Arc<Snapshot>| snapshot.settled || snapshot.trouble.is_some();

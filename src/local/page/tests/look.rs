@@ -9,6 +9,7 @@ use crate::local::problem::{Advice, Problem};
 use crate::status::Status;
 use axum::extract::Request;
 
+#[expect(clippy::too_many_lines, reason = "a table of Services")]
 fn fill(world: &World) {
     let api = &world.api;
     for (namespace, name, ports, ready) in [
@@ -62,7 +63,7 @@ fn fill(world: &World) {
             &[true],
         ),
     ] {
-        api.service(namespace, name, ports);
+        api.service(namespace, name, &ports);
         if !ready.is_empty() {
             api.endpoints(namespace, name, ready);
         }
@@ -94,13 +95,15 @@ async fn serve() {
         .await
         .unwrap();
     let start = world.page.clone();
+    let (api, way) = (world.api.clone(), world.way.clone());
     let app = axum::Router::new().fallback(move |request: Request| {
-        let start = start.clone();
+        let (head, _) = request.into_parts();
+        let (start, api, way) = (start.clone(), api.clone(), way.clone());
         async move {
-            if let Some(response) = start.asset(&request) {
+            if let Some(response) = start.asset(&head) {
                 return response;
             }
-            if request.uri().path() == "/problem" {
+            if head.uri.path() == "/problem" {
                 let status =
                     Status::not_found("services \"grafanna\" not found in namespace monitoring");
                 let problem = Problem::new(status, "No such Service")
@@ -115,7 +118,19 @@ async fn serve() {
                     });
                 return page::html(page::problem(&problem));
             }
-            start.answer("localhost:18001", request.uri().query()).await
+            match head.uri.path() {
+                "/refused" => api.answers("/", 401),
+                "/some" => api.answers("/api/v1/services", 403),
+                "/built-in" => {
+                    let limits = vec![
+                        "Pages that name their own host in scripts may show addresses of the API server.",
+                        "Answers of more than one coding arrive unpacked.",
+                    ];
+                    way.send_replace(crate::local::page::WayFact::BuiltIn { limits });
+                }
+                _ => {}
+            }
+            start.answer("localhost:18001", head.uri.query()).await
         }
     });
     axum::serve(listener, app).await.unwrap();

@@ -1,6 +1,5 @@
 //! Pages as documents: their headers, and what becomes of hostile texts.
 
-use axum::body::Body;
 use http::{Method, Request, StatusCode};
 
 use super::{World, text};
@@ -71,7 +70,7 @@ async fn names_from_the_cluster_are_text() {
     let world = World::new();
     let ports =
         serde_json::json!([{"port": 80, "name": HOSTILE}, {"port": 81, "protocol": HOSTILE}]);
-    world.api.service("demo", HOSTILE, ports);
+    world.api.service("demo", HOSTILE, &ports);
     let page = world.text().await;
     assert!(page.contains("&lt;/style&gt;&lt;script&gt;"), "{page}");
     assert_eq!(page.matches("<script").count(), 1, "{page}");
@@ -83,7 +82,7 @@ async fn only_the_pages_own_files_are_found() {
     let world = World::new();
     let asked = |method: Method, path: &str| {
         let request = Request::builder().method(method).uri(path);
-        request.body(Body::empty()).unwrap()
+        request.body(()).unwrap().into_parts().0
     };
     for (path, content_type) in [
         ("/.throughway/style.css", "text/css; charset=utf-8"),
