@@ -64,17 +64,14 @@ async fn travel(
     }
     match &place {
         Place::Api if road.api.is_for_a_person(&host, reader, &request) => {
-            let query = request.uri().query().map(str::to_owned);
-            Ok(start_page(road, &host, query.as_deref()).await)
+            Ok(start_page(road, &host, request.uri().query()).await)
         }
         Place::Api => {
-            let (head, body) = request.into_parts();
             if road.api.accepts_host(&host)
-                && let Some(asset) = road.page.asset(&head)
+                && let Some(asset) = road.page.asset(&request)
             {
                 return Ok(asset);
             }
-            let request = Request::from_parts(head, body);
             road.api.answer(&host, reader, request).await
         }
         Place::Target(target) => {

@@ -28,6 +28,7 @@ mod node;
 mod origins;
 mod rights;
 mod road;
+mod start_page;
 
 #[path = "../support/companion.rs"]
 mod companion;

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use futures_util::stream;
-use http::request::Parts;
 use http::{HeaderName, HeaderValue, header};
 use serde::Serialize;
 use tokio::sync::watch;
@@ -22,7 +21,7 @@ use super::list::{self, Search};
 use super::notices;
 use super::snapshot::Snapshot;
 use super::start::{Shared, WayFact};
-use crate::status::Response;
+use crate::status::{Request, Response};
 
 pub(super) const PATH: &str = "/.throughway/live";
 
@@ -31,10 +30,10 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// A line that means nothing, so that a connection that broke is noticed.
 const HEARTBEAT: Duration = Duration::from_secs(20);
 
-pub(super) fn stream(shared: Arc<Shared>, head: &Parts) -> Response {
-    let host = head.headers.get(header::HOST);
+pub(super) fn stream(shared: Arc<Shared>, request: &Request) -> Response {
+    let host = request.headers().get(header::HOST);
     let host = host.and_then(|host| host.to_str().ok());
-    let host = host.or_else(|| head.uri.authority().map(http::uri::Authority::as_str));
+    let host = host.or_else(|| request.uri().authority().map(http::uri::Authority::as_str));
     let page = Page {
         _open: shared.audience.open(),
         host: host.unwrap_or_default().to_owned(),

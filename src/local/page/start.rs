@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
-use http::request::Parts;
 use tokio::sync::{Notify, watch};
 
 use super::assets;
@@ -17,7 +16,7 @@ use super::live;
 use super::snapshot::Snapshot;
 use super::watching;
 use crate::lifecycle::Tasks;
-use crate::status::Response;
+use crate::status::{Request, Response};
 
 /// Nobody waits longer for a page.
 const WAIT_LIMIT: Duration = Duration::from_millis(2500);
@@ -96,15 +95,15 @@ impl StartPage {
     }
 
     /// Paths below `/.throughway/` on the API's own host. None: no such path.
-    pub(in crate::local) fn asset(&self, head: &Parts) -> Option<Response> {
-        if !matches!(head.method, Method::GET | Method::HEAD) {
+    pub(in crate::local) fn asset(&self, request: &Request) -> Option<Response> {
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return None;
         }
-        if head.uri.path() == live::PATH {
+        if request.uri().path() == live::PATH {
             self.look();
-            return Some(live::stream(Arc::clone(&self.0), head));
+            return Some(live::stream(Arc::clone(&self.0), request));
         }
-        assets::find(head.uri.path())
+        assets::find(request.uri().path())
     }
 
     fn look(&self) {

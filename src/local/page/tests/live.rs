@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 
 use super::{LIMIT, World};
 use crate::local::page::WayFact;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 
 /// What an open page hears.
 struct Listening(Pin<Box<dyn Stream<Item = Bytes> + Send>>);
 
-fn head(path: &str) -> http::request::Parts {
+fn head(path: &str) -> crate::status::Request {
     let request = Request::get(path).header("host", "localhost:8001");
-    request.body(()).unwrap().into_parts().0
+    request.body(Body::empty()).unwrap()
 }
 
 impl Listening {

@@ -97,13 +97,12 @@ async fn serve() {
     let start = world.page.clone();
     let (api, way) = (world.api.clone(), world.way.clone());
     let app = axum::Router::new().fallback(move |request: Request| {
-        let (head, _) = request.into_parts();
         let (start, api, way) = (start.clone(), api.clone(), way.clone());
         async move {
-            if let Some(response) = start.asset(&head) {
+            if let Some(response) = start.asset(&request) {
                 return response;
             }
-            if head.uri.path() == "/problem" {
+            if request.uri().path() == "/problem" {
                 let status =
                     Status::not_found("services \"grafanna\" not found in namespace monitoring");
                 let problem = Problem::new(status, "No such Service")
@@ -118,7 +117,7 @@ async fn serve() {
                     });
                 return page::html(page::problem(&problem));
             }
-            match head.uri.path() {
+            match request.uri().path() {
                 "/refused" => api.answers("/", 401),
                 "/some" => api.answers("/api/v1/services", 403),
                 "/built-in" => {
@@ -130,7 +129,7 @@ async fn serve() {
                 }
                 _ => {}
             }
-            start.answer("localhost:18001", head.uri.query()).await
+            start.answer("localhost:18001", request.uri().query()).await
         }
     });
     axum::serve(listener, app).await.unwrap();

@@ -1,5 +1,6 @@
 //! Pages as documents: their headers, and what becomes of hostile texts.
 
+use axum::body::Body;
 use http::{Method, Request, StatusCode};
 
 use super::{World, text};
@@ -82,7 +83,7 @@ async fn only_the_pages_own_files_are_found() {
     let world = World::new();
     let asked = |method: Method, path: &str| {
         let request = Request::builder().method(method).uri(path);
-        request.body(()).unwrap().into_parts().0
+        request.body(Body::empty()).unwrap()
     };
     for (path, content_type) in [
         ("/.throughway/style.css", "text/css; charset=utf-8"),
