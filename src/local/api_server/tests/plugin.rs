@@ -18,7 +18,7 @@ fn tokens(folder: &Folder, hand: &Hand, lifetime: u64) {
     let end = k8s_openapi::jiff::Timestamp::try_from(end).unwrap();
     folder.write(
         "plugin",
-        &format!(
+        format!(
             r#"#!/bin/sh
 cd "$(dirname "$0")"
 echo run >> runs
