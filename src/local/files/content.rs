@@ -50,7 +50,7 @@ async fn content(mut opened: Opened, range: &str, method: &Method) -> Result<Res
         None => sniffed(&mut opened.file).await?,
     };
     let size = opened.metadata.len();
-    let mut parts = parts(range, size)?;
+    let mut parts = parts(range, size).map_err(|bad| refused(bad, size))?;
     // Parts that overlap until they are more than the file are an attack; Go answers with the whole file.
     if parts.iter().map(|part| part.length).sum::<u64>() > size {
         parts.clear();
@@ -159,20 +159,24 @@ impl Reading {
     }
 }
 
-/// The parts that are asked for, or the refusal.
-fn parts(range: &str, size: u64) -> Result<Vec<Part>, Response> {
-    let refused = |text| plain::text(StatusCode::RANGE_NOT_SATISFIABLE, text);
+/// The parts that are asked for. An empty file has none that could lie behind its end, and is answered whole.
+fn parts(range: &str, size: u64) -> Result<Vec<Part>, BadRange> {
     match ranges::parse(range, size) {
-        Ok(parts) => Ok(parts),
-        // An empty file has no part that could be asked for, and is answered whole.
         Err(BadRange::NoOverlap) if size == 0 => Ok(Vec::new()),
-        Err(BadRange::NoOverlap) => {
-            let mut response = refused("invalid range: failed to overlap");
+        parsed => parsed,
+    }
+}
+
+fn refused(bad: BadRange, size: u64) -> Response {
+    let refusal = |text| plain::text(StatusCode::RANGE_NOT_SATISFIABLE, text);
+    match bad {
+        BadRange::Malformed => refusal("invalid range"),
+        BadRange::NoOverlap => {
+            let mut response = refusal("invalid range: failed to overlap");
             let whole = value(format!("bytes */{size}"));
             response.headers_mut().insert(header::CONTENT_RANGE, whole);
-            Err(response)
+            response
         }
-        Err(BadRange::Malformed) => Err(refused("invalid range")),
     }
 }
 
