@@ -32,6 +32,10 @@
 pub mod proxy;
 pub mod server;
 
+pub mod envelope;
+
+pub mod hop_by_hop;
+
 pub mod connection;
 
 pub mod api;

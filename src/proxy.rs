@@ -11,6 +11,7 @@ use crate::authorization::{Authorization, AuthorizationError};
 use crate::config::ApiGroup;
 use crate::connection::Peer;
 use crate::endpoint::{Endpoint, EndpointError, Endpoints};
+use crate::envelope::{self, NoOrigin};
 use crate::forward::{Forward, ForwardError};
 use crate::rewrite::{self, Answers, Occasion, Outcome, Reading};
 use crate::status::{Request, Response, Status};
@@ -42,6 +43,8 @@ pub enum Refusal {
     Unserved(#[from] Unserved),
     #[error(transparent)]
     Authentication(#[from] AuthenticationError),
+    #[error(transparent)]
+    Envelope(#[from] NoOrigin),
     #[error(transparent)]
     Authorization(#[from] AuthorizationError),
     #[error(transparent)]
@@ -99,7 +102,8 @@ async fn travel(
     });
     let mut permit = road.authorization.authorize(caller, asked?).await?;
     journey.note(|record| record.authorized = journey.time());
-    let seen = road.forward.seen(&permit, request.headers());
+    let own_origin = envelope::open_request(request.headers_mut())?;
+    let seen = road.forward.seen(&permit, own_origin, request.headers());
     let logins = road.forward.logins();
     let login = logins.presented(&permit, request.headers());
     let reading = Reading::of(&permit, request.headers(), seen).with_login(login);
@@ -186,6 +190,7 @@ impl Refusal {
             Self::Crowded => Status::too_many_requests(self.to_string()),
             Self::Unserved(unserved) => unserved.status(),
             Self::Authentication(refused) => refused.status(),
+            Self::Envelope(refused) => Status::bad_request(refused.to_string()),
             Self::Authorization(refused) => refused.status(),
             Self::Target(refused) => refused.status(),
             Self::Endpoint(refused) => refused.status(),
@@ -205,6 +210,7 @@ impl Refusal {
         match self {
             Self::Crowded => ("crowded", Fault::Server),
             Self::Unserved(unserved) => (unserved.reason(), Fault::Caller),
+            Self::Envelope(_) => ("origin", Fault::Caller),
             Self::Authentication(refused) => {
                 (refused.reason(), of_caller_unless_5xx(refused.status()))
             }

@@ -32,8 +32,9 @@ const ROAD: [&str; 8] = [
 ];
 
 /// What every stage may import besides.
-const GROUND: [&str; 7] = [
+const GROUND: [&str; 8] = [
     "envelope",
+    "hop_by_hop",
     "cluster",
     "certificates",
     "config",
@@ -51,7 +52,7 @@ fn allowed(module: &str) -> Vec<&'static str> {
     }
     match module {
         "main" => vec!["config", "telemetry", "server", "lifecycle", "local"],
-        "local" => vec!["config", "lifecycle", "status", "envelope"],
+        "local" => vec!["config", "lifecycle", "status", "envelope", "hop_by_hop"],
         "server" => ROAD
             .iter()
             .chain(&GROUND)
@@ -65,7 +66,7 @@ fn allowed(module: &str) -> Vec<&'static str> {
             .collect(),
         "cluster" | "certificates" => vec!["config", "telemetry", "lifecycle"],
         "lifecycle" | "telemetry" => vec!["config"],
-        "config" | "status" | "envelope" | "lib" => vec![],
+        "config" | "status" | "envelope" | "hop_by_hop" | "lib" => vec![],
         _ => panic!("{module} is on no line of the module map"),
     }
 }

@@ -20,6 +20,7 @@ use super::versions::{Spelling, as_http1, as_http2, http1_settings, http2_settin
 use super::{Forward, ForwardError, Forwarded, Sender, expect, headers};
 use crate::cluster::Prefix;
 use crate::endpoint::{Choice, Endpoint};
+use crate::hop_by_hop;
 use crate::status;
 use crate::target::Scheme;
 use crate::telemetry::Journey;
@@ -95,7 +96,7 @@ impl Forward {
             return Err(ForwardError::UpgradeProtocol);
         }
         let (mut parts, body) = answer.into_parts();
-        headers::to_caller(&mut parts.headers);
+        hop_by_hop::remove(&mut parts.headers);
         parts.version = Version::HTTP_11;
         let body = Body::new(Down::new(body, Arc::clone(sender.journey), connection));
         Ok(Forwarded {
@@ -112,7 +113,7 @@ impl Forward {
         request: Box<status::Request>,
     ) -> Result<Request<Up>, ForwardError> {
         let (mut parts, body) = request.into_parts();
-        let of_caller = self.logins.authorization(sender.permit, &parts.headers);
+        let of_caller = self.authorization(sender, &parts.headers);
         let authorization = match endpoint.scheme {
             Scheme::Kubelet => self.dialer.kubelet.authorization(),
             Scheme::Http | Scheme::Https => of_caller,
@@ -306,13 +307,15 @@ impl Forward {
     }
 }
 
-/// Path and query as they were sent: those inside the target, or the whole for an app that knows its prefix.
+/// Path and query as they were sent: those inside the target, or the whole for an app that knows its prefix. At an origin of
+/// its own there is none to know.
 pub(super) fn inside(sender: Sender<'_>, endpoint: &Endpoint) -> Result<Uri, ForwardError> {
     let asked = sender.permit.asked();
-    let path = match (endpoint.settings.prefix, asked.path_inside()) {
-        (Prefix::Keep, _) => asked.uri().path(),
-        (Prefix::Strip, "") => "/",
-        (Prefix::Strip, path) => path,
+    let is_whole = endpoint.settings.prefix == Prefix::Keep && sender.seen.own.is_none();
+    let path = match asked.path_inside() {
+        _ if is_whole => asked.uri().path(),
+        "" => "/",
+        path => path,
     };
     let text = match asked.query() {
         Some(query) => format!("{path}?{query}"),

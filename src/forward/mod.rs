@@ -25,7 +25,7 @@ mod versions;
 
 use std::sync::Arc;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue, header};
 use tokio::sync::Semaphore;
 
 pub use error::ForwardError;
@@ -33,11 +33,13 @@ pub use headers::{HOST_COOKIES, LOGIN_COOKIE, is_own_cookie};
 pub use login::{LOGIN_LIFETIME, Logins, Presented};
 pub use seen::Seen;
 
+use crate::api::Resource;
 use crate::authorization::Permit;
 use crate::certificates::KubeletAccess;
 use crate::config::ForwardConfig;
 use crate::connection::Peer;
 use crate::endpoint::{Choice, Endpoint, Outliers};
+use crate::envelope::OwnOrigin;
 use crate::lifecycle::Tasks;
 use crate::status::{Request, Response};
 use crate::telemetry::Journey;
@@ -133,12 +135,25 @@ impl Forward {
     }
 
     /// How the browser sees the target, as far as its request says it.
-    pub fn seen(&self, permit: &Permit, headers: &HeaderMap) -> Seen {
-        Seen::of(
-            headers,
-            permit.asked().prefix(),
-            &self.config.external_origins,
-        )
+    pub fn seen(&self, permit: &Permit, own: Option<OwnOrigin>, headers: &HeaderMap) -> Seen {
+        match own {
+            Some(own) => Seen::at(own),
+            None => Seen::of(
+                headers,
+                permit.asked().prefix(),
+                &self.config.external_origins,
+            ),
+        }
+    }
+
+    /// The `Authorization` that the backend gets of what is meant for it: at its own origin what was sent there, elsewhere
+    /// what [`login`] makes of the request.
+    fn authorization(&self, sender: Sender<'_>, headers: &HeaderMap) -> Option<HeaderValue> {
+        match &sender.seen.own {
+            Some(_) if sender.permit.asked().resource == Resource::Nodes => None,
+            Some(_) => headers.get(header::AUTHORIZATION).cloned(),
+            None => self.logins.authorization(sender.permit, headers),
+        }
     }
 
     /// What opens and seals logins at apps.

@@ -9,11 +9,15 @@
 
 use http::{HeaderMap, HeaderName, header};
 
+use crate::envelope::OwnOrigin;
+
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// What is known of the browser's view. Nothing is known of a tool's.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Seen {
+    /// The target is seen at the root of an origin of its own, so nothing of it needs to be mapped.
+    pub own: Option<OwnOrigin>,
     /// Where the request comes from, if that is the origin that the target is seen at.
     pub origin: Option<Origin>,
     /// The path of the target, up to and with `…/proxy`, as the browser has it.
@@ -32,6 +36,14 @@ pub struct Origin {
 }
 
 impl Seen {
+    /// At the root of an origin of its own.
+    pub fn at(own: OwnOrigin) -> Self {
+        Self {
+            own: Some(own),
+            ..Self::default()
+        }
+    }
+
     /// `prefix` is the target's path as it arrived here, `listed` are the administrator's origins.
     pub fn of(headers: &HeaderMap, prefix: &str, listed: &[String]) -> Self {
         Self::read(headers, prefix, listed).unwrap_or_default()
@@ -59,6 +71,7 @@ impl Seen {
             }
         };
         Some(Self {
+            own: None,
             origin: Some(from),
             prefix,
             page,
@@ -154,6 +167,7 @@ mod tests {
 
     fn known(scheme: &'static str, host: &str, prefix: Option<&str>, page: Option<&str>) -> Seen {
         Seen {
+            own: None,
             origin: Some(Origin {
                 scheme,
                 host: host.to_owned(),

@@ -17,6 +17,7 @@ use super::exchange::{failed, inside};
 use super::versions::{Spelling, http1_settings};
 use super::{Forward, ForwardError, Forwarded, Sender, headers, tunnel};
 use crate::endpoint::{Choice, Endpoint};
+use crate::hop_by_hop;
 use crate::status::{Request, Response};
 use crate::target::Scheme;
 
@@ -161,7 +162,7 @@ impl Forward {
         protocol: Protocol,
     ) -> Result<http::Request<Up>, ForwardError> {
         let (mut parts, body) = request.into_parts();
-        let authorization = self.logins.authorization(sender.permit, &parts.headers);
+        let authorization = self.authorization(sender, &parts.headers);
         let authority = parts.uri.authority().map(http::uri::Authority::as_str);
         parts.headers =
             headers::to_backend(sender, endpoint, authority, parts.headers, authorization);
@@ -193,7 +194,7 @@ impl Forward {
 /// A refusal that is passed on; no connection outlives it.
 fn refused(sender: Sender<'_>, endpoint: Endpoint, answer: http::Response<Incoming>) -> Forwarded {
     let (mut parts, body) = answer.into_parts();
-    headers::to_caller(&mut parts.headers);
+    hop_by_hop::remove(&mut parts.headers);
     parts
         .headers
         .insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -208,7 +209,7 @@ fn refused(sender: Sender<'_>, endpoint: Endpoint, answer: http::Response<Incomi
 fn switching(answer: http::Response<Incoming>) -> Response {
     let (mut parts, _) = answer.into_parts();
     let agreed = parts.headers.get(header::UPGRADE).cloned();
-    headers::to_caller(&mut parts.headers);
+    hop_by_hop::remove(&mut parts.headers);
     parts
         .headers
         .insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));

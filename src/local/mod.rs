@@ -11,24 +11,45 @@
 //!
 //! kubectl: `pkg/proxy/proxy_server.go` of k8s.io/kubectl.
 
-#![allow(dead_code, reason = "being put together")]
-
+mod announce;
+mod api;
 mod api_path;
+mod api_server;
 mod files;
 mod filter;
+mod guard;
+mod listen;
+mod login;
+mod open;
 mod page;
 mod place;
 mod plain;
 mod problem;
 mod request_path;
+mod road;
+mod server;
+mod upstream;
+mod way;
+
+pub use listen::ListenError;
+pub use login::NoRandomness;
+pub use server::StartError;
 
 use crate::config::LocalConfig;
 
-/// Serves until Ctrl-C.
+/// Threads that carry requests; a companion shares its machine with all that its user does.
+const WORKERS: usize = 2;
+
+/// Serves until Ctrl-C, which ends everything at once.
 ///
 /// # Errors
 /// The companion could not be started.
-pub fn run(config: LocalConfig) -> std::io::Result<()> {
-    tracing::debug!(?config, "starting");
-    Ok(())
+pub fn run(config: LocalConfig) -> Result<(), StartError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .enable_all()
+        .build()?;
+    let served = runtime.block_on(server::serve(config));
+    runtime.shutdown_background();
+    served
 }

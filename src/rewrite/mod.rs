@@ -4,6 +4,8 @@
 //! Before that, once for each request: who will read the answer, what a redirect may need of the request, and the answers that
 //! are this server's own (`own_answer`), after authorization like all others.
 //!
+//! A target that is seen at an origin of its own needs none of it: its answers leave in an envelope ([`envelope`]).
+//!
 //! Each rewriter is a file or folder, this page has their order. A tunnel's 101 loses what no backend may say, and is done.
 
 mod cookies;
@@ -26,6 +28,7 @@ use crate::authorization::Permit;
 use crate::cluster::{Isolation, PageHelper, Prefix, Rewrite, ServiceSettings};
 use crate::config::{LinkStyle, RewriteConfig};
 use crate::endpoint::Endpoint;
+use crate::envelope;
 use crate::forward::Logins;
 use crate::status::{Request, Response};
 use crate::target::Scheme;
@@ -63,6 +66,9 @@ pub async fn own_answer(
     logins: &Logins,
     request: &mut Request,
 ) -> Option<Response> {
+    if reading.seen().own.is_some() {
+        return None;
+    }
     if let Some(answer) = login::own_answer(reading, permit, logins, request).await {
         return Some(answer);
     }
@@ -77,7 +83,7 @@ pub fn trail(
     settings: &ServiceSettings,
     request: &mut Request,
 ) -> Trail {
-    if redirect::may_follow(reading, settings) {
+    if reading.seen().own.is_none() && redirect::may_follow(reading, settings) {
         Trail::begin(permit.asked(), request)
     } else {
         Trail::without_hops()
@@ -96,6 +102,10 @@ impl Answers {
             permit,
             endpoint,
         } = on;
+        if let Some(own) = &reading.seen().own {
+            envelope::seal_answer(response.headers_mut(), own);
+            return Outcome::Answer(response);
+        }
         if !trail.has_hops() && is_plain(permit, &response) {
             return Outcome::Answer(response);
         }

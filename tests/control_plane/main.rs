@@ -25,8 +25,11 @@ mod apps;
 mod cluster;
 mod compare;
 mod node;
+mod origins;
 mod rights;
 mod road;
 
+#[path = "../support/companion.rs"]
+mod companion;
 #[path = "../support/mod.rs"]
 mod support;

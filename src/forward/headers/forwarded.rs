@@ -7,6 +7,7 @@ use super::Sender;
 use crate::authentication::Method;
 use crate::cluster::Prefix;
 use crate::endpoint::Endpoint;
+use crate::envelope::OwnOrigin;
 use crate::target::Scheme;
 
 pub(super) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -65,6 +66,13 @@ impl View {
         headers.insert(X_FORWARDED_URI, uri);
         headers.insert(X_SCRIPT_NAME, prefix.clone());
         headers.insert(X_FORWARDED_PREFIX, prefix);
+    }
+
+    /// Adds what an app at an origin of its own is told.
+    pub(super) fn tell_at_own_origin(self, headers: &mut HeaderMap, own: &OwnOrigin) {
+        headers.insert(X_FORWARDED_FOR, self.forwarded_for);
+        headers.insert(X_FORWARDED_HOST, own.host.clone());
+        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(own.scheme));
     }
 
     /// An app compares `Origin` and `Referer` with its own `Host`, so they say that where they come from its own pages.

@@ -16,6 +16,9 @@
 //! | `Audit-Id` | a direct caller's own | the front proxy's is no business of the backend |
 //! | `Authorization` | a kubelet: this server's own; others: what [`super::login`] makes of the request | the caller's ended at authentication |
 //!
+//! A target that is seen at an origin of its own (`envelope`) gets that origin's `Host`, all cookies, `Origin`, `Referer` and
+//! `Authorization` as they were sent, and of the `X-Forwarded-*` only `-For`, `-Host` and `-Proto`.
+//!
 //! To the caller: what belongs to one connection goes; `rewrite/` decides on the rest.
 
 mod cookies;
@@ -30,6 +33,7 @@ pub use cookies::{HOST_COOKIES, LOGIN_COOKIE, is_own_cookie};
 use super::Sender;
 use crate::authentication::Method;
 use crate::endpoint::Endpoint;
+use crate::hop_by_hop::{accepts_trailers, is_hop_by_hop, keep, named_by_connection};
 use cookies::NeverForwarded;
 use forwarded::View;
 
@@ -46,7 +50,9 @@ pub(super) fn to_backend(
     let via_front_proxy = sender.permit.caller().method == Method::FrontProxy;
     let trailers = accepts_trailers(&before);
     let mut headers = HeaderMap::with_capacity(before.len() + 8);
-    headers.insert(header::HOST, endpoint.host.clone());
+    let own = sender.seen.own.as_ref();
+    let host = own.map_or(&endpoint.host, |own| &own.host);
+    headers.insert(header::HOST, host.clone());
     keep(&mut before, &mut headers, |name| {
         let is_front_proxys_own = via_front_proxy && name.as_str() == "audit-id";
         let is_replaced = *name == header::HOST || is_ours_or_an_identity(name);
@@ -58,79 +64,17 @@ pub(super) fn to_backend(
     if let Some(authorization) = authorization {
         headers.insert(header::AUTHORIZATION, authorization);
     }
-    cookies::to_backend(
-        &mut headers,
-        NeverForwarded(&sender.config.never_forward_cookies),
-    );
-    view.tell(&mut headers, endpoint, sender);
-    headers
-}
-
-/// The headers that the caller gets of the backend's answer.
-pub(super) fn to_caller(headers: &mut HeaderMap) {
-    let named = named_by_connection(headers);
-    // A length beside chunks means nothing (RFC 9112 section 6.3), and would be believed by the next hop.
-    let is_chunked = headers.contains_key(header::TRANSFER_ENCODING);
-    let is_kept = |name: &HeaderName| {
-        let is_false_length = is_chunked && *name == header::CONTENT_LENGTH;
-        !is_hop_by_hop(name, &named) && !is_false_length
+    let never: &[String] = match own {
+        // Nobody else is on that origin.
+        Some(_) => &[],
+        None => &sender.config.never_forward_cookies,
     };
-    if headers.keys().all(is_kept) {
-        return;
+    cookies::to_backend(&mut headers, NeverForwarded(never));
+    match own {
+        Some(own) => view.tell_at_own_origin(&mut headers, own),
+        None => view.tell(&mut headers, endpoint, sender),
     }
-    let mut before = std::mem::take(headers);
-    headers.reserve(before.len());
-    keep(&mut before, headers, is_kept);
-}
-
-/// Moves what is to stay, in its order.
-fn keep(before: &mut HeaderMap, after: &mut HeaderMap, is_kept: impl Fn(&HeaderName) -> bool) {
-    let mut current = None;
-    for (name, value) in before.drain() {
-        // Only the first of several values comes with their name.
-        if let Some(name) = name {
-            current = Some(name).filter(&is_kept);
-        }
-        if let Some(name) = &current {
-            after.append(name, value);
-        }
-    }
-}
-
-/// Headers of one connection. `Trailer` is none: the trailers are passed on.
-fn is_hop_by_hop(name: &HeaderName, named: &[String]) -> bool {
-    let name = name.as_str();
-    matches!(
-        name,
-        "connection"
-            | "keep-alive"
-            | "proxy-connection"
-            | "proxy-authenticate"
-            | "proxy-authorization"
-            | "te"
-            | "transfer-encoding"
-            | "upgrade"
-    ) || named.iter().any(|listed| listed == name)
-}
-
-/// The header names that `Connection` lists, in one line or many, but for its own words, which are on no other line.
-fn named_by_connection(headers: &HeaderMap) -> Vec<String> {
-    let is_a_name = |token: &&[u8]| {
-        let own: [&[u8]; 4] = [b"", b"close", b"keep-alive", b"upgrade"];
-        !own.iter().any(|word| word.eq_ignore_ascii_case(token))
-    };
     headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-        .map(<[u8]>::trim_ascii)
-        .filter(is_a_name)
-        .map(|token| {
-            String::from_utf8_lossy(token)
-                .trim_matches('"')
-                .to_ascii_lowercase()
-        })
-        .collect()
 }
 
 /// Headers that only this server or nobody may set, however they are spelled: some backends read `_` as `-`.
@@ -157,13 +101,4 @@ fn is_ours_or_an_identity(name: &HeaderName) -> bool {
             | "x-script-name"
             | "http2-settings"
     )
-}
-
-/// `TE: trailers` is the one thing of `TE` that a proxy can promise.
-fn accepts_trailers(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(header::TE)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-        .any(|token| token.trim_ascii().eq_ignore_ascii_case(b"trailers"))
 }

@@ -145,7 +145,7 @@ async fn answer(
     forward: &Forward,
     metrics: Arc<Metrics>,
     choice: Choice,
-    request: Request,
+    mut request: Request,
 ) -> Response {
     let group = ApiGroup {
         name: "throughway.dev".into(),
@@ -157,7 +157,8 @@ async fn answer(
         method: authentication::Method::BearerToken,
     };
     let permit = Permit::for_tests(caller, asked);
-    let seen = forward.seen(&permit, request.headers());
+    let own = crate::envelope::open_request(request.headers_mut()).unwrap();
+    let seen = forward.seen(&permit, own, request.headers());
     let peer = Peer::new(([192, 0, 2, 1], 4711).into(), Vec::new());
     let journey = Journey::begin(AuditId::of(request.headers()), metrics, AccessLog::off());
     match forward

@@ -8,11 +8,12 @@ use http::{HeaderValue, Method, StatusCode, header};
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
+use super::Request;
 use super::conditions::{self, Condition};
 use super::ranges::{self, BadRange, Multipart, Part};
 use super::{Opened, names, sniff};
 use crate::local::plain;
-use crate::status::{Request, Response};
+use crate::status::Response;
 
 /// How much of a file is read at once.
 const CHUNK_LENGTH: usize = 64 * 1024;

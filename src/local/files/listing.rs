@@ -3,10 +3,11 @@
 use axum::body::Body;
 use http::{HeaderValue, StatusCode, header};
 
+use super::Request;
 use super::{Opened, conditions};
 use crate::local::plain;
 use crate::local::request_path::{as_text, escape};
-use crate::status::{Request, Response};
+use crate::status::Response;
 
 /// Answers with a directory's entries.
 pub(super) async fn serve(directory: &Opened, request: &Request) -> Response {

@@ -27,9 +27,12 @@ use self::conditions::Modified;
 use super::plain;
 use super::request_path::{RequestPath, as_text, rooted};
 use crate::config::StaticFiles;
-use crate::status::{Request, Response};
+use crate::status::Response;
 
 const INDEX: &str = "index.html";
+
+/// A request without its body, which no file has a use for.
+pub(super) type Request = http::Request<()>;
 
 /// Something that was opened.
 struct Opened {

@@ -1,0 +1,80 @@
+//! Headers of one connection, which no proxy passes on (RFC 9110 section 7.6.1): the known ones and those that `Connection`
+//! names. Pure.
+
+use http::{HeaderMap, HeaderName, header};
+
+/// Takes the headers of one connection out of an answer.
+pub fn remove(headers: &mut HeaderMap) {
+    let named = named_by_connection(headers);
+    // A length beside chunks means nothing (RFC 9112 section 6.3), and would be believed by the next hop.
+    let is_chunked = headers.contains_key(header::TRANSFER_ENCODING);
+    let is_kept = |name: &HeaderName| {
+        let is_false_length = is_chunked && *name == header::CONTENT_LENGTH;
+        !is_hop_by_hop(name, &named) && !is_false_length
+    };
+    if headers.keys().all(is_kept) {
+        return;
+    }
+    let mut before = std::mem::take(headers);
+    headers.reserve(before.len());
+    keep(&mut before, headers, is_kept);
+}
+
+/// Moves what is to stay, in its order.
+pub fn keep(before: &mut HeaderMap, after: &mut HeaderMap, is_kept: impl Fn(&HeaderName) -> bool) {
+    let mut current = None;
+    for (name, value) in before.drain() {
+        // Only the first of several values comes with their name.
+        if let Some(name) = name {
+            current = Some(name).filter(&is_kept);
+        }
+        if let Some(name) = &current {
+            after.append(name, value);
+        }
+    }
+}
+
+/// Headers of one connection. `Trailer` is none: the trailers are passed on.
+pub fn is_hop_by_hop(name: &HeaderName, named: &[String]) -> bool {
+    let name = name.as_str();
+    matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+    ) || named.iter().any(|listed| listed == name)
+}
+
+/// The header names that `Connection` lists, in one line or many, but for its own words, which are on no other line.
+pub fn named_by_connection(headers: &HeaderMap) -> Vec<String> {
+    let is_a_name = |token: &&[u8]| {
+        let own: [&[u8]; 4] = [b"", b"close", b"keep-alive", b"upgrade"];
+        !own.iter().any(|word| word.eq_ignore_ascii_case(token))
+    };
+    headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii)
+        .filter(is_a_name)
+        .map(|token| {
+            String::from_utf8_lossy(token)
+                .trim_matches('"')
+                .to_ascii_lowercase()
+        })
+        .collect()
+}
+
+/// `TE: trailers` is the one thing of `TE` that a proxy can promise.
+pub fn accepts_trailers(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(header::TE)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .any(|token| token.trim_ascii().eq_ignore_ascii_case(b"trailers"))
+}

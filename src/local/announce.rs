@@ -1,0 +1,92 @@
+//! What the companion says on the terminal. The first line is kubectl proxy's, which scripts wait for.
+
+use std::io;
+
+use super::listen::Listener;
+use super::login::Logins;
+use super::page::WayFact;
+use super::place::Target;
+use super::problem::{Advice, Problem};
+use super::server::print;
+use super::way::Ways;
+use crate::config::{FilterRules, Filtering, LocalConfig, LocalListen, ServerPath};
+
+/// Where it serves, and what about it may surprise.
+pub(super) fn serving(listener: &Listener, config: &LocalConfig) -> io::Result<()> {
+    match &config.api.filter {
+        Filtering::Off if matches!(config.listen, LocalListen::Tcp { .. }) => warn(
+            "the rules for requests are off; pages of a browser that can reach this port may use your credentials",
+        ),
+        Filtering::Rules(FilterRules {
+            reject_paths,
+            reject_methods,
+            ..
+        }) if reject_paths.is_empty() || reject_methods.is_empty() => {
+            warn("the rules for requests refuse less than usual");
+        }
+        _ => {}
+    }
+    if let LocalListen::Tcp { address, .. } = config.listen
+        && !address.is_loopback()
+    {
+        warn("others can reach this port; --login asks browsers for a token first");
+    }
+    print(&format!("Starting to serve on {listener}"))
+}
+
+/// `--forward`.
+pub(super) fn forwarding(listener: &Listener, target: &Target) -> io::Result<()> {
+    let host = target.host();
+    let name = host.strip_suffix(".localhost").unwrap_or(&host);
+    print(&format!("Forwarding from {listener} to {name}"))
+}
+
+/// `--login`.
+pub(super) fn login(logins: &Logins) -> io::Result<()> {
+    print(&format!("To log a browser in, open {}", logins.address("")))
+}
+
+/// Says on standard error how targets are reached, once that is known, or what is in the way.
+pub(super) async fn way(ways: Ways) {
+    let line = match ways.look().await {
+        Ok(WayFact::Throughway) => {
+            "Targets are reached through Throughway: everything arrives as it was sent.".to_owned()
+        }
+        Ok(WayFact::BuiltIn { .. }) => {
+            "Targets are reached through the built-in proxy; the start page says what it can't do."
+                .to_owned()
+        }
+        Ok(WayFact::Unknown) => {
+            "The cluster does not know you; see whether kubectl auth whoami does.".to_owned()
+        }
+        Err(failed) => in_words(&failed.problem()),
+    };
+    eprintln!("{line}");
+}
+
+/// What kubectl says of a server address with a path.
+pub(super) fn server_path(path: &str, handling: ServerPath) {
+    if handling == ServerPath::Ignored && !matches!(path, "" | "/") {
+        warn(&format!(
+            "the kubeconfig's server address has the path {path}; --append-server-path puts it before each request's"
+        ));
+    }
+}
+
+/// A problem for the terminal: what happened, and below it what to do.
+pub(super) fn in_words(problem: &Problem) -> String {
+    let mut text = problem.status.message.clone();
+    for advice in &problem.advice {
+        text.push('\n');
+        match advice {
+            Advice::Sentence(sentence) => text.push_str(sentence),
+            Advice::Command { purpose, line } => text.push_str(&format!("{purpose}\n  {line}")),
+            Advice::Link { label, url } => text.push_str(&format!("{label}: {url}")),
+        }
+    }
+    text
+}
+
+fn warn(sentence: &str) {
+    eprintln!("warning: {sentence}");
+}

@@ -1,0 +1,141 @@
+//! The Kubernetes API as kubectl proxy serves it. In: a request to `localhost`. Out: the API server's answer.
+//!
+//! kubectl's rules come first (`filter`), then the prefix goes (`api_path`). The kubeconfig's credentials are used unless the
+//! caller brings `Authorization` along, as with kubectl proxy. A person who navigates to `/` gets the start page.
+//!
+//! kubectl: `NewProxyHandler` of `pkg/proxy/proxy_server.go`; `ServeHTTP` of `pkg/util/proxy/upgradeaware.go`.
+
+use http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+
+use super::api_path::{Exchange, Routed, below_server_path, route};
+use super::problem::{Advice, Problem, Reader};
+use super::upstream::{Upstream, is_upgrade};
+use super::{files, filter};
+use crate::config::{Filtering, LocalApi, ServerPath, StaticFiles};
+use crate::hop_by_hop;
+use crate::status::{Request, Response, Status};
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// Serves the API, and static files beside it.
+#[derive(Debug)]
+pub(super) struct Api {
+    pub(super) settings: LocalApi,
+    pub(super) files: Option<StaticFiles>,
+    pub(super) upstream: Upstream,
+}
+
+/// Where a request's connection comes from.
+#[derive(Debug, Clone)]
+pub(super) struct Caller(pub(super) HeaderValue);
+
+impl Api {
+    /// Whether a browser's user wants to see what there is.
+    pub(super) fn is_for_a_person(&self, host: &str, reader: Reader, request: &Request) -> bool {
+        reader == Reader::Browser
+            && matches!(*request.method(), Method::GET | Method::HEAD)
+            && request.uri().path() == "/"
+            && self.accepts_host(host)
+    }
+
+    /// Whether kubectl's rules accept a Host.
+    pub(super) fn accepts_host(&self, host: &str) -> bool {
+        match &self.settings.filter {
+            Filtering::Rules(rules) => filter::accepts(rules, &Method::GET, "/", host),
+            Filtering::Off => true,
+        }
+    }
+
+    pub(super) async fn answer(
+        &self,
+        host: &str,
+        reader: Reader,
+        request: Request,
+    ) -> Result<Response, Problem> {
+        let (path, decoded) = match route(&self.settings, self.files.as_ref(), &request) {
+            Routed::Api { path, decoded } => (path, decoded),
+            Routed::Files => {
+                let Some(files) = &self.files else {
+                    return Ok(filter::forbidden());
+                };
+                return Ok(files::serve(files, &request.map(drop)).await);
+            }
+            Routed::Redirect(answer) | Routed::NotFound(answer) => return Ok(answer),
+        };
+        if let Filtering::Rules(rules) = &self.settings.filter
+            && !filter::accepts(rules, request.method(), &decoded, host)
+        {
+            return match reader {
+                Reader::Browser => Err(refused(host)),
+                Reader::Program => Ok(filter::forbidden()),
+            };
+        }
+        self.pass(path, request).await
+    }
+
+    async fn pass(&self, path: String, mut request: Request) -> Result<Response, Problem> {
+        let exchange = if is_upgrade(request.headers()) {
+            Exchange::Upgrade
+        } else {
+            Exchange::Plain
+        };
+        let path = match self.settings.server_path {
+            ServerPath::Appended => {
+                below_server_path(self.upstream.api().url().path(), &path, exchange)
+            }
+            ServerPath::Ignored => path,
+        };
+        *request.uri_mut() = Uri::try_from(path).map_err(|_| {
+            let status = Status::bad_request("the path has bytes that no path has");
+            Problem::new(status, "No such path")
+        })?;
+        let caller = request.extensions_mut().remove::<Caller>();
+        let headers = request.headers_mut();
+        let upgrade = headers.get(header::UPGRADE).cloned();
+        let trailers = hop_by_hop::accepts_trailers(headers);
+        hop_by_hop::remove(headers);
+        headers.remove(header::HOST);
+        if trailers {
+            headers.insert(header::TE, HeaderValue::from_static("trailers"));
+        }
+        if let Some(Caller(address)) = caller {
+            append_forwarded_for(headers, &address);
+        }
+        let answer = match exchange {
+            Exchange::Plain => self.upstream.send(request).await,
+            Exchange::Upgrade => {
+                headers.extend(upgrade.map(|upgrade| (header::UPGRADE, upgrade)));
+                self.upstream.upgrade(request).await
+            }
+        };
+        let answer = answer.map_err(|failed| failed.problem())?;
+        match (exchange, answer.status()) {
+            (Exchange::Upgrade, status)
+                if status != StatusCode::SWITCHING_PROTOCOLS && status.as_u16() < 400 =>
+            {
+                let sentence = format!("invalid upgrade response: status code {}", status.as_u16());
+                Err(Problem::new(Status::internal(sentence), "No upgrade"))
+            }
+            _ => Ok(answer),
+        }
+    }
+}
+
+fn append_forwarded_for(headers: &mut http::HeaderMap, address: &HeaderValue) {
+    let mut list: Vec<u8> = Vec::new();
+    for value in headers.get_all(X_FORWARDED_FOR) {
+        list.extend_from_slice(value.as_bytes());
+        list.extend_from_slice(b", ");
+    }
+    list.extend_from_slice(address.as_bytes());
+    let list = HeaderValue::from_bytes(&list).expect("values joined by commas are a value");
+    headers.insert(X_FORWARDED_FOR, list);
+}
+
+fn refused(host: &str) -> Problem {
+    let status = Status::forbidden(format!("{host} and this path are not both accepted"));
+    Problem::new(status, "Refused by the rules of this server").advise(Advice::Sentence(
+        "--accept-hosts, --accept-paths, --reject-paths and --reject-methods say what is accepted."
+            .to_owned(),
+    ))
+}

@@ -1,0 +1,411 @@
+//! Which API server, and as whom. In: a kubeconfig and kubectl's global flags. Out: [`Access`], in which every question is decided.
+//!
+//! The rules are those of client-go. Flags win over the kubeconfig; `--server` drops the kubeconfig's tls-server-name, `--certificate-authority`
+//! and `--insecure-skip-tls-verify` its other ways to trust; an `http://` server, also one without a scheme, gets no credential at all.
+//! One difference: `--token` wins over a `tokenFile` of the kubeconfig, which kubectl would use instead.
+//!
+//! client-go: `tools/clientcmd/client_config.go`, `validation.go`, and `rest/url_utils.go`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use http::Uri;
+use http::uri::{Authority, Parts, PathAndQuery, Scheme};
+use kube::config::{AuthInfo, AuthProviderConfig, Cluster, Context, ExecConfig, Kubeconfig};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::error::AccessError;
+use crate::config::ClusterOptions;
+
+/// One API server, and who speaks to it.
+pub(super) struct Access {
+    pub(super) context: Option<String>,
+    pub(super) namespace: String,
+    pub(super) server: Uri,
+    pub(super) trust: Trust,
+    pub(super) tls_server_name: Option<String>,
+    pub(super) proxy_url: Option<String>,
+    pub(super) identity: Option<IdentitySource>,
+    pub(super) credential: CredentialSource,
+    pub(super) impersonation: Option<Impersonation>,
+    /// The cluster as an exec plugin is told about it.
+    pub(super) cluster: Cluster,
+}
+
+/// Whose server certificates are believed.
+pub(super) enum Trust {
+    System,
+    Roots(Pem),
+    Anything,
+}
+
+/// PEM from a file, or from the kubeconfig itself as base64.
+#[derive(Clone)]
+pub(super) enum Pem {
+    File(PathBuf),
+    Base64(SecretString),
+}
+
+/// A client certificate and its key.
+pub(super) struct IdentitySource {
+    pub(super) certificate: Pem,
+    pub(super) key: Pem,
+}
+
+/// What goes into `Authorization`, or comes from a plugin.
+pub(super) enum CredentialSource {
+    Nothing,
+    Token(SecretString),
+    TokenFile {
+        path: PathBuf,
+        /// What is used while the file can't be read.
+        fallback: Option<SecretString>,
+    },
+    Basic {
+        username: String,
+        password: SecretString,
+    },
+    Exec(Box<ExecConfig>),
+    Provider(AuthProviderConfig),
+}
+
+/// `Impersonate-*`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Impersonation {
+    pub(super) user: String,
+    pub(super) uid: Option<String>,
+    pub(super) groups: Vec<String>,
+    pub(super) extra: BTreeMap<String, Vec<String>>,
+}
+
+/// A kubeconfig's context, cluster and user, with the flags on top.
+struct Chosen {
+    context_name: Option<String>,
+    context: Context,
+    cluster: Cluster,
+    user: AuthInfo,
+}
+
+/// What the kubeconfig and the flags say; `None` if they name no server at all.
+pub(super) fn decide(
+    kubeconfig: &Kubeconfig,
+    options: &ClusterOptions,
+) -> Result<Option<Access>, AccessError> {
+    let mut chosen = choose(kubeconfig, options)?;
+    override_cluster(&mut chosen.cluster, options);
+    override_user(&mut chosen.user, options);
+    let Some(server) = text(chosen.cluster.server.as_ref()) else {
+        let is_meant = chosen.context_name.is_some() || options.cluster.is_some();
+        return match is_meant {
+            true => Err(AccessError::NoServer {
+                cluster: chosen.context.cluster,
+            }),
+            false => Ok(None),
+        };
+    };
+    let server = server_uri(&server)?;
+    let is_protected = server.scheme() == Some(&Scheme::HTTPS);
+    let user_name = options.user.clone().or(chosen.context.user.clone());
+    let (identity, credential) = if is_protected {
+        let user_name = user_name.unwrap_or_default();
+        (
+            identity(&chosen.user, &user_name)?,
+            credential(&chosen.user, options, &user_name)?,
+        )
+    } else {
+        (None, CredentialSource::Nothing)
+    };
+    let namespace = text(options.namespace.as_ref())
+        .or_else(|| text(chosen.context.namespace.as_ref()))
+        .unwrap_or_else(|| "default".to_owned());
+    Ok(Some(Access {
+        context: chosen.context_name,
+        namespace,
+        server,
+        trust: trust(&chosen.cluster),
+        tls_server_name: text(chosen.cluster.tls_server_name.as_ref()),
+        proxy_url: text(chosen.cluster.proxy_url.as_ref()),
+        identity,
+        credential,
+        impersonation: impersonation(&chosen.user)?,
+        cluster: chosen.cluster,
+    }))
+}
+
+fn choose(kubeconfig: &Kubeconfig, options: &ClusterOptions) -> Result<Chosen, AccessError> {
+    let context_name =
+        text(options.context.as_ref()).or_else(|| text(kubeconfig.current_context.as_ref()));
+    let context = match &context_name {
+        None => Context::default(),
+        Some(name) => {
+            let named = kubeconfig.contexts.iter().find(|known| known.name == *name);
+            let context = named.map(|named| named.context.clone().unwrap_or_default());
+            context.ok_or_else(|| AccessError::NoContext {
+                name: name.clone(),
+                known: names(kubeconfig.contexts.iter().map(|known| &known.name)),
+            })?
+        }
+    };
+    let cluster_name = text(options.cluster.as_ref()).unwrap_or_else(|| context.cluster.clone());
+    let named = kubeconfig
+        .clusters
+        .iter()
+        .find(|known| known.name == cluster_name);
+    let cluster = match named {
+        Some(named) => named.cluster.clone().unwrap_or_default(),
+        None if text(options.cluster.as_ref()).is_none() => Cluster::default(),
+        None => {
+            return Err(AccessError::NoCluster {
+                name: cluster_name,
+                known: names(kubeconfig.clusters.iter().map(|known| &known.name)),
+            });
+        }
+    };
+    let user_name = text(options.user.as_ref()).or_else(|| text(context.user.as_ref()));
+    let named = kubeconfig
+        .auth_infos
+        .iter()
+        .find(|known| Some(&known.name) == user_name.as_ref());
+    let user = match named {
+        Some(named) => named.auth_info.clone().unwrap_or_default(),
+        None if text(options.user.as_ref()).is_none() => AuthInfo::default(),
+        None => {
+            return Err(AccessError::NoUser {
+                name: user_name.unwrap_or_default(),
+                known: names(kubeconfig.auth_infos.iter().map(|known| &known.name)),
+            });
+        }
+    };
+    Ok(Chosen {
+        context_name,
+        context: Context {
+            cluster: cluster_name,
+            ..context
+        },
+        cluster,
+        user,
+    })
+}
+
+fn names<'a>(known: impl Iterator<Item = &'a String>) -> Vec<String> {
+    let mut names: Vec<String> = known.cloned().collect();
+    names.sort();
+    names
+}
+
+fn override_cluster(cluster: &mut Cluster, options: &ClusterOptions) {
+    let certificate_authority = path_text(options.certificate_authority.as_ref());
+    if options.insecure_skip_tls_verify == Some(true) || certificate_authority.is_some() {
+        cluster.insecure_skip_tls_verify = options.insecure_skip_tls_verify;
+        cluster.certificate_authority = certificate_authority;
+        cluster.certificate_authority_data = None;
+    }
+    let server = text(options.server.as_ref());
+    let tls_server_name = text(options.tls_server_name.as_ref());
+    // A server of its own is not the one that the kubeconfig's name was for.
+    if server.is_some() || tls_server_name.is_some() {
+        cluster.tls_server_name = tls_server_name;
+    }
+    if server.is_some() {
+        cluster.server = server;
+    }
+}
+
+fn override_user(user: &mut AuthInfo, options: &ClusterOptions) {
+    if let Some(certificate) = path_text(options.client_certificate.as_ref()) {
+        user.client_certificate = Some(certificate);
+        user.client_certificate_data = None;
+    }
+    if let Some(key) = path_text(options.client_key.as_ref()) {
+        user.client_key = Some(key);
+        user.client_key_data = None;
+    }
+    if secret(options.token.as_ref()).is_some() {
+        user.token.clone_from(&options.token);
+        user.token_file = None;
+    }
+    if let Some(username) = text(options.username.as_ref()) {
+        user.username = Some(username);
+    }
+    if secret(options.password.as_ref()).is_some() {
+        user.password.clone_from(&options.password);
+    }
+    if let Some(name) = text(options.impersonate.as_ref()) {
+        user.impersonate = Some(name);
+    }
+    if let Some(uid) = text(options.impersonate_uid.as_ref()) {
+        user.impersonate_uid = Some(uid);
+    }
+    if !options.impersonate_groups.is_empty() {
+        user.impersonate_groups = Some(options.impersonate_groups.clone());
+    }
+    if !options.impersonate_extra.is_empty() {
+        let extra = user.impersonate_user_extra.get_or_insert_default();
+        for (key, _) in &options.impersonate_extra {
+            extra.remove(key);
+        }
+        for (key, value) in &options.impersonate_extra {
+            extra.entry(key.clone()).or_default().push(value.clone());
+        }
+    }
+}
+
+fn trust(cluster: &Cluster) -> Trust {
+    if cluster.insecure_skip_tls_verify == Some(true) {
+        return Trust::Anything;
+    }
+    pem(
+        cluster
+            .certificate_authority_data
+            .clone()
+            .map(SecretString::from)
+            .as_ref(),
+        cluster.certificate_authority.as_ref(),
+    )
+    .map_or(Trust::System, Trust::Roots)
+}
+
+fn pem(data: Option<&SecretString>, file: Option<&String>) -> Option<Pem> {
+    match secret(data) {
+        Some(data) => Some(Pem::Base64(data.clone())),
+        None => text(file).map(|file| Pem::File(PathBuf::from(file))),
+    }
+}
+
+fn identity(user: &AuthInfo, name: &str) -> Result<Option<IdentitySource>, AccessError> {
+    let certificate = pem(
+        user.client_certificate_data
+            .clone()
+            .map(SecretString::from)
+            .as_ref(),
+        user.client_certificate.as_ref(),
+    );
+    let key = pem(user.client_key_data.as_ref(), user.client_key.as_ref());
+    match (certificate, key) {
+        (Some(certificate), Some(key)) => Ok(Some(IdentitySource { certificate, key })),
+        (Some(_), None) => Err(AccessError::CertificateWithoutKey {
+            user: name.to_owned(),
+        }),
+        (None, _) => Ok(None),
+    }
+}
+
+fn credential(
+    user: &AuthInfo,
+    options: &ClusterOptions,
+    name: &str,
+) -> Result<CredentialSource, AccessError> {
+    let several = || AccessError::SeveralCredentials {
+        user: name.to_owned(),
+    };
+    let username = text(user.username.as_ref()).unwrap_or_default();
+    let password = secret(user.password.as_ref());
+    let token = secret(user.token.as_ref());
+    let token_file = text(user.token_file.as_ref());
+    let is_basic = !username.is_empty() || password.is_some();
+    if is_basic && (token.is_some() || token_file.is_some()) {
+        // A flag says what is meant; the kubeconfig on its own does not.
+        if secret(options.token.as_ref()).is_none() {
+            return Err(several());
+        }
+    }
+    if let Some(path) = token_file {
+        return Ok(CredentialSource::TokenFile {
+            path: PathBuf::from(path),
+            fallback: token.cloned(),
+        });
+    }
+    if let Some(token) = token {
+        return Ok(CredentialSource::Token(token.clone()));
+    }
+    if is_basic {
+        let password = password.cloned().unwrap_or_default();
+        return Ok(CredentialSource::Basic { username, password });
+    }
+    match (&user.auth_provider, &user.exec) {
+        (Some(_), Some(_)) => Err(several()),
+        (Some(provider), None) => Ok(CredentialSource::Provider(provider.clone())),
+        // A client certificate of the kubeconfig is enough, then no plugin is asked.
+        (None, Some(exec)) if identity(user, name)?.is_none() => {
+            Ok(CredentialSource::Exec(Box::new(exec.clone())))
+        }
+        (None, _) => Ok(CredentialSource::Nothing),
+    }
+}
+
+fn impersonation(user: &AuthInfo) -> Result<Option<Impersonation>, AccessError> {
+    let groups = user.impersonate_groups.clone().unwrap_or_default();
+    let uid = text(user.impersonate_uid.as_ref());
+    let extra: BTreeMap<String, Vec<String>> = user
+        .impersonate_user_extra
+        .clone()
+        .unwrap_or_default()
+        .into_iter()
+        .collect();
+    let Some(name) = text(user.impersonate.as_ref()) else {
+        if groups.is_empty() && uid.is_none() && extra.is_empty() {
+            return Ok(None);
+        }
+        return Err(AccessError::ImpersonationWithoutUser);
+    };
+    Ok(Some(Impersonation {
+        user: name,
+        uid,
+        groups,
+        extra,
+    }))
+}
+
+/// The server's address; without a scheme it is `http`, as for kubectl.
+pub(super) fn server_uri(server: &str) -> Result<Uri, AccessError> {
+    let bad = || AccessError::BadServer {
+        server: without_userinfo(server),
+    };
+    let has_scheme = server.contains("://");
+    let whole = if has_scheme {
+        server.to_owned()
+    } else {
+        format!("http://{server}")
+    };
+    let mut parts: Parts = whole.parse::<Uri>().map_err(|_| bad())?.into_parts();
+    let scheme = parts.scheme.as_ref().ok_or_else(bad)?;
+    if *scheme != Scheme::HTTP && *scheme != Scheme::HTTPS {
+        return Err(bad());
+    }
+    let authority = parts.authority.as_ref().ok_or_else(bad)?.as_str();
+    // Userinfo is no part of where the server is.
+    let place = authority.rsplit('@').next().unwrap_or(authority);
+    parts.authority = Some(Authority::try_from(place).map_err(|_| bad())?);
+    let path = parts
+        .path_and_query
+        .as_ref()
+        .map_or("/", PathAndQuery::path);
+    if !has_scheme && path != "/" {
+        return Err(bad());
+    }
+    parts.path_and_query = Some(PathAndQuery::try_from(path).map_err(|_| bad())?);
+    Uri::from_parts(parts).map_err(|_| bad())
+}
+
+fn without_userinfo(address: &str) -> String {
+    match (address.find("://"), address.rfind('@')) {
+        (Some(scheme), Some(at)) if at > scheme => {
+            format!("{}{}", &address[..scheme + 3], &address[at + 1..])
+        }
+        _ => address.to_owned(),
+    }
+}
+
+fn text(value: Option<&String>) -> Option<String> {
+    value.filter(|value| !value.is_empty()).cloned()
+}
+
+fn path_text(value: Option<&PathBuf>) -> Option<String> {
+    value
+        .filter(|path| !path.as_os_str().is_empty())
+        .map(|path| path.to_string_lossy().into_owned())
+}
+
+fn secret(value: Option<&SecretString>) -> Option<&SecretString> {
+    value.filter(|secret| !secret.expose_secret().is_empty())
+}

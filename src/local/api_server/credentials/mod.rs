@@ -1,0 +1,145 @@
+//! Who the caller is to the API server. In: what the kubeconfig says about the user. Out: the `Authorization` and `Impersonate-*` headers.
+//!
+//! A header that the caller sent itself stays. Everything that ends by itself is made anew when it is needed: files are read again, plugins
+//! run again.
+//!
+//! client-go: `transport/round_trippers.go`.
+
+mod exec;
+mod impersonate;
+mod oidc;
+mod token_file;
+
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::HeaderValue;
+use kube::config::Cluster;
+use secrecy::{ExposeSecret, SecretString};
+
+use exec::Exec;
+pub(super) use impersonate::Impersonate;
+use oidc::Oidc;
+use token_file::TokenFile;
+
+use super::access::CredentialSource;
+use super::clock::Clock;
+use super::error::{AccessError, CredentialError};
+use super::identity::Identity;
+use super::proxy;
+
+/// A user's credential.
+pub(super) enum Credentials {
+    Nothing,
+    /// The same for every request.
+    Fixed(HeaderValue),
+    TokenFile(TokenFile),
+    Exec(Exec),
+    Oidc(Box<Oidc>),
+}
+
+/// What credentials are made with besides what the kubeconfig says of the user.
+pub(super) struct Means<'a> {
+    pub(super) cluster: &'a Cluster,
+    pub(super) proxies: &'a proxy::Environment,
+    pub(super) clock: Clock,
+}
+
+/// A credential as it is now.
+#[derive(Default)]
+pub(super) struct Credential {
+    /// `Authorization`
+    pub(super) header: Option<HeaderValue>,
+    /// A client certificate that comes with it.
+    pub(super) identity: Option<Arc<Identity>>,
+}
+
+impl Credentials {
+    pub(super) async fn of(
+        source: CredentialSource,
+        means: Means<'_>,
+    ) -> Result<Self, AccessError> {
+        Ok(match source {
+            CredentialSource::Nothing => Self::Nothing,
+            CredentialSource::Token(token) => {
+                Self::Fixed(bearer(&token, "the kubeconfig or --token")?)
+            }
+            CredentialSource::TokenFile { path, fallback } => {
+                Self::TokenFile(TokenFile::open(path, fallback, means.clock).await?)
+            }
+            CredentialSource::Basic { username, password } => {
+                Self::Fixed(basic(&username, &password))
+            }
+            CredentialSource::Exec(config) => {
+                Self::Exec(Exec::of(*config, means.cluster, means.clock)?)
+            }
+            CredentialSource::Provider(provider) if provider.name == "oidc" => Self::Oidc(
+                Box::new(Oidc::of(provider.config, means.proxies, means.clock)?),
+            ),
+            CredentialSource::Provider(provider) => {
+                let name = provider.name;
+                return Err(AccessError::NoProvider { name });
+            }
+        })
+    }
+
+    /// The credential for a request that starts now.
+    pub(super) async fn credential(&self) -> Result<Credential, CredentialError> {
+        let header = match self {
+            Self::Nothing => None,
+            Self::Fixed(value) => Some(value.clone()),
+            Self::TokenFile(file) => Some(file.header().await),
+            Self::Oidc(login) => Some(login.header().await?),
+            Self::Exec(plugin) => {
+                let given = plugin.credential().await?;
+                return Ok(Credential {
+                    header: given.header.clone(),
+                    identity: given.identity.clone(),
+                });
+            }
+        };
+        Ok(Credential {
+            header,
+            identity: None,
+        })
+    }
+
+    /// The client certificate for a connection that starts now.
+    pub(super) async fn identity(&self) -> Result<Option<Arc<Identity>>, CredentialError> {
+        match self {
+            Self::Exec(plugin) => Ok(plugin.credential().await?.identity.clone()),
+            Self::Nothing | Self::Fixed(_) | Self::TokenFile(_) | Self::Oidc(_) => Ok(None),
+        }
+    }
+
+    /// The API server did not take the credential.
+    pub(super) fn rejected(&self) {
+        match self {
+            Self::Nothing | Self::Fixed(_) | Self::Oidc(_) => {}
+            Self::TokenFile(file) => file.rejected(),
+            Self::Exec(plugin) => plugin.rejected(),
+        }
+    }
+}
+
+fn bearer(token: &SecretString, origin: &str) -> Result<HeaderValue, CredentialError> {
+    let unsendable = || CredentialError::Unsendable {
+        origin: origin.to_owned(),
+    };
+    let token = token.expose_secret().trim();
+    if token.is_empty() {
+        return Err(unsendable());
+    }
+    let mut value = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| unsendable())?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn basic(username: &str, password: &SecretString) -> HeaderValue {
+    let pair = STANDARD.encode(format!("{username}:{}", password.expose_secret()));
+    let mut value =
+        HeaderValue::try_from(format!("Basic {pair}")).expect("base64 can be sent in a header");
+    value.set_sensitive(true);
+    value
+}

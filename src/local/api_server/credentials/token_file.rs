@@ -1,0 +1,91 @@
+//! A token in a file that something else rewrites. In: the path. Out: the header, made of what the file says.
+//!
+//! The file is read again once a minute, and at once after a 401. If it can't be read any more, the last token stays: some take their file
+//! away once it was read.
+//!
+//! client-go: `transport/token_source.go`.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use http::HeaderValue;
+use secrecy::SecretString;
+use tokio::sync::Mutex;
+
+use super::bearer;
+use crate::local::api_server::clock::Clock;
+use crate::local::api_server::error::CredentialError;
+
+/// How long a token is used before its file is looked at again.
+const LOOK_INTERVAL: Duration = Duration::from_secs(60);
+/// How soon after a look a 401 leads to another one.
+const REJECTED_INTERVAL: Duration = Duration::from_secs(5);
+
+/// A token file and what it said last.
+pub(in crate::local::api_server) struct TokenFile {
+    path: PathBuf,
+    clock: Clock,
+    is_rejected: AtomicBool,
+    last: Mutex<Last>,
+}
+
+struct Last {
+    header: HeaderValue,
+    looked_at: SystemTime,
+}
+
+impl TokenFile {
+    /// Reads the file; `fallback` is used until it can be read.
+    pub(super) async fn open(
+        path: PathBuf,
+        fallback: Option<SecretString>,
+        clock: Clock,
+    ) -> Result<Self, CredentialError> {
+        let header = match (read(&path).await, fallback) {
+            (Ok(header), _) => header,
+            (Err(_), Some(token)) => bearer(&token, "the kubeconfig")?,
+            (Err(failed), None) => return Err(failed),
+        };
+        let last = Last {
+            header,
+            looked_at: clock.now(),
+        };
+        Ok(Self {
+            path,
+            clock,
+            is_rejected: AtomicBool::new(false),
+            last: Mutex::new(last),
+        })
+    }
+
+    pub(super) async fn header(&self) -> HeaderValue {
+        let mut last = self.last.lock().await;
+        let age = self.clock.since(last.looked_at);
+        let is_rejected = self.is_rejected.load(Ordering::Acquire);
+        if age >= LOOK_INTERVAL || (is_rejected && age >= REJECTED_INTERVAL) {
+            self.is_rejected.store(false, Ordering::Release);
+            last.looked_at = self.clock.now();
+            match read(&self.path).await {
+                Ok(header) => last.header = header,
+                Err(failed) => tracing::warn!(error = %failed, "the last token stays in use"),
+            }
+        }
+        last.header.clone()
+    }
+
+    pub(super) fn rejected(&self) {
+        self.is_rejected.store(true, Ordering::Release);
+    }
+}
+
+async fn read(path: &PathBuf) -> Result<HeaderValue, CredentialError> {
+    let content =
+        tokio::fs::read_to_string(path)
+            .await
+            .map_err(|cause| CredentialError::TokenFile {
+                path: path.clone(),
+                reason: cause.kind(),
+            })?;
+    bearer(&SecretString::from(content), &path.display().to_string())
+}

@@ -1,0 +1,102 @@
+//! Finds and reads kubeconfigs. In: `--kubeconfig` and the environment. Out: one [`Kubeconfig`], with every path in it resolved.
+//!
+//! `--kubeconfig` is the only file then, and must exist. Otherwise the files of `KUBECONFIG`, of which the first that says something wins and
+//! missing ones are skipped, or else `~/.kube/config`. A file that is no kubeconfig is refused with the line, never with its content.
+//!
+//! client-go: `tools/clientcmd/loader.go`.
+
+use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use kube::config::{Kubeconfig, KubeconfigError};
+
+use super::error::AccessError;
+
+/// What was read, and from where.
+pub(super) struct Found {
+    pub(super) kubeconfig: Kubeconfig,
+    /// The files that were looked for, for people.
+    pub(super) looked_at: Vec<PathBuf>,
+}
+
+/// The environment as far as it names kubeconfigs.
+pub(super) struct Places {
+    /// `KUBECONFIG`
+    pub(super) listed: Option<OsString>,
+    pub(super) home: Option<PathBuf>,
+}
+
+impl Places {
+    pub(super) fn of_environment() -> Self {
+        Self {
+            listed: std::env::var_os("KUBECONFIG").filter(|list| !list.is_empty()),
+            home: std::env::home_dir(),
+        }
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        if let Some(listed) = &self.listed {
+            let mut files: Vec<PathBuf> = Vec::new();
+            for file in std::env::split_paths(listed) {
+                if !file.as_os_str().is_empty() && !files.contains(&file) {
+                    files.push(file);
+                }
+            }
+            return files;
+        }
+        let home = self.home.as_ref();
+        home.map(|home| home.join(".kube").join("config"))
+            .into_iter()
+            .collect()
+    }
+}
+
+/// Reads the file that was asked for, or those that the environment names.
+pub(super) fn read(explicit: Option<&Path>, places: &Places) -> Result<Found, AccessError> {
+    if let Some(path) = explicit.filter(|path| !path.as_os_str().is_empty()) {
+        return Ok(Found {
+            kubeconfig: read_file(path)?,
+            looked_at: vec![path.to_owned()],
+        });
+    }
+    let looked_at = places.files();
+    let mut merged = Kubeconfig::default();
+    for path in &looked_at {
+        let next = match read_file(path) {
+            Err(AccessError::Unreadable { cause, .. }) if cause.kind() == ErrorKind::NotFound => {
+                continue;
+            }
+            other => other?,
+        };
+        merged = merged.merge(next).map_err(|_| AccessError::Malformed {
+            path: path.clone(),
+            line: None,
+        })?;
+    }
+    Ok(Found {
+        kubeconfig: merged,
+        looked_at,
+    })
+}
+
+fn read_file(path: &Path) -> Result<Kubeconfig, AccessError> {
+    let mut kubeconfig = Kubeconfig::read_from(path).map_err(|failed| match failed {
+        KubeconfigError::ReadConfig(cause, _) => AccessError::Unreadable {
+            path: path.to_owned(),
+            cause,
+        },
+        // What the parser says may quote the file, credentials included, so only the place is taken from it.
+        KubeconfigError::Parse(cause) => AccessError::Malformed {
+            path: path.to_owned(),
+            line: cause.location().map(|location| location.line()),
+        },
+        _ => AccessError::Malformed {
+            path: path.to_owned(),
+            line: None,
+        },
+    })?;
+    // An empty name says nothing, so that the next file's counts.
+    kubeconfig.current_context = kubeconfig.current_context.filter(|name| !name.is_empty());
+    Ok(kubeconfig)
+}

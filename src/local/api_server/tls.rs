@@ -1,0 +1,216 @@
+//! How TLS is spoken with the API server. In: where roots and client certificate stand. Out: settings for a new connection.
+//!
+//! Files are read again for each new connection, and now and then for requests on kept ones; a changed client certificate makes a new
+//! generation. What can't be read or used any more leaves the last good settings in place.
+//!
+//! client-go: `transport/transport.go`, `transport/cert_rotation.go`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::Uri;
+use kube::client::ConfigExt;
+use rustls::ClientConfig;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::Mutex;
+
+use super::Purpose;
+use super::access::{IdentitySource, Trust};
+use super::clock::Clock;
+use super::error::MaterialError;
+use super::identity::{self, Identity};
+
+/// How long a kept connection may go on without a look at the files of its client certificate.
+const LOOK_INTERVAL: Duration = Duration::from_secs(60);
+
+/// What becomes of a client certificate whose time is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum WhenExpired {
+    /// It is all there is, so nothing can come of it.
+    Refuse,
+    /// There is a token as well, so it does not matter.
+    Send,
+}
+
+/// The settings that hold now.
+pub(super) struct Tls {
+    trust: Trust,
+    identity: Option<IdentitySource>,
+    when_expired: WhenExpired,
+    clock: Clock,
+    generation: AtomicU64,
+    kept: Mutex<Option<Kept>>,
+}
+
+struct Kept {
+    made_from: Inputs,
+    settings: Settings,
+    looked_at: SystemTime,
+}
+
+#[derive(PartialEq)]
+struct Inputs {
+    roots: Option<Vec<Vec<u8>>>,
+    identity: Option<Arc<Identity>>,
+}
+
+/// TLS settings of one generation.
+#[derive(Clone)]
+pub(super) struct Settings {
+    exchange: Arc<ClientConfig>,
+    upgrade: Arc<ClientConfig>,
+    pub(super) generation: u64,
+}
+
+impl Settings {
+    pub(super) fn of(&self, purpose: Purpose) -> Arc<ClientConfig> {
+        Arc::clone(match purpose {
+            Purpose::Exchange => &self.exchange,
+            Purpose::Upgrade => &self.upgrade,
+        })
+    }
+}
+
+impl Tls {
+    pub(super) fn new(
+        trust: Trust,
+        identity: Option<IdentitySource>,
+        when_expired: WhenExpired,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            trust,
+            identity,
+            when_expired,
+            clock,
+            generation: AtomicU64::new(0),
+            kept: Mutex::new(None),
+        }
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Looks at the client certificate's files, unless that was done lately; `of_plugin` is the client certificate of an exec plugin.
+    pub(super) async fn look(
+        &self,
+        of_plugin: Option<&Arc<Identity>>,
+    ) -> Result<(), MaterialError> {
+        if of_plugin.is_none() && self.identity.is_none() {
+            return Ok(());
+        }
+        let mut kept = self.kept.lock().await;
+        let is_due = match &*kept {
+            None => of_plugin.is_some(),
+            Some(kept) if of_plugin.is_some() => kept.made_from.identity.as_ref() != of_plugin,
+            Some(kept) => self.clock.since(kept.looked_at) >= LOOK_INTERVAL,
+        };
+        if is_due {
+            self.renew(&mut kept, of_plugin).await?;
+        }
+        Ok(())
+    }
+
+    /// The settings for a new connection.
+    pub(super) async fn settings(
+        &self,
+        of_plugin: Option<&Arc<Identity>>,
+    ) -> Result<Settings, MaterialError> {
+        let mut kept = self.kept.lock().await;
+        self.renew(&mut kept, of_plugin).await
+    }
+
+    async fn renew(
+        &self,
+        kept: &mut Option<Kept>,
+        of_plugin: Option<&Arc<Identity>>,
+    ) -> Result<Settings, MaterialError> {
+        let made = match self.inputs(of_plugin).await {
+            Ok(inputs) => match kept {
+                Some(kept) if kept.made_from == inputs => Ok(None),
+                _ => self.make(&inputs).map(|configs| Some((inputs, configs))),
+            },
+            Err(failed) => Err(failed),
+        };
+        match (made, &mut *kept) {
+            (Ok(Some((inputs, [exchange, upgrade]))), _) => {
+                let is_new_identity = kept
+                    .as_ref()
+                    .is_some_and(|kept| kept.made_from.identity != inputs.identity);
+                if is_new_identity {
+                    self.generation.fetch_add(1, Ordering::AcqRel);
+                }
+                let settings = Settings {
+                    exchange,
+                    upgrade,
+                    generation: self.generation(),
+                };
+                *kept = Some(Kept {
+                    made_from: inputs,
+                    settings: settings.clone(),
+                    looked_at: self.clock.now(),
+                });
+                Ok(settings)
+            }
+            (Ok(None), Some(kept)) => {
+                kept.looked_at = self.clock.now();
+                Ok(kept.settings.clone())
+            }
+            (Err(failed @ MaterialError::Expired { .. }), _) | (Err(failed), None) => Err(failed),
+            (Err(failed), Some(kept)) => {
+                tracing::warn!(error = %failed, "the last good TLS settings stay in force");
+                kept.looked_at = self.clock.now();
+                Ok(kept.settings.clone())
+            }
+            (Ok(None), None) => unreachable!("settings are only unchanged where there are some"),
+        }
+    }
+
+    async fn inputs(&self, of_plugin: Option<&Arc<Identity>>) -> Result<Inputs, MaterialError> {
+        let roots = match &self.trust {
+            Trust::Roots(pem) => Some(identity::roots(pem).await?),
+            Trust::System | Trust::Anything => None,
+        };
+        let identity = match (&self.identity, of_plugin) {
+            (Some(source), _) => Some(Arc::new(Identity::read(source).await?)),
+            (None, of_plugin) => of_plugin.cloned(),
+        };
+        if let Some(identity) = &identity
+            && self.when_expired == WhenExpired::Refuse
+            && let Some(at) = identity.expired()
+        {
+            let origin = identity.origin.clone();
+            return Err(MaterialError::Expired { origin, at });
+        }
+        Ok(Inputs { roots, identity })
+    }
+
+    fn make(&self, inputs: &Inputs) -> Result<[Arc<ClientConfig>; 2], MaterialError> {
+        // kube asks the operating system for its roots where the kubeconfig has none, and knows how to believe anything.
+        let mut config = kube::Config::new(Uri::from_static("https://localhost"));
+        config.root_cert.clone_from(&inputs.roots);
+        config.accept_invalid_certs = matches!(self.trust, Trust::Anything);
+        if let Some(identity) = &inputs.identity {
+            let key = STANDARD.encode(identity.key.expose_secret());
+            config.auth_info.client_certificate_data = Some(STANDARD.encode(&identity.certificate));
+            config.auth_info.client_key_data = Some(SecretString::from(key));
+        }
+        let settings = config
+            .rustls_client_config()
+            .map_err(|_| MaterialError::Unusable {
+                origin: inputs.identity.as_ref().map_or_else(
+                    || "the kubeconfig".to_owned(),
+                    |identity| identity.origin.clone(),
+                ),
+            })?;
+        let mut exchange = settings.clone();
+        exchange.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let mut upgrade = settings;
+        upgrade.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok([Arc::new(exchange), Arc::new(upgrade)])
+    }
+}

@@ -1,0 +1,179 @@
+//! Where a browser's request comes from. In: the head of a request and the Host that it names. Out: nothing, or a refusal.
+//!
+//! | asked by | answered |
+//! |---|---|
+//! | a page of the same origin, the user (address bar, bookmark), a program | yes |
+//! | a page of another origin, another target's among them: a link or redirect that shows a page of its own | yes, GET and HEAD |
+//! | the same: scripts, forms that post, frames, images, WebSockets, preflights | 403 |
+//!
+//! Browsers say it in `Sec-Fetch-Site` (<https://www.w3.org/TR/fetch-metadata/>); of a WebSocket, and of old browsers, only
+//! `Origin` is there. A name that another site made to resolve to loopback (DNS rebinding) is refused by its Host before.
+
+use http::{HeaderMap, HeaderName, Method, header};
+
+use super::problem::{Advice, Problem};
+use crate::status::Status;
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+
+/// A request that a page of another origin makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a page of another origin may only link here")]
+pub(super) struct CrossSite;
+
+/// Refuses what a page of another origin may not ask for.
+pub(super) fn check(method: &Method, headers: &HeaderMap, host: &str) -> Result<(), CrossSite> {
+    let is_welcome = match text(headers, &SEC_FETCH_SITE) {
+        Some("same-origin" | "none") => true,
+        Some(_) => is_link(method, headers),
+        None => is_of(headers, host),
+    };
+    if is_welcome { Ok(()) } else { Err(CrossSite) }
+}
+
+fn is_link(method: &Method, headers: &HeaderMap) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+        && text(headers, &SEC_FETCH_MODE) == Some("navigate")
+        && text(headers, &SEC_FETCH_DEST) == Some("document")
+        && !headers.contains_key(header::UPGRADE)
+}
+
+/// Whether `Origin`, if there is one, is that of the host.
+fn is_of(headers: &HeaderMap, host: &str) -> bool {
+    headers.get_all(header::ORIGIN).iter().all(|origin| {
+        let origin = origin.to_str().ok();
+        origin
+            .and_then(|origin| origin.strip_prefix("http://"))
+            .is_some_and(|named| named.eq_ignore_ascii_case(host))
+    })
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+    // Two lines of what a browser sends once are nobody's.
+    let mut lines = headers.get_all(name).iter();
+    let first = lines.next()?;
+    if lines.next().is_some() {
+        return Some("");
+    }
+    Some(first.to_str().unwrap_or(""))
+}
+
+impl CrossSite {
+    pub(super) fn problem(self) -> Problem {
+        Problem::new(Status::forbidden(self.to_string()), "Refused").advise(Advice::Sentence(
+            "Another page tried to use this one behind your back. Open it in the address bar if you want to see it.".to_owned(),
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    const HOST: &str = "grafana.monitoring.svc.localhost:8001";
+
+    fn outcome(method: &str, lines: &[(&'static str, &str)]) -> bool {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(*name, HeaderValue::from_str(value).unwrap());
+        }
+        check(&method.parse().unwrap(), &headers, HOST).is_ok()
+    }
+
+    fn fetched(
+        site: &'static str,
+        mode: &'static str,
+        dest: &'static str,
+    ) -> Vec<(&'static str, &'static str)> {
+        vec![
+            ("sec-fetch-site", site),
+            ("sec-fetch-mode", mode),
+            ("sec-fetch-dest", dest),
+        ]
+    }
+
+    #[test]
+    fn its_own_pages_its_user_and_programs_are_welcome() {
+        assert!(outcome("GET", &[]));
+        assert!(outcome("DELETE", &[]));
+        assert!(outcome(
+            "POST",
+            &[("origin", "http://grafana.monitoring.svc.localhost:8001")]
+        ));
+        assert!(outcome(
+            "GET",
+            &[
+                ("origin", "http://Grafana.monitoring.svc.localhost:8001"),
+                ("upgrade", "websocket")
+            ]
+        ));
+        for site in ["same-origin", "none"] {
+            assert!(outcome("POST", &fetched(site, "cors", "empty")));
+            assert!(outcome("GET", &fetched(site, "navigate", "iframe")));
+        }
+    }
+
+    #[test]
+    fn other_pages_may_only_link() {
+        for site in ["cross-site", "same-site", "", "what-comes-next"] {
+            assert!(
+                outcome("GET", &fetched(site, "navigate", "document")),
+                "{site}"
+            );
+            assert!(outcome("HEAD", &fetched(site, "navigate", "document")));
+            for (method, mode, dest) in [
+                ("POST", "navigate", "document"),
+                ("GET", "navigate", "iframe"),
+                ("GET", "navigate", "embed"),
+                ("GET", "no-cors", "image"),
+                ("GET", "no-cors", "script"),
+                ("GET", "cors", "empty"),
+                ("OPTIONS", "cors", "empty"),
+                ("GET", "websocket", "websocket"),
+                ("PUT", "same-origin", "empty"),
+            ] {
+                assert!(
+                    !outcome(method, &fetched(site, mode, dest)),
+                    "{site} {method} {mode} {dest}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_websocket_and_an_old_browser_are_known_by_their_origin() {
+        for origin in [
+            "null",
+            "http://evil.example",
+            "http://grafana.monitoring.svc.localhost",
+            "http://localhost:8001",
+            "https://grafana.monitoring.svc.localhost:8001",
+            "http://loki.monitoring.svc.localhost:8001",
+            "",
+        ] {
+            assert!(
+                !outcome("GET", &[("origin", origin), ("upgrade", "websocket")]),
+                "{origin}"
+            );
+            assert!(!outcome("POST", &[("origin", origin)]), "{origin}");
+        }
+        let both = [
+            ("origin", "http://grafana.monitoring.svc.localhost:8001"),
+            ("origin", "http://evil.example"),
+        ];
+        assert!(!outcome("POST", &both));
+    }
+
+    #[test]
+    fn two_answers_to_one_question_are_none() {
+        let lines = [
+            ("sec-fetch-site", "same-origin"),
+            ("sec-fetch-site", "cross-site"),
+        ];
+        assert!(!outcome("POST", &lines));
+    }
+}

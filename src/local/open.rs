@@ -1,0 +1,40 @@
+//! `--open`: a target in the user's browser.
+
+use std::io;
+use std::process::{Command, Stdio};
+
+use super::login::Logins;
+use super::place::Target;
+use super::server::print;
+
+/// What opens an address in the user's browser, where `BROWSER` does not say it.
+const OPENER: &str = if cfg!(target_os = "macos") {
+    "open"
+} else {
+    "xdg-open"
+};
+
+/// Opens a target's origin; a browser that has to log in is let in on the way. The address is printed too, for where there is
+/// no browser.
+pub(super) fn target(target: &Target, port: u16, logins: Option<&Logins>) -> io::Result<()> {
+    let origin = format!("http://{}:{port}/", target.host());
+    print(&format!("Opening {origin}"))?;
+    let address = match logins {
+        Some(logins) => logins.address(&origin),
+        None => origin,
+    };
+    let opener = std::env::var("BROWSER")
+        .ok()
+        .filter(|name| !name.is_empty());
+    let opener = opener.as_deref().unwrap_or(OPENER);
+    let started = Command::new(opener)
+        .arg(&address)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    if let Err(failed) = started {
+        eprintln!("{opener} can't be started ({failed}); open the address yourself: {address}");
+    }
+    Ok(())
+}

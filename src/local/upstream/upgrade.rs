@@ -1,0 +1,75 @@
+//! Upgrades: a connection of its own to the API server, and a tunnel after its 101, for any protocol, as kubectl proxy lets
+//! them pass: exec, attach and port-forward over WebSocket and SPDY, and what a page opens.
+//!
+//! kubectl: `tryUpgrade` of `pkg/util/proxy/upgradeaware.go` in k8s.io/apimachinery.
+
+use http::{HeaderMap, HeaderValue, StatusCode, Version, header};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+
+use super::{Upstream, UpstreamError, down};
+use crate::local::api_server::{Connected, Purpose};
+use crate::status::{Request, Response};
+
+/// What is read at once of a tunnel's side.
+const READ: usize = 32 * 1024;
+
+/// Whether a request asks for another protocol: `Connection` has the word `upgrade`, and `Upgrade` names one.
+pub(in crate::local) fn is_asked(headers: &HeaderMap) -> bool {
+    let names_upgrade = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .any(|token| token.trim_ascii().eq_ignore_ascii_case(b"upgrade"));
+    names_upgrade && headers.contains_key(header::UPGRADE)
+}
+
+impl Upstream {
+    /// Sends a request that asks for an upgrade. A 101 becomes a tunnel, every other answer is passed on.
+    pub(in crate::local) async fn upgrade(
+        &self,
+        mut request: Request,
+    ) -> Result<Response, UpstreamError> {
+        #[expect(clippy::disallowed_methods, reason = "joins an upgrade's two sides")]
+        let caller = hyper::upgrade::on(&mut request);
+        self.introduce(&mut request).await?;
+        let headers = request.headers_mut();
+        // Whatever else `Connection` named has gone with what it named.
+        headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        *request.version_mut() = Version::HTTP_11;
+        let mut answer = self.within_limit(self.ask(request)).await?;
+        self.judge(&answer);
+        if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(down(answer));
+        }
+        #[expect(clippy::disallowed_methods, reason = "joins an upgrade's two sides")]
+        let backend = hyper::upgrade::on(&mut answer);
+        self.tasks.spawn_background(async move {
+            if let Err(failed) = join(caller, backend).await {
+                tracing::debug!(error = %failed, "a tunnel broke off");
+            }
+        });
+        Ok(down(answer))
+    }
+
+    async fn ask(
+        &self,
+        request: Request,
+    ) -> Result<http::Response<hyper::body::Incoming>, UpstreamError> {
+        let Connected { io, .. } = self.api.connect(Purpose::Upgrade).await?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(io)).await?;
+        self.drive(connection.with_upgrades());
+        Ok(sender.send_request(request).await?)
+    }
+}
+
+/// Carries bytes both ways until both have ended; each side ends by itself.
+async fn join(
+    caller: hyper::upgrade::OnUpgrade,
+    backend: hyper::upgrade::OnUpgrade,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let (caller, backend) = tokio::try_join!(caller, backend)?;
+    let (mut caller, mut backend) = (TokioIo::new(caller), TokioIo::new(backend));
+    tokio::io::copy_bidirectional_with_sizes(&mut caller, &mut backend, READ, READ).await?;
+    Ok(())
+}

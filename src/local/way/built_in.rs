@@ -1,0 +1,294 @@
+//! Through the built-in proxy, as far as it goes: its changes to links, redirects and headers are undone, and what can't be
+//! undone is said ([`fact`]).
+//!
+//! `Host` and `:authority` are the origin's, which kube-apiserver passes on to the target; not where the API server itself
+//! lies below a path, as something in front of it then chooses by `Host`. Pages are asked for without an encoding: the
+//! built-in proxy fails on those that it can't rewrite in. Nothing that claims an identity at the API server goes along.
+//!
+//! Kubernetes: `pkg/util/proxy/transport.go` of k8s.io/apimachinery, `pkg/registry/core/service/proxy.go`.
+
+use axum::body::Body;
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
+
+use super::ports::{Named, Ports};
+use super::refusal::Case;
+use super::unprefix::Unprefixed;
+use super::{Visit, cookies, proxy_path, raw_path, refusal, send};
+use crate::hop_by_hop;
+use crate::local::page::WayFact;
+use crate::local::problem::Problem;
+use crate::local::upstream::{Upstream, is_upgrade};
+use crate::status::{Response, Status};
+
+const GROUP: &str = "/api/v1";
+
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+
+/// What kube-apiserver says of its own, beside or in the place of what the target says.
+const OF_API_SERVER: [&str; 3] = [
+    "audit-id",
+    "x-kubernetes-pf-flowschema-uid",
+    "x-kubernetes-pf-prioritylevel-uid",
+];
+
+/// What the API server adds to every answer (`WithCacheControl` of k8s.io/apiserver).
+const ITS_CACHE_CONTROL: &str = "no-cache, private";
+
+/// A WebSocket protocol that kube-apiserver takes for a token.
+const TOKEN_PROTOCOL: &str = "base64url.bearer.authorization.k8s.io.";
+
+/// What a person is told about this way.
+pub(super) fn fact() -> WayFact {
+    WayFact::BuiltIn {
+        limits: vec![
+            "Logins that use the Authorization header (Basic dialogs, API tokens) do not work: it never reaches the app.",
+            "WebSockets lose the query of their address, and some apps need it.",
+            "In paths, encoded slashes and doubled slashes arrive decoded and joined.",
+            "A page arrives when it is complete, and a little changed.",
+        ],
+    }
+}
+
+pub(super) async fn visit(
+    upstream: &Upstream,
+    ports: &Ports,
+    visit: Visit<'_>,
+) -> Result<Response, Problem> {
+    let Visit {
+        target,
+        host,
+        reader,
+        mut request,
+    } = visit;
+    let case = Case {
+        upstream,
+        target,
+        host,
+        reader,
+    };
+    let named = match ports.name(case).await? {
+        Named::Target(named) => named,
+        Named::Answer(answer) => return Ok(answer),
+    };
+    let prefix = proxy_path(GROUP, &named);
+    let path = format!("{prefix}{}", raw_path(request.uri()));
+    *request.uri_mut() = Uri::try_from(path).map_err(|_| {
+        let status = Status::bad_request("the path has bytes that no path has");
+        Problem::new(status, "No such path")
+    })?;
+    let upgrade = is_upgrade(request.headers())
+        .then(|| request.headers().get(header::UPGRADE).cloned())
+        .flatten();
+    let headers = request.headers_mut();
+    to_api_server(headers);
+    let is_alone = matches!(upstream.api().url().path(), "" | "/");
+    match HeaderValue::from_str(host) {
+        Ok(host) if is_alone => headers.insert(header::HOST, host),
+        _ => headers.remove(header::HOST),
+    };
+    if let Some(upgrade) = upgrade {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(header::UPGRADE, upgrade);
+    }
+    let mut answer = refusal::or_answer(case, send(upstream, request).await?).await?;
+    from_api_server(answer.headers_mut(), &prefix, host);
+    cookies::keep_at_home(answer.headers_mut(), host);
+    Ok(without_prefix(answer, &prefix))
+}
+
+fn to_api_server(headers: &mut HeaderMap) {
+    hop_by_hop::remove(headers);
+    let claims: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| {
+            let name = name.as_str();
+            let starts = ["impersonate-", "x-remote-", "throughway-"];
+            name == "authorization" || starts.iter().any(|start| name.starts_with(start))
+        })
+        .cloned()
+        .collect();
+    for name in claims {
+        headers.remove(name);
+    }
+    let is_part_of_a_page = headers.get(SEC_FETCH_DEST).is_some_and(|dest| {
+        !matches!(
+            dest.as_bytes(),
+            b"document" | b"iframe" | b"frame" | b"empty"
+        )
+    });
+    let takes_gzip = headers
+        .get(header::ACCEPT_ENCODING)
+        .and_then(|accepted| accepted.to_str().ok())
+        .is_some_and(|accepted| accepted.contains("gzip"));
+    headers.remove(header::ACCEPT_ENCODING);
+    if is_part_of_a_page && takes_gzip {
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    without_tokens(headers);
+}
+
+/// Takes out of a WebSocket's protocols what kube-apiserver would read as a token.
+fn without_tokens(headers: &mut HeaderMap) {
+    let Some(offered) = headers.get(header::SEC_WEBSOCKET_PROTOCOL) else {
+        return;
+    };
+    let offered = offered.to_str().unwrap_or_default();
+    let kept: Vec<&str> = offered
+        .split(',')
+        .map(str::trim)
+        .filter(|protocol| !protocol.starts_with(TOKEN_PROTOCOL))
+        .collect();
+    match HeaderValue::try_from(kept.join(", ")) {
+        Ok(kept) if !kept.is_empty() => headers.insert(header::SEC_WEBSOCKET_PROTOCOL, kept),
+        _ => headers.remove(header::SEC_WEBSOCKET_PROTOCOL),
+    };
+}
+
+fn from_api_server(headers: &mut HeaderMap, prefix: &str, host: &str) {
+    for name in OF_API_SERVER {
+        headers.remove(name);
+    }
+    let own: Vec<HeaderValue> = headers
+        .get_all(header::CACHE_CONTROL)
+        .iter()
+        .cloned()
+        .collect();
+    if own.first().is_some_and(|first| first == ITS_CACHE_CONTROL) {
+        headers.remove(header::CACHE_CONTROL);
+        for value in own.into_iter().skip(1) {
+            headers.append(header::CACHE_CONTROL, value);
+        }
+    }
+    if let Some(location) = headers
+        .get(header::LOCATION)
+        .and_then(|value| value.to_str().ok())
+        && let Ok(location) = HeaderValue::try_from(inside(location, prefix, host))
+    {
+        headers.insert(header::LOCATION, location);
+    }
+}
+
+/// A redirect's target without the proxy's own path: whether it is a path, or names the origin.
+fn inside(location: &str, prefix: &str, host: &str) -> String {
+    let origin = format!("//{host}");
+    let start = location.find(&origin).map_or(0, |at| at + origin.len());
+    match location[start..].strip_prefix(prefix) {
+        Some(path) if path.is_empty() => format!("{}/", &location[..start]),
+        Some(path) => format!("{}{path}", &location[..start]),
+        None => location.to_owned(),
+    }
+}
+
+fn without_prefix(answer: Response, prefix: &str) -> Response {
+    let headers = answer.headers();
+    // Exactly what the built-in proxy takes for a page.
+    let is_page = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok())
+        .is_some_and(|kind| kind.split(';').next() == Some("text/html"));
+    if !is_page || headers.contains_key(header::CONTENT_ENCODING) {
+        return answer;
+    }
+    let (mut parts, body) = answer.into_parts();
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(parts, Body::new(Unprefixed::new(body, prefix)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PREFIX: &str = "/api/v1/namespaces/demo/services/app/proxy";
+    const HOST: &str = "app.demo.svc.localhost:8001";
+
+    #[test]
+    fn redirects_lead_into_the_origin_again() {
+        for (location, expected) in [
+            (
+                "/api/v1/namespaces/demo/services/app/proxy/login?a=b",
+                "/login?a=b",
+            ),
+            ("/api/v1/namespaces/demo/services/app/proxy", "/"),
+            ("/login", "/login"),
+            ("login", "login"),
+            (
+                "http://app.demo.svc.localhost:8001/api/v1/namespaces/demo/services/app/proxy/x",
+                "http://app.demo.svc.localhost:8001/x",
+            ),
+            (
+                "https://sso.example/?to=http://app.demo.svc.localhost:8001/x",
+                "https://sso.example/?to=http://app.demo.svc.localhost:8001/x",
+            ),
+        ] {
+            assert_eq!(inside(location, PREFIX, HOST), expected);
+        }
+    }
+
+    #[test]
+    fn nothing_that_claims_an_identity_reaches_the_api_server() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("impersonate-user", "system:admin"),
+            ("impersonate-extra-scopes", "all"),
+            ("x-remote-group", "system:masters"),
+            ("authorization", "Bearer theirs"),
+            ("connection", "x-csrf"),
+            ("x-csrf", "1"),
+            ("throughway-path", "/x"),
+            (
+                "sec-websocket-protocol",
+                "chat, base64url.bearer.authorization.k8s.io.eA, v2",
+            ),
+        ] {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        to_api_server(&mut headers);
+        let left: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
+            .collect();
+        assert_eq!(left, [("sec-websocket-protocol", "chat, v2")]);
+    }
+
+    #[test]
+    fn pages_are_asked_for_plain_and_their_parts_as_gzip_at_most() {
+        for (dest, accepted, expected) in [
+            (Some("document"), "gzip, deflate, br, zstd", None),
+            (None, "gzip", None),
+            (Some("empty"), "gzip", None),
+            (Some("script"), "gzip, deflate, br, zstd", Some("gzip")),
+            (Some("image"), "br", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(accepted));
+            if let Some(dest) = dest {
+                headers.insert(SEC_FETCH_DEST, HeaderValue::from_static(dest));
+            }
+            to_api_server(&mut headers);
+            let asked = headers
+                .get(header::ACCEPT_ENCODING)
+                .map(|value| value.to_str().unwrap());
+            assert_eq!(asked, expected, "{dest:?} {accepted}");
+        }
+    }
+
+    #[test]
+    fn what_the_api_server_adds_goes_and_what_the_target_says_stays() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("audit-id", "1"),
+            ("cache-control", "no-cache, private"),
+            ("cache-control", "max-age=60"),
+            ("x-kubernetes-pf-flowschema-uid", "1"),
+            ("etag", "\"x\""),
+        ] {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        from_api_server(&mut headers, PREFIX, HOST);
+        let left: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
+            .collect();
+        assert_eq!(left, [("etag", "\"x\""), ("cache-control", "max-age=60")]);
+    }
+}

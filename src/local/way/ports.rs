@@ -1,0 +1,119 @@
+//! The port of a Service that was named without one. The built-in proxy knows only ports without a name then, so the one that
+//! there is is looked up and named; where there are several, the person or program is told which.
+//!
+//! What was found holds for a while, so that a page's hundred requests ask once.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Service;
+use kube::Api;
+use moka::future::Cache;
+
+use super::refusal::Case;
+use crate::config::TargetKind;
+use crate::local::place::{Target, without_port};
+use crate::local::problem::{Advice, Problem, Reader};
+use crate::local::upstream::Upstream;
+use crate::status::{Reason, Response, Status};
+
+const HOLDS_FOR: Duration = Duration::from_secs(30);
+const MOST_KEPT: u64 = 1000;
+
+/// TCP ports of Services, by namespace and name.
+#[derive(Debug, Clone)]
+pub(super) struct Ports(Cache<(String, String), Found>);
+
+#[derive(Debug, Clone)]
+enum Found {
+    Ports(Vec<String>),
+    /// There is no such Service.
+    None,
+    /// The user may not read it, or the cluster gave no answer.
+    Unknown,
+}
+
+/// What becomes of a target's name.
+pub(super) enum Named {
+    /// With its port, as far as that is known.
+    Target(Target),
+    /// Told to a program.
+    Answer(Response),
+}
+
+impl Default for Ports {
+    fn default() -> Self {
+        let cache = Cache::builder().time_to_live(HOLDS_FOR);
+        Self(cache.max_capacity(MOST_KEPT).build())
+    }
+}
+
+impl Ports {
+    /// The target with the port that the built-in proxy needs.
+    pub(super) async fn name(&self, case: Case<'_>) -> Result<Named, Problem> {
+        let target = case.target;
+        if target.kind != TargetKind::Service || target.port.is_some() {
+            return Ok(Named::Target(target.clone()));
+        }
+        let key = (target.namespace.clone(), target.name.clone());
+        let found = self.0.get_with(key, look(case.upstream, target)).await;
+        let status = match found {
+            Found::Unknown => return Ok(Named::Target(target.clone())),
+            Found::Ports(ports) => match &*ports {
+                [only] => {
+                    let port = (!only.is_empty()).then(|| only.clone());
+                    return Ok(Named::Target(Target {
+                        port,
+                        ..target.clone()
+                    }));
+                }
+                ports => return several(case, ports),
+            },
+            Found::None => Status::not_found(format!("services \"{}\" not found", target.name)),
+        };
+        super::refusal::of(case, status.into_response())
+            .await
+            .map(Named::Answer)
+    }
+}
+
+async fn look(upstream: &Upstream, target: &Target) -> Found {
+    let services: Api<Service> = Api::namespaced(upstream.client(), &target.namespace);
+    let service = match services.get_opt(&target.name).await {
+        Ok(Some(service)) => service,
+        Ok(None) => return Found::None,
+        Err(_) => return Found::Unknown,
+    };
+    let ports = service.spec.and_then(|spec| spec.ports).unwrap_or_default();
+    let is_tcp = |protocol: &Option<String>| protocol.as_deref().is_none_or(|name| name == "TCP");
+    let names = ports
+        .into_iter()
+        .filter(|port| is_tcp(&port.protocol))
+        .map(|port| port.name.unwrap_or_default());
+    Found::Ports(names.collect())
+}
+
+fn several(case: Case<'_>, ports: &[String]) -> Result<Named, Problem> {
+    let target = case.target;
+    let sentence = format!(
+        "the Service {} has {} TCP ports; name one of them: {}",
+        target.name,
+        ports.len(),
+        ports.join(", ")
+    );
+    let status = Status::new(http::StatusCode::NOT_FOUND, Reason::NotFound, sentence);
+    if case.reader == Reader::Program {
+        return Ok(Named::Answer(status.into_response()));
+    }
+    let after_name = &case.host[without_port(case.host).len()..];
+    let links = ports.iter().map(|port| {
+        let origin = Target {
+            port: Some(port.clone()),
+            ..target.clone()
+        };
+        Advice::Link {
+            label: format!("{} of {}", port, target.name),
+            url: format!("http://{}{after_name}/", origin.host()),
+        }
+    });
+    Err(links.fold(Problem::new(status, "Which port?"), Problem::advise))
+}

@@ -1,0 +1,60 @@
+//! Through Throughway: the request in an envelope, its path in `Throughway-Path`, and the answer out of its envelope.
+
+use http::{HeaderName, HeaderValue, Uri, header};
+
+use super::refusal::Case;
+use super::{GROUP, Visit, cookies, proxy_path, raw_path, refusal, send};
+use crate::envelope;
+use crate::hop_by_hop;
+use crate::local::problem::Problem;
+use crate::local::upstream::{Upstream, is_upgrade};
+use crate::status::{Response, Status};
+
+const THROUGHWAY_PATH: HeaderName = HeaderName::from_static("throughway-path");
+
+pub(super) async fn visit(upstream: &Upstream, visit: Visit<'_>) -> Result<Response, Problem> {
+    let Visit {
+        target,
+        host,
+        reader,
+        mut request,
+    } = visit;
+    let no_path = || {
+        let status = Status::bad_request("the path has bytes that no path has");
+        Problem::new(status, "No such path")
+    };
+    let path = HeaderValue::from_str(raw_path(request.uri())).map_err(|_| no_path())?;
+    let origin = HeaderValue::try_from(format!("http://{host}")).map_err(|_| no_path())?;
+    let upgrade = is_upgrade(request.headers())
+        .then(|| request.headers().get(header::UPGRADE).cloned())
+        .flatten();
+    let headers = request.headers_mut();
+    hop_by_hop::remove(headers);
+    headers.remove(header::HOST);
+    let mut sealed = envelope::seal_request(std::mem::take(headers), origin);
+    sealed.insert(THROUGHWAY_PATH, path);
+    // Without it, kube-aggregator would ask for an encoding of its own.
+    sealed.insert(
+        header::ACCEPT_ENCODING,
+        HeaderValue::from_static("identity"),
+    );
+    if let Some(upgrade) = upgrade {
+        sealed.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        sealed.insert(header::UPGRADE, upgrade);
+    }
+    *headers = sealed;
+    let path = format!("{}/", proxy_path(GROUP, target));
+    *request.uri_mut() = Uri::try_from(path).map_err(|_| no_path())?;
+    let mut answer = send(upstream, request).await?;
+    if !envelope::open_answer(answer.headers_mut()) {
+        let case = Case {
+            upstream,
+            target,
+            host,
+            reader,
+        };
+        return refusal::of(case, answer).await;
+    }
+    cookies::keep_at_home(answer.headers_mut(), host);
+    Ok(answer)
+}

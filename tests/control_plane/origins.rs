@@ -1,0 +1,321 @@
+//! `throughway local` in front of a real cluster: targets at origins of their own, through Throughway and through the
+//! built-in proxy.
+
+use futures_util::{SinkExt, StreamExt};
+use http::Request;
+use http_body_util::BodyExt;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+
+use crate::cluster::{Cluster, on_cluster};
+use crate::companion::{Companion, send, whole};
+use crate::support::backend::{BASIC, pattern, sha256};
+use crate::support::client::{Answer, request};
+
+fn companion(cluster: &Cluster, flags: &[&str]) -> Companion {
+    Companion::start(&cluster.kubeconfig(), flags)
+}
+
+/// The headers that a backend says it received, those that this test's client or the way adds aside.
+fn arrived(answer: &Answer) -> Vec<(String, String)> {
+    let said = answer.json();
+    let lines = said["headers"].as_array().expect("headers").iter();
+    let text = |value: &serde_json::Value| value.as_str().expect("text").to_owned();
+    let mut lines: Vec<_> = lines.map(|line| (text(&line[0]), text(&line[1]))).collect();
+    lines.sort();
+    lines
+}
+
+#[test]
+fn a_request_arrives_as_the_browser_sent_it_and_the_answer_too() {
+    on_cluster(async |cluster: &Cluster| {
+        let local = companion(cluster, &[]);
+        let host = local.host("solo.demo.svc");
+        let origin = local.origin("solo.demo.svc");
+        let path = "/echo/a%2Fb//c/./%7Euser/..;x?b=2&a=1&a=&c=%20;d&%zz";
+        let lines = [
+            ("accept", "text/html,*/*;q=0.8"),
+            ("accept-encoding", "gzip, deflate, br, zstd"),
+            ("authorization", "Basic dGhlaXJzOm93bg=="),
+            (
+                "cookie",
+                "argocd.token=mine; _oauth2_proxy=mine; a=\"1, 2\"",
+            ),
+            ("impersonate-user", "system:admin"),
+            ("origin", origin.as_str()),
+            ("referer", "http://solo.demo.svc.localhost/x"),
+            ("user-agent", "one that nobody knows"),
+            ("x-remote-user", "somebody"),
+            ("x-own", "a, b"),
+        ];
+        let asked = request("PUT", path, &lines, "a body");
+        let answer = local.ask(&host, asked).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let said = answer.json();
+        assert_eq!(
+            (said["method"].as_str(), said["uri"].as_str()),
+            (Some("PUT"), Some(path))
+        );
+        assert_eq!(said["sha256"].as_str(), Some(&*sha256(b"a body")));
+        let mut expected: Vec<(String, String)> = lines
+            .iter()
+            .filter(|(name, _)| !matches!(*name, "impersonate-user" | "x-remote-user"))
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        let own = arrived(&answer);
+        for (name, value) in [
+            ("content-length", "6"),
+            ("host", host.as_str()),
+            ("x-forwarded-host", host.as_str()),
+            ("x-forwarded-proto", "http"),
+        ] {
+            expected.push((name.to_owned(), value.to_owned()));
+        }
+        expected.extend(
+            own.iter()
+                .filter(|(name, _)| name == "x-forwarded-for")
+                .cloned(),
+        );
+        expected.sort();
+        assert_eq!(own, expected);
+        let mut names: Vec<_> = answer
+            .headers
+            .keys()
+            .map(http::HeaderName::as_str)
+            .collect();
+        names.sort_unstable();
+        assert_eq!(names, ["content-length", "content-type", "date"]);
+    });
+}
+
+#[test]
+fn answers_keep_what_the_way_would_take() {
+    on_cluster(async |cluster: &Cluster| {
+        let local = companion(cluster, &[]);
+        let host = local.host("solo.demo.svc");
+        let query = "set-cookie=a%3D1;%20Domain%3Dsvc.localhost;%20Path%3D/&set-cookie=__Host-b%3D2;%20Secure&cache-control=max-age%3D60\
+            &access-control-allow-origin=*&clear-site-data=%22cache%22&content-type=text/html&x-own=1&www-authenticate=Basic";
+        let asked = request("GET", &format!("/headers?{query}"), &[], "");
+        let answer = local.ask(&host, asked).await;
+        let all = |name: &str| -> Vec<&str> {
+            let values = answer.headers.get_all(name).iter();
+            values.map(|value| value.to_str().unwrap()).collect()
+        };
+        assert_eq!(all("set-cookie"), ["a=1; Path=/", "__Host-b=2; Secure"]);
+        for (name, value) in [
+            ("cache-control", "max-age=60"),
+            ("access-control-allow-origin", "*"),
+            ("clear-site-data", "\"cache\""),
+            ("content-type", "text/html"),
+            ("x-own", "1"),
+            ("www-authenticate", "Basic"),
+        ] {
+            assert_eq!(all(name), [value]);
+        }
+        assert_eq!(answer.text(), "headers");
+    });
+}
+
+#[test]
+fn redirects_stay_redirects_inside_the_origin() {
+    on_cluster(async |cluster: &Cluster| {
+        for flags in [&[][..], &["--via=built-in"]] {
+            let local = companion(cluster, flags);
+            let host = local.host("solo.demo.svc");
+            for code in [301, 302, 303, 307, 308] {
+                for method in ["GET", "POST"] {
+                    let path = format!("/status/{code}?location=/login?a=b");
+                    let answer = local.ask(&host, request(method, &path, &[], "")).await;
+                    assert_eq!(answer.status, code, "{flags:?}");
+                    assert_eq!(answer.header("location"), Some("/login?a=b"), "{flags:?}");
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn an_apps_own_login_works() {
+    on_cluster(async |cluster: &Cluster| {
+        let local = companion(cluster, &[]);
+        let host = local.host("solo.demo.svc");
+        let refused = local.ask(&host, request("GET", "/basic/x", &[], "")).await;
+        assert_eq!(refused.status, 401);
+        let challenge = "Negotiate, Basic realm=\"<the> app\", charset=\"UTF-8\"";
+        assert_eq!(refused.header("www-authenticate"), Some(challenge));
+        let asked = request("GET", "/basic/x", &[("authorization", BASIC)], "");
+        assert_eq!(local.ask(&host, asked).await.status, 200);
+    });
+}
+
+#[test]
+fn a_websocket_keeps_its_query_and_its_protocol() {
+    on_cluster(async |cluster: &Cluster| {
+        let local = companion(cluster, &[]);
+        let url = format!("ws://{}/ws?session=a%2Fb", local.host("solo.demo.svc"));
+        let mut asked = url.into_client_request().unwrap();
+        let headers = asked.headers_mut();
+        headers.insert("origin", local.origin("solo.demo.svc").parse().unwrap());
+        headers.insert("sec-websocket-protocol", "chat".parse().unwrap());
+        let stream = tokio::net::TcpStream::connect(local.address).await.unwrap();
+        let (mut socket, answer) = tokio_tungstenite::client_async(asked, stream)
+            .await
+            .unwrap();
+        assert_eq!(answer.headers()["sec-websocket-protocol"], "chat");
+        let first = socket.next().await.unwrap().unwrap();
+        assert_eq!(first, Message::text("/ws?session=a%2Fb"));
+        socket.send(Message::text("hello")).await.unwrap();
+        assert_eq!(
+            socket.next().await.unwrap().unwrap(),
+            Message::text("hello")
+        );
+    });
+}
+
+#[test]
+fn what_is_sent_bit_by_bit_arrives_bit_by_bit() {
+    on_cluster(async |cluster: &Cluster| {
+        let local = companion(cluster, &[]);
+        let host = local.host("solo.demo.svc");
+        let mut body = local
+            .send(&host, request("GET", "/drip", &[], ""))
+            .await
+            .into_body();
+        let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
+        assert_eq!(&*first, b"one\n");
+        local
+            .ask(&host, request("GET", "/drip/next", &[], ""))
+            .await;
+        let second = body.frame().await.unwrap().unwrap().into_data().unwrap();
+        assert_eq!(&*second, b"two\n");
+    });
+}
+
+#[test]
+fn pods_ports_and_schemes_have_origins_too() {
+    on_cluster(async |cluster: &Cluster| {
+        let local = companion(cluster, &[]);
+        for (name, expected) in [
+            ("80.solo.demo.svc", "hello from solo-0"),
+            ("http.two.demo.svc", "hello from web-"),
+            ("8080.web-0.demo.pod", "hello from web-0"),
+            ("https-8443.secure-0.demo.pod", "hello from secure-0"),
+            ("https-.secure.demo.svc", "hello from secure-0"),
+        ] {
+            let answer = local
+                .ask(&local.host(name), request("GET", "/", &[], ""))
+                .await;
+            assert!(
+                answer.text().starts_with(expected),
+                "{name}: {}",
+                answer.text()
+            );
+        }
+    });
+}
+
+#[test]
+fn a_large_body_streams_both_ways() {
+    on_cluster(async |cluster: &Cluster| {
+        for flags in [&[][..], &["--via=built-in"]] {
+            let local = companion(cluster, flags);
+            let host = local.host("solo.demo.svc");
+            let bytes = pattern(20 << 20);
+            let asked = Request::post("/echo").body(bytes.clone().into()).unwrap();
+            let said = local.ask(&host, asked).await.json();
+            assert_eq!(said["sha256"].as_str(), Some(&*sha256(&bytes)));
+            let asked = request("GET", &format!("/bytes/{}", bytes.len()), &[], "");
+            assert!(local.ask(&host, asked).await.body == bytes);
+        }
+    });
+}
+
+#[test]
+fn a_forwarded_port_is_the_target_alone() {
+    on_cluster(async |cluster: &Cluster| {
+        let mut local = companion(cluster, &["--forward=0:svc/solo", "-n", "demo"]);
+        let line = local.line();
+        let address = line
+            .strip_prefix("Forwarding from ")
+            .and_then(|rest| rest.strip_suffix(" to solo.demo.svc"))
+            .unwrap_or_else(|| panic!("{line}"));
+        let address = address.parse().unwrap();
+        let cookies = [("cookie", "Throughway-Local=secret; a=1")];
+        let answer = whole(
+            send(
+                address,
+                &format!("{address}"),
+                request("GET", "/echo/x", &cookies, ""),
+            )
+            .await,
+        )
+        .await;
+        assert_eq!(answer.json()["uri"], "/echo/x");
+        let own = arrived(&answer);
+        assert!(
+            own.contains(&("cookie".to_owned(), "a=1".to_owned())),
+            "{own:?}"
+        );
+        let rebound = send(address, "evil.example", request("GET", "/echo/x", &[], "")).await;
+        assert_eq!(rebound.status(), 403);
+    });
+}
+
+#[test]
+fn through_the_built_in_proxy_links_lose_its_path_again() {
+    on_cluster(async |cluster: &Cluster| {
+        let local = companion(cluster, &["--via=built-in"]);
+        let host = local.host("solo.demo.svc");
+        let asked = request(
+            "GET",
+            "/page?href=/deep/link",
+            &[("accept-encoding", "gzip, br")],
+            "",
+        );
+        let answer = local.ask(&host, asked).await;
+        assert_eq!(
+            answer.text(),
+            "<html><body><a href=\"/deep/link\">link</a></body></html>"
+        );
+        let echoed = local
+            .ask(
+                &host,
+                request("GET", "/echo/x?a=b", &[("impersonate-user", "x")], ""),
+            )
+            .await;
+        assert_eq!(echoed.json()["uri"], "/echo/x?a=b");
+        assert!(arrived(&echoed).contains(&("host".to_owned(), host.clone())));
+    });
+}
+
+#[test]
+fn a_person_is_told_what_is_wrong_and_a_program_gets_the_status() {
+    on_cluster(async |cluster: &Cluster| {
+        for flags in [&[][..], &["--via=built-in"]] {
+            let local = companion(cluster, flags);
+            for (name, code, hint) in [
+                ("sollo.demo.svc", 404, "http://solo.demo.svc.localhost"),
+                ("empty.demo.svc", 503, "kubectl get endpointslices"),
+            ] {
+                let host = local.host(name);
+                let navigates = [
+                    ("sec-fetch-mode", "navigate"),
+                    ("sec-fetch-site", "none"),
+                    ("sec-fetch-dest", "document"),
+                ];
+                let page = local.ask(&host, request("GET", "/", &navigates, "")).await;
+                assert_eq!(page.status, code, "{flags:?} {}", page.text());
+                assert!(
+                    page.text().contains(hint),
+                    "{flags:?} {name}: {}",
+                    page.text()
+                );
+                let status = local.ask(&host, request("GET", "/", &[], "")).await;
+                assert_eq!(
+                    (status.status, &status.json()["kind"]),
+                    (code.try_into().unwrap(), &"Status".into())
+                );
+            }
+        }
+    });
+}
