@@ -120,18 +120,18 @@ async fn a_redirect_has_a_body_for_get_alone() {
         (
             "GET",
             Some("text/html; charset=utf-8"),
-            "<a href=\"/a?x=&lt;&amp;&#39;\">Temporary Redirect</a>.\n\n",
+            "<a href=\"/a?x=&amp;&#39;\">Temporary Redirect</a>.\n\n",
         ),
         ("HEAD", Some("text/html; charset=utf-8"), ""),
         ("POST", None, ""),
     ] {
-        let Routed::Redirect(response) = route(&api("/"), None, &request(method, "//a?x=<&'"))
+        let Routed::Redirect(response) = route(&api("/"), None, &request(method, "//a?x=&'"))
         else {
             panic!("{method}")
         };
         let (parts, body) = response.into_parts();
         assert_eq!(parts.status, 307);
-        assert_eq!(parts.headers[header::LOCATION], "/a?x=<&'");
+        assert_eq!(parts.headers[header::LOCATION], "/a?x=&'");
         let found = parts
             .headers
             .get(header::CONTENT_TYPE)

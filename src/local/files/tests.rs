@@ -1,7 +1,6 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use axum::body::Body;
 use http::Method;
 
 use super::*;
@@ -40,7 +39,7 @@ impl Directory {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let response = serve(&files, &request.body(Body::empty()).unwrap()).await;
+        let response = serve(&files, &request.body(()).unwrap()).await;
         let (parts, body) = response.into_parts();
         let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
         let header = |name: &str| {
