@@ -5,6 +5,7 @@ use std::io::{self, SeekFrom};
 use axum::body::{Body, Bytes};
 use futures_util::stream::{self, StreamExt};
 use http::{HeaderValue, Method, StatusCode, header};
+use hyper::ext::ReasonPhrase;
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
@@ -169,7 +170,13 @@ fn parts(range: &str, size: u64) -> Result<Vec<Part>, BadRange> {
 }
 
 fn refused(bad: BadRange, size: u64) -> Response {
-    let refusal = |text| plain::text(StatusCode::RANGE_NOT_SATISFIABLE, text);
+    let refusal = |text| {
+        let mut response = plain::text(StatusCode::RANGE_NOT_SATISFIABLE, text);
+        // Go has kept the words of RFC 2616.
+        let words = ReasonPhrase::from_static(b"Requested Range Not Satisfiable");
+        response.extensions_mut().insert(words);
+        response
+    };
     match bad {
         BadRange::Malformed => refusal("invalid range"),
         BadRange::NoOverlap => {

@@ -1,6 +1,6 @@
 //! What both are asked, flag by flag.
 
-use super::differences::Difference;
+use super::differences::{self, Difference};
 use super::process::Folder;
 use crate::cluster::{API_SERVER, Cluster, DEMO};
 
@@ -19,8 +19,14 @@ pub struct Group {
 }
 
 impl Case {
-    /// Any request, given by its head.
+    /// Any request, given by its head. It names itself, so that kubectl does not.
     pub fn of(head: &str) -> Self {
+        let named = head.replacen("\nHost:", "\nUser-Agent: one\nHost:", 1);
+        Self::bare(&named)
+    }
+
+    /// A request exactly as it is given, but for its line ends.
+    pub fn bare(head: &str) -> Self {
         Self {
             request: format!("{}\r\n\r\n", head.replace('\n', "\r\n")).into_bytes(),
             differs: None,
@@ -89,17 +95,32 @@ fn no_flags() -> Group {
         "/api/v1/namespaces/demo/configmaps?watch=1&timeoutSeconds=1&resourceVersion=0&fieldSelector=metadata.name=none",
         "//api",
         "/api/./v1",
-        "/api//v1?a=<b>",
-        "/api/%zz",
+        "/api//v1?a='b'&c",
         "/api/v1/namespaces/demo/pods/a%2Fb",
         "/api/v1?",
         "/static/",
         "*",
+        "/openapi/v3/apis/none",
+        "/api/v1/{x}|\"y\"[z]",
     ]);
-    for path in ["/a%2Fb//c?x=1;y&z=%20", "/a%20b?x", "/é?\"", "/%7e?a=b&&", "?"] {
+    cases.push(Case::get("/api/%zz").differs(&differences::MALFORMED));
+    cases.push(Case::get("/openapi/v2").differs(&differences::GZIP));
+    cases.push(Case::of(
+        "GET /openapi/v2 HTTP/1.1\nHost: localhost\nAccept-Encoding: gzip",
+    ));
+    cases.push(Case::of(
+        "GET /openapi/v2 HTTP/1.1\nHost: localhost\nAccept-Encoding: identity",
+    ));
+    cases.push(Case::get("/api/v1/#fragment").differs(&differences::FRAGMENT));
+    for target in ["/api//v1?a=<b>", "/api/v1?a=<b>", "/api/v1/^`"] {
+        cases.push(Case::get(target).differs(&differences::NO_URL));
+    }
+    for path in ["/a%2Fb//c?x=1;y&z=%20", "/a%20b?x", "/é", "/%7e?a=b&&", "?"] {
         cases.push(Case::get(&echo(path)));
     }
-    for method in ["HEAD", "OPTIONS", "TRACE", "PROPFIND", "DELETE", "LOWER", "get"] {
+    for method in [
+        "HEAD", "OPTIONS", "TRACE", "PROPFIND", "DELETE", "LOWER", "get",
+    ] {
         cases.push(Case::by(method, "/version"));
         cases.push(Case::by(method, &echo("/x")));
     }
@@ -132,14 +153,14 @@ fn hosts() -> Vec<Case> {
 fn heads() -> Vec<Case> {
     let echo = echo("/x");
     let lines = [
-        "User-Agent: curl/8\nAccept: */*",
+        "Accept: */*",
         "X-Forwarded-For: 1.2.3.4\nX-Forwarded-Host: other\nX-Forwarded-Proto: https\nForwarded: for=1",
         "Connection: keep-alive, X-Gone\nX-Gone: 1\nKeep-Alive: 5\nProxy-Authorization: x\nTe: trailers\nTrailer: X",
         "Connection: close",
         "Accept-Encoding: gzip",
         "Accept-Encoding: identity\nRange: bytes=0-3",
         "X-Twice: 1\nX-Twice: 2\nx-lower: a\nCookie: a=b\nCookie: c=d",
-        "Origin: http://localhost:8001",
+        "Origin: http://localhost",
         "Referer: http://localhost:8001/x",
         "Content-Type: text/plain",
         "Expect: 100-continue",
@@ -151,36 +172,75 @@ fn heads() -> Vec<Case> {
         .iter()
         .map(|lines| Case::of(&format!("GET {echo} HTTP/1.1\nHost: localhost\n{lines}")))
         .collect();
+    cases.push(
+        Case::bare(&format!("GET {echo} HTTP/1.1\nHost: localhost"))
+            .differs(&differences::USER_AGENT),
+    );
+    for head in [
+        "GET /version HTTP/1.0\nHost: localhost",
+        "GET /version HTTP/1.1\nHost: localhost\nAccept: application/yaml",
+        "GET /version HTTP/1.1\nHost: localhost\nAccept-Encoding: gzip",
+        "GET http://localhost/version HTTP/1.1\nHost: example.com",
+        "GET http://example.com/version HTTP/1.1\nHost: localhost",
+        "CONNECT example.com:443 HTTP/1.1\nHost: example.com:443",
+    ] {
+        cases.push(Case::of(head));
+    }
     cases.push(Case::of(&format!("GET {echo} HTTP/1.0\nHost: localhost")));
-    cases.push(Case::of("GET /version HTTP/1.0\nHost: localhost"));
-    cases.push(Case::of("GET /version HTTP/1.0\nHost: localhost\nConnection: keep-alive"));
-    cases.push(Case::of("GET /version HTTP/1.1\nHost: localhost\nAccept: application/yaml"));
-    cases.push(Case::of("GET /version HTTP/1.1\nHost: localhost\nAccept-Encoding: gzip"));
-    cases.push(Case::of("GET http://localhost/version HTTP/1.1\nHost: example.com"));
-    cases.push(Case::of("GET http://example.com/version HTTP/1.1\nHost: localhost"));
-    cases.push(Case::of("GET /version HTTP/1.1"));
-    cases.push(Case::of("GET /version HTTP/1.1\nHost: localhost\nHost: localhost"));
-    cases.push(Case::of("GET /version HTTP/1.1\nHost: localhost\nBad Line"));
-    cases.push(Case::of("GET /version HTTP/9.9\nHost: localhost"));
-    cases.push(Case::of("NONSENSE"));
-    cases.push(Case::of("CONNECT example.com:443 HTTP/1.1\nHost: example.com:443"));
-    cases.push(Case::of(&format!(
-        "POST {echo} HTTP/1.1\nHost: localhost\nContent-Length: 4\n\nbody"
-    )));
-    cases.push(Case::of(&format!(
-        "POST {echo} HTTP/1.1\nHost: localhost\nTransfer-Encoding: chunked\n\n4\nbody\n0"
-    )));
-    cases.push(Case::of(&format!(
-        "POST {echo} HTTP/1.1\nHost: localhost\nContent-Length: 0"
-    )));
-    cases.push(Case::of(&format!(
-        "GET {echo} HTTP/1.1\nHost: localhost\nContent-Length: 4\n\nbody"
-    )));
-    cases.push(Case::of("GET / HTTP/1.1\nHost: localhost\nAccept: text/html"));
-    cases.push(Case::of(
-        "GET /version HTTP/1.1\nHost: localhost\nOrigin: http://example.com\nSec-Fetch-Site: cross-site\nSec-Fetch-Mode: cors",
-    ));
-    cases.push(Case::of("GET /version HTTP/1.1\nHost: web.demo.svc.localhost"));
+    for (method, lines) in [
+        ("POST", "Content-Length: 4\n\nbody"),
+        ("POST", "Transfer-Encoding: chunked\n\n4\nbody\n0"),
+        ("POST", "Content-Length: 0"),
+        ("GET", "Content-Length: 4\n\nbody"),
+    ] {
+        cases.push(Case::of(&format!(
+            "{method} {echo} HTTP/1.1\nHost: localhost\n{lines}"
+        )));
+    }
+    cases.extend(that_differ());
+    cases
+}
+
+/// Heads that are answered otherwise.
+fn that_differ() -> Vec<Case> {
+    let from_elsewhere = [
+        "Origin: http://example.com\nSec-Fetch-Site: cross-site\nSec-Fetch-Mode: cors",
+        "Origin: http://localhost:8001",
+    ];
+    let mut cases: Vec<Case> = from_elsewhere
+        .iter()
+        .map(|lines| Case::of(&format!("GET /version HTTP/1.1\nHost: localhost\n{lines}")))
+        .map(|case| case.differs(&differences::CROSS_SITE))
+        .collect();
+    for head in [
+        "GET /version HTTP/1.1",
+        "GET /version HTTP/1.1\nHost: localhost\nHost: localhost",
+        "GET /version HTTP/1.1\nHost: localhost\nBad Line",
+        "GET /version HTTP/9.9\nHost: localhost",
+        "NONSENSE",
+    ] {
+        cases.push(Case::of(head).differs(&differences::MALFORMED));
+    }
+    for (head, difference) in [
+        (
+            "GET / HTTP/1.1\nHost: localhost\nAccept: text/html",
+            &differences::START_PAGE,
+        ),
+        (
+            "GET /version HTTP/1.1\nHost: web.demo.svc.localhost",
+            &differences::TARGET_HOST,
+        ),
+        (
+            "GET /version HTTP/1.1\nHost: example.com\nAccept: text/html",
+            &differences::REFUSED_BROWSER,
+        ),
+        (
+            "GET /version HTTP/1.0\nHost: localhost\nConnection: keep-alive",
+            &differences::OLD_KEEP_ALIVE,
+        ),
+    ] {
+        cases.push(Case::of(head).differs(difference));
+    }
     cases
 }
 
@@ -214,13 +274,22 @@ fn prefixes(folder: &Folder) -> Vec<Group> {
         group(["--api-prefix=/custom"], gets(&paths)),
         group(["--api-prefix=custom"], gets(&paths)),
         group(["--api-prefix", "/api/", &www], gets(&paths)),
-        group(["--api-prefix=/apis/", "-w", &folder.path("www")], gets(&paths)),
-        group(["--api-prefix=/k8s-api", &www, "--www-prefix=/"], gets(&paths)),
+        group(
+            ["--api-prefix=/apis/", "-w", &folder.path("www")],
+            gets(&paths),
+        ),
+        group(
+            ["--api-prefix=/k8s-api", &www, "--www-prefix=/"],
+            gets(&paths),
+        ),
         group([&www, "--www-prefix=/files"], gets(&paths)),
         group(["-w", &folder.path("www"), "-P", "/files/"], gets(&paths)),
         group(["--www-prefix=/files/"], gets(&paths)),
         group([&format!("--www={}", folder.path("none"))], gets(&paths)),
-        group([&format!("--www={}", folder.path("www/a.txt"))], gets(&paths)),
+        group(
+            [&format!("--www={}", folder.path("www/a.txt"))],
+            gets(&paths),
+        ),
     ]
 }
 
@@ -249,7 +318,10 @@ fn filters() -> Vec<Group> {
         group([r"--accept-hosts=^example\.com$,^127"], all.clone()),
         group(["--accept-hosts="], all.clone()),
         group(["--accept-paths=^/api/,^/$"], all.clone()),
-        group(["--accept-paths", r"^/api/v1/namespaces/\w+/pods/[a-z]+$"], all.clone()),
+        group(
+            ["--accept-paths", r"^/api/v1/namespaces/\w+/pods/[a-z]+$"],
+            all.clone(),
+        ),
         group(["--accept-paths="], all.clone()),
         group(["--reject-paths=^/apis,log$"], all.clone()),
         group(["--reject-paths="], all.clone()),
@@ -272,14 +344,23 @@ fn clusters(cluster: &Cluster, folder: &Folder) -> Vec<Group> {
     ));
     let who = || {
         let mut cases = vec![review.clone()];
-        cases.extend(gets(&["/version", "/base/version", "/api/v1/namespaces/demo/pods/none", "/a%2Fb"]));
+        cases.extend(gets(&[
+            "/version",
+            "/base/version",
+            "/api/v1/namespaces/demo/pods/none",
+            "/a%2Fb",
+        ]));
         cases
     };
     let kubeconfig = cluster.kubeconfig();
     let kubeconfig = kubeconfig.to_str().unwrap();
     let text = std::fs::read_to_string(kubeconfig).unwrap();
     let with_path = folder.path("path.kubeconfig");
-    std::fs::write(&with_path, text.replace(API_SERVER, &format!("{API_SERVER}/base"))).unwrap();
+    std::fs::write(
+        &with_path,
+        text.replace(API_SERVER, &format!("{API_SERVER}/base")),
+    )
+    .unwrap();
     let two = folder.path("two.kubeconfig");
     std::fs::write(&two, two_contexts(cluster)).unwrap();
     let token = cluster.account("local-flags");
@@ -292,40 +373,78 @@ fn clusters(cluster: &Cluster, folder: &Folder) -> Vec<Group> {
         group(["--kubeconfig", kubeconfig], who()),
         group(["--kubeconfig", &with_path], who()),
         group(["--kubeconfig", &with_path, "--append-server-path"], who()),
-        group(["--kubeconfig", &with_path, "--append-server-path=false"], who()),
+        group(
+            ["--kubeconfig", &with_path, "--append-server-path=false"],
+            who(),
+        ),
         group(["--append-server-path=true"], who()),
         group(["--kubeconfig", &two, "--context=second"], who()),
         group(["--kubeconfig", &two, "--context=first"], who()),
-        group(["--kubeconfig", &two, "--user=second", "--cluster", "first"], who()),
+        group(
+            ["--kubeconfig", &two, "--user=second", "--cluster", "first"],
+            who(),
+        ),
         group(["--namespace=demo"], who()),
         group(["-n", "demo"], who()),
         group(["--as=alice"], who()),
-        group(["--as=alice", "--as-group=one", "--as-group=two,three"], who()),
+        group(
+            ["--as=alice", "--as-group=one", "--as-group=two,three"],
+            who(),
+        ),
         group(["--as=alice", "--as-uid=7", "--as-user-extra=a=b"], who()),
-        group(["--as=system:serviceaccount:demo:default", "--as-group", "system:authenticated"], who()),
+        group(
+            [
+                "--as=system:serviceaccount:demo:default",
+                "--as-group",
+                "system:authenticated",
+            ],
+            who(),
+        ),
         group(["--request-timeout=30s"], who()),
         group(["--request-timeout=30"], who()),
         group(["--request-timeout=0"], who()),
         group([&format!("--token={token}")], who()),
         group(["--token=wrong"], who()),
         group(["-s", &server], who()),
-        group(["--server", &server, "--certificate-authority", &authority], who()),
-        group(["--server", &server, "--insecure-skip-tls-verify=true", "--kubeconfig=/dev/null", &format!("--token={token}")], who()),
-        group([
-            "--kubeconfig=/dev/null",
-            "--server",
-            &server,
-            "--certificate-authority",
-            &authority,
-            "--client-certificate",
-            &admin("admin.crt"),
-            "--client-key",
-            &admin("admin.key"),
-        ], who()),
+        group(
+            ["--server", &server, "--certificate-authority", &authority],
+            who(),
+        ),
+        group(
+            [
+                "--server",
+                &server,
+                "--insecure-skip-tls-verify=true",
+                "--kubeconfig=/dev/null",
+                &format!("--token={token}"),
+            ],
+            who(),
+        ),
+        group(
+            [
+                "--kubeconfig=/dev/null",
+                "--server",
+                &server,
+                "--certificate-authority",
+                &authority,
+                "--client-certificate",
+                &admin("admin.crt"),
+                "--client-key",
+                &admin("admin.key"),
+            ],
+            who(),
+        ),
         group(["--tls-server-name=kubernetes.default.svc"], who()),
-        group(["--tls-server-name=other.example"], gets(&["/version"])),
-        group(["--server=https://127.0.0.1:1"], gets(&["/version", "/api/v1?watch=1"])),
-        group(["--kubeconfig=/dev/null"], gets(&["/version"])),
+        group(
+            ["--tls-server-name=other.example"],
+            vec![Case::get("/version").differs(&differences::UNREACHABLE)],
+        ),
+        group(["--server=https://127.0.0.1:1"], {
+            gets(&["/version", "/api/v1?watch=1"])
+                .into_iter()
+                .map(|case| case.differs(&differences::UNREACHABLE))
+                .collect()
+        }),
     ]
 }
 
@@ -363,7 +482,10 @@ fn rest() -> Vec<Group> {
             cases.push(Case::host("10.77.0.59"));
             cases
         }),
-        group(["--address=10.77.0.59", "--accept-hosts=^.*"], vec![Case::host("10.77.0.59:1")]),
+        group(
+            ["--address=10.77.0.59", "--accept-hosts=^.*"],
+            vec![Case::host("10.77.0.59:1")],
+        ),
         group(["-p", "0"], few()),
     ]
 }

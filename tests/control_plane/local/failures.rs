@@ -70,7 +70,9 @@ const REFUSALS: &[Refusal] = &[
 
 fn assert_refused(ended: &Ended, says: &str, who: &str) {
     assert!(
-        ended.code.is_some_and(|code| code != 0) && ended.errors.contains(says) && ended.out.is_empty(),
+        ended.code.is_some_and(|code| code != 0)
+            && ended.errors.contains(says)
+            && ended.out.is_empty(),
         "{who}: {ended:?}"
     );
 }
@@ -80,7 +82,11 @@ fn what_kubectl_proxy_refuses_is_refused() {
     on_cluster(async |cluster: &Cluster| {
         for refusal in REFUSALS {
             let kubectl = Side::Kubectl.end(cluster, refusal.flags).await;
-            assert_refused(&kubectl, refusal.kubectl, &format!("kubectl {:?}", refusal.flags));
+            assert_refused(
+                &kubectl,
+                refusal.kubectl,
+                &format!("kubectl {:?}", refusal.flags),
+            );
             let ours = Side::Ours.end(cluster, refusal.flags).await;
             assert_refused(&ours, refusal.ours, &format!("ours {:?}", refusal.flags));
         }
@@ -94,7 +100,7 @@ fn a_port_that_is_taken_is_said() {
         let port = taken.local_addr().unwrap().port().to_string();
         for side in BOTH {
             let ended = side.end(cluster, &["--port", &port]).await;
-            assert_refused(&ended, &format!("127.0.0.1:{port}"), &format!("{side:?}"));
+            assert_refused(&ended, &port, &format!("{side:?}"));
         }
     });
 }
@@ -103,7 +109,9 @@ fn a_port_that_is_taken_is_said() {
 fn a_directory_that_is_not_there_is_served_as_nothing() {
     on_cluster(async |cluster: &Cluster| {
         let pair = Pair::serve(cluster, &["--www=/none/at/all"]).await;
-        let (kubectl, ours) = pair.ask(b"GET /static/x HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+        let (kubectl, ours) = pair
+            .ask(b"GET /static/x HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            .await;
         assert_eq!(ours, kubectl);
     });
 }
@@ -116,12 +124,39 @@ fn an_api_server_that_is_away_is_an_answer_and_no_hang() {
         let text = std::fs::read_to_string(cluster.kubeconfig()).unwrap();
         std::fs::write(&away, text.replace("10.77.0.1:6443", "10.77.0.57:1")).unwrap();
         let pair = Pair::serve(cluster, &["--kubeconfig", &away]).await;
-        let (kubectl, ours) = pair.ask(b"GET /version HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+        let (kubectl, ours) = pair
+            .ask(b"GET /version HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            .await;
         assert_eq!(&kubectl.status[9..12], "500");
-        assert_eq!(kubectl.text(), "dial tcp 10.77.0.57:1: connect: connection refused\n");
+        assert_eq!(
+            kubectl.text(),
+            "dial tcp 10.77.0.57:1: connect: connection refused\n"
+        );
         // A Status, and the code that says whose fault it is.
-        assert_eq!(&ours.status[9..12], "503", "{}", ours.text());
+        assert_eq!(&ours.status[9..12], "502", "{}", ours.text());
         assert_eq!(ours.json()["kind"], "Status");
         assert!(ours.text().contains("10.77.0.57:1"), "{}", ours.text());
+    });
+}
+
+#[test]
+fn without_a_kubeconfig_only_kubectl_starts() {
+    on_cluster(async |cluster: &Cluster| {
+        let flags = ["--kubeconfig=/dev/null", "--port=0"];
+        let kubectl = Side::Kubectl.serve(cluster, &flags).await;
+        let heard = kubectl
+            .ask(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            .await;
+        assert!(
+            heard.text().contains(":8080: connect: connection refused"),
+            "{heard:?}"
+        );
+        let ours = Side::Ours.end(cluster, &flags).await;
+        assert_eq!(ours.code, Some(1));
+        assert_refused(
+            &ours,
+            "there is no kubeconfig that names an API server",
+            "ours",
+        );
     });
 }

@@ -27,7 +27,10 @@ use crate::cluster::{Cluster, on_cluster};
 fn verdict(case: &Case, kubectl: &Heard, ours: &Heard) -> Option<String> {
     let (is_expected, why) = match case.differs {
         None => (kubectl == ours, "not the same".to_owned()),
-        Some(difference) => (kubectl != ours, format!("no longer differs: {}", difference.what)),
+        Some(difference) => (
+            kubectl != ours,
+            format!("no longer differs: {}", difference.what),
+        ),
     };
     (!is_expected).then(|| {
         format!(
@@ -40,9 +43,18 @@ fn verdict(case: &Case, kubectl: &Heard, ours: &Heard) -> Option<String> {
 }
 
 fn brief(heard: &Heard) -> String {
-    let body: String = heard.text().chars().take(300).collect();
-    let lines: Vec<String> = heard.lines.iter().map(|(name, value)| format!("{name}: {value}")).collect();
-    format!("{} {lines:?} {body:?} ({} bytes, {:?})", heard.status, heard.body.len(), heard.end)
+    let body: String = heard.text().chars().take(700).collect();
+    let lines: Vec<String> = heard
+        .lines
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}"))
+        .collect();
+    format!(
+        "{} {lines:?} {body:?} ({} bytes, {:?})",
+        heard.status,
+        heard.body.len(),
+        heard.end
+    )
 }
 
 /// Asks both everything that a group asks.
@@ -66,16 +78,27 @@ fn every_flag_answers_as_kubectl_proxy_does() {
             let differences = group.cases.iter().filter_map(|case| case.differs);
             shown.extend(differences.map(|difference| difference.what));
         }
-        assert!(wrong.is_empty(), "{} answers:\n{}", wrong.len(), wrong.join("\n"));
-        let here = DIFFERENCES.iter().filter(|difference| difference.shown_by == "every_flag");
-        let not_shown: Vec<&str> = here.map(|difference| difference.what).filter(|what| !shown.contains(what)).collect();
+        assert!(
+            wrong.is_empty(),
+            "{} answers:\n{}",
+            wrong.len(),
+            wrong.join("\n")
+        );
+        let here = DIFFERENCES
+            .iter()
+            .filter(|difference| difference.shown_by == "every_flag_answers_as_kubectl_proxy_does");
+        let not_shown: Vec<&str> = here
+            .map(|difference| difference.what)
+            .filter(|what| !shown.contains(what))
+            .collect();
         assert!(not_shown.is_empty(), "no case shows {not_shown:?}");
     });
 }
 
 #[test]
 fn the_documentation_lists_the_same_differences() {
-    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/local.md")).unwrap();
+    let text =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/local.md")).unwrap();
     let section = text
         .split_once("## Compared with kubectl proxy")
         .expect("the section")
@@ -83,7 +106,36 @@ fn the_documentation_lists_the_same_differences() {
         .split("\n## ")
         .next()
         .unwrap();
-    let rows: Vec<&str> = section.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
-    let expected: Vec<String> = DIFFERENCES.iter().map(|difference| difference.row()).collect();
+    let rows: Vec<&str> = section
+        .lines()
+        .filter(|line| line.starts_with("| "))
+        .skip(1)
+        .collect();
+    let expected: Vec<String> = DIFFERENCES
+        .iter()
+        .map(|difference| difference.row())
+        .collect();
     assert_eq!(rows, expected);
+    let tests = [
+        include_str!("mod.rs"),
+        include_str!("failures.rs"),
+        include_str!("files.rs"),
+        include_str!("objects.rs"),
+        include_str!("upgrades.rs"),
+    ];
+    for difference in DIFFERENCES {
+        let test = format!("fn {}()", difference.shown_by);
+        assert!(tests.iter().any(|text| text.contains(&test)), "no {test}");
+    }
+}
+
+#[test]
+fn header_lines_keep_their_order() {
+    on_cluster(async |cluster: &Cluster| {
+        let pair = Pair::serve(cluster, &[]).await;
+        let request = Case::get("/api/v1/namespaces/demo/configmaps/none").request;
+        let is_sorted = |heard: Heard| heard.lines.is_sorted();
+        assert!(is_sorted(pair.kubectl.ask(&request).await));
+        assert!(!is_sorted(pair.ours.ask(&request).await));
+    });
 }

@@ -23,7 +23,7 @@ fn config_maps(name: &str) -> String {
 
 fn request(method: &str, path: &str, content_type: &str, body: &[u8]) -> Vec<u8> {
     let head = format!(
-        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\r\n",
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: one\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
     [head.as_bytes(), body].concat()
@@ -31,7 +31,12 @@ fn request(method: &str, path: &str, content_type: &str, body: &[u8]) -> Vec<u8>
 
 /// Status, and the names of the header lines: the content has times and versions of its own.
 fn shape(heard: &Heard) -> (String, Vec<String>) {
-    let mut names: Vec<String> = heard.compared().lines.into_iter().map(|(name, _)| name).collect();
+    let mut names: Vec<String> = heard
+        .compared()
+        .lines
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
     names.sort();
     (heard.status.clone(), names)
 }
@@ -46,7 +51,12 @@ async fn life(proxy: &Proxy, name: &str) -> Vec<((String, Vec<String>), serde_js
         ("POST", config_maps(""), "application/json", object("one")),
         ("POST", config_maps(""), "application/json", object("one")),
         ("PUT", whole.clone(), "application/json", object("two")),
-        ("PATCH", whole.clone(), "application/merge-patch+json", r#"{"data":{"key":"three"}}"#.to_owned()),
+        (
+            "PATCH",
+            whole.clone(),
+            "application/merge-patch+json",
+            r#"{"data":{"key":"three"}}"#.to_owned(),
+        ),
         ("PATCH", whole.clone(), "text/plain", "nonsense".to_owned()),
         ("GET", whole.clone(), "", String::new()),
         ("DELETE", whole.clone(), "application/json", String::new()),
@@ -54,9 +64,14 @@ async fn life(proxy: &Proxy, name: &str) -> Vec<((String, Vec<String>), serde_js
     ];
     let mut answers = Vec::new();
     for (method, path, content_type, body) in steps {
-        let heard = proxy.ask(&request(method, &path, content_type, body.as_bytes())).await;
+        let heard = proxy
+            .ask(&request(method, &path, content_type, body.as_bytes()))
+            .await;
         let said = heard.json();
-        answers.push((shape(&heard), json!([said["kind"], said["data"], said["code"], said["reason"]])));
+        answers.push((
+            shape(&heard),
+            json!([said["kind"], said["data"], said["code"], said["reason"]]),
+        ));
     }
     answers
 }
@@ -69,14 +84,20 @@ fn an_object_lives_the_same_life_through_both() {
         let ours = life(&pair.ours, "through-another-1").await;
         assert_eq!(ours, kubectl);
         let codes: Vec<&str> = ours.iter().map(|((status, _), _)| &status[9..12]).collect();
-        assert_eq!(codes, ["201", "409", "200", "200", "415", "200", "200", "404"]);
+        assert_eq!(
+            codes,
+            ["201", "409", "200", "200", "415", "200", "200", "404"]
+        );
     });
 }
 
 /// Reads from a watch until a text has come.
 async fn until(stream: &mut dyn super::raw::Stream, seen: &mut Vec<u8>, text: &str) {
     let reading = async {
-        while !seen.windows(text.len()).any(|window| window == text.as_bytes()) {
+        while !seen
+            .windows(text.len())
+            .any(|window| window == text.as_bytes())
+        {
             assert_ne!(stream.read_buf(seen).await.unwrap(), 0, "the watch ended");
         }
     };
@@ -120,10 +141,23 @@ fn large_bodies_arrive_whole() {
         let down = format!("GET {pod}/bytes/{LARGE_ANSWER} HTTP/1.1\r\nHost: localhost\r\n\r\n");
         let (kubectl, ours) = pair.ask(down.as_bytes()).await;
         assert_eq!(ours.body.len(), LARGE_ANSWER);
-        assert_eq!((&ours.status, &ours.lines), (&kubectl.status, &kubectl.lines));
+        // Every server of Go on the way guesses a type for an answer without one, if its first bytes come with its head.
+        let said = |heard: &Heard| {
+            let lines = heard
+                .lines
+                .iter()
+                .filter(|(name, _)| name != "Content-Type");
+            (heard.status.clone(), lines.cloned().collect::<Vec<_>>())
+        };
+        assert_eq!(said(&ours), said(&kubectl));
         assert_eq!(sha256(&ours.body), sha256(&kubectl.body));
         let bytes = pattern(LARGE_BODY);
-        let up = request("POST", &format!("{pod}/echo"), "application/octet-stream", &bytes);
+        let up = request(
+            "POST",
+            &format!("{pod}/echo"),
+            "application/octet-stream",
+            &bytes,
+        );
         let (kubectl, ours) = pair.ask(&up).await;
         assert_eq!(ours, kubectl);
         assert_eq!(ours.json()["sha256"], sha256(&bytes));

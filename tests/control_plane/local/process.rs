@@ -79,7 +79,12 @@ impl Side {
             .unwrap();
         let Some(line) = line else {
             let mut errors = String::new();
-            let _ = child.stderr.take().unwrap().read_to_string(&mut errors).await;
+            let _ = child
+                .stderr
+                .take()
+                .unwrap()
+                .read_to_string(&mut errors)
+                .await;
             panic!("{self:?} {flags:?} does not serve: {errors}");
         };
         // What it prints later must not stop it.

@@ -49,7 +49,7 @@ impl Heard {
         lines.sort();
         Self {
             lines,
-            body: without_times(&self.body),
+            body: in_order(without_times(&self.body)),
             ..self.clone()
         }
     }
@@ -59,7 +59,10 @@ impl Heard {
     }
 
     pub fn line(&self, name: &str) -> Option<&str> {
-        let found = self.lines.iter().find(|(found, _)| found.eq_ignore_ascii_case(name));
+        let found = self
+            .lines
+            .iter()
+            .find(|(found, _)| found.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
     }
 
@@ -73,12 +76,33 @@ fn without_times(body: &[u8]) -> Vec<u8> {
     const BEFORE: &[u8] = br#""creationTimestamp":""#;
     let mut body = body.to_vec();
     let mut from = 0;
-    while let Some(at) = body[from..].windows(BEFORE.len()).position(|window| window == BEFORE) {
+    while let Some(at) = body[from..]
+        .windows(BEFORE.len())
+        .position(|window| window == BEFORE)
+    {
         from += at + BEFORE.len();
-        let end = body[from..].iter().position(|byte| *byte == b'"').unwrap_or(0);
+        let end = body[from..]
+            .iter()
+            .position(|byte| *byte == b'"')
+            .unwrap_or(0);
         body[from..from + end].fill(b'0');
     }
     body
+}
+
+/// A backend's account of a request, with the header lines that it received sorted; any other body as it is.
+fn in_order(body: Vec<u8>) -> Vec<u8> {
+    let Ok(mut said) = serde_json::from_slice::<serde_json::Value>(&body) else {
+        return body;
+    };
+    let lines = said
+        .get_mut("headers")
+        .and_then(serde_json::Value::as_array_mut);
+    let Some(lines) = lines else {
+        return body;
+    };
+    lines.sort_by_key(ToString::to_string);
+    said.to_string().into_bytes()
 }
 
 /// Sends a request and waits for its whole answer.
@@ -86,11 +110,17 @@ pub async fn ask(stream: &mut dyn Stream, request: &[u8]) -> Heard {
     let work = async {
         // The other side may answer and close before it has read everything.
         let _ = stream.write_all(request).await;
-        let method = request.split(|byte| *byte == b' ').next().unwrap_or_default();
+        let method = request
+            .split(|byte| *byte == b' ')
+            .next()
+            .unwrap_or_default();
         heard(stream, method).await
     };
     tokio::time::timeout(LIMIT, work).await.unwrap_or_else(|_| {
-        panic!("no whole answer to {}", String::from_utf8_lossy(&request[..request.len().min(200)]))
+        panic!(
+            "no whole answer to {}",
+            String::from_utf8_lossy(&request[..request.len().min(200)])
+        )
     })
 }
 
@@ -117,20 +147,32 @@ pub async fn heard(stream: &mut dyn Stream, method: &[u8]) -> Heard {
         body: Vec::new(),
         end: End::Whole,
     };
-    let code = heard.status.split(' ').nth(1).unwrap_or_default().to_owned();
+    let code = heard
+        .status
+        .split(' ')
+        .nth(1)
+        .unwrap_or_default()
+        .to_owned();
     let has_none = method == b"HEAD" || matches!(code.as_str(), "101" | "204" | "304");
     if has_none {
         heard.body = buffer;
         return heard;
     }
-    if heard.line("transfer-encoding").is_some_and(|value| value == "chunked") {
+    if heard
+        .line("transfer-encoding")
+        .is_some_and(|value| value == "chunked")
+    {
         heard.end = read_chunks(stream, buffer, &mut heard.body).await;
         return heard;
     }
-    match heard.line("content-length").and_then(|length| length.parse().ok()) {
+    match heard
+        .line("content-length")
+        .and_then(|length| length.parse().ok())
+    {
         Some(length) => {
             let is_whole = fill(stream, &mut buffer, length).await;
             heard.end = if is_whole { End::Whole } else { End::BrokenOff };
+            buffer.truncate(length);
             heard.body = buffer;
         }
         None => {
