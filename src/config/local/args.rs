@@ -34,7 +34,7 @@ On a machine with several users, add --login.";
 
 /// The flags of `throughway local`.
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, args_override_self = true)]
 pub(in crate::config) struct Line {
     #[command(flatten)]
     pub(super) cluster: ClusterFlags,
