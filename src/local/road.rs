@@ -5,8 +5,8 @@ use std::sync::Arc;
 use http::{Method, header};
 
 use super::api::Api;
-use super::guard;
-use super::login::{Admission, Logins};
+use super::guard::{self, Linked};
+use super::login::{self, Admission, Logins};
 use super::page::StartPage;
 use super::place::{NoPlace, Place, Target, without_port};
 use super::problem::{Advice, Problem, Reader};
@@ -52,13 +52,15 @@ async fn travel(
     let place = door.place(&host)?;
     let is_kubectls = place == Place::Api && road.cross_site == CrossSite::Allow;
     if !is_kubectls {
-        guard::check(request.method(), request.headers(), &host).map_err(|no| no.problem())?;
+        guard::check(&request, &host, linked(&place, &request)).map_err(|no| no.problem())?;
     }
-    if let Some(logins) = &road.logins {
-        match logins.admit(&host, &place, reader, &mut request)? {
+    match &road.logins {
+        Some(logins) => match logins.admit(&host, &place, reader, &mut request)? {
             Admission::Entered => {}
             Admission::Answer(answer) => return Ok(answer),
-        }
+        },
+        // Cookies know no ports, so another companion's with a login may be among them.
+        None => login::without_cookie(request.headers_mut()),
     }
     match &place {
         Place::Api if road.api.is_for_a_person(&host, reader, &request) => {
@@ -81,6 +83,17 @@ async fn travel(
             };
             road.ways.visit(visit).await
         }
+    }
+}
+
+/// What pages of other origins may link to. At the API's origin that is what has no page of anybody else's: a target's page
+/// below `/proxy` there could do all that the user can.
+fn linked(place: &Place, request: &Request) -> Linked {
+    let path = request.uri().path();
+    let is_own_page = path == "/" || path.starts_with("/.throughway/");
+    match place {
+        Place::Api if !is_own_page => Linked::Nothing,
+        Place::Api | Place::Target(_) => Linked::Page,
     }
 }
 
