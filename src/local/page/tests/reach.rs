@@ -250,6 +250,7 @@ async fn refused_credentials_are_said_and_tried_again_when_somebody_looks() {
     world.api.answers("/", 401);
     let page = world.text().await;
     assert!(page.contains("Not logged in"), "{page}");
+    assert!(!page.contains("0 services"), "{page}");
     assert!(
         page.contains("<code>kubectl auth whoami --context kind-demo</code>"),
         "{page}"
