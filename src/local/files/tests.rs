@@ -247,7 +247,7 @@ async fn head_says_the_length_and_sends_nothing() {
 async fn what_must_not_be_read_is_refused() {
     let directory = Directory::new("forbidden");
     let file = directory.0.join("www/a.txt");
-    fs::set_permissions(&file, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o0)).unwrap();
     // Root reads everything.
     let expected = match fs::File::open(&file) {
         Ok(_) => (200, "0123456789"),

@@ -65,8 +65,12 @@ pub(super) fn sections(snapshot: &Snapshot, search: &Search, port: &str) -> Vec<
     }]
 }
 
-/// How much there is, in words.
+/// How much there is, in words; nothing as long as nobody knows.
 pub(super) fn summary(snapshot: &Snapshot, search: &Search) -> String {
+    let is_known = snapshot.settled && snapshot.trouble.is_none();
+    if snapshot.namespaces.is_empty() && !is_known {
+        return String::new();
+    }
     let all = count(snapshot);
     if search.0.is_empty() {
         return all;

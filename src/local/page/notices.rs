@@ -148,7 +148,7 @@ fn way(way: &WayFact) -> Option<Html> {
 fn elsewhere(view: &View<'_>) -> Option<Html> {
     let name = without_port(view.host);
     let here = ["localhost", "127.0.0.1", "[::1]"];
-    if here.contains(&name) || name.is_empty() {
+    if name.is_empty() || here.iter().any(|one| name.eq_ignore_ascii_case(one)) {
         return None;
     }
     let sentence = "The links lead to localhost, which is the machine that the browser runs on. They work where throughway local runs on that machine too.";

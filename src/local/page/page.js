@@ -29,7 +29,7 @@
       }
       section.hidden = !some;
     }
-    say(summary, wanted.length ? `${shown} of ${counted}` : counted);
+    say(summary, counted && wanted.length ? `${shown} of ${counted}` : counted);
   };
 
   const markup = (html) => {

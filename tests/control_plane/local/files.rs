@@ -74,7 +74,7 @@ fn fill(folder: &Folder) {
     }
     std::fs::set_permissions(
         folder.path("www/binary"),
-        std::fs::Permissions::from_mode(0),
+        std::fs::Permissions::from_mode(0o0),
     )
     .unwrap();
 }

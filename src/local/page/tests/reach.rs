@@ -71,6 +71,26 @@ async fn links_keep_the_port_of_this_server() {
 }
 
 #[tokio::test]
+async fn a_page_that_is_opened_from_another_machine_says_where_its_links_lead() {
+    let world = World::new();
+    for (host, is_elsewhere) in [
+        ("localhost:8001", false),
+        ("LocalHost", false),
+        ("127.0.0.1:8001", false),
+        ("[::1]:8001", false),
+        ("laptop.example:8001", true),
+        ("192.0.2.1", true),
+    ] {
+        let page = text(world.page.answer(host, None).await).await;
+        assert_eq!(
+            page.contains("Opened from elsewhere"),
+            is_elsewhere,
+            "{host}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_search_works_without_scripts() {
     let world = World::new();
     for (namespace, name) in [
@@ -230,6 +250,7 @@ async fn refused_credentials_are_said_and_tried_again_when_somebody_looks() {
     world.api.answers("/", 401);
     let page = world.text().await;
     assert!(page.contains("Not logged in"), "{page}");
+    assert!(!page.contains("0 services"), "{page}");
     assert!(
         page.contains("<code>kubectl auth whoami --context kind-demo</code>"),
         "{page}"
