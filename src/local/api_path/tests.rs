@@ -41,7 +41,9 @@ fn api(prefix: &str) -> LocalApi {
 fn request(method: &str, target: &str) -> Request {
     http::Request::builder()
         .method(method)
-        .uri(http::Uri::from_maybe_shared(target.to_owned()).unwrap())
+        .uri(
+            http::Uri::from_maybe_shared(bytes::Bytes::copy_from_slice(target.as_bytes())).unwrap(),
+        )
         .body(Body::empty())
         .unwrap()
 }
