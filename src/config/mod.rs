@@ -5,6 +5,7 @@
 
 mod args;
 mod checked;
+mod go_expression;
 mod local;
 mod parse;
 mod target_name;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use regex::Regex;
 
-use super::NoCommand;
+use super::{NoCommand, go_expression};
 use args::{ClusterFlags, DEFAULT_PORT, ProxyFlags};
 
 pub(super) use args::Line;
@@ -260,7 +260,7 @@ fn expressions(flag: &str, text: &str) -> Result<Vec<Regex>, NoCommand> {
         return Ok(Vec::new());
     }
     let compiled = text.split(',').map(|expression| {
-        Regex::new(expression).map_err(|_| {
+        go_expression::compile(expression).map_err(|_| {
             NoCommand::Wrong(format!(
                 "{flag}: {expression:?} is no regular expression (expressions are divided by commas)"
             ))

@@ -41,9 +41,7 @@ fn api(prefix: &str) -> LocalApi {
 fn request(method: &str, target: &str) -> Request {
     http::Request::builder()
         .method(method)
-        .uri(
-            http::Uri::from_maybe_shared(bytes::Bytes::copy_from_slice(target.as_bytes())).unwrap(),
-        )
+        .uri(http::Uri::try_from(target).unwrap())
         .body(Body::empty())
         .unwrap()
 }

@@ -1,3 +1,5 @@
+//! The file server, as a client of kubectl proxy would use it.
+
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 

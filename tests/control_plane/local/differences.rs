@@ -150,9 +150,9 @@ pub static NO_KUBECONFIG: Difference = Difference {
 };
 
 pub static WORDS: Difference = Difference {
-    what: "what is wrong with a flag",
-    kubectl: "kubectl's words, code 1",
-    ours: "words of its own, code 1 or 2",
+    what: "what is wrong with the command line",
+    kubectl: "kubectl's words, code 1, or 255 for a bad expression",
+    ours: "words of its own, code 64",
     reason: "they name the flag and what to do",
     shown_by: "what_kubectl_proxy_refuses_is_refused",
 };

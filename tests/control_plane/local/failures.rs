@@ -3,11 +3,13 @@
 use super::process::{BOTH, Ended, Folder, Pair, Side};
 use crate::cluster::{Cluster, on_cluster};
 
-/// What both say of flags that cannot be: kubectl's code, and a part of what each says.
+/// What both say of flags that cannot be: a part of what each says, and how each ends.
 struct Refusal {
     flags: &'static [&'static str],
     kubectl: &'static str,
     ours: &'static str,
+    /// kubectl's and ours.
+    codes: (i32, i32),
 }
 
 const REFUSALS: &[Refusal] = &[
@@ -15,56 +17,67 @@ const REFUSALS: &[Refusal] = &[
         flags: &["--none"],
         kubectl: "unknown flag: --none",
         ours: "--none",
+        codes: (1, 64),
     },
     Refusal {
         flags: &["--port=many"],
         kubectl: "invalid argument \"many\" for \"-p, --port\" flag",
         ours: "invalid value 'many' for '--port <PORT>'",
+        codes: (1, 64),
     },
     Refusal {
         flags: &["--port=70000"],
         kubectl: "invalid port",
         ours: "invalid value '70000' for '--port <PORT>'",
+        codes: (1, 64),
     },
     Refusal {
         flags: &["--keepalive=long"],
         kubectl: "invalid argument \"long\" for \"--keepalive\" flag",
         ours: "invalid value 'long' for '--keepalive <DURATION>'",
+        codes: (1, 64),
     },
     Refusal {
         flags: &["--disable-filter=maybe"],
         kubectl: "invalid argument \"maybe\" for \"--disable-filter\" flag",
         ours: "invalid value 'maybe' for '--disable-filter[=<BOOL>]'",
+        codes: (1, 64),
     },
     Refusal {
         flags: &["--accept-paths=("],
         kubectl: "missing closing )",
         ours: "--accept-paths: \"(\" is no regular expression",
+        codes: (255, 64),
     },
     Refusal {
         flags: &["--unix-socket=/tmp/x.sock", "--port=9"],
         kubectl: "cannot set --unix-socket and --port at the same time",
         ours: "cannot set --unix-socket and --port at the same time",
+        codes: (1, 64),
     },
     Refusal {
         flags: &["--unix-socket=/none/x.sock"],
         kubectl: "no such file or directory",
         ours: "/none/x.sock",
+        codes: (1, 1),
     },
     Refusal {
         flags: &["--context=none"],
         kubectl: "context \"none\" does not exist",
         ours: "none",
+        codes: (1, 1),
     },
     Refusal {
         flags: &["--kubeconfig=/none/config"],
         kubectl: "/none/config",
         ours: "/none/config",
+        codes: (1, 1),
     },
     Refusal {
         flags: &["--address=10.99.99.99", "--port=0"],
         kubectl: "cannot assign requested address",
         ours: "10.99.99.99",
+        codes: (1, 1),
     },
 ];
 
@@ -89,6 +102,9 @@ fn what_kubectl_proxy_refuses_is_refused() {
             );
             let ours = Side::Ours.end(cluster, refusal.flags).await;
             assert_refused(&ours, refusal.ours, &format!("ours {:?}", refusal.flags));
+            let codes = (kubectl.code, ours.code);
+            let expected = (Some(refusal.codes.0), Some(refusal.codes.1));
+            assert_eq!(codes, expected, "{:?}", refusal.flags);
         }
     });
 }
