@@ -24,6 +24,7 @@ mod answers;
 mod apps;
 mod cluster;
 mod compare;
+mod local;
 mod node;
 mod origins;
 mod rights;

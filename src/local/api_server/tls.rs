@@ -207,7 +207,7 @@ impl Tls {
         };
         if let Some(identity) = &identity
             && self.when_expired == WhenExpired::Refuse
-            && let Some(at) = identity.expired()
+            && let Some(at) = identity.expired(self.clock.now())
         {
             let origin = identity.origin.clone();
             return Err(MaterialError::Expired { origin, at });

@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue};
 
 use super::access::{Access, CredentialSource};
 use super::credentials::{Credentials, Impersonate, Means};
-use super::error::{AccessError, ConnectError, CredentialError};
+use super::error::{AccessError, ConnectError, CredentialError, MaterialError};
 use super::kubeconfig;
 use super::load::Surroundings;
 use super::tls::{Settings, Tls, WhenExpired};
@@ -80,11 +80,17 @@ impl User {
             if let Some(header) = credential.header {
                 headers.insert(AUTHORIZATION, header);
             }
-            if let Some(tls) = &self.tls
-                && let Err(failed) = tls.look(credential.identity.as_ref()).await
-            {
-                // A new connection says the same as an error; a kept one may still do.
-                tracing::warn!(error = %failed, "the client certificate can't be renewed");
+            if let Some(tls) = &self.tls {
+                match tls.look(credential.identity.as_ref()).await {
+                    Ok(()) => {}
+                    Err(MaterialError::Expired { origin, at }) => {
+                        return Err(CredentialError::CertificateExpired { origin, at });
+                    }
+                    // A new connection says the same as an error; a kept one may still do.
+                    Err(failed) => {
+                        tracing::warn!(error = %failed, "the client certificate can't be renewed");
+                    }
+                }
             }
         }
         if let Some(impersonate) = &self.impersonate {

@@ -53,6 +53,10 @@ impl Authority {
         self.sign(&params(name, names, DAY))
     }
 
+    pub(super) fn issue_for_days(&self, name: &str, days: u32) -> Pair {
+        self.sign(&params(name, &[], days * DAY))
+    }
+
     pub(super) fn issue_expired(&self, name: &str) -> Pair {
         let mut params = params(name, &[], DAY);
         params.not_before = (SystemTime::now() - 3 * DAY).into();

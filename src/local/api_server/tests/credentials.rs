@@ -285,3 +285,34 @@ async fn a_kubeconfig_that_was_logged_in_to_anew_is_read_again_after_a_401() {
         assert_eq!(server.next().authorization(), Some("Bearer new"));
     }
 }
+
+#[tokio::test]
+async fn after_the_end_of_a_certificate_a_new_kubeconfig_is_taken() {
+    let (folder, authority, hand) = (Folder::new(), Authority::new("root"), Hand::new());
+    let (mut server, cluster) = server(&authority).await;
+    let user = |name: &str, days| {
+        let pair = authority.issue_for_days(name, days);
+        let (certificate, key) = (data(&pair.certificate), data(&pair.key));
+        format!("{{client-certificate-data: {certificate}, client-key-data: {key}}}")
+    };
+    let api = load_at(&folder, &cluster, &user("alice", 1), &hand)
+        .await
+        .unwrap();
+    ask(&api).await;
+    assert_eq!(server.next().client.as_deref(), Some("alice"));
+    let generation = api.generation();
+
+    hand.forward(2 * 24 * 60 * 60);
+    for _ in 0..2 {
+        let failed = api.authorize(&mut HeaderMap::new()).await.unwrap_err();
+        let problem = failed.problem();
+        assert_eq!(problem.title, "The client certificate has expired");
+        let message = problem.status.message;
+        assert!(message.starts_with("the client certificate in the kubeconfig expired at "));
+    }
+    folder.write("config", kubeconfig(&cluster, &user("bob", 7)));
+    hand.forward(5);
+    ask(&api).await;
+    assert_eq!(server.next().client.as_deref(), Some("bob"));
+    assert_ne!(api.generation(), generation);
+}

@@ -52,16 +52,6 @@ impl Folder {
         std::fs::write(&path, content).unwrap();
         path
     }
-
-    fn script(&self, name: &str, text: &str) -> PathBuf {
-        use std::os::unix::fs::PermissionsExt;
-        // A rename leaves no open handle to write with, which would make a run at once fail.
-        let draft = self.write(&format!("{name}.draft"), text);
-        std::fs::set_permissions(&draft, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let path = self.path(name);
-        std::fs::rename(draft, &path).unwrap();
-        path
-    }
 }
 
 impl Drop for Folder {

@@ -16,9 +16,9 @@ const VERSION: &str = "client.authentication.k8s.io/v1";
 fn tokens(folder: &Folder, hand: &Hand, lifetime: u64) {
     let end = hand.now() + Duration::from_secs(lifetime);
     let end = k8s_openapi::jiff::Timestamp::try_from(end).unwrap();
-    folder.script(
+    folder.write(
         "plugin",
-        &format!(
+        format!(
             r#"#!/bin/sh
 cd "$(dirname "$0")"
 echo run >> runs
@@ -37,8 +37,14 @@ fn runs(folder: &Folder) -> usize {
     text.map_or(0, |text| text.lines().count())
 }
 
-fn user(more: &str) -> String {
-    format!("{{exec: {{apiVersion: {VERSION}, command: ./plugin, interactiveMode: Never{more}}}}}")
+/// A user with the script as plugin. The shell reads it: a file that was just written can't always be run, as a process that another test starts
+/// may hold it open for a moment.
+fn user(folder: &Folder, more: &str) -> String {
+    let script = folder.path("plugin");
+    format!(
+        "{{exec: {{apiVersion: {VERSION}, command: sh, interactiveMode: Never, args: ['{}', get, a b]{more}}}}}",
+        script.display()
+    )
 }
 
 async fn server(authority: &Authority) -> (Server, String) {
@@ -62,7 +68,9 @@ async fn a_plugin_runs_once_until_its_token_has_run_out() {
     let (folder, authority, hand) = (Folder::new(), Authority::new("root"), Hand::new());
     let (mut server, cluster) = server(&authority).await;
     tokens(&folder, &hand, 100);
-    let api = load_at(&folder, &cluster, &user(""), &hand).await.unwrap();
+    let api = load_at(&folder, &cluster, &user(&folder, ""), &hand)
+        .await
+        .unwrap();
     assert_eq!(runs(&folder), 0, "it runs when it is needed");
     for _ in 0..3 {
         ask(&api).await;
@@ -81,7 +89,9 @@ async fn all_who_wait_share_one_run() {
     let (folder, authority, hand) = (Folder::new(), Authority::new("root"), Hand::new());
     let (_server, cluster) = server(&authority).await;
     tokens(&folder, &hand, 100);
-    let api = load_at(&folder, &cluster, &user(""), &hand).await.unwrap();
+    let api = load_at(&folder, &cluster, &user(&folder, ""), &hand)
+        .await
+        .unwrap();
     let all = futures_util::future::join_all((0..50).map(|_| header(&api))).await;
     for header in all {
         assert_eq!(header.unwrap(), "Bearer token-1");
@@ -94,7 +104,9 @@ async fn a_request_that_is_given_up_does_not_stop_the_plugin() {
     let (folder, authority, hand) = (Folder::new(), Authority::new("root"), Hand::new());
     let (_server, cluster) = server(&authority).await;
     tokens(&folder, &hand, 100);
-    let api = load_at(&folder, &cluster, &user(""), &hand).await.unwrap();
+    let api = load_at(&folder, &cluster, &user(&folder, ""), &hand)
+        .await
+        .unwrap();
     let first = futures_util::FutureExt::now_or_never(header(&api));
     assert!(first.is_none(), "the plugin has only been started");
     assert_eq!(header(&api).await.unwrap(), "Bearer token-1");
@@ -106,7 +118,9 @@ async fn after_a_401_it_runs_again_but_not_at_once() {
     let (folder, authority, hand) = (Folder::new(), Authority::new("root"), Hand::new());
     let (_server, cluster) = server(&authority).await;
     tokens(&folder, &hand, 1000);
-    let api = load_at(&folder, &cluster, &user(""), &hand).await.unwrap();
+    let api = load_at(&folder, &cluster, &user(&folder, ""), &hand)
+        .await
+        .unwrap();
     assert_eq!(header(&api).await.unwrap(), "Bearer token-1");
     api.rejected();
     api.rejected();
@@ -122,8 +136,8 @@ async fn it_is_told_what_the_kubeconfig_says() {
     let (folder, authority, hand) = (Folder::new(), Authority::new("root"), Hand::new());
     let (server, cluster) = server(&authority).await;
     tokens(&folder, &hand, 100);
-    let more = ", args: [get, a b], env: [{name: TEAM, value: blue}], provideClusterInfo: true";
-    let api = load_at(&folder, &cluster, &user(more), &hand)
+    let more = ", env: [{name: TEAM, value: blue}], provideClusterInfo: true";
+    let api = load_at(&folder, &cluster, &user(&folder, more), &hand)
         .await
         .unwrap();
     header(&api).await.unwrap();
@@ -157,7 +171,7 @@ fn certificate_script(folder: &Folder, pair: &Pair) {
         },
     });
     folder.write("answer", answer.to_string());
-    folder.script("plugin", "#!/bin/sh\ncat \"$(dirname \"$0\")/answer\"\n");
+    folder.write("plugin", "#!/bin/sh\ncat \"$(dirname \"$0\")/answer\"\n");
 }
 
 #[tokio::test]
@@ -165,7 +179,9 @@ async fn a_client_certificate_of_a_plugin_arrives_and_a_new_one_is_a_new_generat
     let (folder, authority, hand) = (Folder::new(), Authority::new("root"), Hand::new());
     let (mut server, cluster) = server(&authority).await;
     certificate_script(&folder, &authority.issue("alice", &[]));
-    let api = load_at(&folder, &cluster, &user(""), &hand).await.unwrap();
+    let api = load_at(&folder, &cluster, &user(&folder, ""), &hand)
+        .await
+        .unwrap();
     ask(&api).await;
     let arrived = server.next();
     assert_eq!(arrived.client.as_deref(), Some("alice"));
@@ -185,11 +201,13 @@ async fn a_client_certificate_of_a_plugin_arrives_and_a_new_one_is_a_new_generat
 async fn a_plugin_that_fails_is_told_by_its_last_line_and_rests() {
     let (folder, authority, hand) = (Folder::new(), Authority::new("root"), Hand::new());
     let (_server, cluster) = server(&authority).await;
-    folder.script(
+    folder.write(
         "plugin",
         "#!/bin/sh\necho run >> \"$(dirname \"$0\")/runs\"\necho secret-on-stdout\necho first >&2\nprintf 'session \\033[31mexpired\\n\\n' >&2\nexit 3\n",
     );
-    let api = load_at(&folder, &cluster, &user(""), &hand).await.unwrap();
+    let api = load_at(&folder, &cluster, &user(&folder, ""), &hand)
+        .await
+        .unwrap();
     let failed = header(&api).await.unwrap_err();
     let problem = failed.problem();
     assert_eq!(problem.title, "The login has failed");
@@ -210,13 +228,18 @@ async fn a_plugin_that_fails_is_told_by_its_last_line_and_rests() {
 async fn a_missing_plugin_is_told_with_its_install_hint() {
     let (folder, authority, hand) = (Folder::new(), Authority::new("root"), Hand::new());
     let (_server, cluster) = server(&authority).await;
-    let more = ", installHint: Get it at example.org";
-    let api = load_at(&folder, &cluster, &user(more), &hand)
-        .await
-        .unwrap();
+    let user = format!(
+        "{{exec: {{apiVersion: {VERSION}, command: ./plugin, interactiveMode: Never, installHint: Get it at example.org}}}}"
+    );
+    let api = load_at(&folder, &cluster, &user, &hand).await.unwrap();
     let failed = header(&api).await.unwrap_err();
     assert!(
         matches!(&failed, CredentialError::PluginMissing { install_hint: Some(hint), .. } if hint == "Get it at example.org")
+    );
+    let place = folder.path("./plugin").display().to_string();
+    assert!(
+        failed.to_string().contains(&place),
+        "beside the kubeconfig: {failed}"
     );
     let shown = format!("{:?}", failed.problem());
     assert!(shown.contains("Get it at example.org"), "{shown}");
@@ -226,8 +249,10 @@ async fn a_missing_plugin_is_told_with_its_install_hint() {
 async fn a_plugin_that_hangs_is_ended() {
     let (folder, authority, hand) = (Folder::new(), Authority::new("root"), Hand::new());
     let (_server, cluster) = server(&authority).await;
-    folder.script("plugin", "#!/bin/sh\nexec sleep 1000\n");
-    let api = load_at(&folder, &cluster, &user(""), &hand).await.unwrap();
+    folder.write("plugin", "#!/bin/sh\nexec sleep 1000\n");
+    let api = load_at(&folder, &cluster, &user(&folder, ""), &hand)
+        .await
+        .unwrap();
     let failed = header(&api).await.unwrap_err();
     assert!(
         matches!(failed, CredentialError::PluginLate { .. }),
@@ -267,8 +292,10 @@ async fn answers_that_are_none_are_told_without_their_text() {
         let (folder, authority, hand) = (Folder::new(), Authority::new("root"), Hand::new());
         let (_server, cluster) = server(&authority).await;
         folder.write("answer", answer);
-        folder.script("plugin", "#!/bin/sh\ncat \"$(dirname \"$0\")/answer\"\n");
-        let api = load_at(&folder, &cluster, &user(""), &hand).await.unwrap();
+        folder.write("plugin", "#!/bin/sh\ncat \"$(dirname \"$0\")/answer\"\n");
+        let api = load_at(&folder, &cluster, &user(&folder, ""), &hand)
+            .await
+            .unwrap();
         let failed = header(&api).await.unwrap_err();
         assert!(failed.to_string().ends_with(expected), "{failed}");
         assert!(!format!("{failed:?} {failed}").contains("secret-text"));
@@ -280,7 +307,7 @@ async fn a_token_of_the_flags_needs_no_plugin() {
     let (folder, authority, hand) = (Folder::new(), Authority::new("root"), Hand::new());
     let (_server, cluster) = server(&authority).await;
     tokens(&folder, &hand, 100);
-    let path: &Path = &folder.write("config", super::kubeconfig(&cluster, &user("")));
+    let path: &Path = &folder.write("config", super::kubeconfig(&cluster, &user(&folder, "")));
     let options = crate::config::ClusterOptions {
         token: Some("flag".to_owned().into()),
         ..super::options(path)
