@@ -47,7 +47,8 @@ pub(in crate::config) struct Line {
         long,
         env = "THROUGHWAY_LOG",
         hide_env_values = true,
-        default_value = "warn",
+        // A list that may not be made is no news: the start page tries which it may.
+        default_value = "warn,kube_runtime=error",
         value_name = "FILTER"
     )]
     pub(super) log: String,
