@@ -4,6 +4,7 @@
 //! |---|---|
 //! | a page of the same origin, the user (address bar, bookmark), a program | yes |
 //! | a page of another origin, another target's among them: a link or redirect that shows a page of its own | yes, GET and HEAD |
+//! | the same into the API, but for its start page and login | 403 |
 //! | the same: scripts, forms that post, frames, images, WebSockets, preflights | 403 |
 //!
 //! Browsers say it in `Sec-Fetch-Site` (<https://www.w3.org/TR/fetch-metadata/>); of a WebSocket, and of old browsers, only
@@ -31,6 +32,17 @@ pub(super) fn check(method: &Method, headers: &HeaderMap, host: &str) -> Result<
         None => is_of(headers, host),
     };
     if is_welcome { Ok(()) } else { Err(CrossSite) }
+}
+
+/// Refuses links into the API. Below a target's `/proxy` there are pages of the target, and on the API's origin their scripts may
+/// use all of it: a page at an origin of its own could lead its user to itself there, and have the cluster.
+pub(super) fn check_api(path: &str, headers: &HeaderMap) -> Result<(), CrossSite> {
+    let is_entrance = path == "/" || path.starts_with("/.throughway/");
+    match text(headers, &SEC_FETCH_SITE) {
+        None | Some("same-origin" | "none") => Ok(()),
+        Some(_) if is_entrance => Ok(()),
+        Some(_) => Err(CrossSite),
+    }
 }
 
 fn is_link(method: &Method, headers: &HeaderMap) -> bool {
@@ -139,6 +151,30 @@ mod tests {
                 assert!(
                     !outcome(method, &fetched(site, mode, dest)),
                     "{site} {method} {mode} {dest}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn other_pages_link_to_the_apis_start_page_alone() {
+        let outcome = |path: &str, site: Option<&'static str>| {
+            let site = site.map(|site| (SEC_FETCH_SITE, HeaderValue::from_static(site)));
+            check_api(path, &site.into_iter().collect()).is_ok()
+        };
+        for path in [
+            "/",
+            "/.throughway/login",
+            "/api/v1/namespaces/demo/services/evil/proxy/",
+        ] {
+            for site in [None, Some("none"), Some("same-origin")] {
+                assert!(outcome(path, site), "{path} {site:?}");
+            }
+            for site in ["cross-site", "same-site"] {
+                assert_eq!(
+                    outcome(path, Some(site)),
+                    !path.starts_with("/api"),
+                    "{path} {site}"
                 );
             }
         }

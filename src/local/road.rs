@@ -53,6 +53,9 @@ async fn travel(
     let is_kubectls = place == Place::Api && road.cross_site == CrossSite::Allow;
     if !is_kubectls {
         guard::check(request.method(), request.headers(), &host).map_err(|no| no.problem())?;
+        if place == Place::Api {
+            guard::check_api(request.uri().path(), request.headers()).map_err(|no| no.problem())?;
+        }
     }
     if let Some(logins) = &road.logins {
         match logins.admit(&host, &place, reader, &mut request)? {
@@ -80,19 +83,32 @@ async fn travel(
     }
 }
 
-/// The Host that a request names, exactly one.
+/// The Host that a request names, exactly one and written as one; where its target is a whole address, the two agree.
 fn host(request: &Request) -> Result<String, Problem> {
     let mut named = request.headers().get_all(header::HOST).iter();
-    let first = named.next().and_then(|host| host.to_str().ok());
     let authority = request.uri().authority().map(http::uri::Authority::as_str);
-    match (authority.or(first), named.next()) {
-        (Some(host), None) => Ok(host.to_owned()),
-        (None, None) if *request.method() != Method::CONNECT => Ok(String::new()),
+    let host = match (named.next(), authority) {
+        (Some(host), Some(authority))
+            if !host.as_bytes().eq_ignore_ascii_case(authority.as_bytes()) =>
+        {
+            None
+        }
+        (Some(host), _) => host.to_str().ok(),
+        (None, Some(authority)) => Some(authority),
+        (None, None) => (*request.method() != Method::CONNECT).then_some(""),
+    };
+    match (host, named.next()) {
+        (Some(host), None) if host.bytes().all(is_of_host) => Ok(host.to_owned()),
         _ => {
             let status = Status::bad_request("a request names one Host");
             Err(Problem::new(status, "Whom is this for?"))
         }
     }
+}
+
+/// Whether Go's server takes a byte as one of a Host (`ValidHostHeader` of golang.org/x/net).
+fn is_of_host(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!$%&'()*+,-.:;=[]_~".contains(&byte)
 }
 
 impl Door {
