@@ -228,7 +228,7 @@ impl Logins {
     }
 }
 
-/// Takes our cookie out of what is sent on. Programs behind `--forward` share the host, whether there is a login or not.
+/// Takes our cookie out of what is sent on.
 pub(super) fn without_cookie(headers: &mut HeaderMap) {
     if !cookies(headers).any(|(name, _)| name == COOKIE.as_bytes()) {
         return;

@@ -24,11 +24,13 @@ mod answers;
 mod apps;
 mod cluster;
 mod compare;
+mod local;
 mod local_attacks;
 mod node;
 mod origins;
 mod rights;
 mod road;
+mod start_page;
 
 #[path = "../support/companion.rs"]
 mod companion;

@@ -97,6 +97,8 @@ pub(in crate::local) enum CredentialError {
     },
     #[error("the token from {origin} is empty or has characters that no header can have")]
     Unsendable { origin: String },
+    #[error("the client certificate in {origin} expired at {at}")]
+    CertificateExpired { origin: String, at: String },
     #[error("the plugin {command} of the kubeconfig is not installed")]
     PluginMissing {
         command: String,

@@ -78,12 +78,7 @@ impl MaterialError {
     pub(in crate::local) fn problem(&self) -> Problem {
         let problem = |title| Problem::new(Status::bad_gateway(self.to_string()), title);
         match self {
-            Self::Expired { .. } => problem("The client certificate has expired")
-                .advise(Advice::Sentence(
-                    "Fetch the kubeconfig anew from where it came from, then start this again."
-                        .to_owned(),
-                ))
-                .advise(command("See whether the cluster still knows you", WHOAMI)),
+            Self::Expired { .. } => expired(problem("The client certificate has expired")),
             Self::Unreadable { .. } | Self::Malformed { .. } | Self::Unusable { .. } => {
                 problem("A certificate can't be used")
                     .advise(command("See what the kubeconfig says", SHOW_CONFIG))
@@ -105,6 +100,9 @@ impl CredentialError {
             }
             Self::Unsendable { .. } => problem("The token can't be used")
                 .advise(command("See whether kubectl can use it", WHOAMI)),
+            Self::CertificateExpired { .. } => {
+                expired(problem("The client certificate has expired"))
+            }
             Self::PluginMissing {
                 command: plugin,
                 install_hint,
@@ -134,7 +132,8 @@ impl CredentialError {
                 .advise(command("See whether kubectl gets in", WHOAMI)),
             Self::LoginExpired => problem("The login has expired")
                 .advise(Advice::Sentence(
-                    "Log in anew where the kubeconfig came from, then start this again.".to_owned(),
+                    "Log in anew where the kubeconfig came from; it is read again by itself."
+                        .to_owned(),
                 ))
                 .advise(command("See whether kubectl gets in", WHOAMI)),
             Self::Issuer { .. } => problem("The login can't be renewed")
@@ -170,6 +169,15 @@ impl ConnectError {
             )),
         }
     }
+}
+
+fn expired(problem: Problem) -> Problem {
+    problem
+        .advise(Advice::Sentence(
+            "Fetch the kubeconfig anew from where it came from; it is read again by itself."
+                .to_owned(),
+        ))
+        .advise(command("See whether the cluster still knows you", WHOAMI))
 }
 
 /// The command that logs in anew, for plugins that are widely used.

@@ -6,7 +6,7 @@
 //! client-go: `transport/transport.go`, `transport/cert_rotation.go`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use base64::Engine;
@@ -20,11 +20,15 @@ use tokio::sync::Mutex;
 use super::Purpose;
 use super::access::{IdentitySource, Trust};
 use super::clock::Clock;
-use super::error::MaterialError;
+use super::error::{Material, MaterialError};
 use super::identity::{self, Identity};
+use super::verify::Verifier;
 
 /// How long a kept connection may go on without a look at the files of its client certificate.
 const LOOK_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How soon after a look a 401 leads to another one.
+const REJECTED_INTERVAL: Duration = Duration::from_secs(5);
 
 /// What becomes of a client certificate whose time is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +45,8 @@ pub(super) struct Tls {
     identity: Option<IdentitySource>,
     when_expired: WhenExpired,
     clock: Clock,
-    generation: AtomicU64,
+    generation: Arc<AtomicU64>,
+    is_rejected: AtomicBool,
     kept: Mutex<Option<Kept>>,
 }
 
@@ -75,24 +80,37 @@ impl Settings {
 }
 
 impl Tls {
+    /// `generation` is counted up with each change of the client certificate.
     pub(super) fn new(
         trust: Trust,
         identity: Option<IdentitySource>,
         when_expired: WhenExpired,
-        clock: Clock,
+        (clock, generation): (Clock, Arc<AtomicU64>),
     ) -> Self {
         Self {
             trust,
             identity,
             when_expired,
             clock,
-            generation: AtomicU64::new(0),
+            generation,
+            is_rejected: AtomicBool::new(false),
             kept: Mutex::new(None),
         }
     }
 
-    pub(super) fn generation(&self) -> u64 {
-        self.generation.load(Ordering::Acquire)
+    /// Settings for servers that one is nobody to.
+    pub(super) fn anonymous(trust: Trust) -> Self {
+        Self::new(
+            trust,
+            None,
+            WhenExpired::Send,
+            (Clock::of_system(), Arc::default()),
+        )
+    }
+
+    /// The API server did not take the client certificate.
+    pub(super) fn rejected(&self) {
+        self.is_rejected.store(true, Ordering::Release);
     }
 
     /// Looks at the client certificate's files, unless that was done lately; `of_plugin` is the client certificate of an exec plugin.
@@ -107,9 +125,17 @@ impl Tls {
         let is_due = match &*kept {
             None => of_plugin.is_some(),
             Some(kept) if of_plugin.is_some() => kept.made_from.identity.as_ref() != of_plugin,
-            Some(kept) => self.clock.since(kept.looked_at) >= LOOK_INTERVAL,
+            Some(kept) => {
+                let interval = if self.is_rejected.load(Ordering::Acquire) {
+                    REJECTED_INTERVAL
+                } else {
+                    LOOK_INTERVAL
+                };
+                self.clock.since(kept.looked_at) >= interval
+            }
         };
         if is_due {
+            self.is_rejected.store(false, Ordering::Release);
             self.renew(&mut kept, of_plugin).await?;
         }
         Ok(())
@@ -147,7 +173,7 @@ impl Tls {
                 let settings = Settings {
                     exchange,
                     upgrade,
-                    generation: self.generation(),
+                    generation: self.generation.load(Ordering::Acquire),
                 };
                 *kept = Some(Kept {
                     made_from: inputs,
@@ -181,7 +207,7 @@ impl Tls {
         };
         if let Some(identity) = &identity
             && self.when_expired == WhenExpired::Refuse
-            && let Some(at) = identity.expired()
+            && let Some(at) = identity.expired(self.clock.now())
         {
             let origin = identity.origin.clone();
             return Err(MaterialError::Expired { origin, at });
@@ -192,6 +218,7 @@ impl Tls {
     fn make(&self, inputs: &Inputs) -> Result<[Arc<ClientConfig>; 2], MaterialError> {
         // kube asks the operating system for its roots where the kubeconfig has none, and knows how to believe anything.
         let mut config = kube::Config::new(Uri::from_static("https://localhost"));
+        // Given roots get a verifier of this folder's in place of kube's.
         config.root_cert.clone_from(&inputs.roots);
         config.accept_invalid_certs = matches!(self.trust, Trust::Anything);
         if let Some(identity) = &inputs.identity {
@@ -199,7 +226,7 @@ impl Tls {
             config.auth_info.client_certificate_data = Some(STANDARD.encode(&identity.certificate));
             config.auth_info.client_key_data = Some(SecretString::from(key));
         }
-        let settings = config
+        let mut settings = config
             .rustls_client_config()
             .map_err(|_| MaterialError::Unusable {
                 origin: inputs.identity.as_ref().map_or_else(
@@ -207,6 +234,15 @@ impl Tls {
                     |identity| identity.origin.clone(),
                 ),
             })?;
+        if let Some(roots) = &inputs.roots {
+            let verifier = Verifier::of(roots).ok_or(MaterialError::Malformed {
+                material: Material::Roots,
+                origin: "the kubeconfig or the file that it names".to_owned(),
+            })?;
+            settings
+                .dangerous()
+                .set_certificate_verifier(Arc::new(verifier));
+        }
         let mut exchange = settings.clone();
         exchange.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let mut upgrade = settings;

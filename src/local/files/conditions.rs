@@ -155,13 +155,13 @@ mod tests {
     const EXACTLY: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
     const AFTER: &str = "Sunday, 06-Nov-94 08:49:38 GMT";
 
-    fn checked(method: Method, lines: &[(HeaderName, &str)]) -> Condition {
+    fn checked(method: &Method, lines: &[(HeaderName, &str)]) -> Condition {
         let mut headers = HeaderMap::new();
         for (name, value) in lines {
             headers.append(name, HeaderValue::from_str(value).unwrap());
         }
         let time = UNIX_EPOCH + Duration::from_millis(784_111_777_900);
-        check(&method, &headers, Modified::at(Some(time)))
+        check(method, &headers, Modified::at(Some(time)))
     }
 
     #[test]
@@ -182,7 +182,7 @@ mod tests {
             (Method::GET, header::IF_RANGE, "yesterday", HoldsForTheWhole),
             (Method::POST, header::IF_RANGE, AFTER, Holds),
         ] {
-            let found = checked(method.clone(), &[(name.clone(), text)]);
+            let found = checked(&method, &[(name.clone(), text)]);
             assert_eq!(found, expected, "{method} {name}: {text}");
         }
     }
@@ -199,7 +199,7 @@ mod tests {
             (Method::PUT, header::IF_NONE_MATCH, "*", Failed),
             (Method::GET, header::IF_NONE_MATCH, "W/\"a\", \"b\"", Holds),
         ] {
-            let found = checked(method.clone(), &[(name.clone(), text)]);
+            let found = checked(&method, &[(name.clone(), text)]);
             assert_eq!(found, expected, "{method} {name}: {text}");
         }
     }
@@ -210,7 +210,7 @@ mod tests {
             (header::IF_NONE_MATCH, "\"a\""),
             (header::IF_MODIFIED_SINCE, AFTER),
         ];
-        assert_eq!(checked(Method::GET, &lines), Condition::Holds);
+        assert_eq!(checked(&Method::GET, &lines), Condition::Holds);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::io::{self, SeekFrom};
 use axum::body::{Body, Bytes};
 use futures_util::stream::{self, StreamExt};
 use http::{HeaderValue, Method, StatusCode, header};
+use hyper::ext::ReasonPhrase;
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
@@ -51,7 +52,7 @@ async fn content(mut opened: Opened, range: &str, method: &Method) -> Result<Res
         None => sniffed(&mut opened.file).await?,
     };
     let size = opened.metadata.len();
-    let mut parts = parts(range, size)?;
+    let mut parts = parts(range, size).map_err(|bad| refused(bad, size))?;
     // Parts that overlap until they are more than the file are an attack; Go answers with the whole file.
     if parts.iter().map(|part| part.length).sum::<u64>() > size {
         parts.clear();
@@ -160,20 +161,30 @@ impl Reading {
     }
 }
 
-/// The parts that are asked for, or the refusal.
-fn parts(range: &str, size: u64) -> Result<Vec<Part>, Response> {
-    let refused = |text| plain::text(StatusCode::RANGE_NOT_SATISFIABLE, text);
+/// The parts that are asked for. An empty file has none that could lie behind its end, and is answered whole.
+fn parts(range: &str, size: u64) -> Result<Vec<Part>, BadRange> {
     match ranges::parse(range, size) {
-        Ok(parts) => Ok(parts),
-        // An empty file has no part that could be asked for, and is answered whole.
         Err(BadRange::NoOverlap) if size == 0 => Ok(Vec::new()),
-        Err(BadRange::NoOverlap) => {
-            let mut response = refused("invalid range: failed to overlap");
+        parsed => parsed,
+    }
+}
+
+fn refused(bad: BadRange, size: u64) -> Response {
+    let refusal = |text| {
+        let mut response = plain::text(StatusCode::RANGE_NOT_SATISFIABLE, text);
+        // Go has kept the words of RFC 2616.
+        let words = ReasonPhrase::from_static(b"Requested Range Not Satisfiable");
+        response.extensions_mut().insert(words);
+        response
+    };
+    match bad {
+        BadRange::Malformed => refusal("invalid range"),
+        BadRange::NoOverlap => {
+            let mut response = refusal("invalid range: failed to overlap");
             let whole = value(format!("bytes */{size}"));
             response.headers_mut().insert(header::CONTENT_RANGE, whole);
-            Err(response)
+            response
         }
-        Err(BadRange::Malformed) => Err(refused("invalid range")),
     }
 }
 

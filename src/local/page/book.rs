@@ -138,6 +138,7 @@ impl Book {
         Snapshot {
             namespaces,
             extent: self.extent,
+            group: self.way.group(),
             settled: self.settled,
             trouble: self.trouble.clone(),
         }

@@ -91,8 +91,8 @@ pub(super) fn start_page(view: &View<'_>) -> Response {
 
 /// What is searched, from a form's query: the last `search` in it.
 pub(super) fn search(query: Option<&str>) -> String {
-    let pairs = query.unwrap_or_default().split('&');
-    let search = pairs.filter_map(|pair| pair.strip_prefix("search=")).last();
+    let mut pairs = query.unwrap_or_default().rsplit('&');
+    let search = pairs.find_map(|pair| pair.strip_prefix("search="));
     let search = search.unwrap_or_default().replace('+', " ");
     percent_decode_str(&search).decode_utf8_lossy().into_owned()
 }

@@ -32,7 +32,7 @@ pub(super) enum Change {
     /// A list failed; it is tried again.
     Failed(Kind, Scope, Trouble),
     /// A watch failed; it may be resumed at once.
-    Broken(Trouble),
+    Broken,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -129,8 +129,8 @@ impl<K: Kept> Followed<K> {
             watcher::Error::WatchStartFailed(failed) if trouble::is_forbidden(failed) => {
                 (None, Next::ListAgain)
             }
-            watcher::Error::WatchStartFailed(failed) | watcher::Error::WatchFailed(failed) => {
-                (Some(Change::Broken(Trouble::of(failed))), Next::Resume)
+            watcher::Error::WatchStartFailed(_) | watcher::Error::WatchFailed(_) => {
+                (Some(Change::Broken), Next::Resume)
             }
             watcher::Error::WatchError(_) | watcher::Error::NoResourceVersion => {
                 (None, Next::Resume)

@@ -54,7 +54,7 @@ impl Html {
     }
 }
 
-impl FromIterator<Html> for Html {
+impl FromIterator<Self> for Html {
     fn from_iter<I: IntoIterator<Item = Self>>(parts: I) -> Self {
         Self(parts.into_iter().map(Self::into_string).collect())
     }

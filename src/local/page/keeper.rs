@@ -49,9 +49,10 @@ pub(super) struct Keeper {
     awaited: BTreeSet<(Kind, Scope)>,
     /// The search for namespaces that can be listed.
     pub(super) namespaces: Option<Running<Vec<String>>>,
-    pub(super) review: Option<Running<Rights>>,
+    pub(super) review: Option<Running<Result<Rights, Trouble>>>,
     pub(super) rights_due: Instant,
     rights_known: bool,
+    rights_asked: Instant,
     pub(super) pulse: Option<Running<Option<Trouble>>>,
     next_pulse: Duration,
     pub(super) silence: Option<Running<()>>,
@@ -70,6 +71,7 @@ impl Keeper {
             review: None,
             rights_due: Instant::now() + RIGHTS_LIFETIME,
             rights_known: false,
+            rights_asked: Instant::now(),
             pulse: None,
             next_pulse: FIRST_PULSE,
             silence: None,
@@ -145,8 +147,8 @@ impl Keeper {
                 self.awaited.remove(&(kind, scope));
             }
             Change::Failed(Kind::Services, _, trouble) => self.failed(trouble),
-            Change::Broken(_) if self.pulse.is_none() => self.feel_pulse(Duration::ZERO),
-            Change::Broken(_) => {}
+            Change::Broken if self.pulse.is_none() => self.feel_pulse(Duration::ZERO),
+            Change::Broken => {}
         }
         self.change();
     }
@@ -212,10 +214,15 @@ impl Keeper {
         let questions = self.book.questions();
         let asking = reviews::ask(self.client.clone(), group, questions);
         self.review = Some(Box::pin(asking));
+        self.rights_asked = Instant::now();
     }
 
-    pub(super) fn rights_found(&mut self, rights: Rights) {
-        self.book.rights = rights;
+    pub(super) fn rights_found(&mut self, rights: Result<Rights, Trouble>) {
+        match rights {
+            Ok(rights) => self.book.rights = rights,
+            // A watch goes on with credentials that have expired since.
+            Err(trouble) => self.failed(trouble),
+        }
         self.rights_known = true;
         self.change();
     }
@@ -279,11 +286,14 @@ impl Keeper {
         self.change();
     }
 
-    /// Somebody looks who is to be told of trouble only if it is still there.
+    /// Somebody looks, who is to be told of trouble only if it is still there, and of new rights and expired credentials soon.
     pub(super) fn knocked(&mut self) {
         if self.book.trouble.take().is_some() {
+            self.rights_known = false;
             self.begin();
             self.publication = Some(Box::pin(std::future::ready(())));
+        } else if self.rights_asked.elapsed() >= RIGHTS_PAUSE {
+            self.rights_due = self.rights_due.min(Instant::now());
         }
     }
 
@@ -294,8 +304,8 @@ impl Keeper {
     }
 
     pub(super) fn snapshot(&mut self) -> Snapshot {
-        let rights_asked = self.rights_known || self.book.way.group().is_none();
-        self.book.settled = self.awaited.is_empty() && self.namespaces.is_none() && rights_asked;
+        self.book.settled =
+            self.awaited.is_empty() && self.namespaces.is_none() && self.rights_known;
         self.book.snapshot()
     }
 }

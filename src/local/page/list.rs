@@ -6,16 +6,18 @@ use super::snapshot::{Link, Namespace, Port, Service, Snapshot, Standing};
 use crate::config::TargetScheme;
 use crate::local::place::Target;
 
-const SECTION: &str = r#"<section class="namespace" id="{{id}}" aria-labelledby="{{id}}-h"><h2 id="{{id}}-h">{{name}}</h2>{{note}}<ul class="services">{{rows}}</ul></section>"#;
+const SECTION: &str = r#"<section class="namespace{{class}}" id="{{id}}" aria-labelledby="{{id}}-h"><h2 id="{{id}}-h">{{name}}</h2>{{note}}<ul class="services">{{rows}}</ul></section>"#;
 const ROW: &str =
     r#"<li data-words="{{words}}"><div class="reach">{{reach}}</div>{{standing}}</li>"#;
 const ONE: &str = r#"<a class="one" href="{{url}}"><span class="name">{{name}}</span> <span class="port">{{port}}</span></a>"#;
 const SEVERAL: &str = r#"<span class="name">{{name}}</span> {{ports}}"#;
 const PORT: &str = r#"<a class="port" href="{{url}}" aria-label="{{label}}">{{port}}</a> "#;
-const CLOSED_PORT: &str = r#"<span class="port no">{{port}} <small>{{why}}</small></span> "#;
+const CLOSED_PORT: &str = r#"<span class="port no">{{port}}{{why}}</span> "#;
+const WHY: &str = " <small>{{why}}</small>";
+const WHY_NO_RIGHT: &str = r#" <small class="right">no right</small>"#;
 const STANDING: &str = r#" <span class="standing {{class}}">{{text}}</span>"#;
 const EMPTY: &str = r#"<p id="empty">{{text}}</p>"#;
-const NO_RIGHT: &str = "<p>You have no right to reach these.</p>";
+const NO_RIGHT: &str = "<p>You have no right to reach these: it is <code>get</code> on <code>{{right}}</code> in this namespace.</p>";
 
 /// A part of the list, and the name by which it is found again in an open page.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +45,7 @@ impl Search {
 pub(super) fn sections(snapshot: &Snapshot, search: &Search, port: &str) -> Vec<Section> {
     let namespaces = snapshot.namespaces.iter();
     let sections: Vec<Section> = namespaces
-        .filter_map(|namespace| section(namespace, search, port))
+        .filter_map(|namespace| section(namespace, search, port, snapshot.group))
         .collect();
     if !sections.is_empty() {
         return sections;
@@ -63,8 +65,12 @@ pub(super) fn sections(snapshot: &Snapshot, search: &Search, port: &str) -> Vec<
     }]
 }
 
-/// How much there is, in words.
+/// How much there is, in words; nothing as long as nobody knows.
 pub(super) fn summary(snapshot: &Snapshot, search: &Search) -> String {
+    let is_known = snapshot.settled && snapshot.trouble.is_none();
+    if snapshot.namespaces.is_empty() && !is_known {
+        return String::new();
+    }
     let all = count(snapshot);
     if search.0.is_empty() {
         return all;
@@ -87,7 +93,12 @@ fn count(snapshot: &Snapshot) -> String {
     )
 }
 
-fn section(namespace: &Namespace, search: &Search, port: &str) -> Option<Section> {
+fn section(
+    namespace: &Namespace,
+    search: &Search,
+    port: &str,
+    group: Option<&'static str>,
+) -> Option<Section> {
     let services = namespace.services.iter();
     let found: Vec<&Service> = services
         .filter(|service| search.finds(&service.words(&namespace.name)))
@@ -95,7 +106,10 @@ fn section(namespace: &Namespace, search: &Search, port: &str) -> Option<Section
     if found.is_empty() {
         return None;
     }
-    let closed = is_closed(namespace);
+    let (class, note) = match is_closed(namespace) {
+        true => (" closed", no_right(group)),
+        false => ("", Html::default()),
+    };
     let rows = found.into_iter().map(|one| row(one, &namespace.name, port));
     let id = format!("ns-{}", namespace.name);
     let html = Html::fill(
@@ -103,11 +117,21 @@ fn section(namespace: &Namespace, search: &Search, port: &str) -> Option<Section
         &[
             ("id", Html::text(&id)),
             ("name", Html::text(&namespace.name)),
-            ("note", Html::fixed(if closed { NO_RIGHT } else { "" })),
+            ("class", Html::fixed(class)),
+            ("note", note),
             ("rows", rows.collect()),
         ],
     );
     Some(Section { id, html })
+}
+
+fn no_right(group: Option<&'static str>) -> Html {
+    let right = match group {
+        Some("") | None => "services/proxy".to_owned(),
+        // As kubectl writes it.
+        Some(group) => format!("services.{group}/proxy"),
+    };
+    Html::fill(NO_RIGHT, &[("right", Html::text(&right))])
 }
 
 /// Whether it is known of every port of a namespace that the user may not reach it.
@@ -168,10 +192,10 @@ fn url(target: Option<&Target>, port: &str) -> Html {
 
 fn port_of_several(service: &Service, one: &Port, port: &str, is_outside: bool) -> Html {
     let why = match &one.link {
-        _ if is_outside => "",
-        Link::To(_, Right::No) => "no right",
-        Link::OtherTransport(transport) => transport,
-        Link::Nameless => "no address",
+        _ if is_outside => Html::default(),
+        Link::To(_, Right::No) => Html::fixed(WHY_NO_RIGHT),
+        Link::OtherTransport(transport) => Html::fill(WHY, &[("why", Html::text(transport))]),
+        Link::Nameless => Html::fill(WHY, &[("why", Html::fixed("no address"))]),
         Link::To(target, Right::Yes | Right::Unknown) => {
             let label = format!("{}, port {} {}", service.name, one.name, one.number);
             return Html::fill(
@@ -184,10 +208,7 @@ fn port_of_several(service: &Service, one: &Port, port: &str, is_outside: bool) 
             );
         }
     };
-    Html::fill(
-        CLOSED_PORT,
-        &[("port", port_text(one)), ("why", Html::text(why))],
-    )
+    Html::fill(CLOSED_PORT, &[("port", port_text(one)), ("why", why)])
 }
 
 /// Name and number, and whether it is reached over TLS if the name does not say so.

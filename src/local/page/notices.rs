@@ -13,7 +13,7 @@ const NOTICE: &str =
 const COMMAND: &str = "<p>{{purpose}}</p><pre><code>{{line}}</code></pre>";
 const LINK: &str = r#"<p><a href="{{url}}">{{label}}</a></p>"#;
 const SENTENCE: &str = "<p>{{text}}</p>";
-const LIMITS: &str = "<details><summary>What it can't do</summary><ul>{{limits}}</ul></details>";
+const LIMITS: &str = r#"<details class="notice"><summary>{{title}}</summary><p>What it can't do:</p><ul>{{limits}}</ul></details>"#;
 const LIMIT: &str = "<li>{{limit}}</li>";
 
 /// Everything that the person should know before the list.
@@ -137,21 +137,18 @@ fn way(way: &WayFact) -> Option<Html> {
         .iter()
         .map(|limit| Html::fill(LIMIT, &[("limit", Html::text(limit))]))
         .collect();
-    let more = if limits == Html::default() {
-        limits
-    } else {
-        Html::fill(LIMITS, &[("limits", limits)])
-    };
-    let sentence =
-        "This cluster has no Throughway, so its built-in proxy is used. Most apps work through it.";
-    Some(notice("", "Through the built-in proxy", sentence, more))
+    let title = "No Throughway in this cluster: its built-in proxy is used";
+    Some(Html::fill(
+        LIMITS,
+        &[("title", Html::fixed(title)), ("limits", limits)],
+    ))
 }
 
 /// Names below `localhost` lead to the machine of the browser.
 fn elsewhere(view: &View<'_>) -> Option<Html> {
     let name = without_port(view.host);
     let here = ["localhost", "127.0.0.1", "[::1]"];
-    if here.contains(&name) || name.is_empty() {
+    if name.is_empty() || here.iter().any(|one| name.eq_ignore_ascii_case(one)) {
         return None;
     }
     let sentence = "The links lead to localhost, which is the machine that the browser runs on. They work where throughway local runs on that machine too.";

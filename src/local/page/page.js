@@ -8,6 +8,7 @@
   let counted = null;
   let stream = null;
   let patience = 0;
+  let said = null;
 
   // A status that is written again is read out again.
   const say = (element, text) => {
@@ -28,20 +29,29 @@
       }
       section.hidden = !some;
     }
-    say(summary, wanted.length ? `${shown} of ${counted}` : counted);
+    say(summary, counted && wanted.length ? `${shown} of ${counted}` : counted);
   };
 
   const markup = (html) => {
     const holder = document.createElement('template');
     holder.innerHTML = html;
-    return holder.content;
+    return holder;
+  };
+
+  // What is there already stays: it may be unfolded, and it was read out.
+  const notice = (html) => {
+    if (html === said) return;
+    said = html;
+    const fresh = markup(html);
+    if (fresh.innerHTML !== notices.innerHTML) notices.replaceChildren(fresh.content);
   };
 
   const takeIn = (news) => {
     const focused = list.contains(document.activeElement) ? document.activeElement : null;
     for (const [id, html] of Object.entries(news.changed)) {
       const old = find(id);
-      const fresh = markup(html);
+      const fresh = markup(html).content.firstElementChild;
+      if (old?.isEqualNode(fresh)) continue;
       if (old) old.replaceWith(fresh);
       else list.append(fresh);
     }
@@ -50,7 +60,7 @@
     news.order.forEach((id, place) => {
       if (list.children[place].id !== id) list.insertBefore(find(id), list.children[place]);
     });
-    if (notices.innerHTML !== news.notices) notices.replaceChildren(markup(news.notices));
+    notice(news.notices);
     counted = news.summary;
     filter();
     // The link that had the focus may be another element now.

@@ -4,7 +4,7 @@
 //! the rules of each namespace, and only where an authorizer can't list its rules, a namespace's Services all and one by one.
 
 use std::collections::{BTreeMap, HashMap};
-use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -17,6 +17,7 @@ use kube::Client;
 use kube::api::{Api, PostParams};
 
 use super::rights::{self, NamespaceRights, RESOURCE, Rights, SUBRESOURCE, VERB};
+use super::trouble::Trouble;
 
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 /// Questions under way at a time.
@@ -24,33 +25,43 @@ const AT_A_TIME: usize = 8;
 /// Questions about single names in one namespace; what is beyond stays unknown.
 const MOST_NAMES: usize = 200;
 
-/// Asks for every name segment of every namespace.
+/// Asks for every name segment of every namespace. Only refused credentials fail it; all else leaves questions open.
 pub(super) async fn ask(
     client: Client,
     group: &'static str,
     questions: BTreeMap<String, Vec<String>>,
-) -> Rights {
-    let reviews = Reviews { client, group };
+) -> Result<Rights, Trouble> {
+    let reviews = Reviews {
+        client,
+        group,
+        refused: AtomicBool::new(false),
+    };
     if reviews.may("", "").await == Some(true) {
-        return Rights {
+        return Ok(Rights {
             everywhere: true,
             ..Rights::default()
-        };
+        });
     }
     let answers = questions
         .into_iter()
         .map(|(namespace, names)| reviews.namespace(namespace, names));
     let answers = stream::iter(answers).buffer_unordered(AT_A_TIME);
     let answers = answers.filter_map(|answer| async { answer });
-    Rights {
-        everywhere: false,
-        namespaces: answers.collect().await,
+    let namespaces = answers.collect().await;
+    if reviews.refused.load(Ordering::Relaxed) {
+        return Err(Trouble::NotLoggedIn);
     }
+    Ok(Rights {
+        everywhere: false,
+        namespaces,
+    })
 }
 
 struct Reviews {
     client: Client,
     group: &'static str,
+    /// Whether the credentials were refused.
+    refused: AtomicBool,
 }
 
 impl Reviews {
@@ -114,17 +125,17 @@ impl Reviews {
             + std::fmt::Debug,
     {
         let api = Api::<K>::all(self.client.clone());
-        within(api.create(&PostParams::default(), review)).await
-    }
-}
-
-async fn within<T>(asking: impl Future<Output = Result<T, kube::Error>>) -> Option<T> {
-    match tokio::time::timeout(ANSWER_LIMIT, asking).await {
-        Ok(Ok(answer)) => Some(answer),
-        Ok(Err(failed)) => {
-            tracing::debug!(error = %failed, "a review of the user's rights failed");
-            None
+        let parameters = PostParams::default();
+        let asking = api.create(&parameters, review);
+        match tokio::time::timeout(ANSWER_LIMIT, asking).await {
+            Ok(Ok(answer)) => Some(answer),
+            Ok(Err(failed)) => {
+                tracing::debug!(error = %failed, "a review of the user's rights failed");
+                let is_refused = Trouble::of(&failed) == Trouble::NotLoggedIn;
+                self.refused.fetch_or(is_refused, Ordering::Relaxed);
+                None
+            }
+            Err(_) => None,
         }
-        Err(_) => None,
     }
 }

@@ -10,6 +10,8 @@ pub(super) struct Snapshot {
     /// Only those with Services: the default one first, then by name.
     pub(super) namespaces: Vec<Namespace>,
     pub(super) extent: Extent,
+    /// The API group that rights are in, where it is known.
+    pub(super) group: Option<&'static str>,
     /// Whether all that was asked for has been answered or refused.
     pub(super) settled: bool,
     pub(super) trouble: Option<Trouble>,

@@ -121,8 +121,9 @@ impl StartPage {
     async fn settled(&self) -> Arc<Snapshot> {
         let mut snapshots = self.0.snapshots.subscribe();
         let waiting = async {
-            if snapshots.borrow_and_update().trouble.is_some() {
-                self.0.knock.notify_one();
+            let in_trouble = snapshots.borrow_and_update().trouble.is_some();
+            self.0.knock.notify_one();
+            if in_trouble {
                 snapshots.changed().await?;
             }
             let ready = |snapshot: &Arc<Snapshot>| snapshot.settled || snapshot.trouble.is_some();

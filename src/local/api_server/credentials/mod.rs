@@ -10,6 +10,7 @@ mod impersonate;
 mod oidc;
 mod token_file;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use base64::Engine;
@@ -43,6 +44,8 @@ pub(super) enum Credentials {
 pub(super) struct Means<'a> {
     pub(super) cluster: &'a Cluster,
     pub(super) proxies: &'a proxy::Environment,
+    /// The kubeconfig's files, in which refreshed tokens are kept.
+    pub(super) files: Vec<PathBuf>,
     pub(super) clock: Clock,
 }
 
@@ -74,9 +77,9 @@ impl Credentials {
             CredentialSource::Exec(config) => {
                 Self::Exec(Exec::of(*config, means.cluster, means.clock)?)
             }
-            CredentialSource::Provider(provider) if provider.name == "oidc" => Self::Oidc(
-                Box::new(Oidc::of(provider.config, means.proxies, means.clock)?),
-            ),
+            CredentialSource::Provider(provider) if provider.name == "oidc" => {
+                Self::Oidc(Box::new(Oidc::of(provider.config, means)?))
+            }
             CredentialSource::Provider(provider) => {
                 let name = provider.name;
                 return Err(AccessError::NoProvider { name });
@@ -110,6 +113,13 @@ impl Credentials {
         match self {
             Self::Exec(plugin) => Ok(plugin.credential().await?.identity.clone()),
             Self::Nothing | Self::Fixed(_) | Self::TokenFile(_) | Self::Oidc(_) => Ok(None),
+        }
+    }
+
+    pub(super) async fn is_about_to_refresh(&self) -> bool {
+        match self {
+            Self::Oidc(login) => login.is_about_to_refresh().await,
+            Self::Nothing | Self::Fixed(_) | Self::TokenFile(_) | Self::Exec(_) => false,
         }
     }
 

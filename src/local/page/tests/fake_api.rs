@@ -62,7 +62,7 @@ impl FakeApi {
         kube::Client::new(service, "demo")
     }
 
-    pub(super) fn service(&self, namespace: &str, name: &str, ports: Value) {
+    pub(super) fn service(&self, namespace: &str, name: &str, ports: &Value) {
         self.put(
             "services",
             json!({"metadata": {"namespace": namespace, "name": name}, "spec": {"ports": ports}}),
@@ -138,7 +138,10 @@ impl FakeApi {
         self.with(|inner| inner.asked.clone())
     }
 
-    async fn answer(&self, request: Request<kube::client::Body>) -> Response<Body> {
+    pub(super) async fn answer<B>(&self, request: Request<B>) -> Response<Body>
+    where
+        B: http_body::Body<Error: std::fmt::Debug>,
+    {
         let path = request.uri().path().to_owned();
         let query = request.uri().query().unwrap_or_default().to_owned();
         let (silent, code) = self.with(|inner| {
@@ -162,10 +165,10 @@ impl FakeApi {
         if query.contains("watch=true") {
             return self.watch(namespace, resource);
         }
-        json_answer(&self.list(namespace, resource))
+        json_answer(&self.list(namespace, &resource))
     }
 
-    fn list(&self, namespace: Option<String>, resource: String) -> Value {
+    fn list(&self, namespace: Option<String>, resource: &str) -> Value {
         self.with(|inner| {
             let start = match namespace {
                 Some(namespace) => format!("{resource}/{namespace}/"),

@@ -8,20 +8,19 @@ use serde_json::{Value, json};
 
 use super::{LIMIT, World};
 use crate::local::page::WayFact;
-use crate::status::Request as OurRequest;
 use axum::body::{Body, Bytes};
 
 /// What an open page hears.
 struct Listening(Pin<Box<dyn Stream<Item = Bytes> + Send>>);
 
-fn request(path: &str) -> OurRequest {
+fn head(path: &str) -> crate::status::Request {
     let request = Request::get(path).header("host", "localhost:8001");
     request.body(Body::empty()).unwrap()
 }
 
 impl Listening {
     async fn to(world: &World) -> Self {
-        let response = world.page.asset(&request("/.throughway/live")).unwrap();
+        let response = world.page.asset(&head("/.throughway/live")).unwrap();
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         let pieces = response.into_body().into_data_stream();
         Self(Box::pin(pieces.map(|piece| piece.unwrap())))
@@ -57,8 +56,8 @@ fn order(event: &Value) -> &Value {
 #[tokio::test]
 async fn an_open_page_hears_only_what_has_changed() {
     let world = World::new();
-    world.api.service("a", "web", json!([{"port": 80}]));
-    world.api.service("b", "web", json!([{"port": 80}]));
+    world.api.service("a", "web", &json!([{"port": 80}]));
+    world.api.service("b", "web", &json!([{"port": 80}]));
     world.text().await;
     let mut page = Listening::to(&world).await;
     let all = page.until(|_| true).await;
@@ -80,12 +79,12 @@ async fn an_open_page_hears_only_what_has_changed() {
     assert_eq!(news["summary"], "1 service in 1 namespace");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn another_way_is_told_with_its_links() {
     let world = World::going(WayFact::Unknown);
     world
         .api
-        .service("demo", "web", json!([{"port": 80, "name": "http"}]));
+        .service("demo", "web", &json!([{"port": 80, "name": "http"}]));
     world.text().await;
     let mut page = Listening::to(&world).await;
     page.until(|event| order(event) == &json!(["ns-demo"]))
@@ -108,7 +107,7 @@ async fn a_service_that_comes_later_is_asked_for_its_rights() {
         .rules("demo", super::fake_api::rules_status(&["late"]));
     world.text().await;
     let mut page = Listening::to(&world).await;
-    world.api.service("demo", "late", json!([{"port": 80}]));
+    world.api.service("demo", "late", &json!([{"port": 80}]));
     let has_link = |event: &Value| {
         event["changed"]["ns-demo"]
             .as_str()
@@ -126,7 +125,7 @@ async fn trouble_is_told_and_goes_when_the_cluster_is_back() {
     page.until(|event| event["notices"].as_str().unwrap().contains("503"))
         .await;
     world.api.answers("/", 0);
-    world.api.service("demo", "web", json!([{"port": 80}]));
+    world.api.service("demo", "web", &json!([{"port": 80}]));
     let news = page
         .until(|event| order(event) == &json!(["ns-demo"]))
         .await;
@@ -136,13 +135,13 @@ async fn trouble_is_told_and_goes_when_the_cluster_is_back() {
 #[tokio::test(start_paused = true)]
 async fn nothing_is_asked_when_nobody_looked_for_some_minutes_until_somebody_does() {
     let world = World::new();
-    world.api.service("demo", "web", json!([{"port": 80}]));
+    world.api.service("demo", "web", &json!([{"port": 80}]));
     world.text().await;
     tokio::time::sleep(std::time::Duration::from_secs(300)).await;
     let before = world.api.asked().len();
     tokio::time::sleep(std::time::Duration::from_secs(3600)).await;
     assert_eq!(world.api.asked().len(), before);
-    world.api.service("demo", "new", json!([{"port": 80}]));
+    world.api.service("demo", "new", &json!([{"port": 80}]));
     assert!(world.text().await.contains("new.demo.svc.localhost"));
 }
 

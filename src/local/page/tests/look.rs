@@ -9,6 +9,7 @@ use crate::local::problem::{Advice, Problem};
 use crate::status::Status;
 use axum::extract::Request;
 
+#[expect(clippy::too_many_lines, reason = "a table of Services")]
 fn fill(world: &World) {
     let api = &world.api;
     for (namespace, name, ports, ready) in [
@@ -62,7 +63,7 @@ fn fill(world: &World) {
             &[true],
         ),
     ] {
-        api.service(namespace, name, ports);
+        api.service(namespace, name, &ports);
         if !ready.is_empty() {
             api.endpoints(namespace, name, ready);
         }
@@ -94,8 +95,9 @@ async fn serve() {
         .await
         .unwrap();
     let start = world.page.clone();
+    let (api, way) = (world.api.clone(), world.way.clone());
     let app = axum::Router::new().fallback(move |request: Request| {
-        let start = start.clone();
+        let (start, api, way) = (start.clone(), api.clone(), way.clone());
         async move {
             if let Some(response) = start.asset(&request) {
                 return response;
@@ -114,6 +116,18 @@ async fn serve() {
                         line: "kubectl get services -n monitoring --context kind-demo".to_owned(),
                     });
                 return page::html(page::problem(&problem));
+            }
+            match request.uri().path() {
+                "/refused" => api.answers("/", 401),
+                "/some" => api.answers("/api/v1/services", 403),
+                "/built-in" => {
+                    let limits = vec![
+                        "Pages that name their own host in scripts may show addresses of the API server.",
+                        "Answers of more than one coding arrive unpacked.",
+                    ];
+                    way.send_replace(crate::local::page::WayFact::BuiltIn { limits });
+                }
+                _ => {}
             }
             start.answer("localhost:18001", request.uri().query()).await
         }

@@ -71,7 +71,7 @@ async fn names_from_the_cluster_are_text() {
     let world = World::new();
     let ports =
         serde_json::json!([{"port": 80, "name": HOSTILE}, {"port": 81, "protocol": HOSTILE}]);
-    world.api.service("demo", HOSTILE, ports);
+    world.api.service("demo", HOSTILE, &ports);
     let page = world.text().await;
     assert!(page.contains("&lt;/style&gt;&lt;script&gt;"), "{page}");
     assert_eq!(page.matches("<script").count(), 1, "{page}");

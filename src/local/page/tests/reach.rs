@@ -20,10 +20,10 @@ fn links(page: &str) -> Vec<String> {
 async fn a_cluster_is_shown_whole_at_the_first_look() {
     let world = World::new();
     let ports = json!([{"name": "web", "port": 3000}]);
-    world.api.service("monitoring", "grafana", ports);
+    world.api.service("monitoring", "grafana", &ports);
     let ports =
         json!([{"name": "https", "port": 5556}, {"port": 53, "protocol": "UDP", "name": "dns"}]);
-    world.api.service("demo", "dex", ports);
+    world.api.service("demo", "dex", &ports);
     world.api.endpoints("monitoring", "grafana", &[true, false]);
     let page = world.text().await;
     assert_eq!(
@@ -54,7 +54,7 @@ async fn a_cluster_is_shown_whole_at_the_first_look() {
 #[tokio::test]
 async fn links_keep_the_port_of_this_server() {
     let world = World::new();
-    world.api.service("demo", "web", json!([{"port": 80}]));
+    world.api.service("demo", "web", &json!([{"port": 80}]));
     for (host, port) in [
         ("localhost:18001", ":18001"),
         ("127.0.0.1:1", ":1"),
@@ -71,6 +71,26 @@ async fn links_keep_the_port_of_this_server() {
 }
 
 #[tokio::test]
+async fn a_page_that_is_opened_from_another_machine_says_where_its_links_lead() {
+    let world = World::new();
+    for (host, is_elsewhere) in [
+        ("localhost:8001", false),
+        ("LocalHost", false),
+        ("127.0.0.1:8001", false),
+        ("[::1]:8001", false),
+        ("laptop.example:8001", true),
+        ("192.0.2.1", true),
+    ] {
+        let page = text(world.page.answer(host, None).await).await;
+        assert_eq!(
+            page.contains("Opened from elsewhere"),
+            is_elsewhere,
+            "{host}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_search_works_without_scripts() {
     let world = World::new();
     for (namespace, name) in [
@@ -81,7 +101,7 @@ async fn a_search_works_without_scripts() {
     ] {
         world
             .api
-            .service(namespace, name, json!([{"port": 80, "name": "http"}]));
+            .service(namespace, name, &json!([{"port": 80, "name": "http"}]));
     }
     for (query, found, said) in [
         ("search=web", vec!["web.blue", "web.red"], "2 of 4 services"),
@@ -116,7 +136,7 @@ async fn who_may_not_list_the_cluster_sees_the_namespaces_where_that_is_allowed(
         world
             .api
             .put("namespaces", json!({"metadata": {"name": namespace}}));
-        world.api.service(namespace, "web", json!([{"port": 80}]));
+        world.api.service(namespace, "web", &json!([{"port": 80}]));
         world.api.endpoints(namespace, "web", &[true]);
     }
     world.api.answers("/api/v1/services", 403);
@@ -139,8 +159,8 @@ async fn who_may_not_list_the_cluster_sees_the_namespaces_where_that_is_allowed(
 #[tokio::test]
 async fn who_may_not_even_list_namespaces_sees_the_default_one() {
     let world = World::new();
-    world.api.service("demo", "web", json!([{"port": 80}]));
-    world.api.service("other", "web", json!([{"port": 80}]));
+    world.api.service("demo", "web", &json!([{"port": 80}]));
+    world.api.service("other", "web", &json!([{"port": 80}]));
     world.api.answers("/api/v1/services", 403);
     world.api.answers("/api/v1/namespaces", 403);
     world.api.answers("/api/v1/namespaces/demo/services", 200);
@@ -153,7 +173,7 @@ async fn who_may_not_even_list_namespaces_sees_the_default_one() {
 #[tokio::test]
 async fn endpoints_that_may_not_be_read_are_absent_and_nothing_else() {
     let world = World::new();
-    world.api.service("demo", "web", json!([{"port": 80}]));
+    world.api.service("demo", "web", &json!([{"port": 80}]));
     world.api.answers("/apis/discovery.k8s.io", 403);
     let page = world.text().await;
     assert_eq!(links(&page), ["web.demo.svc.localhost:8001/"]);
@@ -165,12 +185,12 @@ async fn endpoints_that_may_not_be_read_are_absent_and_nothing_else() {
 async fn what_may_not_be_reached_is_no_link() {
     let world = World::new();
     let ports = json!([{"port": 80, "name": "http"}, {"port": 8443, "name": "admin"}]);
-    world.api.service("demo", "web", ports);
-    world.api.service("closed", "web", json!([{"port": 80}]));
+    world.api.service("demo", "web", &ports);
+    world.api.service("closed", "web", &json!([{"port": 80}]));
     world.api.rules("demo", rules_status(&["web:http"]));
     let page = world.text().await;
     assert_eq!(links(&page), ["http.web.demo.svc.localhost:8001/"]);
-    assert_eq!(page.matches("<small>no right</small>").count(), 2);
+    assert_eq!(page.matches("no right</small>").count(), 2);
     assert_eq!(page.matches("You have no right to reach these").count(), 1);
 }
 
@@ -179,7 +199,7 @@ async fn where_rules_are_incomplete_names_are_asked_for() {
     let world = World::new();
     world
         .api
-        .service("demo", "web", json!([{"port": 80, "name": "http"}]));
+        .service("demo", "web", &json!([{"port": 80, "name": "http"}]));
     let mut incomplete = rules_status(&[]);
     incomplete["incomplete"] = true.into();
     world.api.rules("demo", incomplete);
@@ -195,7 +215,7 @@ async fn the_built_in_proxy_has_rights_of_its_own_and_limits_that_are_said() {
     });
     world
         .api
-        .service("demo", "web", json!([{"port": 80, "name": "http"}]));
+        .service("demo", "web", &json!([{"port": 80, "name": "http"}]));
     let page = world.text().await;
     assert_eq!(links(&page), ["80.web.demo.svc.localhost:8001/"]);
     assert!(
@@ -226,10 +246,11 @@ async fn a_cluster_that_does_not_answer_costs_a_few_seconds_and_is_said_later() 
 #[tokio::test]
 async fn refused_credentials_are_said_and_tried_again_when_somebody_looks() {
     let world = World::new();
-    world.api.service("demo", "web", json!([{"port": 80}]));
+    world.api.service("demo", "web", &json!([{"port": 80}]));
     world.api.answers("/", 401);
     let page = world.text().await;
     assert!(page.contains("Not logged in"), "{page}");
+    assert!(!page.contains("0 services"), "{page}");
     assert!(
         page.contains("<code>kubectl auth whoami --context kind-demo</code>"),
         "{page}"
@@ -238,6 +259,19 @@ async fn refused_credentials_are_said_and_tried_again_when_somebody_looks() {
     let page = world.text().await;
     assert_eq!(links(&page), ["web.demo.svc.localhost:8001/"]);
     assert!(!page.contains("Not logged in"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn credentials_that_expire_while_watches_go_on_are_noticed_by_the_next_look() {
+    let world = World::new();
+    world.api.rules("demo", rules_status(&[]));
+    world.text().await;
+    world.api.answers("/", 401);
+    tokio::time::sleep(std::time::Duration::from_secs(10)).await;
+    world.text().await;
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    let page = world.text().await;
+    assert!(page.contains("Not logged in"), "{page}");
 }
 
 #[tokio::test]

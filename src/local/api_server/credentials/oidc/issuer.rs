@@ -22,11 +22,10 @@ use tokio::time::timeout;
 
 use crate::local::api_server::Purpose;
 use crate::local::api_server::access::{self, Trust};
-use crate::local::api_server::clock::Clock;
 use crate::local::api_server::connect::{Dial, Secured};
 use crate::local::api_server::error::{AccessError, CredentialError};
 use crate::local::api_server::proxy::{Environment, Proxy, host_of};
-use crate::local::api_server::tls::{Tls, WhenExpired};
+use crate::local::api_server::tls::Tls;
 
 /// How long the issuer may take for one answer, connecting included.
 const ISSUER_LIMIT: Duration = Duration::from_secs(30);
@@ -84,7 +83,7 @@ impl Issuer {
             url,
             client_id,
             client_secret,
-            tls: Tls::new(trust, None, WhenExpired::Send, Clock::of_system()),
+            tls: Tls::anonymous(trust),
             dial: Dial::new(proxy, None, Duration::ZERO),
         })
     }

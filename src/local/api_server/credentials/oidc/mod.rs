@@ -1,11 +1,12 @@
 //! OpenID Connect as an `auth-provider` of the kubeconfig. In: its settings. Out: an ID token that has not run out.
 //!
-//! The ID token of the kubeconfig is used to its end, then the refresh token fetches another one from the issuer. What is fetched stays in
-//! memory: the kubeconfig is never written, unlike by kubectl.
+//! The ID token of the kubeconfig is used to its end, then the refresh token fetches another one from the issuer. What is fetched takes the place
+//! of its predecessor in the kubeconfig, as kubectl does it: a refresh token may be good for one use only.
 //!
 //! client-go: `plugin/pkg/client/auth/oidc/oidc.go`; OpenID Connect Core 1.0 section 12, RFC 6749 section 6.
 
 mod issuer;
+mod keep;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -18,11 +19,10 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
-use super::bearer;
+use super::{Means, bearer};
 use crate::local::api_server::access::{Pem, Trust};
 use crate::local::api_server::clock::Clock;
 use crate::local::api_server::error::{AccessError, CredentialError};
-use crate::local::api_server::proxy::Environment;
 use issuer::{Fetched, Issuer};
 
 /// How long before its end a token is replaced.
@@ -33,6 +33,7 @@ const REST: Duration = Duration::from_secs(5);
 /// A login with an issuer of ID tokens.
 pub(in crate::local::api_server) struct Oidc {
     clock: Clock,
+    files: Vec<PathBuf>,
     issuer: Option<Issuer>,
     state: Mutex<State>,
 }
@@ -51,8 +52,7 @@ struct Claims {
 impl Oidc {
     pub(super) fn of(
         mut settings: HashMap<String, String>,
-        proxies: &Environment,
-        clock: Clock,
+        means: Means<'_>,
     ) -> Result<Self, AccessError> {
         let mut setting = |name: &str| settings.remove(name).filter(|value| !value.is_empty());
         let roots = match (
@@ -66,7 +66,13 @@ impl Oidc {
         let issuer = match (setting("idp-issuer-url"), setting("client-id")) {
             (Some(url), Some(client_id)) => {
                 let client_secret = setting("client-secret").map(SecretString::from);
-                Some(Issuer::of(&url, client_id, client_secret, roots, proxies)?)
+                Some(Issuer::of(
+                    &url,
+                    client_id,
+                    client_secret,
+                    roots,
+                    means.proxies,
+                )?)
             }
             _ => None,
         };
@@ -76,7 +82,8 @@ impl Oidc {
             failed: None,
         };
         Ok(Self {
-            clock,
+            clock: means.clock,
+            files: means.files,
             issuer,
             state: Mutex::new(state),
         })
@@ -105,9 +112,13 @@ impl Oidc {
                 refresh_token,
             }) => {
                 let header = bearer(&id_token, "the issuer of ID tokens")?;
-                state.id_token = Some(id_token);
-                state.refresh_token = refresh_token.or(state.refresh_token.take());
+                let mut changes = Vec::new();
+                changes.extend(state.id_token.replace(id_token.clone()).zip(Some(id_token)));
+                if let Some(next) = refresh_token {
+                    changes.extend(state.refresh_token.replace(next.clone()).zip(Some(next)));
+                }
                 state.failed = None;
+                keep::replace(&self.files, &changes).await;
                 Ok(header)
             }
             Err(failed) => {
@@ -115,6 +126,14 @@ impl Oidc {
                 Err(failed)
             }
         }
+    }
+
+    pub(super) async fn is_about_to_refresh(&self) -> bool {
+        let state = self.state.lock().await;
+        !state
+            .id_token
+            .as_ref()
+            .is_some_and(|token| self.is_fresh(token))
     }
 
     fn is_fresh(&self, token: &SecretString) -> bool {

@@ -239,3 +239,6 @@ fn no_path(text: &'static str) -> Response {
     }
     response
 }
+
+#[cfg(test)]
+mod tests;
