@@ -142,6 +142,9 @@ async fn django(tab: &Tab, base: &str) {
     .await;
     click_on(tab, ".object-tools a", "add group").await;
     tab.type_into("#id_name", &name).await;
+    // A script makes two lists of one, and what is below moves.
+    tab.wait_for("document.querySelector('.selector-chosen')")
+        .await;
     tab.click("input[name=_save]").await;
     shows(tab, "was added successfully").await;
     tab.wait_for(&listed).await;
