@@ -150,7 +150,7 @@ impl Logins {
 
     /// Where a browser that is logged in goes: a path here, or another host of this server with a ticket for it.
     fn onwards(&self, to: &str) -> Option<String> {
-        if to.starts_with('/') && !to.starts_with("//") && !to.contains('\\') {
+        if is_path(to) {
             return Some(to.to_owned());
         }
         let uri: Uri = to.parse().ok()?;
@@ -188,9 +188,7 @@ impl Logins {
         if !is_good {
             return Err(not_logged_in());
         }
-        let to = query
-            .get("to")
-            .filter(|to| to.starts_with('/') && !to.starts_with("//"));
+        let to = query.get("to").filter(|to| is_path(to));
         let mut answer = see_other(to.as_deref().unwrap_or("/"));
         answer
             .headers_mut()
@@ -201,7 +199,7 @@ impl Logins {
     /// Whether a token is the one that was printed; then another is printed in its place.
     fn use_token(&self, shown: &str) -> bool {
         let mut given = self.lock();
-        if !is_same(shown, &given.token) {
+        if !is_same(shown.as_bytes(), &given.token) {
             return false;
         }
         let Ok(next) = random() else { return false };
@@ -212,7 +210,8 @@ impl Logins {
     }
 
     fn is_logged_in(&self, headers: &HeaderMap) -> bool {
-        cookies(headers).any(|(name, value)| name == COOKIE && is_same(value, &self.session))
+        cookies(headers)
+            .any(|(name, value)| name == COOKIE.as_bytes() && is_same(value, &self.session))
     }
 
     fn cookie(&self) -> HeaderValue {
@@ -231,42 +230,52 @@ impl Logins {
 
 /// Takes our cookie out of what is sent on.
 pub(super) fn without_cookie(headers: &mut HeaderMap) {
-    if !cookies(headers).any(|(name, _)| name == COOKIE) {
+    if !cookies(headers).any(|(name, _)| name == COOKIE.as_bytes()) {
         return;
     }
-    let kept: Vec<String> = headers
-        .get_all(header::COOKIE)
-        .iter()
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(';'))
-        .filter(|pair| {
-            pair.split('=')
-                .next()
-                .is_some_and(|name| name.trim() != COOKIE)
-        })
-        .map(|pair| pair.trim().to_owned())
+    let kept: Vec<&[u8]> = pairs(headers)
+        .filter(|pair| named(pair).is_none_or(|(name, _)| name != COOKIE.as_bytes()))
         .collect();
+    let line = HeaderValue::from_bytes(&kept.join(&b"; "[..]));
     headers.remove(header::COOKIE);
-    if let Ok(line) = HeaderValue::try_from(kept.join("; "))
+    if let Ok(line) = line
         && !line.is_empty()
     {
         headers.insert(header::COOKIE, line);
     }
 }
 
-fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
+/// The cookies of all lines. They are bytes: a browser sends a cookie in UTF-8 as it was set, in one line with the others.
+fn pairs(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     headers
         .get_all(header::COOKIE)
         .iter()
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(';'))
-        .filter_map(|pair| pair.split_once('='))
-        .map(|(name, value)| (name.trim(), value.trim()))
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b';'))
+        .map(<[u8]>::trim_ascii)
+}
+
+fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
+    pairs(headers).filter_map(named)
+}
+
+/// The name and value of a cookie that has both.
+fn named(pair: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = pair.iter().position(|byte| *byte == b'=')?;
+    Some((pair[..at].trim_ascii(), pair[at + 1..].trim_ascii()))
+}
+
+/// Whether a browser takes this for a path of the host that it is on. Where `//` and `/\` begin it, or tabs and line breaks
+/// stand in it, which browsers leave out, it may name another host (<https://url.spec.whatwg.org/#relative-slash-state>).
+fn is_path(to: &str) -> bool {
+    let is_rooted = to
+        .strip_prefix('/')
+        .is_some_and(|rest| !rest.starts_with(['/', '\\']));
+    is_rooted && !to.contains(|letter: char| letter.is_ascii_control())
 }
 
 /// Compares in a time that says nothing about how much of it is right.
-fn is_same(shown: &str, kept: &str) -> bool {
-    aws_lc_rs::constant_time::verify_slices_are_equal(shown.as_bytes(), kept.as_bytes()).is_ok()
+fn is_same(shown: &[u8], kept: &str) -> bool {
+    aws_lc_rs::constant_time::verify_slices_are_equal(shown, kept.as_bytes()).is_ok()
 }
 
 /// 256 bits as hexadecimal text.
@@ -441,6 +450,8 @@ mod tests {
             "http://evil.example/",
             "//evil.example/",
             "/\\evil.example",
+            "/\t/evil.example",
+            "/\n/evil.example",
             "https://app.demo.svc.localhost:8001/",
             "http://app.demo.svc.localhost:9000/",
             "http://x@app.demo.svc.localhost:8001/",
@@ -452,6 +463,16 @@ mod tests {
                 answered(&logins, "localhost:8001", path(&logins.address(to)), None).unwrap();
             assert_eq!(location, "/", "{to}");
         }
+        let (_, cookie) =
+            answered(&logins, "localhost:8001", path(&logins.address("")), None).unwrap();
+        for inside in ["/%5Cevil.example/", "//evil.example/"] {
+            let home = format!("/.throughway/login?to=http://{TARGET}{inside}");
+            let (entrance, _) =
+                answered(&logins, "localhost:8001", &home, cookie.as_deref()).unwrap();
+            let entrance = entrance.strip_prefix(&format!("http://{TARGET}")).unwrap();
+            let (location, _) = answered(&logins, TARGET, entrance, None).unwrap();
+            assert_eq!(location, "/", "{inside}");
+        }
         let (location, _) = answered(
             &logins,
             "localhost:8001",
@@ -460,5 +481,21 @@ mod tests {
         )
         .unwrap();
         assert_eq!(location, "/version?x");
+    }
+
+    #[test]
+    fn cookies_that_are_no_ascii_hide_nothing() {
+        let logins = Logins::new(8001).unwrap();
+        let own = format!("{COOKIE}={}", logins.session);
+        let line = format!("name=\u{fc}; {own}; a=\"1\"; b");
+        let mut request = get("/", None);
+        let line = HeaderValue::from_bytes(line.as_bytes()).unwrap();
+        request.headers_mut().insert(header::COOKIE, line);
+        assert!(matches!(
+            admit(&logins, TARGET, &mut request),
+            Ok(Admission::Entered)
+        ));
+        let left = request.headers()[header::COOKIE].as_bytes();
+        assert_eq!(left, "name=\u{fc}; a=\"1\"; b".as_bytes());
     }
 }

@@ -110,19 +110,26 @@ async fn start_page(road: &Road, host: &str, query: Option<&str>) -> Response {
     }
 }
 
-/// The Host that a request names, exactly one.
+/// The Host that a request names, exactly one and written as one. A target that is a whole address goes before it (RFC 9112
+/// section 3.2.2).
 fn host(request: &Request) -> Result<String, Problem> {
     let mut named = request.headers().get_all(header::HOST).iter();
-    let first = named.next().and_then(|host| host.to_str().ok());
+    // What is no text has a byte that no host has.
+    let first = named.next().map(|host| host.to_str().unwrap_or("?"));
     let authority = request.uri().authority().map(http::uri::Authority::as_str);
     match (authority.or(first), named.next()) {
-        (Some(host), None) => Ok(host.to_owned()),
+        (Some(host), None) if host.bytes().all(is_of_host) => Ok(host.to_owned()),
         (None, None) if *request.method() != Method::CONNECT => Ok(String::new()),
         _ => {
             let status = Status::bad_request("a request names one Host");
             Err(Problem::new(status, "Whom is this for?"))
         }
     }
+}
+
+/// Whether Go's server takes a byte as one of a Host (`ValidHostHeader` of golang.org/x/net).
+fn is_of_host(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!$%&'()*+,-.:;=[]_~".contains(&byte)
 }
 
 impl Door {

@@ -27,6 +27,11 @@ pub struct Companion {
 impl Companion {
     /// Starts it on a free port, with the flags given, and waits until it serves.
     pub fn start<S: AsRef<OsStr>>(kubeconfig: &Path, flags: &[S]) -> Self {
+        Self::start_with(kubeconfig, flags, Stdio::inherit())
+    }
+
+    /// The same, with a place for what it logs.
+    pub fn start_with<S: AsRef<OsStr>>(kubeconfig: &Path, flags: &[S], stderr: Stdio) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_throughway"))
             .args(["local", "--port=0", "--kubeconfig"])
             .arg(kubeconfig)
@@ -34,6 +39,7 @@ impl Companion {
             .env_remove("KUBECONFIG")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
+            .stderr(stderr)
             .spawn()
             .expect("the binary");
         let mut out = BufReader::new(child.stdout.take().expect("a pipe"));

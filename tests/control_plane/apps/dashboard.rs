@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use crate::cluster::{Cluster, DEMO, target};
+use crate::companion::Companion;
 
 /// Every dashboard listens here, on an address of its own.
 const PORT: u16 = 8000;
@@ -26,6 +27,9 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// A dashboard of `tests/apps`.
 #[derive(Debug, Clone, Copy)]
 pub struct Dashboard {
+    /// Its folder in `tests/apps`.
+    pub app: &'static str,
+    /// The name of its pod and Service.
     pub name: &'static str,
     /// The last part of its pod's address.
     pub host: u8,
@@ -41,6 +45,13 @@ pub enum Prefix {
     Known,
 }
 
+/// How `throughway local` reaches it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    Throughway,
+    BuiltIn,
+}
+
 /// The processes of a dashboard, which end when this is dropped, or with the namespace.
 #[derive(Debug)]
 pub struct Running {
@@ -49,6 +60,16 @@ pub struct Running {
 }
 
 impl Dashboard {
+    /// One that knows of no prefix.
+    pub const fn new(name: &'static str, host: u8) -> Self {
+        Self {
+            app: name,
+            name,
+            host,
+            prefix: Prefix::Unknown,
+        }
+    }
+
     /// Path up to the inside of the dashboard, as the API server has it.
     fn path(&self) -> String {
         format!(
@@ -70,10 +91,16 @@ impl Dashboard {
         format!("{}{}/", kubectl_proxy(cluster), self.path())
     }
 
+    /// Its address at an origin of its own, with the slash at the end.
+    pub fn own_origin(&self, cluster: &Cluster, way: Way) -> String {
+        let name = format!("{}.{DEMO}.svc", self.name);
+        format!("{}/", way.companion(cluster).origin(&name))
+    }
+
     /// Starts it, with an empty directory as its home, and waits until it listens.
     pub async fn start(&self) -> Running {
         let files =
-            PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/apps")).join(self.name);
+            PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/apps")).join(self.app);
         let installed = target().join("apps/venv/bin");
         assert!(
             installed.exists(),
@@ -146,6 +173,26 @@ impl Dashboard {
         timeout(LIMIT, known)
             .await
             .expect("a Service with an endpoint");
+    }
+}
+
+impl Way {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Throughway => "throughway",
+            Self::BuiltIn => "built-in",
+        }
+    }
+
+    /// The one `throughway local` of all dashboards that are reached this way; it ends with the namespace.
+    fn companion(self, cluster: &Cluster) -> &'static Companion {
+        static COMPANIONS: [OnceLock<Companion>; 2] = [const { OnceLock::new() }; 2];
+        let companion = match self {
+            Self::Throughway => &COMPANIONS[0],
+            Self::BuiltIn => &COMPANIONS[1],
+        };
+        let via = format!("--via={}", self.name());
+        companion.get_or_init(|| Companion::start(&cluster.kubeconfig(), &[via]))
     }
 }
 

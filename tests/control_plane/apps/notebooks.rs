@@ -3,17 +3,13 @@
 use crate::cluster::{Cluster, on_cluster};
 use crate::support::browser::Tab;
 
-use super::dashboard::{Dashboard, Prefix};
+use super::dashboard::Dashboard;
 use super::steps::{click_found, click_on, has_websocket, log_in, shows};
 use super::works;
 
 #[test]
 fn jupyterlab_logs_in_runs_a_cell_and_saves_the_notebook() {
-    let dashboard = Dashboard {
-        name: "jupyterlab",
-        host: 15,
-        prefix: Prefix::Unknown,
-    };
+    let dashboard = Dashboard::new("jupyterlab", 15);
     on_cluster(async |cluster: &'static Cluster| works(cluster, dashboard, jupyterlab).await);
 }
 
@@ -41,11 +37,7 @@ async fn jupyterlab(tab: &Tab, base: &str) {
 
 #[test]
 fn marimo_runs_a_notebook_and_comes_back_to_it() {
-    let dashboard = Dashboard {
-        name: "marimo",
-        host: 16,
-        prefix: Prefix::Unknown,
-    };
+    let dashboard = Dashboard::new("marimo", 16);
     on_cluster(async |cluster: &'static Cluster| works(cluster, dashboard, marimo).await);
 }
 
@@ -74,11 +66,7 @@ async fn marimo(tab: &Tab, base: &str) {
 
 #[test]
 fn nicegui_counts_on_the_server_and_leads_to_another_page() {
-    let dashboard = Dashboard {
-        name: "nicegui",
-        host: 17,
-        prefix: Prefix::Unknown,
-    };
+    let dashboard = Dashboard::new("nicegui", 17);
     on_cluster(async |cluster: &'static Cluster| works(cluster, dashboard, nicegui).await);
 }
 
@@ -100,11 +88,7 @@ async fn nicegui(tab: &Tab, base: &str) {
 
 #[test]
 fn gradio_greets() {
-    let dashboard = Dashboard {
-        name: "gradio",
-        host: 18,
-        prefix: Prefix::Unknown,
-    };
+    let dashboard = Dashboard::new("gradio", 18);
     on_cluster(async |cluster: &'static Cluster| works(cluster, dashboard, gradio).await);
 }
 
@@ -125,11 +109,7 @@ async fn gradio(tab: &Tab, base: &str) {
 
 #[test]
 fn streamlit_counts_draws_and_shows_its_second_page() {
-    let dashboard = Dashboard {
-        name: "streamlit",
-        host: 19,
-        prefix: Prefix::Unknown,
-    };
+    let dashboard = Dashboard::new("streamlit", 19);
     on_cluster(async |cluster: &'static Cluster| works(cluster, dashboard, streamlit).await);
 }
 

@@ -5,15 +5,11 @@ use crate::support::browser::Tab;
 
 use super::dashboard::{Dashboard, Prefix};
 use super::steps::{click_on, log_in, shows};
-use super::works;
+use super::{works, works_at_own_origins};
 
 #[test]
 fn prometheus_answers_a_query_and_shows_it_again_by_its_address() {
-    let dashboard = Dashboard {
-        name: "prometheus",
-        host: 10,
-        prefix: Prefix::Unknown,
-    };
+    let dashboard = Dashboard::new("prometheus", 10);
     on_cluster(async |cluster: &'static Cluster| works(cluster, dashboard, prometheus).await);
 }
 
@@ -37,11 +33,7 @@ async fn prometheus(tab: &Tab, base: &str) {
 
 #[test]
 fn tensorboard_draws_a_training_in_both_of_its_ways() {
-    let dashboard = Dashboard {
-        name: "tensorboard",
-        host: 11,
-        prefix: Prefix::Unknown,
-    };
+    let dashboard = Dashboard::new("tensorboard", 11);
     on_cluster(async |cluster: &'static Cluster| works(cluster, dashboard, tensorboard).await);
 }
 
@@ -63,11 +55,7 @@ async fn tensorboard(tab: &Tab, base: &str) {
 
 #[test]
 fn rabbitmq_logs_in_and_makes_a_queue_of_the_host_called_slash() {
-    let dashboard = Dashboard {
-        name: "rabbitmq",
-        host: 12,
-        prefix: Prefix::Unknown,
-    };
+    let dashboard = Dashboard::new("rabbitmq", 12);
     on_cluster(async |cluster: &'static Cluster| works(cluster, dashboard, rabbitmq).await);
 }
 
@@ -97,11 +85,23 @@ async fn rabbitmq(tab: &Tab, base: &str) {
 #[test]
 fn flower_shows_tasks_as_they_are_done() {
     let dashboard = Dashboard {
-        name: "flower",
-        host: 13,
         prefix: Prefix::Known,
+        ..Dashboard::new("flower", 13)
     };
     on_cluster(async |cluster: &'static Cluster| works(cluster, dashboard, flower).await);
+}
+
+#[test]
+fn flower_that_knows_no_prefix_shows_tasks_at_an_origin_of_its_own() {
+    let dashboard = Dashboard {
+        name: "flower-at-root",
+        ..Dashboard::new("flower", 20)
+    };
+    on_cluster(async |cluster: &'static Cluster| {
+        let _running = dashboard.start().await;
+        dashboard.register(cluster).await;
+        works_at_own_origins(cluster, &dashboard, &flower).await;
+    });
 }
 
 async fn flower(tab: &Tab, base: &str) {
@@ -124,11 +124,7 @@ async fn flower(tab: &Tab, base: &str) {
 
 #[test]
 fn django_logs_in_and_adds_a_group() {
-    let dashboard = Dashboard {
-        name: "django",
-        host: 14,
-        prefix: Prefix::Unknown,
-    };
+    let dashboard = Dashboard::new("django", 14);
     on_cluster(async |cluster: &'static Cluster| works(cluster, dashboard, django).await);
 }
 
@@ -146,6 +142,9 @@ async fn django(tab: &Tab, base: &str) {
     .await;
     click_on(tab, ".object-tools a", "add group").await;
     tab.type_into("#id_name", &name).await;
+    // A script makes two lists of one, and what is below moves.
+    tab.wait_for("document.querySelector('.selector-chosen')")
+        .await;
     tab.click("input[name=_save]").await;
     shows(tab, "was added successfully").await;
     tab.wait_for(&listed).await;

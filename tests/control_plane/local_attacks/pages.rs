@@ -1,0 +1,319 @@
+//! Attacks by pages.
+
+use crate::apps::browser;
+use crate::cluster::{Cluster, DEMO, on_cluster};
+
+use super::site::{Seen, Site};
+use super::{EVIL, VICTIM, World, new_path, open, run};
+
+const FETCHES: &[(&str, &str)] = &[
+    (
+        "fetch(TARGET, {mode: 'no-cors', credentials: 'include'}).then(async a => a.type + await a.text(), () => 'failed')",
+        "opaque",
+    ),
+    (
+        "fetch(TARGET, {credentials: 'include'}).then(a => a.text(), () => 'failed')",
+        "failed",
+    ),
+    (
+        "fetch(TARGET, {mode: 'no-cors', method: 'POST', body: 'x'}).then(async a => a.type + await a.text(), () => 'failed')",
+        "opaque",
+    ),
+    (
+        "fetch(TARGET, {method: 'PUT', headers: {'x-own': '1'}, body: '{}'}).then(a => a.text(), () => 'failed')",
+        "failed",
+    ),
+    (
+        "new Promise(done => { const events = new EventSource(TARGET); events.onerror = () => { events.close(); done('failed') } })",
+        "failed",
+    ),
+];
+
+const INCLUDES: &[(&str, &str)] = &[
+    (
+        "new Promise(done => { const image = new Image(); image.onload = () => done('shown'); image.onerror = () => done('failed'); image.src = TARGET })",
+        "failed",
+    ),
+    (
+        "new Promise(done => { const script = document.createElement('script'); script.onload = () => done('ran');
+            script.onerror = () => done('failed'); script.src = TARGET; document.body.append(script) })",
+        "failed",
+    ),
+    (
+        "new Promise(done => { const link = document.createElement('link'); link.rel = 'stylesheet'; link.onload = () => done('styled');
+            link.onerror = () => done('failed'); link.href = TARGET; document.head.append(link) })",
+        "failed",
+    ),
+    ("import(TARGET).then(() => 'ran', () => 'failed')", "failed"),
+];
+
+const FRAMES: &[(&str, &str)] = &[
+    (
+        "new Promise(done => { const frame = document.createElement('iframe');
+            frame.onload = () => done(frame.contentDocument ? frame.contentDocument.body.innerText : 'unreadable');
+            frame.src = TARGET; document.body.append(frame) })",
+        "unreadable",
+    ),
+    (
+        "new Promise(done => { const object = document.createElement('object'); object.onload = () => done('shown');
+            object.onerror = () => done('failed'); object.data = TARGET; document.body.append(object) })",
+        "failed",
+    ),
+    (
+        "new Promise(done => { const frame = document.createElement('iframe'); frame.name = 'frame';
+            document.body.append(frame); // Where it is empty it loads at once.
+            frame.onload = () => done(frame.contentDocument ? frame.contentDocument.body.innerText : 'unreadable');
+            const form = document.createElement('form'); form.method = 'post'; form.action = TARGET; form.target = 'frame';
+            document.body.append(form); form.submit() })",
+        "unreadable",
+    ),
+];
+
+const WEBSOCKET: &str =
+    "new Promise(done => { const socket = new WebSocket(TARGET.replace('http', 'ws'));
+    socket.onopen = () => done('open'); socket.onerror = () => done('failed') })";
+
+fn own_page(world: &World) -> String {
+    format!("{}/page", world.local.origin(VICTIM))
+}
+
+async fn on_victim(cluster: &Cluster, attacks: &[(&str, &str)]) {
+    let world = World::get(cluster).await;
+    let start = world.local.origin(VICTIM);
+    world
+        .only_its_own_pages_reach(&start, &own_page(world), attacks)
+        .await;
+}
+
+#[test]
+fn a_script_of_another_origin_reads_and_changes_nothing() {
+    on_cluster(async |cluster: &Cluster| on_victim(cluster, FETCHES).await);
+}
+
+#[test]
+fn pictures_scripts_and_styles_of_a_service_are_for_its_own_pages() {
+    on_cluster(async |cluster: &Cluster| on_victim(cluster, INCLUDES).await);
+}
+
+#[test]
+fn a_page_of_another_origin_frames_nothing_and_posts_nothing_into_a_frame() {
+    on_cluster(async |cluster: &Cluster| on_victim(cluster, FRAMES).await);
+}
+
+#[test]
+fn a_websocket_of_another_origin_is_refused() {
+    on_cluster(async |cluster: &Cluster| on_victim(cluster, &[(WEBSOCKET, "failed")]).await);
+}
+
+#[test]
+fn no_page_but_the_apis_own_reaches_the_api() {
+    on_cluster(async |cluster: &Cluster| {
+        let world = World::get(cluster).await;
+        // The victim behind the API: whatever passes is seen there.
+        for group in ["/api/v1", "/apis/throughway.dev/v1"] {
+            let path = format!("{group}/namespaces/{DEMO}/services/victim:80/proxy");
+            let start = format!("{}{path}", world.api());
+            let own = format!("{}/version", world.api());
+            for attacks in [FETCHES, INCLUDES, FRAMES, &[(WEBSOCKET, "failed")]] {
+                world.only_its_own_pages_reach(&start, &own, attacks).await;
+            }
+        }
+        let tab = browser().await.tab().await;
+        let secrets = format!("{}/api/v1/secrets", world.api());
+        let read = "fetch(TARGET).then(a => a.text(), () => 'failed')";
+        for page in world.elsewhere() {
+            open(&tab, &page).await;
+            assert_eq!(run(&tab, read, &secrets).await, "failed", "{page}");
+        }
+        open(&tab, &own_page(world)).await;
+        assert_eq!(run(&tab, read, &secrets).await, "failed");
+        tab.close().await;
+    });
+}
+
+#[test]
+fn a_form_of_another_origin_is_not_taken() {
+    on_cluster(async |cluster: &Cluster| {
+        let world = World::get(cluster).await;
+        let origin = world.local.origin(VICTIM);
+        let submit = "(() => { const form = document.createElement('form'); form.method = 'post'; form.action = TARGET;
+            document.body.append(form); form.submit(); return 'sent' })()";
+        let tab = browser().await.tab().await;
+        let own = own_page(world);
+        for page in world.elsewhere().iter().chain([&own]) {
+            open(&tab, page).await;
+            let path = new_path();
+            run(&tab, submit, &format!("{origin}{path}")).await;
+            tab.wait_for(&format!(
+                "location.pathname == {path:?} && document.readyState == 'complete'"
+            ))
+            .await;
+            assert_eq!(!world.victim.seen(&path).is_empty(), *page == own, "{page}");
+        }
+        tab.close().await;
+    });
+}
+
+#[test]
+fn a_link_from_elsewhere_opens() {
+    on_cluster(async |cluster: &Cluster| {
+        let world = World::get(cluster).await;
+        let follow = "(() => { const link = document.createElement('a'); link.href = TARGET; document.body.append(link);
+            link.click(); return 'followed' })()";
+        let tab = browser().await.tab().await;
+        for page in world.elsewhere() {
+            open(&tab, &page).await;
+            run(&tab, follow, &own_page(world)).await;
+            tab.wait_for("document.body.innerText.includes('secret of victim')")
+                .await;
+        }
+        tab.close().await;
+    });
+}
+
+#[test]
+fn a_page_does_not_lead_its_user_to_a_services_page_on_the_apis_origin() {
+    on_cluster(async |cluster: &Cluster| {
+        let world = World::get(cluster).await;
+        let leave = "(() => { location = TARGET; return 'left' })()";
+        let tab = browser().await.tab().await;
+        for group in ["/api/v1", "/apis/throughway.dev/v1"] {
+            let start = format!(
+                "{}{group}/namespaces/{DEMO}/services/evil:80/proxy",
+                world.api()
+            );
+            for page in world.elsewhere() {
+                open(&tab, &page).await;
+                let path = new_path();
+                run(&tab, leave, &format!("{start}{path}")).await;
+                tab.wait_for(&format!(
+                    "location.pathname.endsWith({path:?}) && document.readyState == 'complete'"
+                ))
+                .await;
+                assert!(world.evil.seen(&path).is_empty(), "{page}");
+            }
+            // Who types it means it, as with kubectl proxy.
+            let path = new_path();
+            open(&tab, &format!("{start}{path}")).await;
+            assert_eq!(world.evil.seen(&path).len(), 1);
+        }
+        tab.close().await;
+    });
+}
+
+#[test]
+fn windows_of_two_services_do_not_touch_each_other() {
+    on_cluster(async |cluster: &Cluster| {
+        let world = World::get(cluster).await;
+        let touch = "(async () => {
+            const here = new Promise(done => addEventListener('message', done, {once: true}));
+            const other = window.open(TARGET);
+            await here;
+            const tries = [() => other.document.body.innerText, () => other.location.href, () => other.eval('1'),
+                () => { other.document.title = 'touched'; return 'touched' }, () => other.localStorage.length];
+            return tries.map(one => { try { return String(one()) } catch (failed) { return failed.name } }).join()
+        })()";
+        let tab = browser().await.tab().await;
+        for page in world.elsewhere() {
+            open(&tab, &page).await;
+            let came = run(&tab, touch, &own_page(world)).await;
+            assert_eq!(came, ["SecurityError"; 5].join(","), "{page}");
+        }
+        open(&tab, &own_page(world)).await;
+        let came = run(&tab, touch, &own_page(world)).await;
+        assert!(came.starts_with("secret of victim"), "{came}");
+        tab.close().await;
+    });
+}
+
+#[test]
+fn cookies_stay_with_the_service_that_set_them() {
+    on_cluster(async |cluster: &Cluster| {
+        let world = World::get(cluster).await;
+        let tab = browser().await.tab().await;
+        let (victim, evil) = (world.local.origin(VICTIM), world.local.origin(EVIL));
+        let set = "/set?plain=1;%20Path=/&strict=1;%20Path=/;%20HttpOnly;%20SameSite=Strict&none=1;%20Path=/;%20Secure;%20SameSite=None";
+        tab.goto(&format!("{victim}{set}")).await;
+        let planted = [
+            "svc.localhost",
+            ".demo.svc.localhost",
+            "localhost",
+            "victim.demo.svc.localhost",
+            "demo.svc.localhost.",
+        ]
+        .map(|domain| format!("planted=1;%20Path=/;%20domain%3D{domain}"));
+        tab.goto(&format!("{evil}/set?{}", planted.join("&"))).await;
+        let reads = format!("{}/cookies", new_path());
+        for origin in [&evil, &victim, &world.api()] {
+            tab.goto(&format!("{origin}{reads}")).await;
+        }
+        assert_eq!(
+            cookies(&world.victim, &reads),
+            ["none=1", "plain=1", "strict=1"]
+        );
+        let evils: Vec<_> = cookies(&world.evil, &reads);
+        assert!(
+            evils.iter().all(|cookie| cookie == "planted=1"),
+            "{evils:?}"
+        );
+        tab.close().await;
+    });
+}
+
+#[test]
+fn a_script_plants_a_cookie_at_other_services_but_reads_none() {
+    // What a script does is seen by nobody on the way, and `svc.localhost` is on no list of suffixes that browsers refuse.
+    on_cluster(async |cluster: &Cluster| {
+        let world = World::get(cluster).await;
+        let tab = browser().await.tab().await;
+        let (victim, evil) = (world.local.origin(VICTIM), world.local.origin(EVIL));
+        tab.goto(&format!("{victim}/set?own=1")).await;
+        open(&tab, &format!("{evil}/page")).await;
+        let plant = "(() => { for (const domain of ['svc.localhost', 'localhost', 'victim.demo.svc.localhost'])
+            document.cookie = domain + '=1; Domain=' + domain; return document.cookie })()";
+        assert_eq!(run(&tab, plant, &victim).await, "svc.localhost=1");
+        let path = new_path();
+        tab.goto(&format!("{victim}{path}")).await;
+        assert_eq!(cookies(&world.victim, &path), ["own=1", "svc.localhost=1"]);
+        tab.close().await;
+    });
+}
+
+/// The cookies that a site got at a path.
+fn cookies(site: &Site, path: &str) -> Vec<String> {
+    let seen = site.seen(path);
+    let mut cookies: Vec<_> = seen.iter().flat_map(Seen::cookies).collect();
+    cookies.sort();
+    cookies
+}
+
+#[test]
+fn headers_of_a_page_give_it_no_power() {
+    on_cluster(async |cluster: &Cluster| {
+        let world = World::get(cluster).await;
+        let tab = browser().await.tab().await;
+        tab.goto(&format!("{}/page", world.local.origin(EVIL)))
+            .await;
+        let path = new_path();
+        let fetch = "fetch(TARGET, {headers: {'Impersonate-User': 'system:admin', 'Impersonate-Group': 'system:masters',
+            'X-Remote-User': 'system:admin', 'X-Remote-Group': 'system:masters', 'Throughway-Path': '/elsewhere',
+            'Throughway-Origin': 'http://victim.demo.svc.localhost', 'Throughway-Redirect': 'follow',
+            'Throughway-Authorization': 'Bearer theirs', 'Throughway-Request-Host': 'victim', 'X-Own': '1'}})
+            .then(a => a.text(), () => 'failed')";
+        let target = format!("{}{path}", world.local.origin(EVIL));
+        assert_eq!(run(&tab, fetch, &target).await, "hello from evil");
+        let seen = world.evil.seen(&path);
+        assert_eq!(seen.len(), 1);
+        let names: Vec<&str> = seen[0]
+            .headers
+            .keys()
+            .map(http::HeaderName::as_str)
+            .collect();
+        let claims = ["impersonate-", "x-remote-", "throughway-"];
+        let claimed = |name: &&&str| claims.iter().any(|claim| name.starts_with(claim));
+        assert_eq!(names.iter().find(claimed), None, "{names:?}");
+        assert!(names.contains(&"x-own"), "{names:?}");
+        assert!(!names.contains(&"authorization"), "{names:?}");
+        tab.close().await;
+    });
+}

@@ -1,0 +1,173 @@
+//! A site that an attack starts from or aims at: it answers whatever it is asked, lets itself be read and framed by everybody,
+//! and keeps what it was asked.
+//!
+//! | path | answer |
+//! |---|---|
+//! | `/page…` | a page with `secret of NAME`, which lets its opener know that it is there, and gives up its own `document.domain` |
+//! | `/set…` | a page that sets the cookies which the query lists, as `a=1; Path=/&b=2` escaped |
+//! | `/ws…` | a WebSocket, if it is asked for one |
+//! | anything else | `hello from NAME` |
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+/// A running site; it ends when it is dropped.
+#[derive(Debug)]
+pub struct Site {
+    pub address: SocketAddr,
+    log: Arc<Log>,
+    _serving: JoinSet<()>,
+}
+
+/// What a site was asked.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    pub method: String,
+    pub path: String,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+#[derive(Debug)]
+struct Log {
+    name: &'static str,
+    seen: Mutex<Vec<Seen>>,
+}
+
+impl Site {
+    pub async fn start(name: &'static str, address: &str) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let seen = Mutex::default();
+        let log = Arc::new(Log { name, seen });
+        let mut serving = JoinSet::new();
+        let shared = Arc::clone(&log);
+        serving.spawn(async move {
+            let mut open = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                let log = Arc::clone(&shared);
+                open.spawn(async move {
+                    let service = service_fn(move |request| answer(Arc::clone(&log), request));
+                    let http = hyper::server::conn::http1::Builder::new();
+                    let served = http.serve_connection(TokioIo::new(stream), service);
+                    // Connections that break off are nothing to this site.
+                    let _ = served.with_upgrades().await;
+                });
+            }
+        });
+        Self {
+            address,
+            log,
+            _serving: serving,
+        }
+    }
+
+    /// What it was asked at a path, whatever the query.
+    pub fn seen(&self, path: &str) -> Vec<Seen> {
+        let seen = self.log.seen.lock().unwrap();
+        seen.iter()
+            .filter(|seen| seen.path.split('?').next() == Some(path))
+            .cloned()
+            .collect()
+    }
+
+    /// All that it was asked at paths with this beginning.
+    pub fn seen_below(&self, start: &str) -> Vec<Seen> {
+        let seen = self.log.seen.lock().unwrap();
+        seen.iter()
+            .filter(|seen| seen.path.starts_with(start))
+            .cloned()
+            .collect()
+    }
+}
+
+impl Seen {
+    /// Each of the cookies that came.
+    pub fn cookies(&self) -> Vec<String> {
+        let lines = self.headers.get_all("cookie").iter();
+        lines
+            .flat_map(|line| line.to_str().unwrap().split("; "))
+            .map(str::to_owned)
+            .collect()
+    }
+}
+
+async fn answer(
+    log: Arc<Log>,
+    mut request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let path = request.uri().to_string();
+    let body = request.body_mut().collect().await;
+    log.seen.lock().unwrap().push(Seen {
+        method: request.method().to_string(),
+        path: path.clone(),
+        headers: request.headers().clone(),
+        body: body.map(|body| body.to_bytes()).unwrap_or_default(),
+    });
+    let name = log.name;
+    let mut answer = if path.starts_with("/page") {
+        html(format!(
+            "<!doctype html><title>{name}</title><p>secret of {name}</p>
+            <script>document.domain = 'svc.localhost'; opener?.postMessage('here', '*')</script>"
+        ))
+    } else if let Some(cookies) = path.strip_prefix("/set?") {
+        with_cookies(cookies)
+    } else if path.starts_with("/ws") && request.headers().contains_key("sec-websocket-key") {
+        websocket(&mut request)
+    } else {
+        Response::new(format!("hello from {name}").into())
+    };
+    let everybody = HeaderValue::from_static("*");
+    let headers = answer.headers_mut();
+    headers.insert("access-control-allow-origin", everybody);
+    Ok(answer)
+}
+
+fn html(page: String) -> Response<Full<Bytes>> {
+    let mut answer = Response::new(page.into());
+    let html = HeaderValue::from_static("text/html; charset=utf-8");
+    answer.headers_mut().insert("content-type", html);
+    answer
+}
+
+fn with_cookies(cookies: &str) -> Response<Full<Bytes>> {
+    let mut answer = html("<!doctype html><title>cookies</title>".to_owned());
+    for cookie in cookies.split('&') {
+        let cookie = percent_encoding::percent_decode_str(cookie).decode_utf8_lossy();
+        let cookie = HeaderValue::from_str(&cookie).unwrap();
+        answer.headers_mut().append("set-cookie", cookie);
+    }
+    answer
+}
+
+fn websocket(request: &mut Request<Incoming>) -> Response<Full<Bytes>> {
+    let accept = derive_accept_key(request.headers()["sec-websocket-key"].as_bytes());
+    let upgrade = hyper::upgrade::on(request);
+    tokio::spawn(async move {
+        if let Ok(upgraded) = upgrade.await {
+            // It listens until the page goes.
+            let _ = tokio::io::copy(&mut TokioIo::new(upgraded), &mut tokio::io::sink()).await;
+        }
+    });
+    let mut answer = Response::new(Full::default());
+    *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    for (name, value) in [
+        ("connection", "Upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-accept", &accept),
+    ] {
+        let value = HeaderValue::from_str(value).unwrap();
+        answer.headers_mut().insert(name, value);
+    }
+    answer
+}
