@@ -38,8 +38,8 @@ embedded: ## Tests against the embedded cluster
 .PHONY: browser
 browser: ## Tests with a real Chromium in front of the embedded cluster
 	tests/needs.sh chromium:chromium
-	$(CARGO) test --locked --no-run --test page-helper --test browser
-	$(LIMIT) $(CARGO) test --locked --test page-helper --test browser
+	$(CARGO) test --locked --no-run --test page-helper --test browser --test local --test local
+	$(LIMIT) $(CARGO) test --locked --test page-helper --test browser --test local --test local
 
 .PHONY: control-plane
 control-plane: needs ## Tests on a real kube-apiserver, etcd, controllers and kubelet, with real dashboards in a browser

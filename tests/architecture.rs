@@ -62,7 +62,7 @@ fn allowed(module: &str) -> Vec<&'static str> {
         "proxy" => ROAD
             .iter()
             .copied()
-            .chain(["status", "telemetry", "config"])
+            .chain(["status", "telemetry", "config", "envelope"])
             .collect(),
         "cluster" | "certificates" => vec!["config", "telemetry", "lifecycle"],
         "lifecycle" | "telemetry" => vec!["config"],

@@ -28,7 +28,7 @@ pub enum NoCommand {
 
 /// Reads and checks a command line; the first word is the program's name.
 pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Command, NoCommand> {
-    let line = Line::try_parse_from(words).map_err(|refused| {
+    let line = Line::try_parse_from(as_plugin(words)).map_err(|refused| {
         if refused.use_stderr() {
             NoCommand::Wrong(first_line(&refused))
         } else {
@@ -40,6 +40,26 @@ pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Command, NoComm
         Mode::Local(line) => Ok(Command::Local(Box::new(local::check(*line)?))),
         Mode::Completion { shell } => Err(NoCommand::Text(completion(shell))),
     }
+}
+
+/// `kubectl throughway …` runs this program by the name kubectl-throughway, and means the companion.
+fn as_plugin(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut words: Vec<OsString> = words.into_iter().collect();
+    let is_plugin = words.first().is_some_and(|name| {
+        let name = std::path::Path::new(name).file_stem();
+        name.is_some_and(|name| name == "kubectl-throughway")
+    });
+    let has_mode = words
+        .get(1)
+        .and_then(|word| word.to_str())
+        .is_some_and(|word| {
+            Line::command().find_subcommand(word).is_some()
+                || matches!(word, "help" | "--version" | "-V")
+        });
+    if is_plugin && !has_mode {
+        words.insert(1, "local".into());
+    }
+    words
 }
 
 fn completion(shell: clap_complete::Shell) -> String {
@@ -256,6 +276,26 @@ mod tests {
             Command::Serve(config) => *config,
             Command::Local(_) => panic!("not what was asked for"),
         })
+    }
+
+    #[test]
+    fn as_a_plugin_of_kubectl_the_program_is_the_companion() {
+        for words in [
+            &["/usr/bin/kubectl-throughway", "--open", "svc/grafana"][..],
+            &["kubectl-throughway", "local", "--open=svc/grafana"],
+            &["throughway", "local", "--open=svc/grafana"],
+        ] {
+            let read = read(words.iter().map(OsString::from));
+            let Ok(Command::Local(config)) = read else {
+                panic!("{words:?}: {read:?}")
+            };
+            assert_eq!(
+                config.open.map(|target| target.name).as_deref(),
+                Some("grafana")
+            );
+        }
+        let serving = read(["kubectl-throughway", "serve"].map(OsString::from));
+        assert!(matches!(serving, Ok(Command::Serve(_))));
     }
 
     #[test]

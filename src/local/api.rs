@@ -58,8 +58,7 @@ impl Api {
                 let Some(files) = &self.files else {
                     return Ok(filter::forbidden());
                 };
-                let (head, _) = request.into_parts();
-                return Ok(files::serve(files, &head).await);
+                return Ok(files::serve(files, &request.map(drop)).await);
             }
             Routed::Redirect(answer) | Routed::NotFound(answer) => return Ok(answer),
         };

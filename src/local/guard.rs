@@ -3,7 +3,8 @@
 //! | asked by | answered |
 //! |---|---|
 //! | a page of the same origin, the user (address bar, bookmark), a program | yes |
-//! | a page of another origin, another target's among them: a link or redirect that shows a page of its own | yes, GET and HEAD |
+//! | a page of another origin, another target's among them: a link or redirect that shows a page of a target, or the start page | yes, GET and HEAD |
+//! | the same: a link to the rest of the API's origin, where a page below `/proxy` could do all that the user can | 403 |
 //! | the same: scripts, forms that post, frames, images, WebSockets, preflights | 403 |
 //!
 //! Browsers say it in `Sec-Fetch-Site` (<https://www.w3.org/TR/fetch-metadata/>); of a WebSocket, and of old browsers, only
@@ -12,7 +13,7 @@
 use http::{HeaderMap, HeaderName, Method, header};
 
 use super::problem::{Advice, Problem};
-use crate::status::Status;
+use crate::status::{Request, Status};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
@@ -23,11 +24,19 @@ const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 #[error("a page of another origin may only link here")]
 pub(super) struct CrossSite;
 
+/// What pages of other origins may link to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Linked {
+    Page,
+    Nothing,
+}
+
 /// Refuses what a page of another origin may not ask for.
-pub(super) fn check(method: &Method, headers: &HeaderMap, host: &str) -> Result<(), CrossSite> {
+pub(super) fn check(request: &Request, host: &str, linked: Linked) -> Result<(), CrossSite> {
+    let headers = request.headers();
     let is_welcome = match text(headers, &SEC_FETCH_SITE) {
         Some("same-origin" | "none") => true,
-        Some(_) => is_link(method, headers),
+        Some(_) => linked == Linked::Page && is_link(request.method(), headers),
         None => is_of(headers, host),
     };
     if is_welcome { Ok(()) } else { Err(CrossSite) }
@@ -77,11 +86,27 @@ mod tests {
     const HOST: &str = "grafana.monitoring.svc.localhost:8001";
 
     fn outcome(method: &str, lines: &[(&'static str, &str)]) -> bool {
-        let mut headers = HeaderMap::new();
+        checked(method, lines, Linked::Page)
+    }
+
+    fn checked(method: &str, lines: &[(&'static str, &str)], linked: Linked) -> bool {
+        let mut request = Request::default();
+        *request.method_mut() = method.parse().unwrap();
         for (name, value) in lines {
-            headers.append(*name, HeaderValue::from_str(value).unwrap());
+            let value = HeaderValue::from_str(value).unwrap();
+            request.headers_mut().append(*name, value);
         }
-        check(&method.parse().unwrap(), &headers, HOST).is_ok()
+        check(&request, HOST, linked).is_ok()
+    }
+
+    #[test]
+    fn a_link_to_where_a_page_could_do_all_that_the_user_can_is_refused() {
+        for site in ["cross-site", "same-site"] {
+            let lines = fetched(site, "navigate", "document");
+            assert!(!checked("GET", &lines, Linked::Nothing), "{site}");
+        }
+        let typed = fetched("none", "navigate", "document");
+        assert!(checked("GET", &typed, Linked::Nothing));
     }
 
     fn fetched(

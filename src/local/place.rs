@@ -202,6 +202,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::too_many_lines, reason = "a table")]
     fn names_below_localhost_are_targets() {
         for (host, expected) in [
             (

@@ -14,7 +14,7 @@ const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Problem {
     /// Code and message as a program gets them.
-    pub(super) status: Status,
+    pub(super) status: Box<Status>,
     /// A few words, the page's heading.
     pub(super) title: &'static str,
     pub(super) advice: Vec<Advice>,
@@ -73,7 +73,7 @@ impl Reader {
 impl Problem {
     pub(super) fn new(status: Status, title: &'static str) -> Self {
         Self {
-            status,
+            status: Box::new(status),
             title,
             advice: Vec::new(),
         }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use http::{Method, header};
 
 use super::api::Api;
-use super::guard;
-use super::login::{Admission, Logins};
+use super::guard::{self, Linked};
+use super::login::{self, Admission, Logins};
 use super::page::StartPage;
 use super::place::{NoPlace, Place, Target, without_port};
 use super::problem::{Advice, Problem, Reader};
@@ -52,27 +52,27 @@ async fn travel(
     let place = door.place(&host)?;
     let is_kubectls = place == Place::Api && road.cross_site == CrossSite::Allow;
     if !is_kubectls {
-        guard::check(request.method(), request.headers(), &host).map_err(|no| no.problem())?;
+        guard::check(&request, &host, linked(&place, &request)).map_err(|no| no.problem())?;
     }
-    if let Some(logins) = &road.logins {
-        match logins.admit(&host, &place, reader, &mut request)? {
+    match &road.logins {
+        Some(logins) => match logins.admit(&host, &place, reader, &mut request)? {
             Admission::Entered => {}
             Admission::Answer(answer) => return Ok(answer),
-        }
+        },
+        // Cookies know no ports, so another companion's with a login may be among them.
+        None => login::without_cookie(request.headers_mut()),
     }
     match &place {
         Place::Api if road.api.is_for_a_person(&host, reader, &request) => {
-            Ok(road.page.answer(&host).await)
+            Ok(start_page(road, &host, request.uri().query()).await)
         }
         Place::Api => {
-            let (head, body) = request.into_parts();
-            match road.page.asset(&head).await {
-                Some(asset) if road.api.accepts_host(&host) => Ok(asset),
-                _ => {
-                    let request = Request::from_parts(head, body);
-                    road.api.answer(&host, reader, request).await
-                }
+            if road.api.accepts_host(&host)
+                && let Some(asset) = road.page.asset(&request)
+            {
+                return Ok(asset);
             }
+            road.api.answer(&host, reader, request).await
         }
         Place::Target(target) => {
             let visit = Visit {
@@ -83,6 +83,30 @@ async fn travel(
             };
             road.ways.visit(visit).await
         }
+    }
+}
+
+/// What pages of other origins may link to. At the API's origin that is what has no page of anybody else's: a target's page
+/// below `/proxy` there could do all that the user can.
+fn linked(place: &Place, request: &Request) -> Linked {
+    let path = request.uri().path();
+    let is_own_page = path == "/" || path.starts_with("/.throughway/");
+    match place {
+        Place::Api if !is_own_page => Linked::Nothing,
+        Place::Api | Place::Target(_) => Linked::Page,
+    }
+}
+
+/// The start page. Which way there is, is looked up meanwhile, as rights depend on it; the page waits only as long as it likes.
+async fn start_page(road: &Road, host: &str, query: Option<&str>) -> Response {
+    let looking = async {
+        // The page says by itself what it does not know.
+        let _ = road.ways.look().await;
+        std::future::pending().await
+    };
+    tokio::select! {
+        page = road.page.answer(host, query) => page,
+        page = looking => page,
     }
 }
 

@@ -18,7 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::api::{Api, Caller};
 use super::api_server::{AccessError, ApiServer};
 use super::listen::{self, ListenError, Listener};
-use super::login::{self, Logins, NoRandomness};
+use super::login::{Logins, NoRandomness};
 use super::page::{Facts, StartPage};
 use super::place::Target;
 use super::road::{self, Door, Road};
@@ -170,10 +170,6 @@ where
         let (road, door, address) = (Arc::clone(&road), door.clone(), address.clone());
         async move {
             let mut request = request.map(Body::new);
-            if let Door::One(_) = door {
-                // A target at a port of localhost has the cookies of all its ports.
-                login::without_cookie(request.headers_mut());
-            }
             request.extensions_mut().extend(extension(address));
             Ok::<_, Infallible>(road::answer(&road, &door, request).await)
         }

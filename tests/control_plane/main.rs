@@ -24,10 +24,12 @@ mod answers;
 mod apps;
 mod cluster;
 mod compare;
+mod local;
 mod node;
 mod origins;
 mod rights;
 mod road;
+mod start_page;
 
 #[path = "../support/companion.rs"]
 mod companion;

@@ -275,7 +275,7 @@ fn through_the_built_in_proxy_links_lose_its_path_again() {
         let answer = local.ask(&host, asked).await;
         assert_eq!(
             answer.text(),
-            "<html><head></head><body><a href=\"/deep/link\">link</a></body></html>"
+            "<html><body><a href=\"/deep/link\">link</a></body></html>"
         );
         let echoed = local
             .ask(

@@ -62,6 +62,12 @@ impl Companion {
         self.child.id()
     }
 
+    /// Ends it at once.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it ends");
+    }
+
     /// The Host of a target: `web.demo.svc` becomes `web.demo.svc.localhost:PORT`.
     pub fn host(&self, name: &str) -> String {
         format!("{name}.localhost:{}", self.address.port())

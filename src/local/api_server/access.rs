@@ -11,9 +11,10 @@ use std::path::PathBuf;
 
 use http::Uri;
 use http::uri::{Authority, Parts, PathAndQuery, Scheme};
-use kube::config::{AuthInfo, AuthProviderConfig, Cluster, Context, ExecConfig, Kubeconfig};
+use kube::config::{AuthInfo, AuthProviderConfig, Cluster, ExecConfig, Kubeconfig};
 use secrecy::{ExposeSecret, SecretString};
 
+use super::chosen::Chosen;
 use super::error::AccessError;
 use crate::config::ClusterOptions;
 
@@ -78,22 +79,12 @@ pub(super) struct Impersonation {
     pub(super) extra: BTreeMap<String, Vec<String>>,
 }
 
-/// A kubeconfig's context, cluster and user, with the flags on top.
-struct Chosen {
-    context_name: Option<String>,
-    context: Context,
-    cluster: Cluster,
-    user: AuthInfo,
-}
-
 /// What the kubeconfig and the flags say; `None` if they name no server at all.
 pub(super) fn decide(
     kubeconfig: &Kubeconfig,
     options: &ClusterOptions,
 ) -> Result<Option<Access>, AccessError> {
-    let mut chosen = choose(kubeconfig, options)?;
-    override_cluster(&mut chosen.cluster, options);
-    override_user(&mut chosen.user, options);
+    let chosen = Chosen::of(kubeconfig, options)?;
     let Some(server) = text(chosen.cluster.server.as_ref()) else {
         let is_meant = chosen.context_name.is_some() || options.cluster.is_some();
         return match is_meant {
@@ -105,7 +96,7 @@ pub(super) fn decide(
     };
     let server = server_uri(&server)?;
     let is_protected = server.scheme() == Some(&Scheme::HTTPS);
-    let user_name = options.user.clone().or(chosen.context.user.clone());
+    let user_name = chosen.context.user.clone();
     let (identity, credential) = if is_protected {
         let user_name = user_name.unwrap_or_default();
         (
@@ -130,124 +121,6 @@ pub(super) fn decide(
         impersonation: impersonation(&chosen.user)?,
         cluster: chosen.cluster,
     }))
-}
-
-fn choose(kubeconfig: &Kubeconfig, options: &ClusterOptions) -> Result<Chosen, AccessError> {
-    let context_name =
-        text(options.context.as_ref()).or_else(|| text(kubeconfig.current_context.as_ref()));
-    let context = match &context_name {
-        None => Context::default(),
-        Some(name) => {
-            let named = kubeconfig.contexts.iter().find(|known| known.name == *name);
-            let context = named.map(|named| named.context.clone().unwrap_or_default());
-            context.ok_or_else(|| AccessError::NoContext {
-                name: name.clone(),
-                known: names(kubeconfig.contexts.iter().map(|known| &known.name)),
-            })?
-        }
-    };
-    let cluster_name = text(options.cluster.as_ref()).unwrap_or_else(|| context.cluster.clone());
-    let named = kubeconfig
-        .clusters
-        .iter()
-        .find(|known| known.name == cluster_name);
-    let cluster = match named {
-        Some(named) => named.cluster.clone().unwrap_or_default(),
-        None if text(options.cluster.as_ref()).is_none() => Cluster::default(),
-        None => {
-            return Err(AccessError::NoCluster {
-                name: cluster_name,
-                known: names(kubeconfig.clusters.iter().map(|known| &known.name)),
-            });
-        }
-    };
-    let user_name = text(options.user.as_ref()).or_else(|| text(context.user.as_ref()));
-    let named = kubeconfig
-        .auth_infos
-        .iter()
-        .find(|known| Some(&known.name) == user_name.as_ref());
-    let user = match named {
-        Some(named) => named.auth_info.clone().unwrap_or_default(),
-        None if text(options.user.as_ref()).is_none() => AuthInfo::default(),
-        None => {
-            return Err(AccessError::NoUser {
-                name: user_name.unwrap_or_default(),
-                known: names(kubeconfig.auth_infos.iter().map(|known| &known.name)),
-            });
-        }
-    };
-    Ok(Chosen {
-        context_name,
-        context: Context {
-            cluster: cluster_name,
-            ..context
-        },
-        cluster,
-        user,
-    })
-}
-
-fn names<'a>(known: impl Iterator<Item = &'a String>) -> Vec<String> {
-    let mut names: Vec<String> = known.cloned().collect();
-    names.sort();
-    names
-}
-
-fn override_cluster(cluster: &mut Cluster, options: &ClusterOptions) {
-    let certificate_authority = path_text(options.certificate_authority.as_ref());
-    if options.insecure_skip_tls_verify == Some(true) || certificate_authority.is_some() {
-        cluster.insecure_skip_tls_verify = options.insecure_skip_tls_verify;
-        cluster.certificate_authority = certificate_authority;
-        cluster.certificate_authority_data = None;
-    }
-    let server = text(options.server.as_ref());
-    let tls_server_name = text(options.tls_server_name.as_ref());
-    // A server of its own is not the one that the kubeconfig's name was for.
-    if server.is_some() || tls_server_name.is_some() {
-        cluster.tls_server_name = tls_server_name;
-    }
-    if server.is_some() {
-        cluster.server = server;
-    }
-}
-
-fn override_user(user: &mut AuthInfo, options: &ClusterOptions) {
-    if let Some(certificate) = path_text(options.client_certificate.as_ref()) {
-        user.client_certificate = Some(certificate);
-        user.client_certificate_data = None;
-    }
-    if let Some(key) = path_text(options.client_key.as_ref()) {
-        user.client_key = Some(key);
-        user.client_key_data = None;
-    }
-    if secret(options.token.as_ref()).is_some() {
-        user.token.clone_from(&options.token);
-        user.token_file = None;
-    }
-    if let Some(username) = text(options.username.as_ref()) {
-        user.username = Some(username);
-    }
-    if secret(options.password.as_ref()).is_some() {
-        user.password.clone_from(&options.password);
-    }
-    if let Some(name) = text(options.impersonate.as_ref()) {
-        user.impersonate = Some(name);
-    }
-    if let Some(uid) = text(options.impersonate_uid.as_ref()) {
-        user.impersonate_uid = Some(uid);
-    }
-    if !options.impersonate_groups.is_empty() {
-        user.impersonate_groups = Some(options.impersonate_groups.clone());
-    }
-    if !options.impersonate_extra.is_empty() {
-        let extra = user.impersonate_user_extra.get_or_insert_default();
-        for (key, _) in &options.impersonate_extra {
-            extra.remove(key);
-        }
-        for (key, value) in &options.impersonate_extra {
-            extra.entry(key.clone()).or_default().push(value.clone());
-        }
-    }
 }
 
 fn trust(cluster: &Cluster) -> Trust {
@@ -396,16 +269,10 @@ fn without_userinfo(address: &str) -> String {
     }
 }
 
-fn text(value: Option<&String>) -> Option<String> {
+pub(super) fn text(value: Option<&String>) -> Option<String> {
     value.filter(|value| !value.is_empty()).cloned()
 }
 
-fn path_text(value: Option<&PathBuf>) -> Option<String> {
-    value
-        .filter(|path| !path.as_os_str().is_empty())
-        .map(|path| path.to_string_lossy().into_owned())
-}
-
-fn secret(value: Option<&SecretString>) -> Option<&SecretString> {
+pub(super) fn secret(value: Option<&SecretString>) -> Option<&SecretString> {
     value.filter(|secret| !secret.expose_secret().is_empty())
 }

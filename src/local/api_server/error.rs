@@ -39,6 +39,10 @@ pub(in crate::local) enum AccessError {
     CertificateWithoutKey { user: String },
     #[error("a group, UID or extra fact is to be impersonated, but no user")]
     ImpersonationWithoutUser,
+    #[error("the exec plugin of the kubeconfig can't be used: {what}")]
+    Plugin { what: &'static str },
+    #[error("there is no auth-provider {name:?}")]
+    NoProvider { name: String },
     #[error("{name:?} can't be sent as a header")]
     Unsendable { name: &'static str },
     #[error(transparent)]
@@ -93,6 +97,36 @@ pub(in crate::local) enum CredentialError {
     },
     #[error("the token from {origin} is empty or has characters that no header can have")]
     Unsendable { origin: String },
+    #[error("the client certificate in {origin} expired at {at}")]
+    CertificateExpired { origin: String, at: String },
+    #[error("the plugin {command} of the kubeconfig is not installed")]
+    PluginMissing {
+        command: String,
+        install_hint: Option<String>,
+    },
+    #[error("the plugin {command} can't be run: {reason}")]
+    PluginUnstartable {
+        command: String,
+        reason: io::ErrorKind,
+    },
+    #[error("the plugin {command} failed ({status}){}", last_line.as_ref().map(|line| format!(": {line}")).unwrap_or_default())]
+    PluginFailed {
+        command: String,
+        status: String,
+        last_line: Option<String>,
+    },
+    #[error("the plugin {command} was not done within {limit:?}")]
+    PluginLate { command: String, limit: Duration },
+    #[error("the answer of the plugin {command} can't be used: {what}")]
+    PluginAnswer { command: String, what: &'static str },
+    #[error("the plugin {command} has to ask questions, and standard input is no terminal")]
+    PluginNeedsTerminal { command: String },
+    #[error(
+        "the ID token has expired, and the kubeconfig has not all that is needed to fetch another one"
+    )]
+    LoginExpired,
+    #[error("the issuer {issuer} gave no ID token: {why}")]
+    Issuer { issuer: String, why: String },
 }
 
 /// The API server can't be reached.

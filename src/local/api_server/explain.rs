@@ -9,6 +9,7 @@ use crate::local::problem::{Advice, Problem};
 use crate::status::{Reason, Status};
 
 const SHOW_CONTEXTS: &str = "kubectl config get-contexts";
+const WHOAMI: &str = "kubectl auth whoami";
 const SHOW_CONFIG: &str = "kubectl config view";
 
 impl AccessError {
@@ -53,6 +54,12 @@ impl AccessError {
                 "Name the user as well",
                 "throughway local --as NAME",
             )),
+            Self::NoProvider { .. } => problem("Unknown auth-provider")
+                .advise(Advice::Sentence(
+                    "kubectl knows only oidc as well; gcp and azure were replaced by plugins."
+                        .to_owned(),
+                ))
+                .advise(command("See what the kubeconfig says", SHOW_CONFIG)),
             Self::Material(error) => error.problem(),
             Self::Credential(error) => error.problem(),
             Self::BadServer { .. }
@@ -60,6 +67,7 @@ impl AccessError {
             | Self::BadServerName { .. }
             | Self::SeveralCredentials { .. }
             | Self::CertificateWithoutKey { .. }
+            | Self::Plugin { .. }
             | Self::Unsendable { .. } => problem("The kubeconfig can't be used")
                 .advise(command("See what it says", SHOW_CONFIG)),
         }
@@ -70,11 +78,10 @@ impl MaterialError {
     pub(in crate::local) fn problem(&self) -> Problem {
         let problem = |title| Problem::new(Status::bad_gateway(self.to_string()), title);
         match self {
-            Self::Expired { .. } => problem("The client certificate has expired")
-                .advise(Advice::Sentence("Fetch the kubeconfig anew from where it came from; the new one is used at once.".to_owned()))
-                .advise(command("See whether the cluster still knows you", "kubectl auth whoami")),
+            Self::Expired { .. } => expired(problem("The client certificate has expired")),
             Self::Unreadable { .. } | Self::Malformed { .. } | Self::Unusable { .. } => {
-                problem("A certificate can't be used").advise(command("See what the kubeconfig says", SHOW_CONFIG))
+                problem("A certificate can't be used")
+                    .advise(command("See what the kubeconfig says", SHOW_CONFIG))
             }
         }
     }
@@ -91,10 +98,46 @@ impl CredentialError {
                     &format!("ls -l {}", path.display()),
                 ))
             }
-            Self::Unsendable { .. } => problem("The token can't be used").advise(command(
-                "See whether kubectl can use it",
-                "kubectl auth whoami",
-            )),
+            Self::Unsendable { .. } => problem("The token can't be used")
+                .advise(command("See whether kubectl can use it", WHOAMI)),
+            Self::CertificateExpired { .. } => {
+                expired(problem("The client certificate has expired"))
+            }
+            Self::PluginMissing {
+                command: plugin,
+                install_hint,
+            } => {
+                let hint = install_hint.clone().map(Advice::Sentence);
+                hint.into_iter()
+                    .fold(problem("A plugin is missing"), Problem::advise)
+                    .advise(command(
+                        "See where it is, once it is installed",
+                        &format!("command -v {plugin}"),
+                    ))
+            }
+            Self::PluginFailed {
+                command: plugin, ..
+            } => login(problem("The login has failed"), plugin),
+            Self::PluginUnstartable {
+                command: plugin, ..
+            }
+            | Self::PluginAnswer {
+                command: plugin, ..
+            }
+            | Self::PluginLate {
+                command: plugin, ..
+            } => login(problem("A plugin does not work"), plugin),
+            Self::PluginNeedsTerminal { .. } => problem("A plugin has questions")
+                .advise(command("Start this in a terminal", "throughway local"))
+                .advise(command("See whether kubectl gets in", WHOAMI)),
+            Self::LoginExpired => problem("The login has expired")
+                .advise(Advice::Sentence(
+                    "Log in anew where the kubeconfig came from; it is read again by itself."
+                        .to_owned(),
+                ))
+                .advise(command("See whether kubectl gets in", WHOAMI)),
+            Self::Issuer { .. } => problem("The login can't be renewed")
+                .advise(command("See whether kubectl gets in", WHOAMI)),
         }
     }
 }
@@ -117,7 +160,7 @@ impl ConnectError {
             Self::IdentityRefused { .. } => {
                 let status = Status::new(StatusCode::BAD_GATEWAY, Reason::Unknown, self.to_string());
                 Problem::new(status, "The client certificate is refused")
-                    .advise(command("See whether kubectl is let in", "kubectl auth whoami"))
+                    .advise(command("See whether kubectl is let in", WHOAMI))
             }
             Self::Handshake { .. } => problem("No TLS with the API server")
                 .advise(command("See which server is meant", "kubectl cluster-info")),
@@ -126,6 +169,38 @@ impl ConnectError {
             )),
         }
     }
+}
+
+fn expired(problem: Problem) -> Problem {
+    problem
+        .advise(Advice::Sentence(
+            "Fetch the kubeconfig anew from where it came from; it is read again by itself."
+                .to_owned(),
+        ))
+        .advise(command("See whether the cluster still knows you", WHOAMI))
+}
+
+/// The command that logs in anew, for plugins that are widely used.
+fn login(problem: Problem, plugin: &str) -> Problem {
+    let name = plugin.rsplit(['/', '\\']).next().unwrap_or(plugin);
+    let line = match name.trim_end_matches(".exe") {
+        "aws" | "aws-iam-authenticator" => "aws sso login",
+        "gke-gcloud-auth-plugin" | "gcloud" => "gcloud auth login",
+        "kubelogin" | "az" => "az login",
+        "doctl" => "doctl auth init",
+        "oci" => "oci session authenticate",
+        "tsh" => "tsh login",
+        _ => WHOAMI,
+    };
+    let problem = if line == WHOAMI {
+        problem
+    } else {
+        problem.advise(command("Log in anew", line))
+    };
+    problem.advise(command(
+        "See whether kubectl gets in; it runs the same plugin",
+        WHOAMI,
+    ))
 }
 
 fn untrusted(problem: Problem, reason: &Distrust) -> Problem {

@@ -2,6 +2,8 @@
 //!
 //! Refuses what is no PEM of the right kind, naming the file but nothing of its content.
 
+use std::time::SystemTime;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::pem::PemObject;
@@ -19,6 +21,8 @@ pub(super) struct Identity {
     /// Where it is from, for people.
     pub(super) origin: String,
 }
+
+impl Eq for Identity {}
 
 impl PartialEq for Identity {
     fn eq(&self, other: &Self) -> bool {
@@ -72,11 +76,13 @@ impl Identity {
     }
 
     /// When the certificate ended, if it has.
-    pub(super) fn expired(&self) -> Option<String> {
+    pub(super) fn expired(&self, now: SystemTime) -> Option<String> {
         let certificates = certificates(&self.certificate)?;
         let (_, certificate) = x509_parser::parse_x509_certificate(certificates.first()?).ok()?;
         let end = certificate.validity().not_after;
-        (end < x509_parser::time::ASN1Time::now()).then(|| end.to_string())
+        let now = now.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs();
+        let is_over = u64::try_from(end.timestamp()).is_ok_and(|end| end < now);
+        is_over.then(|| end.to_string())
     }
 }
 

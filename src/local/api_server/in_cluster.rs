@@ -20,6 +20,7 @@ const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 const NAME: &str = "in-cluster";
 
 /// What a pod knows about its cluster.
+#[derive(Clone)]
 pub(super) struct Pod {
     /// `KUBERNETES_SERVICE_HOST`
     pub(super) host: Option<String>,

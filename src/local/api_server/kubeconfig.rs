@@ -21,6 +21,7 @@ pub(super) struct Found {
 }
 
 /// The environment as far as it names kubeconfigs.
+#[derive(Clone)]
 pub(super) struct Places {
     /// `KUBECONFIG`
     pub(super) listed: Option<OsString>,
@@ -49,6 +50,14 @@ impl Places {
         home.map(|home| home.join(".kube").join("config"))
             .into_iter()
             .collect()
+    }
+}
+
+/// The files that [`read`] would look at.
+pub(super) fn files(explicit: Option<&Path>, places: &Places) -> Vec<PathBuf> {
+    match explicit.filter(|path| !path.as_os_str().is_empty()) {
+        Some(path) => vec![path.to_owned()],
+        None => places.files(),
     }
 }
 

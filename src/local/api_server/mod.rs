@@ -9,6 +9,8 @@
 //! client-go: `tools/clientcmd`, `transport`, `plugin/pkg/client/auth`.
 
 mod access;
+mod chosen;
+mod clock;
 mod connect;
 mod credentials;
 mod error;
@@ -16,26 +18,32 @@ mod explain;
 mod identity;
 mod in_cluster;
 mod kubeconfig;
+mod load;
 mod proxy;
+mod reread;
 mod tls;
+mod user;
+mod verify;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use arc_swap::ArcSwap;
 use http::uri::Scheme;
 use http::{HeaderMap, Uri};
-use kube::config::Kubeconfig;
 use rustls::pki_types::ServerName;
+use tokio::sync::Mutex;
 
 pub(super) use connect::Io;
 pub(super) use error::{AccessError, ConnectError, CredentialError};
 
-use access::{Access, CredentialSource, Trust};
+use access::{Access, Trust};
 use connect::{Dial, Secured};
-use credentials::{Credentials, Impersonate};
-use in_cluster::Pod;
-use kubeconfig::{Found, Places};
+use load::Surroundings;
 use proxy::Proxy;
-use tls::{Tls, WhenExpired};
+use reread::Reread;
+use tls::Tls;
+use user::User;
 
 use crate::config::ClusterOptions;
 
@@ -47,11 +55,15 @@ struct Inner {
     context: Option<String>,
     namespace: String,
     url: Uri,
+    /// What the server's certificate is checked for.
+    name: ServerName<'static>,
     dial: Dial,
-    /// `None` for a server without TLS.
-    tls: Option<(Tls, ServerName<'static>)>,
-    credentials: Credentials,
-    impersonate: Option<Impersonate>,
+    user: ArcSwap<User>,
+    generation: Arc<AtomicU64>,
+    is_rejected: AtomicBool,
+    reread: Mutex<Reread>,
+    options: ClusterOptions,
+    surroundings: Surroundings,
 }
 
 /// What a connection is for.
@@ -90,106 +102,48 @@ impl std::fmt::Debug for Connected {
     }
 }
 
-/// Everything outside of the flags that is looked at.
-struct Surroundings {
-    places: Places,
-    pod: Pod,
-    proxies: proxy::Environment,
-    /// `KUBERNETES_MASTER`, the server where nothing else names one.
-    master: Option<String>,
-}
-
-impl Surroundings {
-    fn of_environment() -> Self {
-        Self {
-            places: Places::of_environment(),
-            pod: Pod::of_environment(),
-            proxies: proxy::Environment::read(),
-            master: std::env::var("KUBERNETES_MASTER")
-                .ok()
-                .filter(|server| !server.is_empty()),
-        }
-    }
-}
-
 impl ApiServer {
     /// Reads the kubeconfig and the files that it names. Plugins run when the first request needs them.
     pub(super) async fn load(options: &ClusterOptions) -> Result<Self, AccessError> {
-        Self::load_in(options, &Surroundings::of_environment()).await
+        Self::load_in(options, Surroundings::of_environment()).await
     }
 
     async fn load_in(
         options: &ClusterOptions,
-        surroundings: &Surroundings,
+        surroundings: Surroundings,
     ) -> Result<Self, AccessError> {
-        let Found {
-            kubeconfig,
-            looked_at,
-        } = kubeconfig::read(options.kubeconfig.as_deref(), &surroundings.places)?;
-        if let Some(access) = access::decide(&kubeconfig, options)? {
-            return Self::of(access, options, surroundings).await;
-        }
-        if let Some(access) = surroundings.pod.access(options).await? {
-            return Self::of(access, options, surroundings).await;
-        }
-        let Some(master) = surroundings.master.clone() else {
-            return Err(AccessError::Nowhere { looked_at });
-        };
-        let options = ClusterOptions {
-            server: Some(master),
-            ..options.clone()
-        };
-        match access::decide(&Kubeconfig::default(), &options)? {
-            Some(access) => Self::of(access, &options, surroundings).await,
-            None => Err(AccessError::Nowhere { looked_at }),
-        }
-    }
-
-    async fn of(
-        access: Access,
-        options: &ClusterOptions,
-        surroundings: &Surroundings,
-    ) -> Result<Self, AccessError> {
-        let proxy = Proxy::of(
-            &access.server,
-            access.proxy_url.as_deref(),
-            &surroundings.proxies,
-        )?;
+        // Before the kubeconfig is read for use, so that no change between the two is missed.
+        let reread = Reread::of(options, &surroundings).await;
+        let access = load::access(options, &surroundings).await?;
+        let proxy_url = access.proxy_url.as_deref();
+        let proxy = Proxy::of(&access.server, proxy_url, &surroundings.proxies)?;
         let proxy_tls = match &proxy {
             Some(proxy) if proxy.uri.scheme() == Some(&Scheme::HTTPS) => {
-                let system = Tls::new(Trust::System, None, WhenExpired::Send);
+                let system = Tls::anonymous(Trust::System);
                 Some(system.settings(None).await?.of(Purpose::Upgrade))
             }
             _ => None,
         };
-        let tls = if access.server.scheme() == Some(&Scheme::HTTPS) {
-            let name = server_name(&access)?;
-            let when_expired = match access.credential {
-                CredentialSource::Nothing => WhenExpired::Refuse,
-                _ => WhenExpired::Send,
-            };
-            let has_plugin = matches!(access.credential, CredentialSource::Exec(_));
-            let tls = Tls::new(access.trust, access.identity, when_expired);
-            if !has_plugin {
-                // What is wrong with the files is said at the start, not at the first request.
-                tls.settings(None).await?;
-            }
-            Some((tls, name))
-        } else {
-            None
+        let generation = Arc::new(AtomicU64::new(0));
+        let options = ClusterOptions {
+            // Another context becoming the current one is nothing to this process.
+            context: access.context.clone().or(options.context.clone()),
+            ..options.clone()
         };
         Ok(Self(Arc::new(Inner {
-            context: access.context,
-            namespace: access.namespace,
-            url: access.server,
+            context: access.context.clone(),
+            namespace: access.namespace.clone(),
+            url: access.server.clone(),
+            name: server_name(&access)?,
             dial: Dial::new(proxy, proxy_tls, options.keepalive),
-            tls,
-            credentials: Credentials::of(access.credential).await?,
-            impersonate: access
-                .impersonation
-                .as_ref()
-                .map(Impersonate::of)
-                .transpose()?,
+            user: ArcSwap::from_pointee(
+                User::of(access, &options, &surroundings, Arc::clone(&generation)).await?,
+            ),
+            generation,
+            is_rejected: AtomicBool::new(false),
+            reread: Mutex::new(reread),
+            options,
+            surroundings,
         })))
     }
 
@@ -211,18 +165,17 @@ impl ApiServer {
     /// A connection of its own to the API server.
     pub(super) async fn connect(&self, purpose: Purpose) -> Result<Connected, ConnectError> {
         let Inner { url, dial, .. } = &*self.0;
-        let Some((tls, name)) = &self.0.tls else {
+        let user = self.0.user.load_full();
+        let Some(settings) = user.settings().await? else {
             return Ok(Connected {
                 io: dial.plain(url).await?,
                 speaks_http2: false,
-                generation: 0,
+                generation: self.generation(),
             });
         };
-        let identity = self.0.credentials.identity().await?;
-        let settings = tls.settings(identity.as_ref()).await?;
         let secured = Secured {
             settings: settings.of(purpose),
-            name: name.clone(),
+            name: self.0.name.clone(),
         };
         let (io, speaks_http2) = dial.secured(url, secured).await?;
         Ok(Connected {
@@ -235,29 +188,83 @@ impl ApiServer {
     /// Adds the credential and whom to impersonate, as far as the caller did not say it. What has run out is renewed before that,
     /// so that `generation` is up to date afterwards.
     pub(super) async fn authorize(&self, headers: &mut HeaderMap) -> Result<(), CredentialError> {
-        self.0.credentials.authorize(headers).await?;
-        if let Some((tls, _)) = &self.0.tls {
-            let identity = self.0.credentials.identity().await?;
-            if let Err(failed) = tls.look(identity.as_ref()).await {
-                // A new connection says the same as an error; a kept one may still do.
-                tracing::warn!(error = %failed, "the client certificate can't be renewed");
-            }
+        let mut user = self.0.user.load_full();
+        // A refresh token may be good for one use only, and kubectl may have used it since.
+        if self.0.is_rejected.load(Ordering::Acquire) || user.is_about_to_refresh().await {
+            self.reread().await;
+            user = self.0.user.load_full();
         }
-        if let Some(impersonate) = &self.0.impersonate {
-            impersonate.apply(headers);
+        let Err(failed) = user.authorize(headers).await else {
+            return Ok(());
+        };
+        match self.reread().await {
+            Reading::New => self.0.user.load_full().authorize(headers).await,
+            Reading::Old => Err(failed),
         }
-        Ok(())
     }
 
-    /// The API server answered 401: what can be made anew is made anew before the next request.
+    /// The API server answered 401: what can be made anew is made anew before the next request, and the kubeconfig is read again
+    /// if somebody logged in to it.
     pub(super) fn rejected(&self) {
-        self.0.credentials.rejected();
+        self.0.user.load().rejected();
+        self.0.is_rejected.store(true, Ordering::Release);
     }
 
     /// Changes when the client certificate changed: connections of an older generation are not used for new requests.
     pub(super) fn generation(&self) -> u64 {
-        self.0.tls.as_ref().map_or(0, |(tls, _)| tls.generation())
+        self.0.generation.load(Ordering::Acquire)
     }
+
+    /// Takes the user from the kubeconfig again if that changed; another server is not gone over to.
+    async fn reread(&self) -> Reading {
+        let Inner {
+            surroundings,
+            options,
+            ..
+        } = &*self.0;
+        let mut reread = self.0.reread.lock().await;
+        if !reread.is_due(surroundings) {
+            return Reading::Old;
+        }
+        self.0.is_rejected.store(false, Ordering::Release);
+        if !reread.changed(surroundings).await {
+            return Reading::Old;
+        }
+        let user = match load::access(options, surroundings).await {
+            Ok(access) if access.server == self.0.url => {
+                self.0.generation.fetch_add(1, Ordering::AcqRel);
+                User::of(
+                    access,
+                    options,
+                    surroundings,
+                    Arc::clone(&self.0.generation),
+                )
+                .await
+            }
+            Ok(_) => {
+                tracing::warn!("the kubeconfig names another server now; start anew to use it");
+                return Reading::Old;
+            }
+            Err(failed) => Err(failed),
+        };
+        match user {
+            Ok(user) => {
+                tracing::info!("the kubeconfig changed and was read again");
+                self.0.user.store(Arc::new(user));
+                Reading::New
+            }
+            Err(failed) => {
+                tracing::warn!(error = %failed, "the kubeconfig changed and can't be used; what it said before counts");
+                Reading::Old
+            }
+        }
+    }
+}
+
+/// What came of reading the kubeconfig again.
+enum Reading {
+    New,
+    Old,
 }
 
 fn server_name(access: &Access) -> Result<ServerName<'static>, AccessError> {
@@ -269,3 +276,6 @@ fn server_name(access: &Access) -> Result<ServerName<'static>, AccessError> {
         name: name.to_owned(),
     })
 }
+
+#[cfg(test)]
+mod tests;

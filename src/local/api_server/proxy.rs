@@ -31,7 +31,7 @@ pub(super) enum Kind {
 }
 
 /// The environment as far as it is about proxies.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Environment {
     pub(super) https_proxy: Option<String>,
     pub(super) http_proxy: Option<String>,

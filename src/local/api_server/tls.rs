@@ -6,8 +6,8 @@
 //! client-go: `transport/transport.go`, `transport/cert_rotation.go`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -16,15 +16,19 @@ use kube::client::ConfigExt;
 use rustls::ClientConfig;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
-use tokio::time::Instant;
 
 use super::Purpose;
 use super::access::{IdentitySource, Trust};
-use super::error::MaterialError;
+use super::clock::Clock;
+use super::error::{Material, MaterialError};
 use super::identity::{self, Identity};
+use super::verify::Verifier;
 
 /// How long a kept connection may go on without a look at the files of its client certificate.
 const LOOK_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How soon after a look a 401 leads to another one.
+const REJECTED_INTERVAL: Duration = Duration::from_secs(5);
 
 /// What becomes of a client certificate whose time is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,20 +44,22 @@ pub(super) struct Tls {
     trust: Trust,
     identity: Option<IdentitySource>,
     when_expired: WhenExpired,
-    generation: AtomicU64,
+    clock: Clock,
+    generation: Arc<AtomicU64>,
+    is_rejected: AtomicBool,
     kept: Mutex<Option<Kept>>,
 }
 
 struct Kept {
     made_from: Inputs,
     settings: Settings,
-    looked_at: Instant,
+    looked_at: SystemTime,
 }
 
 #[derive(PartialEq)]
 struct Inputs {
     roots: Option<Vec<Vec<u8>>>,
-    identity: Option<Identity>,
+    identity: Option<Arc<Identity>>,
 }
 
 /// TLS settings of one generation.
@@ -74,26 +80,44 @@ impl Settings {
 }
 
 impl Tls {
+    /// `generation` is counted up with each change of the client certificate.
     pub(super) fn new(
         trust: Trust,
         identity: Option<IdentitySource>,
         when_expired: WhenExpired,
+        (clock, generation): (Clock, Arc<AtomicU64>),
     ) -> Self {
         Self {
             trust,
             identity,
             when_expired,
-            generation: AtomicU64::new(0),
+            clock,
+            generation,
+            is_rejected: AtomicBool::new(false),
             kept: Mutex::new(None),
         }
     }
 
-    pub(super) fn generation(&self) -> u64 {
-        self.generation.load(Ordering::Acquire)
+    /// Settings for servers that one is nobody to.
+    pub(super) fn anonymous(trust: Trust) -> Self {
+        Self::new(
+            trust,
+            None,
+            WhenExpired::Send,
+            (Clock::of_system(), Arc::default()),
+        )
+    }
+
+    /// The API server did not take the client certificate.
+    pub(super) fn rejected(&self) {
+        self.is_rejected.store(true, Ordering::Release);
     }
 
     /// Looks at the client certificate's files, unless that was done lately; `of_plugin` is the client certificate of an exec plugin.
-    pub(super) async fn look(&self, of_plugin: Option<&Identity>) -> Result<(), MaterialError> {
+    pub(super) async fn look(
+        &self,
+        of_plugin: Option<&Arc<Identity>>,
+    ) -> Result<(), MaterialError> {
         if of_plugin.is_none() && self.identity.is_none() {
             return Ok(());
         }
@@ -101,9 +125,17 @@ impl Tls {
         let is_due = match &*kept {
             None => of_plugin.is_some(),
             Some(kept) if of_plugin.is_some() => kept.made_from.identity.as_ref() != of_plugin,
-            Some(kept) => kept.looked_at.elapsed() >= LOOK_INTERVAL,
+            Some(kept) => {
+                let interval = if self.is_rejected.load(Ordering::Acquire) {
+                    REJECTED_INTERVAL
+                } else {
+                    LOOK_INTERVAL
+                };
+                self.clock.since(kept.looked_at) >= interval
+            }
         };
         if is_due {
+            self.is_rejected.store(false, Ordering::Release);
             self.renew(&mut kept, of_plugin).await?;
         }
         Ok(())
@@ -112,7 +144,7 @@ impl Tls {
     /// The settings for a new connection.
     pub(super) async fn settings(
         &self,
-        of_plugin: Option<&Identity>,
+        of_plugin: Option<&Arc<Identity>>,
     ) -> Result<Settings, MaterialError> {
         let mut kept = self.kept.lock().await;
         self.renew(&mut kept, of_plugin).await
@@ -121,7 +153,7 @@ impl Tls {
     async fn renew(
         &self,
         kept: &mut Option<Kept>,
-        of_plugin: Option<&Identity>,
+        of_plugin: Option<&Arc<Identity>>,
     ) -> Result<Settings, MaterialError> {
         let made = match self.inputs(of_plugin).await {
             Ok(inputs) => match kept {
@@ -141,41 +173,41 @@ impl Tls {
                 let settings = Settings {
                     exchange,
                     upgrade,
-                    generation: self.generation(),
+                    generation: self.generation.load(Ordering::Acquire),
                 };
                 *kept = Some(Kept {
                     made_from: inputs,
                     settings: settings.clone(),
-                    looked_at: Instant::now(),
+                    looked_at: self.clock.now(),
                 });
                 Ok(settings)
             }
             (Ok(None), Some(kept)) => {
-                kept.looked_at = Instant::now();
+                kept.looked_at = self.clock.now();
                 Ok(kept.settings.clone())
             }
             (Err(failed @ MaterialError::Expired { .. }), _) | (Err(failed), None) => Err(failed),
             (Err(failed), Some(kept)) => {
                 tracing::warn!(error = %failed, "the last good TLS settings stay in force");
-                kept.looked_at = Instant::now();
+                kept.looked_at = self.clock.now();
                 Ok(kept.settings.clone())
             }
             (Ok(None), None) => unreachable!("settings are only unchanged where there are some"),
         }
     }
 
-    async fn inputs(&self, of_plugin: Option<&Identity>) -> Result<Inputs, MaterialError> {
+    async fn inputs(&self, of_plugin: Option<&Arc<Identity>>) -> Result<Inputs, MaterialError> {
         let roots = match &self.trust {
             Trust::Roots(pem) => Some(identity::roots(pem).await?),
             Trust::System | Trust::Anything => None,
         };
         let identity = match (&self.identity, of_plugin) {
-            (Some(source), _) => Some(Identity::read(source).await?),
+            (Some(source), _) => Some(Arc::new(Identity::read(source).await?)),
             (None, of_plugin) => of_plugin.cloned(),
         };
         if let Some(identity) = &identity
             && self.when_expired == WhenExpired::Refuse
-            && let Some(at) = identity.expired()
+            && let Some(at) = identity.expired(self.clock.now())
         {
             let origin = identity.origin.clone();
             return Err(MaterialError::Expired { origin, at });
@@ -186,6 +218,7 @@ impl Tls {
     fn make(&self, inputs: &Inputs) -> Result<[Arc<ClientConfig>; 2], MaterialError> {
         // kube asks the operating system for its roots where the kubeconfig has none, and knows how to believe anything.
         let mut config = kube::Config::new(Uri::from_static("https://localhost"));
+        // Given roots get a verifier of this folder's in place of kube's.
         config.root_cert.clone_from(&inputs.roots);
         config.accept_invalid_certs = matches!(self.trust, Trust::Anything);
         if let Some(identity) = &inputs.identity {
@@ -193,7 +226,7 @@ impl Tls {
             config.auth_info.client_certificate_data = Some(STANDARD.encode(&identity.certificate));
             config.auth_info.client_key_data = Some(SecretString::from(key));
         }
-        let settings = config
+        let mut settings = config
             .rustls_client_config()
             .map_err(|_| MaterialError::Unusable {
                 origin: inputs.identity.as_ref().map_or_else(
@@ -201,6 +234,15 @@ impl Tls {
                     |identity| identity.origin.clone(),
                 ),
             })?;
+        if let Some(roots) = &inputs.roots {
+            let verifier = Verifier::of(roots).ok_or(MaterialError::Malformed {
+                material: Material::Roots,
+                origin: "the kubeconfig or the file that it names".to_owned(),
+            })?;
+            settings
+                .dangerous()
+                .set_certificate_verifier(Arc::new(verifier));
+        }
         let mut exchange = settings.clone();
         exchange.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let mut upgrade = settings;

@@ -28,7 +28,9 @@ const LAST_SECOND: u64 = 253_402_300_799;
 
 impl Modified {
     pub(super) fn at(time: Option<SystemTime>) -> Self {
-        let seconds = time.and_then(|time| time.duration_since(UNIX_EPOCH).ok()).map(|since| since.as_secs());
+        let seconds = time
+            .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
+            .map(|since| since.as_secs());
         let writable = seconds.filter(|seconds| (1..=LAST_SECOND).contains(seconds));
         Self(writable.map(Duration::from_secs))
     }
@@ -53,7 +55,9 @@ pub(super) fn check(method: &Method, headers: &HeaderMap, modified: Modified) ->
     let reads = matches!(*method, Method::GET | Method::HEAD);
     let fails = match value(headers, header::IF_MATCH) {
         Some(tags) => !names_anything(tags),
-        None => date(headers, header::IF_UNMODIFIED_SINCE).is_some_and(|date| modified.is_after(date)),
+        None => {
+            date(headers, header::IF_UNMODIFIED_SINCE).is_some_and(|date| modified.is_after(date))
+        }
     };
     if fails {
         return Condition::Failed;
@@ -97,10 +101,15 @@ fn names_anything(tags: &[u8]) -> bool {
 
 /// What stands behind an entity tag.
 fn after_tag(text: &[u8]) -> Option<&[u8]> {
-    let quoted = text.strip_prefix(b"W/").unwrap_or(text).strip_prefix(b"\"")?;
+    let quoted = text
+        .strip_prefix(b"W/")
+        .unwrap_or(text)
+        .strip_prefix(b"\"")?;
     let end = quoted.iter().position(|byte| *byte == b'"')?;
     let (tag, rest) = quoted.split_at(end);
-    let is_tag = tag.iter().all(|byte| matches!(byte, 0x21 | 0x23..=0x7E | 0x80..));
+    let is_tag = tag
+        .iter()
+        .all(|byte| matches!(byte, 0x21 | 0x23..=0x7E | 0x80..));
     is_tag.then(|| &rest[1..])
 }
 
@@ -119,13 +128,22 @@ fn parse_date(text: &[u8]) -> Option<SystemTime> {
 
 /// A header's first value; an empty one is none.
 fn value(headers: &HeaderMap, name: HeaderName) -> Option<&[u8]> {
-    headers.get(name).map(HeaderValue::as_bytes).filter(|value| !value.is_empty())
+    headers
+        .get(name)
+        .map(HeaderValue::as_bytes)
+        .filter(|value| !value.is_empty())
 }
 
 fn trim(text: &[u8]) -> &[u8] {
     let is_space = |byte: &u8| matches!(byte, b' ' | b'\t');
-    let begin = text.iter().position(|byte| !is_space(byte)).unwrap_or(text.len());
-    let end = text.iter().rposition(|byte| !is_space(byte)).map_or(begin, |last| last + 1);
+    let begin = text
+        .iter()
+        .position(|byte| !is_space(byte))
+        .unwrap_or(text.len());
+    let end = text
+        .iter()
+        .rposition(|byte| !is_space(byte))
+        .map_or(begin, |last| last + 1);
     &text[begin..end]
 }
 
@@ -137,13 +155,13 @@ mod tests {
     const EXACTLY: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
     const AFTER: &str = "Sunday, 06-Nov-94 08:49:38 GMT";
 
-    fn checked(method: Method, lines: &[(HeaderName, &str)]) -> Condition {
+    fn checked(method: &Method, lines: &[(HeaderName, &str)]) -> Condition {
         let mut headers = HeaderMap::new();
         for (name, value) in lines {
             headers.append(name, HeaderValue::from_str(value).unwrap());
         }
         let time = UNIX_EPOCH + Duration::from_millis(784_111_777_900);
-        check(&method, &headers, Modified::at(Some(time)))
+        check(method, &headers, Modified::at(Some(time)))
     }
 
     #[test]
@@ -164,7 +182,7 @@ mod tests {
             (Method::GET, header::IF_RANGE, "yesterday", HoldsForTheWhole),
             (Method::POST, header::IF_RANGE, AFTER, Holds),
         ] {
-            let found = checked(method.clone(), &[(name.clone(), text)]);
+            let found = checked(&method, &[(name.clone(), text)]);
             assert_eq!(found, expected, "{method} {name}: {text}");
         }
     }
@@ -181,15 +199,18 @@ mod tests {
             (Method::PUT, header::IF_NONE_MATCH, "*", Failed),
             (Method::GET, header::IF_NONE_MATCH, "W/\"a\", \"b\"", Holds),
         ] {
-            let found = checked(method.clone(), &[(name.clone(), text)]);
+            let found = checked(&method, &[(name.clone(), text)]);
             assert_eq!(found, expected, "{method} {name}: {text}");
         }
     }
 
     #[test]
     fn a_tag_that_is_not_ours_hides_the_date() {
-        let lines = [(header::IF_NONE_MATCH, "\"a\""), (header::IF_MODIFIED_SINCE, AFTER)];
-        assert_eq!(checked(Method::GET, &lines), Condition::Holds);
+        let lines = [
+            (header::IF_NONE_MATCH, "\"a\""),
+            (header::IF_MODIFIED_SINCE, AFTER),
+        ];
+        assert_eq!(checked(&Method::GET, &lines), Condition::Holds);
     }
 
     #[test]

@@ -37,7 +37,10 @@ const KNOWN: &[(&str, &str)] = &[
         "application/vnd.openxmlformats-officedocument.presentationml.presentation",
         "pptx",
     ),
-    ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "xlsx"),
+    (
+        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        "xlsx",
+    ),
     (
         "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
         "docx",
@@ -120,13 +123,16 @@ impl Table {
     fn read_globs(&mut self, text: &str) {
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             let mut fields = line.split(':');
-            let (Some(weight), Some(content_type), Some(glob)) = (fields.next(), fields.next(), fields.next()) else {
+            let (Some(weight), Some(content_type), Some(glob)) =
+                (fields.next(), fields.next(), fields.next())
+            else {
                 continue;
             };
             let Some(ending) = glob.strip_prefix("*.") else {
                 continue;
             };
-            let is_plain = !weight.is_empty() && !ending.is_empty() && !ending.contains(['?', '*', '[']);
+            let is_plain =
+                !weight.is_empty() && !ending.is_empty() && !ending.contains(['?', '*', '[']);
             if is_plain && !self.exact.contains_key(ending) {
                 self.insert(ending, content_type);
             }
@@ -136,7 +142,9 @@ impl Table {
     /// Lines of `type ending ending`; a later line replaces an earlier one.
     fn read_types(&mut self, text: &str) {
         for line in text.lines() {
-            let mut words = line.split_whitespace().take_while(|word| !word.starts_with('#'));
+            let mut words = line
+                .split_whitespace()
+                .take_while(|word| !word.starts_with('#'));
             let Some(content_type) = words.next() else {
                 continue;
             };
@@ -152,14 +160,17 @@ impl Table {
         } else {
             content_type.to_owned()
         };
-        self.lower.insert(ending.to_lowercase(), content_type.clone());
+        self.lower
+            .insert(ending.to_lowercase(), content_type.clone());
         self.exact.insert(ending.to_owned(), content_type);
     }
 
     fn find(&self, name: &str) -> Option<&str> {
         let (_, ending) = name.rsplit_once('.')?;
         let found = self.exact.get(ending);
-        found.or_else(|| self.lower.get(&ending.to_lowercase())).map(String::as_str)
+        found
+            .or_else(|| self.lower.get(&ending.to_lowercase()))
+            .map(String::as_str)
     }
 }
 

@@ -90,7 +90,9 @@ pub(super) struct Multipart {
 
 impl Multipart {
     pub(super) fn new(parts: Vec<Part>, content_type: &str, size: u64) -> Self {
-        let boundary = std::iter::repeat_with(|| format!("{:02x}", fastrand::u8(..))).take(30).collect();
+        let boundary = std::iter::repeat_with(|| format!("{:02x}", fastrand::u8(..)))
+            .take(30)
+            .collect();
         Self {
             boundary,
             content_type: content_type.to_owned(),
@@ -124,7 +126,9 @@ impl Multipart {
 
     /// How long all of it is.
     pub(super) fn length(&self) -> u64 {
-        let pieces = self.pieces().map(|(head, part)| head.len() as u64 + part.length);
+        let pieces = self
+            .pieces()
+            .map(|(head, part)| head.len() as u64 + part.length);
         pieces.sum::<u64>() + self.end().len() as u64
     }
 }
@@ -171,7 +175,16 @@ mod tests {
 
     #[test]
     fn several_parts_have_the_length_that_they_say() {
-        let parts = vec![Part { start: 0, length: 1 }, Part { start: 8, length: 2 }];
+        let parts = vec![
+            Part {
+                start: 0,
+                length: 1,
+            },
+            Part {
+                start: 8,
+                length: 2,
+            },
+        ];
         let multipart = Multipart::new(parts, "text/plain", 10);
         let mut body = String::new();
         for (head, part) in multipart.pieces() {
@@ -180,7 +193,12 @@ mod tests {
         }
         body.push_str(&multipart.end());
         assert_eq!(body.len() as u64, multipart.length());
-        let boundary = multipart.content_type().split_once('=').unwrap().1.to_owned();
+        let boundary = multipart
+            .content_type()
+            .split_once('=')
+            .unwrap()
+            .1
+            .to_owned();
         assert_eq!(boundary.len(), 60);
         assert_eq!(
             body.replace(&boundary, "B"),

@@ -36,8 +36,14 @@ const TAGS: &[&[u8]] = &[
 const DOCUMENTS: &[(&[Part], &str)] = &[
     (&[Part(0, b"%PDF-")], "application/pdf"),
     (&[Part(0, b"%!PS-Adobe-")], "application/postscript"),
-    (&[Part(0, b"\xFE\xFF"), LONGER_THAN_3], "text/plain; charset=utf-16be"),
-    (&[Part(0, b"\xFF\xFE"), LONGER_THAN_3], "text/plain; charset=utf-16le"),
+    (
+        &[Part(0, b"\xFE\xFF"), LONGER_THAN_3],
+        "text/plain; charset=utf-16be",
+    ),
+    (
+        &[Part(0, b"\xFF\xFE"), LONGER_THAN_3],
+        "text/plain; charset=utf-16le",
+    ),
     (&[Part(0, b"\xEF\xBB\xBF"), LONGER_THAN_3], TEXT),
 ];
 
@@ -70,8 +76,14 @@ const OTHERS: &[(&[Part], &str)] = &[
     (&[Part(0, b"wOF2")], "font/woff2"),
     (&[Part(0, b"\x1F\x8B\x08")], "application/x-gzip"),
     (&[Part(0, b"PK\x03\x04")], "application/zip"),
-    (&[Part(0, b"Rar!\x1A\x07\x00")], "application/x-rar-compressed"),
-    (&[Part(0, b"Rar!\x1A\x07\x01\x00")], "application/x-rar-compressed"),
+    (
+        &[Part(0, b"Rar!\x1A\x07\x00")],
+        "application/x-rar-compressed",
+    ),
+    (
+        &[Part(0, b"Rar!\x1A\x07\x01\x00")],
+        "application/x-rar-compressed",
+    ),
     (&[Part(0, b"\x00asm")], "application/wasm"),
 ];
 
@@ -109,9 +121,11 @@ pub(super) fn content_type(beginning: &[u8]) -> &'static str {
 
 fn find(signatures: &[(&[Part], &'static str)], beginning: &[u8]) -> Option<&'static str> {
     let found = signatures.iter().find(|(parts, _)| {
-        parts
-            .iter()
-            .all(|Part(at, bytes)| beginning.get(*at..).is_some_and(|rest| rest.starts_with(bytes)))
+        parts.iter().all(|Part(at, bytes)| {
+            beginning
+                .get(*at..)
+                .is_some_and(|rest| rest.starts_with(bytes))
+        })
     });
     found.map(|(_, content_type)| *content_type)
 }

@@ -1,43 +1,34 @@
 //! What a person sees: the start page and the pages of problems.
+//!
+//! In: what the cluster tells (`watching`, `follow`, `reviews`), kept in a [`book::Book`] with one writer, which publishes a
+//! [`snapshot::Snapshot`] after each change. Out: HTML of a snapshot (`list`, `document`), and its changes for pages that are
+//! open (`live`). The pages are whole without scripts; the one script filters, moves the focus and takes changes in.
+//!
+//! Everything that comes from the cluster or from a request becomes markup through [`html::Html`] alone, which escapes it.
+//! Refuses: everything from elsewhere, by a Content-Security-Policy without inline scripts. The one inline style is named there by
+//! its hash: the page of a problem is also shown at the origins of targets, where every path is the target's.
 
-use axum::body::Body;
+mod assets;
+mod audience;
+mod book;
+mod document;
+mod follow;
+mod html;
+mod keeper;
+mod links;
+mod list;
+mod live;
+mod notices;
+mod objects;
+mod reviews;
+mod rights;
+mod snapshot;
+mod start;
+mod trouble;
+mod watching;
 
-use super::problem::Problem;
-use crate::status::Response;
+pub(super) use document::{html, problem};
+pub(super) use start::{Facts, StartPage, WayFact};
 
-/// A page of this server.
-pub(super) fn html(page: String) -> Response {
-    Response::new(Body::from(page))
-}
-
-/// The page of a problem.
-pub(super) fn problem(problem: &Problem) -> String {
-    problem.title.to_owned()
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum WayFact {
-    Unknown,
-    Throughway,
-    BuiltIn { limits: Vec<&'static str> },
-}
-#[derive(Debug)]
-pub(super) struct Facts {
-    pub(super) context: Option<String>,
-    pub(super) server: String,
-    pub(super) default_namespace: String,
-    pub(super) way: tokio::sync::watch::Receiver<WayFact>,
-}
-#[derive(Debug, Clone)]
-pub(super) struct StartPage;
-impl StartPage {
-    pub(super) fn new(_: kube::Client, _: Facts, _: crate::lifecycle::Tasks) -> Self {
-        Self
-    }
-    pub(super) async fn answer(&self, host: &str) -> Response {
-        html(host.to_owned())
-    }
-    pub(super) async fn asset(&self, _: &http::request::Parts) -> Option<Response> {
-        None
-    }
-}
+#[cfg(test)]
+mod tests;

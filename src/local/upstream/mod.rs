@@ -131,3 +131,10 @@ fn name_host(headers: &mut HeaderMap, authority: &Authority) {
     let host = HeaderValue::from_str(authority.as_str()).expect("an authority is header text");
     headers.insert(header::HOST, host);
 }
+
+#[cfg(test)]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the rules for the product's connections are not for tests"
+)]
+mod tests;

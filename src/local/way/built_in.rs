@@ -173,7 +173,7 @@ fn inside(location: &str, prefix: &str, host: &str) -> String {
     let origin = format!("//{host}");
     let start = location.find(&origin).map_or(0, |at| at + origin.len());
     match location[start..].strip_prefix(prefix) {
-        Some(path) if path.is_empty() => format!("{}/", &location[..start]),
+        Some("") => format!("{}/", &location[..start]),
         Some(path) => format!("{}{path}", &location[..start]),
         None => location.to_owned(),
     }

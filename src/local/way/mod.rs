@@ -1,16 +1,16 @@
 //! Which proxy of the cluster a target is reached through. In: a request to a target's own origin. Out: the target's answer.
 //!
-//! Through Throughway everything arrives as it was sent (`throughway`); the built-in proxy changes some of it, which is undone
+//! Through Throughway everything arrives as it was sent (`enveloped`); the built-in proxy changes some of it, which is undone
 //! as far as it can be (`built_in`). Which of them it is shows in whether the API group is there; `--via` decides otherwise.
 //!
 //! Refuses: what the cluster refuses, told for a person: no such target, no right, no endpoint.
 
 mod built_in;
 mod cookies;
+mod enveloped;
 mod near;
 mod ports;
 mod refusal;
-mod throughway;
 mod unprefix;
 
 use std::sync::Arc;
@@ -89,7 +89,7 @@ impl Ways {
     pub(super) async fn visit(&self, visit: Visit<'_>) -> Result<Response, Problem> {
         let fact = self.look().await.map_err(|failed| failed.problem())?;
         match fact {
-            WayFact::Throughway => throughway::visit(&self.upstream, visit).await,
+            WayFact::Throughway => enveloped::visit(&self.upstream, visit).await,
             WayFact::BuiltIn { .. } | WayFact::Unknown => {
                 built_in::visit(&self.upstream, &self.ports, visit).await
             }

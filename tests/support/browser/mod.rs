@@ -168,6 +168,11 @@ impl Tab {
         })
     }
 
+    /// Tells the browser something about this page, in the protocol's own words.
+    pub async fn command(&self, method: &str, params: Value) -> Value {
+        self.call(method, params).await
+    }
+
     fn diary<T>(&self, read: impl Fn(&Diary) -> T) -> T {
         self.wire.diary(&self.context, read)
     }
@@ -201,6 +206,7 @@ impl Tab {
         let modifiers = modifiers.map_or(0, |position| 1 << position);
         let code = match key {
             "Enter" => 13,
+            "Tab" => 9,
             letter if letter.len() == 1 => u32::from(letter.as_bytes()[0].to_ascii_uppercase()),
             _ => 0,
         };

@@ -5,21 +5,30 @@
 //!
 //! client-go: `transport/round_trippers.go`.
 
+mod exec;
 mod impersonate;
+mod oidc;
 mod token_file;
+
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderValue};
+use http::HeaderValue;
+use kube::config::Cluster;
 use secrecy::{ExposeSecret, SecretString};
 
+use exec::Exec;
 pub(super) use impersonate::Impersonate;
+use oidc::Oidc;
 use token_file::TokenFile;
 
 use super::access::CredentialSource;
+use super::clock::Clock;
 use super::error::{AccessError, CredentialError};
 use super::identity::Identity;
+use super::proxy;
 
 /// A user's credential.
 pub(super) enum Credentials {
@@ -27,56 +36,99 @@ pub(super) enum Credentials {
     /// The same for every request.
     Fixed(HeaderValue),
     TokenFile(TokenFile),
+    Exec(Exec),
+    Oidc(Box<Oidc>),
+}
+
+/// What credentials are made with besides what the kubeconfig says of the user.
+pub(super) struct Means<'a> {
+    pub(super) cluster: &'a Cluster,
+    pub(super) proxies: &'a proxy::Environment,
+    /// The kubeconfig's files, in which refreshed tokens are kept.
+    pub(super) files: Vec<PathBuf>,
+    pub(super) clock: Clock,
+}
+
+/// A credential as it is now.
+#[derive(Default)]
+pub(super) struct Credential {
+    /// `Authorization`
+    pub(super) header: Option<HeaderValue>,
+    /// A client certificate that comes with it.
+    pub(super) identity: Option<Arc<Identity>>,
 }
 
 impl Credentials {
-    pub(super) async fn of(source: CredentialSource) -> Result<Self, AccessError> {
+    pub(super) async fn of(
+        source: CredentialSource,
+        means: Means<'_>,
+    ) -> Result<Self, AccessError> {
         Ok(match source {
             CredentialSource::Nothing => Self::Nothing,
             CredentialSource::Token(token) => {
                 Self::Fixed(bearer(&token, "the kubeconfig or --token")?)
             }
             CredentialSource::TokenFile { path, fallback } => {
-                Self::TokenFile(TokenFile::open(path, fallback).await?)
+                Self::TokenFile(TokenFile::open(path, fallback, means.clock).await?)
             }
             CredentialSource::Basic { username, password } => {
                 Self::Fixed(basic(&username, &password))
             }
-            CredentialSource::Exec(_) | CredentialSource::Provider(_) => Self::Nothing,
+            CredentialSource::Exec(config) => {
+                Self::Exec(Exec::of(*config, means.cluster, means.clock)?)
+            }
+            CredentialSource::Provider(provider) if provider.name == "oidc" => {
+                Self::Oidc(Box::new(Oidc::of(provider.config, means)?))
+            }
+            CredentialSource::Provider(provider) => {
+                let name = provider.name;
+                return Err(AccessError::NoProvider { name });
+            }
         })
     }
 
-    /// Adds the `Authorization` header, unless the caller sent one.
-    pub(super) async fn authorize(&self, headers: &mut HeaderMap) -> Result<(), CredentialError> {
-        if headers
-            .get(AUTHORIZATION)
-            .is_some_and(|value| !value.is_empty())
-        {
-            return Ok(());
-        }
-        let value = match self {
+    /// The credential for a request that starts now.
+    pub(super) async fn credential(&self) -> Result<Credential, CredentialError> {
+        let header = match self {
             Self::Nothing => None,
             Self::Fixed(value) => Some(value.clone()),
             Self::TokenFile(file) => Some(file.header().await),
+            Self::Oidc(login) => Some(login.header().await?),
+            Self::Exec(plugin) => {
+                let given = plugin.credential().await?;
+                return Ok(Credential {
+                    header: given.header.clone(),
+                    identity: given.identity.clone(),
+                });
+            }
         };
-        if let Some(value) = value {
-            headers.insert(AUTHORIZATION, value);
-        }
-        Ok(())
+        Ok(Credential {
+            header,
+            identity: None,
+        })
     }
 
-    /// The client certificate that comes with the credential.
-    pub(super) async fn identity(&self) -> Result<Option<Identity>, CredentialError> {
+    /// The client certificate for a connection that starts now.
+    pub(super) async fn identity(&self) -> Result<Option<Arc<Identity>>, CredentialError> {
         match self {
-            Self::Nothing | Self::Fixed(_) | Self::TokenFile(_) => Ok(None),
+            Self::Exec(plugin) => Ok(plugin.credential().await?.identity.clone()),
+            Self::Nothing | Self::Fixed(_) | Self::TokenFile(_) | Self::Oidc(_) => Ok(None),
+        }
+    }
+
+    pub(super) async fn is_about_to_refresh(&self) -> bool {
+        match self {
+            Self::Oidc(login) => login.is_about_to_refresh().await,
+            Self::Nothing | Self::Fixed(_) | Self::TokenFile(_) | Self::Exec(_) => false,
         }
     }
 
     /// The API server did not take the credential.
     pub(super) fn rejected(&self) {
         match self {
-            Self::Nothing | Self::Fixed(_) => {}
+            Self::Nothing | Self::Fixed(_) | Self::Oidc(_) => {}
             Self::TokenFile(file) => file.rejected(),
+            Self::Exec(plugin) => plugin.rejected(),
         }
     }
 }

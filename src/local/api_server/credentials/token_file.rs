@@ -7,14 +7,14 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::HeaderValue;
 use secrecy::SecretString;
 use tokio::sync::Mutex;
-use tokio::time::Instant;
 
 use super::bearer;
+use crate::local::api_server::clock::Clock;
 use crate::local::api_server::error::CredentialError;
 
 /// How long a token is used before its file is looked at again.
@@ -25,13 +25,14 @@ const REJECTED_INTERVAL: Duration = Duration::from_secs(5);
 /// A token file and what it said last.
 pub(in crate::local::api_server) struct TokenFile {
     path: PathBuf,
+    clock: Clock,
     is_rejected: AtomicBool,
     last: Mutex<Last>,
 }
 
 struct Last {
     header: HeaderValue,
-    looked_at: Instant,
+    looked_at: SystemTime,
 }
 
 impl TokenFile {
@@ -39,6 +40,7 @@ impl TokenFile {
     pub(super) async fn open(
         path: PathBuf,
         fallback: Option<SecretString>,
+        clock: Clock,
     ) -> Result<Self, CredentialError> {
         let header = match (read(&path).await, fallback) {
             (Ok(header), _) => header,
@@ -47,10 +49,11 @@ impl TokenFile {
         };
         let last = Last {
             header,
-            looked_at: Instant::now(),
+            looked_at: clock.now(),
         };
         Ok(Self {
             path,
+            clock,
             is_rejected: AtomicBool::new(false),
             last: Mutex::new(last),
         })
@@ -58,11 +61,11 @@ impl TokenFile {
 
     pub(super) async fn header(&self) -> HeaderValue {
         let mut last = self.last.lock().await;
-        let age = last.looked_at.elapsed();
+        let age = self.clock.since(last.looked_at);
         let is_rejected = self.is_rejected.load(Ordering::Acquire);
         if age >= LOOK_INTERVAL || (is_rejected && age >= REJECTED_INTERVAL) {
             self.is_rejected.store(false, Ordering::Release);
-            last.looked_at = Instant::now();
+            last.looked_at = self.clock.now();
             match read(&self.path).await {
                 Ok(header) => last.header = header,
                 Err(failed) => tracing::warn!(error = %failed, "the last token stays in use"),

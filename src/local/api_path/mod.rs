@@ -13,11 +13,15 @@
 
 use axum::body::Body;
 use http::{HeaderValue, Method, StatusCode, header};
+use percent_encoding::{AsciiSet, utf8_percent_encode};
 
 use super::plain;
 use super::request_path::{RequestPath, as_text, clean, escape, unescape};
 use crate::config::{LocalApi, StaticFiles};
 use crate::status::{Request, Response};
+
+/// Bytes beyond ASCII are always escaped, and nothing else is here.
+const NOT_ASCII: &AsciiSet = &AsciiSet::EMPTY;
 
 /// Where a request goes.
 #[derive(Debug)]
@@ -53,11 +57,14 @@ pub(super) fn route(api: &LocalApi, files: Option<&StaticFiles>, request: &Reque
         None => return Routed::NotFound(plain::not_found()),
     };
     if path == "*" {
-        return Routed::NotFound(refused_for_its_target(StatusCode::BAD_REQUEST, ""));
+        return Routed::NotFound(if *request.method() == Method::OPTIONS {
+            plain::empty(StatusCode::OK)
+        } else {
+            no_path("")
+        });
     }
     let Ok(path) = RequestPath::parse(path) else {
-        let text = "400 Bad Request";
-        return Routed::NotFound(refused_for_its_target(StatusCode::BAD_REQUEST, text));
+        return Routed::NotFound(no_path("400 Bad Request"));
     };
     let prefixes = Prefixes { api, files };
     let escaped = path.escaped();
@@ -148,19 +155,11 @@ impl Prefixes<'_> {
 /// Whether a path begins with a prefix's segments, each with escapes undone, and goes on with a slash.
 fn covers(prefix: &str, escaped: &str) -> bool {
     let segment = |text: &str| unescape(text).unwrap_or_else(|| text.as_bytes().to_vec());
-    let Some(prefix) = prefix
-        .strip_prefix('/')
-        .and_then(|prefix| prefix.strip_suffix('/').or(Some(prefix)))
+    let (Some(prefix), Some(mut rest)) = (prefix.strip_prefix('/'), escaped.strip_prefix('/'))
     else {
         return false;
     };
-    let Some(mut rest) = escaped.strip_prefix('/') else {
-        return false;
-    };
-    if prefix.is_empty() {
-        return true;
-    }
-    for wanted in prefix.split('/') {
+    for wanted in prefix.split_terminator('/') {
         let Some((found, after)) = rest.split_once('/') else {
             return false;
         };
@@ -212,7 +211,7 @@ fn redirect(request: &Request, path: &[u8]) -> Response {
         url.push_str(query);
     }
     let mut response = plain::empty(StatusCode::TEMPORARY_REDIRECT);
-    if let Ok(location) = HeaderValue::try_from(escape_beyond_ascii(&url)) {
+    if let Ok(location) = HeaderValue::try_from(utf8_percent_encode(&url, NOT_ASCII).to_string()) {
         response.headers_mut().insert(header::LOCATION, location);
     }
     let is_get = *request.method() == Method::GET;
@@ -228,14 +227,9 @@ fn redirect(request: &Request, path: &[u8]) -> Response {
     response
 }
 
-fn escape_beyond_ascii(url: &str) -> String {
-    percent_encoding::utf8_percent_encode(url, const { &percent_encoding::AsciiSet::EMPTY })
-        .to_string()
-}
-
-/// The answer to a request whose target is no path; the connection ends.
-fn refused_for_its_target(code: StatusCode, text: &'static str) -> Response {
-    let mut response = plain::empty(code);
+/// 400 to a request whose target is no path; the connection ends.
+fn no_path(text: &'static str) -> Response {
+    let mut response = plain::empty(StatusCode::BAD_REQUEST);
     let headers = response.headers_mut();
     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     if !text.is_empty() {
@@ -245,3 +239,6 @@ fn refused_for_its_target(code: StatusCode, text: &'static str) -> Response {
     }
     response
 }
+
+#[cfg(test)]
+mod tests;

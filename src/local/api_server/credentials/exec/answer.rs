@@ -1,0 +1,103 @@
+//! What a plugin prints: an `ExecCredential` in JSON. Out: what it [`Given`], with nothing of the text in errors.
+//!
+//! Refuses another version than was asked for, an answer without a credential, and a certificate without its key.
+//!
+//! <https://kubernetes.io/docs/reference/config-api/client-authentication.v1/>
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use super::super::bearer;
+use super::Given;
+use crate::local::api_server::error::CredentialError;
+use crate::local::api_server::identity::Identity;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ExecCredential {
+    #[serde(default)]
+    kind: String,
+    #[serde(default)]
+    api_version: String,
+    status: Option<Status>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Status {
+    expiration_timestamp: Option<Time>,
+    token: Option<SecretText>,
+    client_certificate_data: Option<String>,
+    client_key_data: Option<SecretText>,
+}
+
+/// A text that goes into a secret at once.
+#[derive(Deserialize)]
+#[serde(from = "String")]
+struct SecretText(SecretString);
+
+impl From<String> for SecretText {
+    fn from(text: String) -> Self {
+        Self(SecretString::from(text))
+    }
+}
+
+/// Reads what the plugin printed.
+pub(super) fn read(
+    printed: &[u8],
+    api_version: &str,
+    command: &str,
+) -> Result<Given, CredentialError> {
+    let wrong = |what: &'static str| CredentialError::PluginAnswer {
+        command: command.to_owned(),
+        what,
+    };
+    // What the parser says may quote the text.
+    let credential: ExecCredential =
+        serde_json::from_slice(printed).map_err(|_| wrong("it is no ExecCredential in JSON"))?;
+    if credential.kind != "ExecCredential" {
+        return Err(wrong("its kind is not ExecCredential"));
+    }
+    if credential.api_version != api_version {
+        return Err(wrong("its apiVersion is not the kubeconfig's"));
+    }
+    let status = credential.status.ok_or_else(|| wrong("it has no status"))?;
+    let origin = || format!("the plugin {command}");
+    let token = status.token.filter(|token| !is_empty(token));
+    let certificate = status.client_certificate_data.filter(|pem| !pem.is_empty());
+    let key = status.client_key_data.filter(|key| !is_empty(key));
+    let identity = match (certificate, key) {
+        (None, None) => None,
+        (Some(certificate), Some(key)) => {
+            let identity = Identity::of(certificate.into_bytes(), bytes(&key), origin());
+            let identity =
+                identity.map_err(|_| wrong("its client certificate or key is no PEM"))?;
+            Some(Arc::new(identity))
+        }
+        _ => return Err(wrong("it has a client certificate or a key, but not both")),
+    };
+    if token.is_none() && identity.is_none() {
+        return Err(wrong("it has neither a token nor a client certificate"));
+    }
+    Ok(Given {
+        header: token.map(|token| bearer(&token.0, &origin())).transpose()?,
+        identity,
+        expires: status
+            .expiration_timestamp
+            .map(|time| SystemTime::from(time.0)),
+    })
+}
+
+fn is_empty(text: &SecretText) -> bool {
+    use secrecy::ExposeSecret;
+    text.0.expose_secret().is_empty()
+}
+
+fn bytes(text: &SecretText) -> secrecy::SecretSlice<u8> {
+    use secrecy::ExposeSecret;
+    text.0.expose_secret().as_bytes().to_vec().into()
+}

@@ -1,0 +1,190 @@
+//! The plugin's process. In: the kubeconfig's `exec` and cluster. Out: what the plugin gave, or why it gave nothing.
+//!
+//! What the plugin writes on standard error is passed on as it comes, as it may ask the person to do something; its last line goes into the
+//! error if the plugin fails. What it writes on standard output is a credential and goes nowhere else.
+
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use kube::config::{Cluster, ExecAuthCluster, ExecConfig, ExecInteractiveMode};
+use serde_json::json;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+use super::{Given, answer};
+use crate::local::api_server::error::{AccessError, CredentialError};
+
+/// How long a plugin may take. Those that open a browser wait for a person, usually for three minutes.
+const PLUGIN_LIMIT: Duration = Duration::from_secs(240);
+/// The most that is read of an answer.
+const MOST_ANSWER: u64 = 1024 * 1024;
+/// The most that is shown of a plugin's last line.
+const MOST_LINE: usize = 300;
+
+const VERSIONS: [&str; 2] = [
+    "client.authentication.k8s.io/v1",
+    "client.authentication.k8s.io/v1beta1",
+];
+
+/// How a plugin is started.
+pub(in crate::local::api_server) struct Program {
+    command: String,
+    arguments: Vec<String>,
+    variables: Vec<(String, String)>,
+    api_version: String,
+    interactive: ExecInteractiveMode,
+    install_hint: Option<String>,
+    cluster: Option<ExecAuthCluster>,
+}
+
+impl Program {
+    pub(in crate::local::api_server) fn of(
+        config: ExecConfig,
+        cluster: &Cluster,
+    ) -> Result<Self, AccessError> {
+        let wrong = |what: &'static str| AccessError::Plugin { what };
+        let command = config.command.filter(|command| !command.is_empty());
+        let api_version = config.api_version.unwrap_or_default();
+        if !VERSIONS.contains(&api_version.as_str()) {
+            return Err(wrong(
+                "its apiVersion is neither client.authentication.k8s.io/v1 nor v1beta1",
+            ));
+        }
+        let interactive = match config.interactive_mode {
+            Some(mode) => mode,
+            None if api_version == VERSIONS[0] => return Err(wrong("it has no interactiveMode")),
+            None => ExecInteractiveMode::IfAvailable,
+        };
+        let told = config.provide_cluster_info.then(|| cluster.try_into());
+        let variables = config.env.unwrap_or_default().into_iter();
+        Ok(Self {
+            command: command.ok_or_else(|| wrong("it has no command"))?,
+            arguments: config.args.unwrap_or_default(),
+            variables: variables
+                .filter_map(|mut pair| Some((pair.remove("name")?, pair.remove("value")?)))
+                .collect(),
+            api_version,
+            interactive,
+            install_hint: config.install_hint.map(|hint| printable(&hint)),
+            cluster: told.transpose().map_err(|_| {
+                wrong("it is to be told the certificate authority, which can't be read")
+            })?,
+        })
+    }
+
+    /// Runs the plugin to its end.
+    pub(super) async fn run(&self) -> Result<Given, CredentialError> {
+        let command = || self.command.clone();
+        let child = self.start()?;
+        let Ok(ended) = timeout(PLUGIN_LIMIT, wait(child)).await else {
+            return Err(CredentialError::PluginLate {
+                command: command(),
+                limit: PLUGIN_LIMIT,
+            });
+        };
+        let (status, printed, last_line) =
+            ended.map_err(|failed| CredentialError::PluginUnstartable {
+                command: command(),
+                reason: failed.kind(),
+            })?;
+        if !status.success() {
+            return Err(CredentialError::PluginFailed {
+                command: command(),
+                status: status.to_string(),
+                last_line,
+            });
+        }
+        answer::read(&printed, &self.api_version, &self.command)
+    }
+
+    fn start(&self) -> Result<Child, CredentialError> {
+        let is_terminal = std::io::stdin().is_terminal();
+        let is_interactive = match self.interactive {
+            ExecInteractiveMode::Never => false,
+            ExecInteractiveMode::IfAvailable => is_terminal,
+            ExecInteractiveMode::Always if is_terminal => true,
+            ExecInteractiveMode::Always => {
+                return Err(CredentialError::PluginNeedsTerminal {
+                    command: self.command.clone(),
+                });
+            }
+        };
+        let mut command = Command::new(&self.command);
+        command
+            .args(&self.arguments)
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .env("KUBERNETES_EXEC_INFO", self.told(is_interactive))
+            .stdin(if is_interactive {
+                Stdio::inherit()
+            } else {
+                Stdio::null()
+            })
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        command.spawn().map_err(|failed| match failed.kind() {
+            ErrorKind::NotFound => CredentialError::PluginMissing {
+                command: self.command.clone(),
+                install_hint: self.install_hint.clone(),
+            },
+            reason => CredentialError::PluginUnstartable {
+                command: self.command.clone(),
+                reason,
+            },
+        })
+    }
+
+    /// What the plugin is told.
+    fn told(&self, is_interactive: bool) -> String {
+        let mut spec = json!({ "interactive": is_interactive });
+        if let Some(cluster) = &self.cluster {
+            spec["cluster"] = json!(cluster);
+        }
+        json!({
+            "kind": "ExecCredential",
+            "apiVersion": self.api_version,
+            "spec": spec,
+        })
+        .to_string()
+    }
+}
+
+async fn wait(mut child: Child) -> std::io::Result<(ExitStatus, Vec<u8>, Option<String>)> {
+    let stdout = child.stdout.take();
+    let stderr = child.stderr.take();
+    let (printed, last_line, status) =
+        tokio::join!(everything(stdout), passed_on(stderr), child.wait());
+    Ok((status?, printed?, last_line))
+}
+
+async fn everything(stdout: Option<impl AsyncRead + Unpin>) -> std::io::Result<Vec<u8>> {
+    let mut printed = Vec::new();
+    if let Some(stdout) = stdout {
+        stdout.take(MOST_ANSWER).read_to_end(&mut printed).await?;
+    }
+    Ok(printed)
+}
+
+/// Passes standard error on and keeps its last line that says something.
+async fn passed_on(stderr: Option<impl AsyncRead + Unpin>) -> Option<String> {
+    let mut stderr = stderr?;
+    let mut tail = Vec::new();
+    let mut piece = [0; 4096];
+    while let Ok(length @ 1..) = stderr.read(&mut piece).await {
+        // Standard error that is closed is nobody's problem.
+        let _ = std::io::stderr().write_all(&piece[..length]);
+        tail.extend_from_slice(&piece[..length]);
+        tail.drain(..tail.len().saturating_sub(piece.len()));
+    }
+    let text = String::from_utf8_lossy(&tail);
+    let line = text.lines().rfind(|line| !line.trim().is_empty())?;
+    Some(printable(line.trim()))
+}
+
+/// The text without control characters, which could lead a terminal astray, and not longer than a person reads.
+fn printable(text: &str) -> String {
+    let shown = text.chars().filter(|letter| !letter.is_control());
+    shown.take(MOST_LINE).collect()
+}

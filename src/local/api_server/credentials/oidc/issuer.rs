@@ -1,0 +1,240 @@
+//! The issuer of ID tokens. In: a refresh token. Out: an ID token, and the next refresh token if there is one.
+//!
+//! Only `https` issuers are asked. Whether the client's name and secret are wanted in a header or in the form is found out by trying.
+//!
+//! OpenID Connect Discovery 1.0 section 4, RFC 6749 sections 2.3.1 and 6.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
+use http::uri::Scheme;
+use http::{HeaderValue, Method, Request, StatusCode, Uri};
+use http_body_util::{BodyExt, Limited};
+use hyper_util::rt::TokioIo;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use rustls::pki_types::ServerName;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use tokio::time::timeout;
+
+use crate::local::api_server::Purpose;
+use crate::local::api_server::access::{self, Trust};
+use crate::local::api_server::connect::{Dial, Secured};
+use crate::local::api_server::error::{AccessError, CredentialError};
+use crate::local::api_server::proxy::{Environment, Proxy, host_of};
+use crate::local::api_server::tls::Tls;
+
+/// How long the issuer may take for one answer, connecting included.
+const ISSUER_LIMIT: Duration = Duration::from_secs(30);
+/// The most that is read of an answer.
+const MOST_ANSWER: usize = 1024 * 1024;
+
+/// Where tokens are fetched.
+pub(super) struct Issuer {
+    url: String,
+    client_id: String,
+    client_secret: Option<SecretString>,
+    tls: Tls,
+    dial: Dial,
+}
+
+/// What the issuer gave.
+pub(super) struct Fetched {
+    pub(super) id_token: SecretString,
+    pub(super) refresh_token: Option<SecretString>,
+}
+
+#[derive(Deserialize)]
+struct Discovery {
+    token_endpoint: String,
+}
+
+#[derive(Deserialize)]
+struct Tokens {
+    id_token: Option<String>,
+    refresh_token: Option<String>,
+}
+
+/// Where the client's name and secret go.
+#[derive(Debug, Clone, Copy)]
+enum Login {
+    Header,
+    Form,
+}
+
+impl Issuer {
+    pub(super) fn of(
+        url: &str,
+        client_id: String,
+        client_secret: Option<SecretString>,
+        trust: Trust,
+        proxies: &Environment,
+    ) -> Result<Self, AccessError> {
+        let url = url.trim_end_matches('/').to_owned();
+        let uri = access::server_uri(&url)?;
+        if uri.scheme() != Some(&Scheme::HTTPS) {
+            return Err(AccessError::BadServer { server: url });
+        }
+        let proxy = Proxy::of(&uri, None, proxies)?;
+        Ok(Self {
+            url,
+            client_id,
+            client_secret,
+            tls: Tls::anonymous(trust),
+            dial: Dial::new(proxy, None, Duration::ZERO),
+        })
+    }
+
+    /// Fetches an ID token.
+    pub(super) async fn refresh(
+        &self,
+        refresh_token: &SecretString,
+    ) -> Result<Fetched, CredentialError> {
+        let discovery = format!("{}/.well-known/openid-configuration", self.url);
+        let request = Request::get(&discovery).body(Body::empty());
+        let request = request.map_err(|_| self.failed("its address is malformed"))?;
+        let (status, answer) = self.ask(request).await?;
+        if !status.is_success() {
+            return Err(self.failed("its discovery document is not there"));
+        }
+        let Discovery { token_endpoint } = serde_json::from_slice(&answer)
+            .map_err(|_| self.failed("its discovery document is malformed"))?;
+        let mut refused = self.failed("it refused the refresh token");
+        for login in [Login::Header, Login::Form] {
+            let request = self.token_request(&token_endpoint, refresh_token, login)?;
+            let (status, answer) = self.ask(request).await?;
+            if status.is_success() {
+                return self.tokens(&answer);
+            }
+            if status.is_server_error() {
+                refused = self.failed("it has an error of its own");
+            }
+        }
+        Err(refused)
+    }
+
+    fn tokens(&self, answer: &[u8]) -> Result<Fetched, CredentialError> {
+        let tokens: Tokens =
+            serde_json::from_slice(answer).map_err(|_| self.failed("its answer is malformed"))?;
+        let id_token = tokens.id_token.filter(|token| !token.is_empty());
+        Ok(Fetched {
+            id_token: id_token
+                .map(SecretString::from)
+                .ok_or_else(|| self.failed("its answer has no ID token"))?,
+            refresh_token: tokens
+                .refresh_token
+                .filter(|token| !token.is_empty())
+                .map(SecretString::from),
+        })
+    }
+
+    fn token_request(
+        &self,
+        endpoint: &str,
+        refresh_token: &SecretString,
+        login: Login,
+    ) -> Result<Request<Body>, CredentialError> {
+        let secret = self
+            .client_secret
+            .as_ref()
+            .map_or("", |secret| secret.expose_secret());
+        let mut form = format!(
+            "grant_type=refresh_token&refresh_token={}",
+            encoded(refresh_token.expose_secret())
+        );
+        let mut request = Request::builder()
+            .method(Method::POST)
+            .uri(endpoint)
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        match login {
+            Login::Header => {
+                let pair = format!("{}:{}", encoded(&self.client_id), encoded(secret));
+                let value = format!("Basic {}", STANDARD.encode(pair));
+                let mut value =
+                    HeaderValue::try_from(value).expect("base64 can be sent in a header");
+                value.set_sensitive(true);
+                request = request.header(AUTHORIZATION, value);
+            }
+            Login::Form => {
+                form = format!("{form}&client_id={}", encoded(&self.client_id));
+                if !secret.is_empty() {
+                    form = format!("{form}&client_secret={}", encoded(secret));
+                }
+            }
+        }
+        request
+            .body(Body::from(form))
+            .map_err(|_| self.failed("its token endpoint is malformed"))
+    }
+
+    async fn ask(&self, request: Request<Body>) -> Result<(StatusCode, Vec<u8>), CredentialError> {
+        match timeout(ISSUER_LIMIT, Box::pin(self.exchange(request))).await {
+            Ok(answer) => answer,
+            Err(_) => Err(self.failed("it does not answer")),
+        }
+    }
+
+    /// One request on a connection of its own, which is driven here and closed with it.
+    async fn exchange(
+        &self,
+        mut request: Request<Body>,
+    ) -> Result<(StatusCode, Vec<u8>), CredentialError> {
+        let uri = request.uri().clone();
+        let malformed = || self.failed("its addresses are not all of https");
+        let authority = uri.authority().ok_or_else(malformed)?.clone();
+        if uri.scheme() != Some(&Scheme::HTTPS) {
+            return Err(malformed());
+        }
+        let name = ServerName::try_from(host_of(&uri).to_owned()).map_err(|_| malformed())?;
+        let unreachable = |why: String| CredentialError::Issuer {
+            issuer: self.url.clone(),
+            why,
+        };
+        let settings = self.tls.settings(None).await;
+        let settings = settings.map_err(|failed| unreachable(failed.to_string()))?;
+        let secured = Secured {
+            settings: settings.of(Purpose::Upgrade),
+            name,
+        };
+        let connected = self.dial.secured(&uri, secured).await;
+        let (io, _) = connected.map_err(|failed| unreachable(failed.to_string()))?;
+        let broken = |_| self.failed("its connection broke");
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(io))
+            .await
+            .map_err(broken)?;
+        let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        *request.uri_mut() = path.parse::<Uri>().map_err(|_| malformed())?;
+        let headers = request.headers_mut();
+        let host = HeaderValue::from_str(authority.as_str()).map_err(|_| malformed())?;
+        headers.insert(HOST, host);
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        let answer = async {
+            let response = sender.send_request(request).await.map_err(broken)?;
+            let status = response.status();
+            let body = Limited::new(response.into_body(), MOST_ANSWER);
+            let body = body.collect().await;
+            let body = body.map_err(|_| self.failed("its answer broke off"))?;
+            Ok((status, body.to_bytes().to_vec()))
+        };
+        let mut answer = std::pin::pin!(answer);
+        tokio::select! {
+            answered = &mut answer => answered,
+            // The end of the connection may come with the end of the answer.
+            _ = connection => answer.await,
+        }
+    }
+
+    fn failed(&self, why: &str) -> CredentialError {
+        CredentialError::Issuer {
+            issuer: self.url.clone(),
+            why: why.to_owned(),
+        }
+    }
+}
+
+fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+}

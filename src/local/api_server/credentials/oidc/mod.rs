@@ -1,0 +1,154 @@
+//! OpenID Connect as an `auth-provider` of the kubeconfig. In: its settings. Out: an ID token that has not run out.
+//!
+//! The ID token of the kubeconfig is used to its end, then the refresh token fetches another one from the issuer. What is fetched takes the place
+//! of its predecessor in the kubeconfig, as kubectl does it: a refresh token may be good for one use only.
+//!
+//! client-go: `plugin/pkg/client/auth/oidc/oidc.go`; OpenID Connect Core 1.0 section 12, RFC 6749 section 6.
+
+mod issuer;
+mod keep;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::HeaderValue;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use tokio::sync::Mutex;
+
+use super::{Means, bearer};
+use crate::local::api_server::access::{Pem, Trust};
+use crate::local::api_server::clock::Clock;
+use crate::local::api_server::error::{AccessError, CredentialError};
+use issuer::{Fetched, Issuer};
+
+/// How long before its end a token is replaced.
+const SLACK: Duration = Duration::from_secs(10);
+/// The least time between two tries that failed.
+const REST: Duration = Duration::from_secs(5);
+
+/// A login with an issuer of ID tokens.
+pub(in crate::local::api_server) struct Oidc {
+    clock: Clock,
+    files: Vec<PathBuf>,
+    issuer: Option<Issuer>,
+    state: Mutex<State>,
+}
+
+struct State {
+    id_token: Option<SecretString>,
+    refresh_token: Option<SecretString>,
+    failed: Option<(SystemTime, CredentialError)>,
+}
+
+#[derive(Deserialize)]
+struct Claims {
+    exp: f64,
+}
+
+impl Oidc {
+    pub(super) fn of(
+        mut settings: HashMap<String, String>,
+        means: Means<'_>,
+    ) -> Result<Self, AccessError> {
+        let mut setting = |name: &str| settings.remove(name).filter(|value| !value.is_empty());
+        let roots = match (
+            setting("idp-certificate-authority-data"),
+            setting("idp-certificate-authority"),
+        ) {
+            (Some(data), _) => Trust::Roots(Pem::Base64(SecretString::from(data))),
+            (None, Some(file)) => Trust::Roots(Pem::File(PathBuf::from(file))),
+            (None, None) => Trust::System,
+        };
+        let issuer = match (setting("idp-issuer-url"), setting("client-id")) {
+            (Some(url), Some(client_id)) => {
+                let client_secret = setting("client-secret").map(SecretString::from);
+                Some(Issuer::of(
+                    &url,
+                    client_id,
+                    client_secret,
+                    roots,
+                    means.proxies,
+                )?)
+            }
+            _ => None,
+        };
+        let state = State {
+            id_token: setting("id-token").map(SecretString::from),
+            refresh_token: setting("refresh-token").map(SecretString::from),
+            failed: None,
+        };
+        Ok(Self {
+            clock: means.clock,
+            files: means.files,
+            issuer,
+            state: Mutex::new(state),
+        })
+    }
+
+    /// The header of the present ID token, which is fetched anew if it has run out.
+    pub(super) async fn header(&self) -> Result<HeaderValue, CredentialError> {
+        // Held while the issuer is asked: a refresh token may be good for one use only.
+        let mut state = self.state.lock().await;
+        if let Some(token) = &state.id_token
+            && self.is_fresh(token)
+        {
+            return bearer(token, "the issuer of ID tokens");
+        }
+        if let Some((at, failed)) = &state.failed
+            && self.clock.since(*at) < REST
+        {
+            return Err(failed.clone());
+        }
+        let (Some(issuer), Some(refresh_token)) = (&self.issuer, &state.refresh_token) else {
+            return Err(CredentialError::LoginExpired);
+        };
+        match issuer.refresh(refresh_token).await {
+            Ok(Fetched {
+                id_token,
+                refresh_token,
+            }) => {
+                let header = bearer(&id_token, "the issuer of ID tokens")?;
+                let mut changes = Vec::new();
+                changes.extend(state.id_token.replace(id_token.clone()).zip(Some(id_token)));
+                if let Some(next) = refresh_token {
+                    changes.extend(state.refresh_token.replace(next.clone()).zip(Some(next)));
+                }
+                state.failed = None;
+                keep::replace(&self.files, &changes).await;
+                Ok(header)
+            }
+            Err(failed) => {
+                state.failed = Some((self.clock.now(), failed.clone()));
+                Err(failed)
+            }
+        }
+    }
+
+    pub(super) async fn is_about_to_refresh(&self) -> bool {
+        let state = self.state.lock().await;
+        !state
+            .id_token
+            .as_ref()
+            .is_some_and(|token| self.is_fresh(token))
+    }
+
+    fn is_fresh(&self, token: &SecretString) -> bool {
+        let Some(end) = end_of(token.expose_secret()) else {
+            return false;
+        };
+        self.clock.now() + SLACK < end
+    }
+}
+
+/// When an ID token ends; who signed it is for the API server to look at.
+fn end_of(token: &str) -> Option<SystemTime> {
+    let payload = token.split('.').nth(1)?;
+    let payload = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
+    let claims: Claims = serde_json::from_slice(&payload).ok()?;
+    let since_epoch = Duration::try_from_secs_f64(claims.exp).ok()?;
+    SystemTime::UNIX_EPOCH.checked_add(since_epoch)
+}

@@ -1,0 +1,67 @@
+//! Where the API server is looked for. In: flags, kubeconfigs, the environment. Out: an [`Access`].
+//!
+//! Kubeconfigs come first, then the pod that this runs in, then `KUBERNETES_MASTER`. If none of them names a server, that is an error which says
+//! where was looked.
+//!
+//! client-go: `tools/clientcmd/merged_client_builder.go`.
+
+use kube::config::Kubeconfig;
+
+use super::access::{self, Access};
+use super::clock::Clock;
+use super::error::AccessError;
+use super::in_cluster::Pod;
+use super::kubeconfig::{self, Found, Places};
+use super::proxy;
+use crate::config::ClusterOptions;
+
+/// Everything outside of the flags that is looked at.
+#[derive(Clone)]
+pub(super) struct Surroundings {
+    pub(super) places: Places,
+    pub(super) pod: Pod,
+    pub(super) proxies: proxy::Environment,
+    pub(super) clock: Clock,
+    /// `KUBERNETES_MASTER`, the server where nothing else names one.
+    pub(super) master: Option<String>,
+}
+
+impl Surroundings {
+    pub(super) fn of_environment() -> Self {
+        Self {
+            places: Places::of_environment(),
+            pod: Pod::of_environment(),
+            proxies: proxy::Environment::read(),
+            clock: Clock::of_system(),
+            master: std::env::var("KUBERNETES_MASTER")
+                .ok()
+                .filter(|server| !server.is_empty()),
+        }
+    }
+}
+
+/// Decides which API server it is, and as whom.
+pub(super) async fn access(
+    options: &ClusterOptions,
+    surroundings: &Surroundings,
+) -> Result<Access, AccessError> {
+    let Found {
+        kubeconfig,
+        looked_at,
+    } = kubeconfig::read(options.kubeconfig.as_deref(), &surroundings.places)?;
+    if let Some(access) = access::decide(&kubeconfig, options)? {
+        return Ok(access);
+    }
+    if let Some(access) = surroundings.pod.access(options).await? {
+        return Ok(access);
+    }
+    let Some(master) = surroundings.master.clone() else {
+        return Err(AccessError::Nowhere { looked_at });
+    };
+    let options = ClusterOptions {
+        server: Some(master),
+        ..options.clone()
+    };
+    let access = access::decide(&Kubeconfig::default(), &options)?;
+    access.ok_or(AccessError::Nowhere { looked_at })
+}

@@ -1,0 +1,54 @@
+//! A kubeconfig that somebody logged in to anew. In: the files as they were. Out: whether they changed since.
+//!
+//! Logins such as `oc login` or `aws eks update-kubeconfig` write into the kubeconfig. When a credential is refused or can't be had, the files
+//! are compared with what they were, at most every few seconds.
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use super::kubeconfig;
+use super::load::Surroundings;
+use crate::config::ClusterOptions;
+
+/// The least time between two looks.
+const LOOK_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The files of a kubeconfig as they were.
+pub(super) struct Reread {
+    files: Vec<PathBuf>,
+    content: Vec<Option<Vec<u8>>>,
+    looked_at: SystemTime,
+}
+
+impl Reread {
+    pub(super) async fn of(options: &ClusterOptions, surroundings: &Surroundings) -> Self {
+        let files = kubeconfig::files(options.kubeconfig.as_deref(), &surroundings.places);
+        Self {
+            content: content(&files).await,
+            files,
+            looked_at: surroundings.clock.now(),
+        }
+    }
+
+    /// Whether it is time for a look.
+    pub(super) fn is_due(&self, surroundings: &Surroundings) -> bool {
+        surroundings.clock.since(self.looked_at) >= LOOK_INTERVAL
+    }
+
+    /// Whether the files changed since the last look.
+    pub(super) async fn changed(&mut self, surroundings: &Surroundings) -> bool {
+        self.looked_at = surroundings.clock.now();
+        let now = content(&self.files).await;
+        let changed = now != self.content;
+        self.content = now;
+        changed
+    }
+}
+
+async fn content(files: &[PathBuf]) -> Vec<Option<Vec<u8>>> {
+    let mut all = Vec::with_capacity(files.len());
+    for file in files {
+        all.push(tokio::fs::read(file).await.ok());
+    }
+    all
+}

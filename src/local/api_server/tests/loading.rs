@@ -1,0 +1,354 @@
+//! Which kubeconfig, context, cluster and user count, and what flags change.
+
+use std::path::PathBuf;
+
+use kube::config::Kubeconfig;
+use secrecy::ExposeSecret;
+
+use super::{Folder, kubeconfig, nothing, options};
+use crate::config::ClusterOptions;
+use crate::local::api_server::access::{
+    self, Access, CredentialSource, IdentitySource, Pem, Trust,
+};
+use crate::local::api_server::in_cluster::Pod;
+use crate::local::api_server::kubeconfig::Places;
+use crate::local::api_server::load::Surroundings;
+use crate::local::api_server::{AccessError, ApiServer};
+
+const SEVERAL: &str = "
+current-context: a
+contexts:
+- {name: a, context: {cluster: one, user: alice, namespace: here}}
+- {name: b, context: {cluster: two, user: bob}}
+clusters:
+- {name: one, cluster: {server: 'https://one.example/path', tls-server-name: inner, certificate-authority-data: b25l}}
+- {name: two, cluster: {server: 'https://two.example', insecure-skip-tls-verify: true}}
+users:
+- {name: alice, user: {token: a, tokenFile: /file}}
+- {name: bob, user: {client-certificate-data: Yg==, client-key-data: Yg==}}
+";
+
+fn decide(yaml: &str, options: &ClusterOptions) -> Result<Access, AccessError> {
+    let kubeconfig = Kubeconfig::from_yaml(yaml).unwrap();
+    access::decide(&kubeconfig, options).map(|access| access.expect("a server is named"))
+}
+
+fn flags(set: impl FnOnce(&mut ClusterOptions)) -> ClusterOptions {
+    let mut options = ClusterOptions::default();
+    set(&mut options);
+    options
+}
+
+fn some(text: &str) -> Option<String> {
+    Some(text.to_owned())
+}
+
+#[test]
+fn the_current_context_counts() {
+    let access = decide(SEVERAL, &ClusterOptions::default()).unwrap();
+    assert_eq!(access.context.as_deref(), Some("a"));
+    assert_eq!(access.namespace, "here");
+    assert_eq!(access.server, "https://one.example/path");
+    assert_eq!(access.tls_server_name.as_deref(), Some("inner"));
+    assert!(matches!(access.trust, Trust::Roots(Pem::Base64(_))));
+    assert!(access.identity.is_none());
+    let CredentialSource::TokenFile { path, fallback } = access.credential else {
+        panic!("a token file")
+    };
+    assert_eq!(path, PathBuf::from("/file"));
+    assert_eq!(fallback.unwrap().expose_secret(), "a");
+}
+
+#[test]
+fn flags_choose_context_cluster_user_and_namespace() {
+    let access = decide(SEVERAL, &flags(|flags| flags.context = some("b"))).unwrap();
+    assert_eq!(access.namespace, "default");
+    assert_eq!(access.server, "https://two.example/");
+    assert!(matches!(access.trust, Trust::Anything));
+    assert!(matches!(access.identity, Some(IdentitySource { .. })));
+    assert!(matches!(access.credential, CredentialSource::Nothing));
+
+    let mixed = flags(|flags| {
+        flags.cluster = some("two");
+        flags.user = some("alice");
+        flags.namespace = some("there");
+    });
+    let access = decide(SEVERAL, &mixed).unwrap();
+    assert_eq!(access.namespace, "there");
+    assert_eq!(access.server, "https://two.example/");
+    assert!(matches!(
+        access.credential,
+        CredentialSource::TokenFile { .. }
+    ));
+}
+
+#[test]
+fn what_flags_name_and_nobody_knows_is_told_with_what_is_known() {
+    let failed = decide(SEVERAL, &flags(|flags| flags.context = some("c"))).err();
+    let failed = failed.unwrap();
+    assert_eq!(failed.to_string(), "the kubeconfig has no context \"c\"");
+    let shown = format!("{:?}", failed.problem().advice);
+    assert!(shown.contains("The contexts are: a, b."), "{shown}");
+    let failed = decide(SEVERAL, &flags(|flags| flags.cluster = some("c"))).err();
+    assert!(
+        matches!(failed, Some(AccessError::NoCluster { known, .. }) if known == ["one", "two"])
+    );
+    let failed = decide(SEVERAL, &flags(|flags| flags.user = some("c"))).err();
+    assert!(matches!(failed, Some(AccessError::NoUser { known, .. }) if known == ["alice", "bob"]));
+}
+
+#[test]
+fn a_token_flag_wins_over_every_other_header() {
+    let token = |flags: &mut ClusterOptions| flags.token = Some("flag".to_owned().into());
+    for user in [
+        "{token: a, tokenFile: /file}",
+        "{username: u, password: p}",
+        "{exec: {apiVersion: client.authentication.k8s.io/v1, command: x, interactiveMode: Never}}",
+        "{auth-provider: {name: oidc}}",
+    ] {
+        let access = decide(&kubeconfig("{server: 'https://x'}", user), &flags(token)).unwrap();
+        let CredentialSource::Token(token) = access.credential else {
+            panic!("{user}")
+        };
+        assert_eq!(token.expose_secret(), "flag");
+    }
+}
+
+#[test]
+fn a_server_flag_drops_the_name_that_was_for_another_one() {
+    let access = decide(SEVERAL, &flags(|flags| flags.server = some("https://x"))).unwrap();
+    assert_eq!(access.tls_server_name, None);
+    assert!(matches!(access.trust, Trust::Roots(_)));
+    let named = flags(|flags| {
+        flags.server = some("https://x");
+        flags.tls_server_name = some("y");
+    });
+    let access = decide(SEVERAL, &named).unwrap();
+    assert_eq!(access.tls_server_name.as_deref(), Some("y"));
+}
+
+#[test]
+fn flags_about_trust_replace_the_kubeconfigs() {
+    let access = decide(
+        SEVERAL,
+        &flags(|flags| flags.insecure_skip_tls_verify = Some(true)),
+    );
+    assert!(matches!(access.unwrap().trust, Trust::Anything));
+    let secure = flags(|flags| {
+        flags.context = some("b");
+        flags.certificate_authority = Some(PathBuf::from("/ca"));
+    });
+    let access = decide(SEVERAL, &secure).unwrap();
+    assert!(
+        matches!(access.trust, Trust::Roots(Pem::File(path)) if path == std::path::Path::new("/ca"))
+    );
+}
+
+#[test]
+fn files_of_flags_replace_data_of_the_kubeconfig() {
+    let files = flags(|flags| {
+        flags.context = some("b");
+        flags.client_certificate = Some(PathBuf::from("/crt"));
+        flags.client_key = Some(PathBuf::from("/key"));
+    });
+    let identity = decide(SEVERAL, &files).unwrap().identity.unwrap();
+    assert!(
+        matches!(identity.certificate, Pem::File(path) if path == std::path::Path::new("/crt"))
+    );
+    assert!(matches!(identity.key, Pem::File(path) if path == std::path::Path::new("/key")));
+}
+
+#[test]
+fn a_client_certificate_makes_a_plugin_needless() {
+    let user = "{client-certificate: /c, client-key: /k, exec: {apiVersion: v1, command: x}}";
+    let access = decide(
+        &kubeconfig("{server: 'https://x'}", user),
+        &ClusterOptions::default(),
+    );
+    assert!(matches!(
+        access.unwrap().credential,
+        CredentialSource::Nothing
+    ));
+}
+
+#[test]
+fn several_credentials_are_refused() {
+    for user in [
+        "{token: a, username: u, password: p}",
+        "{exec: {apiVersion: v1, command: x}, auth-provider: {name: oidc}}",
+    ] {
+        let yaml = kubeconfig("{server: 'https://x'}", user);
+        let failed = decide(&yaml, &ClusterOptions::default()).err();
+        assert!(
+            matches!(failed, Some(AccessError::SeveralCredentials { .. })),
+            "{user}"
+        );
+    }
+}
+
+#[test]
+fn a_group_without_a_user_is_nobody() {
+    let group = flags(|flags| flags.impersonate_groups = vec!["chiefs".to_owned()]);
+    let failed = decide(SEVERAL, &group).err();
+    assert!(matches!(
+        failed,
+        Some(AccessError::ImpersonationWithoutUser)
+    ));
+    let extras = flags(|flags| {
+        flags.impersonate = some("boss");
+        flags.impersonate_extra = vec![
+            ("k".to_owned(), "1".to_owned()),
+            ("k".to_owned(), "2".to_owned()),
+        ];
+    });
+    let user = "{as: other, as-user-extra: {k: [old], l: [kept]}}";
+    let access = decide(&kubeconfig("{server: 'https://x'}", user), &extras).unwrap();
+    let impersonation = access.impersonation.unwrap();
+    assert_eq!(impersonation.user, "boss");
+    assert_eq!(impersonation.extra["k"], ["1", "2"]);
+    assert_eq!(impersonation.extra["l"], ["kept"]);
+}
+
+#[test]
+fn addresses_of_servers() {
+    for (text, uri) in [
+        ("https://x", "https://x/"),
+        ("https://x:6443/a/b/", "https://x:6443/a/b/"),
+        ("https://x/a?query", "https://x/a"),
+        ("https://user:pass@x", "https://x/"),
+        ("x:8080", "http://x:8080/"),
+        ("127.0.0.1:8080", "http://127.0.0.1:8080/"),
+        ("https://[::1]:6443", "https://[::1]:6443/"),
+    ] {
+        assert_eq!(access::server_uri(text).unwrap(), uri, "{text}");
+    }
+    for text in ["", "x/path", "ftp://x", "https://", "https://a b", "/path"] {
+        let failed = access::server_uri(text).unwrap_err();
+        assert!(matches!(failed, AccessError::BadServer { .. }), "{text}");
+    }
+    let failed = access::server_uri("ftp://user:hidden@x").unwrap_err();
+    assert!(!format!("{failed} {failed:?}").contains("hidden"));
+}
+
+fn listed(files: &[PathBuf]) -> Surroundings {
+    Surroundings {
+        places: Places {
+            listed: Some(std::env::join_paths(files).unwrap()),
+            home: None,
+        },
+        ..nothing()
+    }
+}
+
+#[tokio::test]
+async fn of_several_files_the_first_that_says_something_counts() {
+    let folder = Folder::new();
+    let first = folder.write(
+        "first",
+        "current-context: ''\nusers: [{name: me, user: {token: one}}]",
+    );
+    let second = folder.write(
+        "second",
+        kubeconfig("{server: 'https://second'}", "{token: two}"),
+    );
+    let third = folder.write(
+        "third",
+        kubeconfig("{server: 'https://third'}", "{token: three}").replace("here", "third"),
+    );
+    let missing = folder.path("missing");
+    let surroundings = listed(&[missing, first, second, third]);
+    let api = ApiServer::load_in(&ClusterOptions::default(), surroundings)
+        .await
+        .unwrap();
+    assert_eq!(api.url(), "https://second/");
+    assert_eq!(api.context(), Some("here"));
+    assert_eq!(api.default_namespace(), "mine");
+    let mut headers = http::HeaderMap::new();
+    api.authorize(&mut headers).await.unwrap();
+    assert_eq!(headers["authorization"], "Bearer one");
+}
+
+#[tokio::test]
+async fn the_file_of_the_home_folder_counts_where_nothing_is_listed() {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.path(".kube")).unwrap();
+    folder.write(".kube/config", kubeconfig("{server: 'https://home'}", "{}"));
+    let surroundings = Surroundings {
+        places: Places {
+            listed: None,
+            home: Some(folder.0.clone()),
+        },
+        ..nothing()
+    };
+    let api = ApiServer::load_in(&ClusterOptions::default(), surroundings)
+        .await
+        .unwrap();
+    assert_eq!(api.url(), "https://home/");
+}
+
+#[tokio::test]
+async fn no_kubeconfig_at_all_says_what_to_do() {
+    let failed = ApiServer::load_in(
+        &ClusterOptions::default(),
+        listed(&[PathBuf::from("/nowhere")]),
+    )
+    .await
+    .unwrap_err();
+    let problem = failed.problem();
+    assert_eq!(problem.title, "No kubeconfig");
+    let shown = format!("{:?}", problem.advice);
+    assert!(
+        shown.contains("/nowhere") && shown.contains("--kubeconfig"),
+        "{shown}"
+    );
+    let failed = ApiServer::load_in(&options("/nowhere".as_ref()), nothing())
+        .await
+        .unwrap_err();
+    assert!(matches!(failed, AccessError::Unreadable { .. }), "{failed}");
+}
+
+#[tokio::test]
+async fn a_malformed_kubeconfig_is_told_by_line_without_its_text() {
+    let folder = Folder::new();
+    let text =
+        "current-context: a\nusers:\n- name: me\n  user: {token: hidden-token, username: [1]}\n";
+    let path = folder.write("config", text);
+    let failed = ApiServer::load_in(&options(&path), nothing())
+        .await
+        .unwrap_err();
+    let shown = format!("{failed} {failed:?} {:?}", failed.problem());
+    assert!(shown.contains("is no kubeconfig (line 4)"), "{shown}");
+    assert!(!shown.contains("hidden-token"), "{shown}");
+}
+
+#[tokio::test]
+async fn in_a_pod_its_service_account_is_the_last_resort() {
+    let folder = Folder::new();
+    folder.write("token", "pods-token");
+    folder.write("namespace", "pods-namespace\n");
+    let pod = |host: &str| Pod {
+        host: Some(host.to_owned()),
+        port: Some("443".to_owned()),
+        namespace: None,
+        folder: folder.0.clone(),
+    };
+    let surroundings = Surroundings {
+        pod: pod("fd00::1"),
+        ..nothing()
+    };
+    let api = ApiServer::load_in(&ClusterOptions::default(), surroundings.clone())
+        .await
+        .unwrap();
+    assert_eq!(api.url(), "https://[fd00::1]:443/");
+    assert_eq!(api.default_namespace(), "pods-namespace");
+    assert_eq!(api.context(), None);
+    let mut headers = http::HeaderMap::new();
+    api.authorize(&mut headers).await.unwrap();
+    assert_eq!(headers["authorization"], "Bearer pods-token");
+
+    let path = folder.write("config", kubeconfig("{server: 'https://other'}", "{}"));
+    let api = ApiServer::load_in(&options(&path), surroundings)
+        .await
+        .unwrap();
+    assert_eq!(api.url(), "https://other/");
+}

@@ -1,0 +1,178 @@
+//! Every form of credential reaches a TLS server on loopback, which says what arrived there.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the rules for the product's tasks, files and connections are not for tests"
+)]
+
+mod certificates;
+mod credentials;
+mod loading;
+mod oidc;
+mod plugin;
+mod proxies;
+mod server;
+mod tls;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use http::HeaderMap;
+use http_body_util::Empty;
+use hyper_util::rt::TokioIo;
+
+use super::clock::Clock;
+use super::in_cluster::Pod;
+use super::kubeconfig::Places;
+use super::load::Surroundings;
+use super::{AccessError, ApiServer, Purpose, proxy};
+use crate::config::ClusterOptions;
+
+/// A folder of this test's own, which goes away with it.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("throughway-api-server-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+/// A clock that goes on only when it is told to.
+#[derive(Clone)]
+struct Hand {
+    start: SystemTime,
+    seconds: Arc<AtomicU64>,
+}
+
+impl Hand {
+    fn new() -> Self {
+        Self {
+            start: SystemTime::now(),
+            seconds: Arc::default(),
+        }
+    }
+
+    fn forward(&self, seconds: u64) {
+        self.seconds.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    fn now(&self) -> SystemTime {
+        self.start + Duration::from_secs(self.seconds.load(Ordering::SeqCst))
+    }
+
+    fn clock(&self) -> Clock {
+        let hand = self.clone();
+        Clock::of(move || hand.now())
+    }
+}
+
+/// An environment with nothing in it.
+fn nothing() -> Surroundings {
+    Surroundings {
+        places: Places {
+            listed: None,
+            home: None,
+        },
+        pod: Pod {
+            host: None,
+            port: None,
+            namespace: None,
+            folder: PathBuf::from("/nonexistent"),
+        },
+        proxies: proxy::Environment::default(),
+        clock: Clock::of_system(),
+        master: None,
+    }
+}
+
+fn options(kubeconfig: &Path) -> ClusterOptions {
+    ClusterOptions {
+        kubeconfig: Some(kubeconfig.to_owned()),
+        ..ClusterOptions::default()
+    }
+}
+
+/// A kubeconfig of one cluster and one user; `cluster` and `user` are the YAML of their fields, in braces.
+fn kubeconfig(cluster: &str, user: &str) -> String {
+    format!(
+        "apiVersion: v1
+kind: Config
+current-context: here
+contexts:
+- name: here
+  context: {{cluster: there, user: me, namespace: mine}}
+clusters:
+- name: there
+  cluster: {cluster}
+users:
+- name: me
+  user: {user}
+"
+    )
+}
+
+async fn load(folder: &Folder, cluster: &str, user: &str) -> Result<ApiServer, AccessError> {
+    load_at(folder, cluster, user, &Hand::new()).await
+}
+
+async fn load_at(
+    folder: &Folder,
+    cluster: &str,
+    user: &str,
+    hand: &Hand,
+) -> Result<ApiServer, AccessError> {
+    let path = folder.write("config", kubeconfig(cluster, user));
+    let surroundings = Surroundings {
+        clock: hand.clock(),
+        ..nothing()
+    };
+    ApiServer::load_in(&options(&path), surroundings).await
+}
+
+/// One request over a connection of its own, as the product makes it.
+async fn ask(api_server: &ApiServer) {
+    let mut headers = HeaderMap::new();
+    api_server.authorize(&mut headers).await.unwrap();
+    send(api_server, headers).await;
+}
+
+async fn send(api_server: &ApiServer, headers: HeaderMap) {
+    let connected = api_server.connect(Purpose::Upgrade).await.unwrap();
+    assert!(!connected.speaks_http2);
+    let io = TokioIo::new(connected.io);
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await.unwrap();
+    let mut request = http::Request::get("/").body(Empty::<&[u8]>::new()).unwrap();
+    *request.headers_mut() = headers;
+    let (response, _) = tokio::join!(
+        async {
+            let response = sender.send_request(request).await;
+            drop(sender);
+            response
+        },
+        connection
+    );
+    assert_eq!(response.unwrap().status(), 200);
+}

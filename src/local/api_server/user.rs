@@ -1,0 +1,113 @@
+//! Who speaks to the API server: credentials, client certificate, trust and impersonation, which may all change together.
+//!
+//! In: an [`Access`]. Out: a [`User`]. What is wrong with files is said at once; plugins run when the first request needs them.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use http::header::AUTHORIZATION;
+use http::uri::Scheme;
+use http::{HeaderMap, HeaderValue};
+
+use super::access::{Access, CredentialSource};
+use super::credentials::{Credentials, Impersonate, Means};
+use super::error::{AccessError, ConnectError, CredentialError, MaterialError};
+use super::kubeconfig;
+use super::load::Surroundings;
+use super::tls::{Settings, Tls, WhenExpired};
+use crate::config::ClusterOptions;
+
+/// A user as the kubeconfig describes it now.
+pub(super) struct User {
+    /// `None` for a server without TLS.
+    tls: Option<Tls>,
+    credentials: Credentials,
+    impersonate: Option<Impersonate>,
+}
+
+impl User {
+    pub(super) async fn of(
+        access: Access,
+        options: &ClusterOptions,
+        surroundings: &Surroundings,
+        generation: Arc<AtomicU64>,
+    ) -> Result<Self, AccessError> {
+        let clock = || surroundings.clock.clone();
+        let tls = if access.server.scheme() == Some(&Scheme::HTTPS) {
+            let when_expired = match access.credential {
+                CredentialSource::Nothing => WhenExpired::Refuse,
+                _ => WhenExpired::Send,
+            };
+            let times = (clock(), generation);
+            let tls = Tls::new(access.trust, access.identity, when_expired, times);
+            if !matches!(access.credential, CredentialSource::Exec(_)) {
+                tls.settings(None).await?;
+            }
+            Some(tls)
+        } else {
+            None
+        };
+        let means = Means {
+            cluster: &access.cluster,
+            proxies: &surroundings.proxies,
+            files: kubeconfig::files(options.kubeconfig.as_deref(), &surroundings.places),
+            clock: clock(),
+        };
+        Ok(Self {
+            tls,
+            credentials: Credentials::of(access.credential, means).await?,
+            impersonate: access
+                .impersonation
+                .as_ref()
+                .map(Impersonate::of)
+                .transpose()?,
+        })
+    }
+
+    /// TLS settings for a new connection.
+    pub(super) async fn settings(&self) -> Result<Option<Settings>, ConnectError> {
+        let Some(tls) = &self.tls else {
+            return Ok(None);
+        };
+        let identity = self.credentials.identity().await?;
+        Ok(Some(tls.settings(identity.as_ref()).await?))
+    }
+
+    /// Adds the headers that the caller did not send itself.
+    pub(super) async fn authorize(&self, headers: &mut HeaderMap) -> Result<(), CredentialError> {
+        if headers.get(AUTHORIZATION).is_none_or(HeaderValue::is_empty) {
+            let credential = self.credentials.credential().await?;
+            if let Some(header) = credential.header {
+                headers.insert(AUTHORIZATION, header);
+            }
+            if let Some(tls) = &self.tls {
+                match tls.look(credential.identity.as_ref()).await {
+                    Ok(()) => {}
+                    Err(MaterialError::Expired { origin, at }) => {
+                        return Err(CredentialError::CertificateExpired { origin, at });
+                    }
+                    // A new connection says the same as an error; a kept one may still do.
+                    Err(failed) => {
+                        tracing::warn!(error = %failed, "the client certificate can't be renewed");
+                    }
+                }
+            }
+        }
+        if let Some(impersonate) = &self.impersonate {
+            impersonate.apply(headers);
+        }
+        Ok(())
+    }
+
+    /// Whether the next request would use a refresh token.
+    pub(super) async fn is_about_to_refresh(&self) -> bool {
+        self.credentials.is_about_to_refresh().await
+    }
+
+    pub(super) fn rejected(&self) {
+        self.credentials.rejected();
+        if let Some(tls) = &self.tls {
+            tls.rejected();
+        }
+    }
+}

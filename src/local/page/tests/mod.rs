@@ -1,0 +1,62 @@
+//! The start page in front of a small API server of its own.
+
+mod fake_api;
+mod live;
+mod look;
+mod pages;
+mod reach;
+
+use std::time::Duration;
+
+use http_body_util::BodyExt;
+use tokio::sync::watch;
+
+use super::start::{Facts, StartPage, WayFact};
+use crate::lifecycle::Tasks;
+use crate::status::Response;
+use fake_api::FakeApi;
+
+/// A start page, its cluster, and the way to it.
+struct World {
+    api: FakeApi,
+    page: StartPage,
+    way: watch::Sender<WayFact>,
+    tasks: Tasks,
+}
+
+impl World {
+    fn new() -> Self {
+        Self::going(WayFact::Throughway)
+    }
+
+    fn going(fact: WayFact) -> Self {
+        let api = FakeApi::new();
+        let (way, receiver) = watch::channel(fact);
+        let facts = Facts {
+            context: Some("kind-demo".to_owned()),
+            server: "https://api.demo.example:6443/".to_owned(),
+            default_namespace: "demo".to_owned(),
+            way: receiver,
+        };
+        let tasks = Tasks::new();
+        let page = StartPage::new(api.client(), facts, tasks.clone());
+        Self {
+            api,
+            page,
+            way,
+            tasks,
+        }
+    }
+
+    async fn text(&self) -> String {
+        text(self.page.answer("localhost:8001", None).await).await
+    }
+}
+
+async fn text(response: Response) -> String {
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    String::from_utf8(body.to_vec()).unwrap()
+}
+
+/// Nothing here takes longer, unless it never comes.
+const LIMIT: Duration = Duration::from_secs(20);

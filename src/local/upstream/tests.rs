@@ -1,0 +1,299 @@
+//! Connections to API servers on loopback: when they are shared, kept, replaced.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::body::to_bytes;
+use bytes::Bytes;
+use http::Method;
+use http_body_util::Full;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+use super::*;
+use crate::config::ClusterOptions;
+
+/// An API server that speaks HTTP/2, and says `held` only when it is told to.
+struct Http2Server {
+    address: String,
+    connections: Arc<AtomicUsize>,
+    release: tokio::sync::watch::Sender<bool>,
+    _serving: JoinSet<()>,
+}
+
+impl Http2Server {
+    async fn start() -> Self {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der());
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key.unwrap())
+            .unwrap();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("https://{}", listener.local_addr().unwrap());
+        let (release, held) = tokio::sync::watch::channel(false);
+        let connections = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&connections);
+        let mut serving = JoinSet::new();
+        serving.spawn(async move {
+            let mut open = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                count.fetch_add(1, Ordering::SeqCst);
+                let (acceptor, held) = (acceptor.clone(), held.clone());
+                open.spawn(async move {
+                    let Ok(stream) = acceptor.accept(stream).await else {
+                        return;
+                    };
+                    let service =
+                        service_fn(move |request: http::Request<_>| answer(request, held.clone()));
+                    // A connection that breaks off is what some tests are about.
+                    let _ = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+                        .max_concurrent_streams(250)
+                        .serve_connection(TokioIo::new(stream), service)
+                        .await;
+                });
+            }
+        });
+        Self {
+            address,
+            connections,
+            release,
+            _serving: serving,
+        }
+    }
+
+    fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+}
+
+async fn answer(
+    request: http::Request<hyper::body::Incoming>,
+    mut held: tokio::sync::watch::Receiver<bool>,
+) -> Result<http::Response<Full<Bytes>>, std::convert::Infallible> {
+    if request.uri().path() == "/held" {
+        // The test that ends lets go too.
+        let _ = held.wait_for(|is_released| *is_released).await;
+    }
+    Ok(http::Response::new(Full::new(Bytes::from_static(b"ok"))))
+}
+
+async fn upstream(server: &str, head_limit: Duration) -> Upstream {
+    let options = ClusterOptions {
+        server: Some(server.to_owned()),
+        insecure_skip_tls_verify: server.starts_with("https").then_some(true),
+        kubeconfig: Some("/dev/null".into()),
+        ..ClusterOptions::default()
+    };
+    let api = ApiServer::load(&options).await.unwrap();
+    Upstream::new(api, head_limit, Tasks::new())
+}
+
+fn request(method: Method, path: &'static str, body: &'static str) -> Request {
+    let mut request = Request::new(Body::from(body));
+    *request.method_mut() = method;
+    *request.uri_mut() = path.parse().unwrap();
+    request
+}
+
+async fn text(response: Response) -> String {
+    let bytes = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn requests_share_one_http2_connection_from_the_first_on() {
+    let server = Http2Server::start().await;
+    let upstream = upstream(&server.address, Duration::ZERO).await;
+    let mut asking = JoinSet::new();
+    for _ in 0..40 {
+        let upstream = upstream.clone();
+        asking.spawn(async move {
+            text(upstream.send(request(Method::GET, "/", "")).await.unwrap()).await
+        });
+    }
+    while let Some(answer) = asking.join_next().await {
+        assert_eq!(answer.unwrap(), "ok");
+    }
+    assert_eq!(server.connections(), 1);
+}
+
+#[tokio::test]
+async fn ninety_watches_leave_room_for_the_next_request_on_another_connection() {
+    let server = Http2Server::start().await;
+    let upstream = upstream(&server.address, Duration::ZERO).await;
+    let mut watching = JoinSet::new();
+    let first = upstream.send(request(Method::GET, "/", "")).await.unwrap();
+    assert_eq!(text(first).await, "ok");
+    for _ in 0..90 {
+        let upstream = upstream.clone();
+        watching.spawn(async move {
+            upstream
+                .send(request(Method::GET, "/held", ""))
+                .await
+                .map(|_| ())
+        });
+    }
+    let mut answered = 0;
+    while server.connections() < 2 {
+        // Each of them may have come before a watch; in the end one finds no place beside ninety.
+        let next = upstream.send(request(Method::GET, "/", "")).await.unwrap();
+        assert_eq!(text(next).await, "ok");
+        answered += 1;
+        assert!(answered < 10_000, "no second connection");
+    }
+    server.release.send_replace(true);
+    while let Some(watched) = watching.join_next().await {
+        watched.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn request_timeout_limits_the_wait_for_an_answer() {
+    let server = Http2Server::start().await;
+    let limit = Duration::from_millis(50);
+    let upstream = upstream(&server.address, limit).await;
+    let late = upstream
+        .send(request(Method::GET, "/held", ""))
+        .await
+        .unwrap_err();
+    assert!(matches!(late, UpstreamError::Late(_)), "{late}");
+    assert_eq!(late.problem().status.code, 504);
+}
+
+/// Reads a request's head.
+async fn head(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        if stream.read_buf(&mut head).await.unwrap() == 0 {
+            return String::new();
+        }
+    }
+    String::from_utf8(head).unwrap()
+}
+
+const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+async fn plain() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    (listener, address)
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_closes_under_a_request_is_replaced_without_a_word() {
+    let (listener, address) = plain().await;
+    let server = async {
+        let (mut first, _) = listener.accept().await.unwrap();
+        head(&mut first).await;
+        first.write_all(OK).await.unwrap();
+        // It takes the second request and goes.
+        assert!(head(&mut first).await.starts_with("GET /second "));
+        drop(first);
+        let (mut second, _) = listener.accept().await.unwrap();
+        assert!(head(&mut second).await.starts_with("GET /second "));
+        second.write_all(OK).await.unwrap();
+    };
+    let client = async {
+        let upstream = upstream(&address, Duration::ZERO).await;
+        for path in ["/first", "/second"] {
+            let answer = upstream.send(request(Method::GET, path, "")).await.unwrap();
+            assert_eq!(text(answer).await, "ok");
+        }
+    };
+    tokio::join!(server, client);
+}
+
+#[tokio::test]
+async fn what_must_not_happen_twice_is_not_sent_twice() {
+    let (listener, address) = plain().await;
+    let server = async {
+        let (mut first, _) = listener.accept().await.unwrap();
+        head(&mut first).await;
+        first.write_all(OK).await.unwrap();
+        assert!(head(&mut first).await.starts_with("POST /second "));
+        drop(first);
+    };
+    let client = async {
+        let upstream = upstream(&address, Duration::ZERO).await;
+        let answer = upstream
+            .send(request(Method::GET, "/first", ""))
+            .await
+            .unwrap();
+        assert_eq!(text(answer).await, "ok");
+        let failed = upstream.send(request(Method::POST, "/second", "")).await;
+        assert!(matches!(failed, Err(UpstreamError::Broken(_))));
+    };
+    tokio::join!(server, client);
+    let again = tokio::time::timeout(Duration::from_millis(50), listener.accept()).await;
+    assert!(again.is_err(), "a second connection was made");
+}
+
+#[tokio::test]
+async fn an_upgrade_carries_bytes_both_ways_and_ends_each_way_by_itself() {
+    let (listener, address) = plain().await;
+    let server = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let asked = head(&mut stream).await.to_lowercase();
+        assert!(
+            asked.contains("connection: upgrade") && asked.contains("upgrade: spdy/3.1"),
+            "{asked}"
+        );
+        let switch = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\nfirst";
+        stream.write_all(switch).await.unwrap();
+        let mut all = String::new();
+        stream.read_to_string(&mut all).await.unwrap();
+        assert_eq!(all, "from the caller");
+        stream.write_all(b" and last").await.unwrap();
+    };
+    let client = async {
+        let upstream = upstream(&address, Duration::ZERO).await;
+        let (near, far) = tokio::io::duplex(1024);
+        let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
+            let upstream = upstream.clone();
+            async move {
+                let answer = upstream.upgrade(request.map(Body::new)).await.unwrap();
+                assert_eq!(answer.status(), StatusCode::SWITCHING_PROTOCOLS);
+                Ok::<_, std::convert::Infallible>(answer)
+            }
+        });
+        let serving = hyper::server::conn::http1::Builder::new()
+            .serve_connection(TokioIo::new(far), service)
+            .with_upgrades();
+        let speaking = async {
+            let (mut sender, connection) =
+                hyper::client::conn::http1::handshake(TokioIo::new(near))
+                    .await
+                    .unwrap();
+            let mut asked = request(Method::POST, "/exec", "");
+            asked
+                .headers_mut()
+                .insert(header::UPGRADE, HeaderValue::from_static("SPDY/3.1"));
+            asked
+                .headers_mut()
+                .insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+            let connection = connection.with_upgrades();
+            let (answer, ended) = tokio::join!(sender.send_request(asked), connection);
+            ended.unwrap();
+            let upgraded = hyper::upgrade::on(answer.unwrap()).await.unwrap();
+            let mut upgraded = TokioIo::new(upgraded);
+            upgraded.write_all(b"from the caller").await.unwrap();
+            upgraded.shutdown().await.unwrap();
+            let mut all = String::new();
+            upgraded.read_to_string(&mut all).await.unwrap();
+            assert_eq!(all, "first and last");
+        };
+        let (served, ()) = tokio::join!(serving, speaking);
+        served.unwrap();
+    };
+    tokio::join!(server, client);
+}

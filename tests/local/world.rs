@@ -1,0 +1,85 @@
+//! An API server of a few objects on loopback, a companion with a kubeconfig for it, and a browser.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+
+use crate::companion::Companion;
+use crate::fake_api::FakeApi;
+use crate::support::browser::{Browser, Tab};
+
+pub struct World {
+    pub api: FakeApi,
+    pub local: Companion,
+    pub tab: Tab,
+    pub browser: Browser,
+    serving: JoinHandle<()>,
+    dir: PathBuf,
+}
+
+impl World {
+    /// A cluster with what `fill` puts there.
+    pub async fn new(fill: impl FnOnce(&FakeApi)) -> Self {
+        let dir = fresh_dir();
+        std::fs::create_dir_all(&dir).unwrap();
+        let api = FakeApi::new();
+        fill(&api);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = format!("http://{}", listener.local_addr().unwrap());
+        let answering = api.clone();
+        let app = axum::Router::new().fallback(move |request: axum::extract::Request| {
+            let api = answering.clone();
+            async move { api.answer(request).await }
+        });
+        let serving = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        let kubeconfig = dir.join("kubeconfig");
+        std::fs::write(&kubeconfig, kubeconfig_of(&server).to_string()).unwrap();
+        let local = Companion::start(&kubeconfig, &[] as &[&str]);
+        let browser = Browser::start(&dir).await;
+        let tab = browser.tab().await;
+        Self {
+            api,
+            local,
+            tab,
+            browser,
+            serving,
+            dir,
+        }
+    }
+
+    /// An address of the companion itself.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://localhost:{}{path}", self.local.address.port())
+    }
+
+    /// Nobody complained, and nothing was asked for but of the companion.
+    pub fn stayed_here(&self) {
+        assert_eq!(self.tab.complaints(), Vec::<String>::new());
+        let here = self.url("/");
+        let asked = self.tab.requests();
+        let outside: Vec<&String> = asked.iter().filter(|url| !url.starts_with(&here)).collect();
+        assert_eq!(outside, Vec::<&String>::new());
+    }
+
+    pub fn end(self) {
+        drop(self.browser);
+        drop(self.local);
+        self.serving.abort();
+        std::fs::remove_dir_all(&self.dir).unwrap();
+    }
+}
+
+fn kubeconfig_of(server: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "Config", "current-context": "test",
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test", "namespace": "demo"}}],
+        "clusters": [{"name": "test", "cluster": {"server": server}}],
+        "users": [{"name": "test", "user": {"token": "secret-of-the-test"}}]})
+}
+
+fn fresh_dir() -> PathBuf {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let number = NEXT.fetch_add(1, Ordering::SeqCst);
+    std::env::temp_dir().join(format!("throughway-local-{}-{number}", std::process::id()))
+}
