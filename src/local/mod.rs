@@ -20,6 +20,7 @@ mod filter;
 mod guard;
 mod listen;
 mod login;
+mod memory;
 mod open;
 mod page;
 mod place;
@@ -42,7 +43,7 @@ use crate::config::LocalConfig;
 /// # Errors
 /// The companion could not be started.
 pub fn run(config: LocalConfig) -> Result<(), StartError> {
-    take_small_pages();
+    memory::take_small_pages();
     // One thread carries all of a person's requests; a second one costs each of them a fifth more, to wake the other.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -50,13 +51,4 @@ pub fn run(config: LocalConfig) -> Result<(), StartError> {
     let served = runtime.block_on(server::serve(config));
     runtime.shutdown_background();
     served
-}
-
-/// A companion waits most of the time, and is to be small then. Huge pages would save it hardly any CPU, and round its few
-/// mebibytes of memory up to twice as many.
-fn take_small_pages() {
-    #[cfg(target_os = "linux")]
-    if let Err(refused) = rustix::thread::disable_transparent_huge_pages(true) {
-        tracing::debug!(error = %refused, "the system gives huge pages");
-    }
 }
