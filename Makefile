@@ -53,7 +53,7 @@ needs:
 	@tests/needs.sh ip:iproute2 unshare:util-linux
 
 .PHONY: bench
-bench: ## Measure beside nginx, haproxy, Envoy and the built-in proxy; at most ten minutes
+bench: ## Measure beside nginx, haproxy, Envoy, the built-in proxy and kubectl proxy; at most ten minutes
 	tests/bench/run.sh
 
 .PHONY: certs

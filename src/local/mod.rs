@@ -20,6 +20,7 @@ mod filter;
 mod guard;
 mod listen;
 mod login;
+mod memory;
 mod open;
 mod page;
 mod place;
@@ -37,16 +38,14 @@ pub use server::StartError;
 
 use crate::config::LocalConfig;
 
-/// Threads that carry requests; a companion shares its machine with all that its user does.
-const WORKERS: usize = 2;
-
 /// Serves until Ctrl-C, which ends everything at once.
 ///
 /// # Errors
 /// The companion could not be started.
 pub fn run(config: LocalConfig) -> Result<(), StartError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(WORKERS)
+    memory::take_small_pages();
+    // One thread carries all of a person's requests; a second one costs each of them a fifth more, to wake the other.
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let served = runtime.block_on(server::serve(config));

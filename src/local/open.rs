@@ -4,6 +4,7 @@ use std::io;
 use std::process::{Command, Stdio};
 
 use super::login::Logins;
+use super::memory::with_usual_pages;
 use super::place::Target;
 use super::server::print;
 
@@ -27,12 +28,13 @@ pub(super) fn target(target: &Target, port: u16, logins: Option<&Logins>) -> io:
         .ok()
         .filter(|name| !name.is_empty());
     let opener = opener.as_deref().unwrap_or(OPENER);
-    let started = Command::new(opener)
+    let mut command = Command::new(opener);
+    command
         .arg(&address)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
+        .stderr(Stdio::null());
+    let started = with_usual_pages(|| command.spawn());
     if let Err(failed) = started {
         eprintln!("{opener} can't be started ({failed}); open the address yourself: {address}");
     }

@@ -12,10 +12,9 @@ use crate::table::Table;
 /// Through kube-apiserver's own proxy a round of these takes about eight seconds.
 const REQUESTS: u32 = 20_000;
 
-pub async fn measure(table: &mut Table) {
+pub async fn measure(table: &mut Table, cluster: &Cluster) {
     peers::certificate();
     let _backend = peers::backend().await;
-    let cluster = Cluster::start().await;
     cluster
         .pod("bench-0", "bench", peers::BACKEND.parse().unwrap(), true)
         .await;
@@ -34,7 +33,7 @@ pub async fn measure(table: &mut Table) {
         DEMO,
         "--timeout=30s",
     ]);
-    let token = allowed(&cluster);
+    let token = allowed(cluster);
     let apiserver = process::find(&["kube-apiserver", "--secure-port=6443"]);
     let load = |group: &str| {
         let url = format!(

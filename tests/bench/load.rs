@@ -1,4 +1,6 @@
-//! One bounded load by h2load, HTTP/2 over TLS.
+//! One bounded load by h2load: HTTP/2 over TLS, or HTTP/1.1 in the clear.
+
+use std::net::SocketAddr;
 
 use tokio::process::Command;
 
@@ -12,6 +14,8 @@ pub struct Load {
     pub streams: u32,
     pub token: String,
     pub url: String,
+    /// Where to, whatever the URL names, and in the clear.
+    pub plain_to: Option<SocketAddr>,
 }
 
 /// What came of it.
@@ -31,6 +35,17 @@ impl Load {
             streams: 8,
             token: token.to_owned(),
             url: url.to_owned(),
+            plain_to: None,
+        }
+    }
+
+    /// Many small requests by HTTP/1.1 in the clear, 32 at a time, as a tool's or a browser's kept connections carry them.
+    pub fn plain(address: SocketAddr, host: &str, path: &str, requests: u32) -> Self {
+        Self {
+            connections: 32,
+            streams: 1,
+            plain_to: Some(address),
+            ..Self::small(&format!("http://{host}{path}"), "", requests)
         }
     }
 
@@ -40,6 +55,16 @@ impl Load {
             connections: 1,
             streams: 1,
             ..Self::small(url, token, downloads)
+        }
+    }
+
+    fn speech(&self) -> Vec<String> {
+        match self.plain_to {
+            Some(address) => vec!["--h1".to_owned(), format!("--connect-to={address}")],
+            None => vec![
+                "-H".to_owned(),
+                format!("authorization: Bearer {}", self.token),
+            ],
         }
     }
 
@@ -54,7 +79,7 @@ impl Load {
                 "-m",
                 &self.streams.to_string(),
             ])
-            .args(["-H", &format!("authorization: Bearer {}", self.token)])
+            .args(self.speech())
             .arg(&self.url)
             .output()
             .await

@@ -26,6 +26,7 @@
 mod apiserver;
 mod direct;
 mod load;
+mod local;
 mod pages;
 mod peers;
 mod process;
@@ -75,8 +76,17 @@ async fn main() {
     if wanted("scale") {
         scale::measure(&mut table).await;
     }
-    if wanted("apiserver") {
-        apiserver::measure(&mut table).await;
+    if wanted("local") {
+        local::measure(&mut table).await;
+    }
+    if wanted("local") || wanted("apiserver") {
+        let cluster = cluster::Cluster::start().await;
+        if wanted("local") {
+            local::through_the_real_one(&mut table, &cluster).await;
+        }
+        if wanted("apiserver") {
+            apiserver::measure(&mut table, &cluster).await;
+        }
     }
     println!("{table}");
 }

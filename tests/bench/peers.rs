@@ -84,12 +84,14 @@ pub fn dir() -> PathBuf {
     dir
 }
 
-/// Leaves a certificate and its key in [`dir`].
-pub fn certificate() {
-    let (certificate, key) = Authority::new("bench").issue_pem("bench");
+/// Leaves a certificate and its key in [`dir`]; returns the certificate of its authority.
+pub fn certificate() -> String {
+    let authority = Authority::new("bench");
+    let (certificate, key) = authority.issue_pem("bench");
     write("cert.pem", &certificate);
     write("key.pem", &key);
     write("both.pem", &(certificate + &key));
+    authority.pem
 }
 
 fn write(name: &str, text: &str) -> PathBuf {
@@ -127,7 +129,7 @@ pub async fn nginx_proxy(logs: Logs) -> Running {
     nginx("nginx", address, logs, &server).await
 }
 
-async fn nginx(name: &'static str, address: &str, logs: Logs, server: &str) -> Running {
+pub async fn nginx(name: &'static str, address: &str, logs: Logs, server: &str) -> Running {
     let log = match logs {
         Logs::Off => "off",
         Logs::On => "/run/bench/access.log combined buffer=64k",
