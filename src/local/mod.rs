@@ -1,13 +1,13 @@
 //! `throughway local`: all of kubectl proxy on one's own machine, and an origin of its own for every Service, pod and node.
 //!
-//! In: a [`LocalConfig`](crate::config::LocalConfig) and a kubeconfig. Out: a server on loopback, until Ctrl-C.
+//! In: a [`LocalConfig`] and a kubeconfig. Out: a server on loopback, until Ctrl-C.
 //!
-//! A request's way is [`road`], top to bottom: which `place` its Host names (the API, or a target at an origin of its own),
+//! A request's way is `road`, top to bottom: which `place` its Host names (the API, or a target at an origin of its own),
 //! whether it may come from where it comes from (`guard`, and kubectl's rules in `filter`), then on to the API server
 //! (`upstream`), with the credentials of the kubeconfig (`api_server`). Targets are reached through Throughway where it is
 //! installed and through the built-in proxy elsewhere (`way`). `page` has what a person sees.
 //!
-//! Refuses: what [`problem::Problem`] lists, each as a page for a browser and as a Status for everybody else.
+//! Refuses: what `problem::Problem` lists, each as a page for a browser and as a Status for everybody else.
 //!
 //! kubectl: `pkg/proxy/proxy_server.go` of k8s.io/kubectl.
 

@@ -44,7 +44,7 @@ pub(super) fn fact() -> WayFact {
             "Logins that use the Authorization header (Basic dialogs, API tokens) do not work: it never reaches the app.",
             "WebSockets lose the query of their address, and some apps need it.",
             "In paths, encoded slashes and doubled slashes arrive decoded and joined.",
-            "A page arrives when it is complete, and a little changed.",
+            "A page arrives when it is complete, and a little changed; one in an encoding that the built-in proxy does not know breaks off.",
         ],
     }
 }

@@ -2,7 +2,6 @@
 
 mod fake_api;
 mod live;
-mod look;
 mod pages;
 mod reach;
 
