@@ -1,3 +1,5 @@
+//! The paths that kubectl proxy sent on, as its own handler did it when the table was recorded.
+
 use super::*;
 use crate::config::{CrossSite, Filtering, ServerPath};
 
