@@ -73,6 +73,12 @@ async fn rabbitmq(tab: &Tab, base: &str) {
     tab.type_into(&format!("{form} input[name=name]"), "a-queue")
         .await;
     tab.press("Enter").await;
+    // The list is drawn anew when the queue is made, and a click before that may meet nothing: where the dashboard is used
+    // again, the queue is on the list already.
+    tab.wait_for(&format!(
+        "document.querySelector(\"{form} input[name=name]\")?.value === ''"
+    ))
+    .await;
     click_on(tab, "table.list a", "a-queue").await;
     tab.wait_for("location.hash == '#/queues/%2F/a-queue'")
         .await;
