@@ -1,7 +1,9 @@
 //! `--open`: a target in the user's browser.
 
 use std::io;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
+
+use tokio::process::Command;
 
 use super::login::Logins;
 use super::memory::with_usual_pages;
@@ -34,6 +36,7 @@ pub(super) fn target(target: &Target, port: u16, logins: Option<&Logins>) -> io:
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
+    // Whatever becomes of it, the runtime takes note of its end.
     let started = with_usual_pages(|| command.spawn());
     if let Err(failed) = started {
         eprintln!("{opener} can't be started ({failed}); open the address yourself: {address}");

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{Method, header};
+use http::{Version, header};
 
 use super::api::Api;
 use super::guard::{self, Linked};
@@ -119,7 +119,8 @@ fn host(request: &Request) -> Result<String, Problem> {
     let authority = request.uri().authority().map(http::uri::Authority::as_str);
     match (authority.or(first), named.next()) {
         (Some(host), None) if host.bytes().all(is_of_host) => Ok(host.to_owned()),
-        (None, None) if *request.method() != Method::CONNECT => Ok(String::new()),
+        // HTTP/1.0 knows no Host.
+        (None, None) if request.version() == Version::HTTP_10 => Ok(String::new()),
         _ => {
             let status = Status::bad_request("a request names one Host");
             Err(Problem::new(status, "Whom is this for?"))

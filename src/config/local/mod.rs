@@ -180,6 +180,10 @@ pub(super) fn check(line: Line) -> Result<LocalConfig, NoCommand> {
         return Err(NoCommand::Wrong(sentence.to_owned()));
     }
     let api = api(&proxy, origins.cross_site)?;
+    if proxy.www.is_some() && ending_in_slash(proxy.www_prefix.clone()) == api.prefix {
+        let sentence = "--www-prefix and --api-prefix have to differ";
+        return Err(NoCommand::Wrong(sentence.to_owned()));
+    }
     Ok(LocalConfig {
         cluster: options(cluster, proxy.keepalive),
         api,

@@ -21,7 +21,7 @@ pub(super) enum Scope {
 /// What a watch tells.
 #[derive(Debug)]
 pub(super) enum News<T> {
-    /// All there is, for now.
+    /// All that a list holds; changes follow.
     Listed(Scope, Vec<(Key, T)>),
     Put(Key, T),
     Gone(Key),

@@ -88,7 +88,7 @@ pub static FRAGMENT: Difference = Difference {
 pub static MALFORMED: Difference = Difference {
     what: "a malformed request: a bad escape, a broken line, no `Host` or two",
     kubectl: "400 or 505, a line of text that ends with the connection",
-    ours: "400, or 403 without `Host`, with a length",
+    ours: "400, with a length",
     reason: "refused as well; the HTTP library answers before anything of ours sees it",
     shown_by: "every_flag_answers_as_kubectl_proxy_does",
 };
