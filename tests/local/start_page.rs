@@ -220,12 +220,19 @@ async fn what_the_built_in_proxy_cannot_do_stays_unfolded_when_the_cluster_chang
         api.answers("/apis/throughway.dev", 404);
     })
     .await;
-    world.tab.goto(&world.url("/")).await;
-    world.tab.click("#notices summary").await;
+    // Unfolded as soon as it is there, so before anything can have come over the stream.
+    let unfold = r"new MutationObserver((_, observer) => {
+        const limits = document.querySelector('#notices details');
+        if (limits) { limits.open = true; observer.disconnect(); }
+    }).observe(document, { childList: true, subtree: true });";
     world
         .tab
-        .wait_for("document.querySelector('#notices details').open")
+        .command(
+            "Page.addScriptToEvaluateOnNewDocument",
+            json!({ "source": unfold }),
+        )
         .await;
+    world.tab.goto(&world.url("/")).await;
     for name in ["one", "two"] {
         world.api.service("demo", name, &json!([{"port": 80}]));
         world

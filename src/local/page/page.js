@@ -38,12 +38,14 @@
     return holder;
   };
 
-  // What is there already stays: it may be unfolded, and it was read out.
+  // What is there already stays: it may have been unfolded, before the script ran too, and it was read out.
   const notice = (html) => {
     if (html === said) return;
     said = html;
     const fresh = markup(html);
-    if (fresh.innerHTML !== notices.innerHTML) notices.replaceChildren(fresh.content);
+    const folded = notices.cloneNode(true);
+    for (const details of folded.querySelectorAll('details')) details.open = false;
+    if (fresh.innerHTML !== folded.innerHTML) notices.replaceChildren(fresh.content);
   };
 
   const takeIn = (news) => {
