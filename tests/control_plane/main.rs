@@ -24,6 +24,7 @@ mod answers;
 mod apps;
 mod cluster;
 mod compare;
+mod installation;
 mod local;
 mod local_attacks;
 mod node;
