@@ -36,6 +36,12 @@ pub mod envelope;
 
 pub mod hop_by_hop;
 
+pub mod forwarded_for;
+
+pub mod host;
+
+pub mod html_text;
+
 pub mod connection;
 
 pub mod api;

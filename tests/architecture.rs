@@ -32,9 +32,12 @@ const ROAD: [&str; 8] = [
 ];
 
 /// What every stage may import besides.
-const GROUND: [&str; 8] = [
+const GROUND: [&str; 11] = [
     "envelope",
     "hop_by_hop",
+    "forwarded_for",
+    "host",
+    "html_text",
     "cluster",
     "certificates",
     "config",
@@ -52,7 +55,16 @@ fn allowed(module: &str) -> Vec<&'static str> {
     }
     match module {
         "main" => vec!["config", "telemetry", "server", "lifecycle", "local"],
-        "local" => vec!["config", "lifecycle", "status", "envelope", "hop_by_hop"],
+        "local" => vec![
+            "config",
+            "lifecycle",
+            "status",
+            "envelope",
+            "hop_by_hop",
+            "forwarded_for",
+            "host",
+            "html_text",
+        ],
         "server" => ROAD
             .iter()
             .chain(&GROUND)
@@ -66,7 +78,8 @@ fn allowed(module: &str) -> Vec<&'static str> {
             .collect(),
         "cluster" | "certificates" => vec!["config", "telemetry", "lifecycle"],
         "lifecycle" | "telemetry" => vec!["config"],
-        "config" | "status" | "envelope" | "hop_by_hop" | "lib" => vec![],
+        "config" | "status" | "envelope" | "hop_by_hop" | "forwarded_for" | "host"
+        | "html_text" | "lib" => vec![],
         _ => panic!("{module} is on no line of the module map"),
     }
 }

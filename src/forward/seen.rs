@@ -10,6 +10,7 @@
 use http::{HeaderMap, HeaderName, header};
 
 use crate::envelope::OwnOrigin;
+use crate::host::is_loopback;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -83,7 +84,7 @@ impl Seen {
 fn is_same(headers: &HeaderMap, from: &Origin, listed: &[String]) -> bool {
     match text(headers, &SEC_FETCH_SITE) {
         Some(site) => site == "same-origin",
-        None => from.is_loopback() || listed.iter().any(|origin| from.is(origin)),
+        None => is_loopback(&from.host) || listed.iter().any(|origin| from.is(origin)),
     }
 }
 
@@ -92,20 +93,6 @@ impl Origin {
         let rest = text.strip_prefix(self.scheme);
         rest.and_then(|rest| rest.strip_prefix("://"))
             .is_some_and(|host| host.eq_ignore_ascii_case(&self.host))
-    }
-
-    fn is_loopback(&self) -> bool {
-        let Ok(authority) = self.host.parse::<http::uri::Authority>() else {
-            return false;
-        };
-        let host = authority
-            .host()
-            .trim_matches(['[', ']'])
-            .to_ascii_lowercase();
-        let address = host.parse::<std::net::IpAddr>();
-        host == "localhost"
-            || host.ends_with(".localhost")
-            || address.is_ok_and(|address| address.is_loopback())
     }
 }
 

@@ -5,17 +5,16 @@
 //!
 //! kubectl: `NewProxyHandler` of `pkg/proxy/proxy_server.go`; `ServeHTTP` of `pkg/util/proxy/upgradeaware.go`.
 
-use http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use http::{HeaderValue, Method, StatusCode, Uri, header};
 
 use super::api_path::{Exchange, Routed, below_server_path, route};
 use super::problem::{Advice, Problem, Reader};
 use super::upstream::{Upstream, is_upgrade};
 use super::{files, filter};
 use crate::config::{Filtering, LocalApi, ServerPath, StaticFiles};
+use crate::forwarded_for::{self, X_FORWARDED_FOR};
 use crate::hop_by_hop;
 use crate::status::{Request, Response, Status};
-
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// Serves the API, and static files beside it.
 #[derive(Debug)]
@@ -99,7 +98,8 @@ impl Api {
             headers.insert(header::TE, HeaderValue::from_static("trailers"));
         }
         if let Some(Caller(address)) = caller {
-            append_forwarded_for(headers, &address);
+            let list = forwarded_for::with(headers, &address);
+            headers.insert(X_FORWARDED_FOR, list);
         }
         let answer = match exchange {
             Exchange::Plain => self.upstream.send(request).await,
@@ -119,17 +119,6 @@ impl Api {
             _ => Ok(answer),
         }
     }
-}
-
-fn append_forwarded_for(headers: &mut http::HeaderMap, address: &HeaderValue) {
-    let mut list: Vec<u8> = Vec::new();
-    for value in headers.get_all(X_FORWARDED_FOR) {
-        list.extend_from_slice(value.as_bytes());
-        list.extend_from_slice(b", ");
-    }
-    list.extend_from_slice(address.as_bytes());
-    let list = HeaderValue::from_bytes(&list).expect("values joined by commas are a value");
-    headers.insert(X_FORWARDED_FOR, list);
 }
 
 fn refused(host: &str) -> Problem {

@@ -13,6 +13,7 @@
 use std::fmt;
 
 use crate::config::{TargetKind, TargetScheme};
+use crate::host::without_port;
 
 /// What a Host names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,18 +102,6 @@ impl fmt::Display for TargetScheme {
             Self::Http => "http",
             Self::Https => "https",
         })
-    }
-}
-
-/// The name of a Host without its port. An IPv6 address keeps its brackets.
-pub(super) fn without_port(host: &str) -> &str {
-    match host.rsplit_once(':') {
-        Some((name, port))
-            if port.bytes().all(|byte| byte.is_ascii_digit()) && !name.ends_with(':') =>
-        {
-            name
-        }
-        _ => host,
     }
 }
 

@@ -3,6 +3,7 @@
 use axum::body::Body;
 use http::{HeaderValue, StatusCode, header};
 
+use crate::html_text;
 use crate::status::Response;
 
 /// A line of text.
@@ -35,9 +36,5 @@ pub(super) fn empty(code: StatusCode) -> Response {
 
 /// Text inside HTML, as Go writes it.
 pub(super) fn escape_html(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&#34;")
-        .replace('\'', "&#39;")
+    html_text::escaped(text).replace("&quot;", "&#34;")
 }

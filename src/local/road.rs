@@ -8,10 +8,11 @@ use super::api::Api;
 use super::guard::{self, Linked};
 use super::login::{self, Admission, Logins};
 use super::page::StartPage;
-use super::place::{NoPlace, Place, Target, without_port};
+use super::place::{NoPlace, Place, Target};
 use super::problem::{Advice, Problem, Reader};
 use super::way::{Visit, Ways};
 use crate::config::CrossSite;
+use crate::host::is_loopback;
 use crate::status::{Request, Response, Status};
 
 /// Every stage that a request passes.
@@ -144,13 +145,6 @@ impl Door {
             }
         }
     }
-}
-
-/// Whether a Host can't have been made to resolve to this machine by somebody else.
-fn is_loopback(host: &str) -> bool {
-    let name = without_port(host).to_ascii_lowercase();
-    let address = name.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
-    name == "localhost" || name.ends_with(".localhost") || address.is_ok_and(|ip| ip.is_loopback())
 }
 
 impl NoPlace {

@@ -8,9 +8,9 @@ use crate::authentication::Method;
 use crate::cluster::Prefix;
 use crate::endpoint::Endpoint;
 use crate::envelope::OwnOrigin;
+use crate::forwarded_for::{self, X_FORWARDED_FOR};
 use crate::target::Scheme;
 
-pub(super) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
@@ -39,7 +39,7 @@ impl View {
             None => (own_host(headers, authority), Some("https")),
         };
         Self {
-            forwarded_for: forwarded_for(headers, sender),
+            forwarded_for: forwarded_for::with(headers, sender.peer.address_text()),
             seen,
             host,
             proto,
@@ -119,18 +119,4 @@ fn first_listed(listed: &[String]) -> (Option<HeaderValue>, Option<&'static str>
 fn own_host(headers: &HeaderMap, authority: Option<&str>) -> Option<HeaderValue> {
     let sent = headers.get(header::HOST).cloned();
     sent.or_else(|| HeaderValue::from_str(authority?).ok())
-}
-
-fn forwarded_for(headers: &HeaderMap, sender: Sender<'_>) -> HeaderValue {
-    let own = sender.peer.address_text();
-    if !headers.contains_key(X_FORWARDED_FOR) {
-        return own.clone();
-    }
-    let mut list: Vec<u8> = Vec::new();
-    for value in headers.get_all(X_FORWARDED_FOR) {
-        list.extend_from_slice(value.as_bytes());
-        list.extend_from_slice(b", ");
-    }
-    list.extend_from_slice(own.as_bytes());
-    HeaderValue::from_bytes(&list).expect("values joined by commas are a value")
 }

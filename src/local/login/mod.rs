@@ -15,9 +15,10 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use tokio::time::Instant;
 
-use super::place::{Place, without_port};
+use super::place::Place;
 use super::problem::{Advice, Problem, Reader};
 use super::server::print;
+use crate::host::without_port;
 use crate::status::{Request, Response, Status};
 
 /// Where a browser shows its token, on the API's host, and its ticket, on a target's.

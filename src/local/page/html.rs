@@ -3,6 +3,8 @@
 //! There is no way from a text that came from elsewhere to [`Html`] but [`Html::text`], which escapes it for elements and for
 //! quoted attributes (<https://html.spec.whatwg.org/multipage/syntax.html#attributes-2>).
 
+use crate::html_text::escaped;
+
 /// Markup, everything foreign in it escaped.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Html(String);
@@ -10,18 +12,7 @@ pub(super) struct Html(String);
 impl Html {
     /// A text as it is to be read.
     pub(super) fn text(text: &str) -> Self {
-        let mut escaped = String::with_capacity(text.len());
-        for letter in text.chars() {
-            match letter {
-                '&' => escaped.push_str("&amp;"),
-                '<' => escaped.push_str("&lt;"),
-                '>' => escaped.push_str("&gt;"),
-                '"' => escaped.push_str("&quot;"),
-                '\'' => escaped.push_str("&#39;"),
-                other => escaped.push(other),
-            }
-        }
-        Self(escaped)
+        Self(escaped(text))
     }
 
     /// Markup of this program.

@@ -5,7 +5,7 @@ use super::html::Html;
 use super::snapshot::Extent;
 use super::start::{Facts, WayFact};
 use super::trouble::Trouble;
-use crate::local::place::without_port;
+use crate::host::without_port;
 use crate::local::problem::Advice;
 
 const NOTICE: &str =

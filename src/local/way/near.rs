@@ -8,7 +8,8 @@ use kube::{Api, ResourceExt};
 
 use super::refusal::Case;
 use crate::config::TargetKind;
-use crate::local::place::{Target, without_port};
+use crate::host::without_port;
+use crate::local::place::Target;
 use crate::local::problem::Advice;
 use crate::local::upstream::Upstream;
 

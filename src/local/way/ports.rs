@@ -11,7 +11,8 @@ use moka::future::Cache;
 
 use super::refusal::Case;
 use crate::config::TargetKind;
-use crate::local::place::{Target, without_port};
+use crate::host::without_port;
+use crate::local::place::Target;
 use crate::local::problem::{Advice, Problem, Reader};
 use crate::local::upstream::Upstream;
 use crate::status::{Reason, Response, Status};

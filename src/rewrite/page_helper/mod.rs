@@ -19,6 +19,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderName, HeaderValue};
 
+use crate::html_text::escaped;
 use crate::status::Response;
 use served::served;
 
@@ -110,11 +111,7 @@ fn ending(tag: &mut String, nonce: Option<&str>, hosts: &[&str]) {
 }
 
 fn attribute(tag: &mut String, name: &str, value: &str) {
-    let escaped = value
-        .replace('&', "&amp;")
-        .replace('"', "&quot;")
-        .replace('<', "&lt;");
-    write!(tag, " {name}=\"{escaped}\"").expect("writing to a string can't fail");
+    write!(tag, " {name}=\"{}\"", escaped(value)).expect("writing to a string can't fail");
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use std::fmt::Write;
 use axum::body::Body;
 use http::{HeaderName, HeaderValue, header};
 
+use crate::html_text::escaped;
 use crate::status::Response;
 
 const REFRESH: HeaderName = HeaderName::from_static("refresh");
@@ -25,7 +26,10 @@ pub(in crate::rewrite) fn leading_to(target: &str, response: Response) -> Respon
     parts.headers.insert(REFRESH, refresh);
     fill(
         parts,
-        &page(&format!("Go on to <a href=\"{0}\">{0}</a>.", html(&target))),
+        &page(&format!(
+            "Go on to <a href=\"{0}\">{0}</a>.",
+            escaped(&target)
+        )),
     )
 }
 
@@ -33,7 +37,7 @@ pub(in crate::rewrite) fn leading_to(target: &str, response: Response) -> Respon
 pub(in crate::rewrite) fn leading_nowhere(why: &str, response: Response) -> Response {
     let (mut parts, _) = response.into_parts();
     parts.headers.remove(header::LOCATION);
-    fill(parts, &page(&html(why)))
+    fill(parts, &page(&escaped(why)))
 }
 
 fn fill(mut parts: http::response::Parts, page: &str) -> Response {
@@ -77,13 +81,6 @@ fn ascii(url: &str) -> String {
         }
     }
     text
-}
-
-fn html(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
 }
 
 #[cfg(test)]
