@@ -18,7 +18,7 @@ use hyper::client::conn::{TrySendError, http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 
 use super::pool::{Alone, Pool, Shared};
-use super::{Upstream, UpstreamError, down, name_host};
+use super::{Upstream, UpstreamError, down, name_host, up};
 use crate::local::api_server::{Connected, Purpose};
 use crate::status::{Request, Response};
 
@@ -47,9 +47,16 @@ impl Upstream {
     ) -> Result<Response, UpstreamError> {
         let authority = self.introduce(&mut request).await?;
         *request.version_mut() = Version::HTTP_11;
+        let (parts, body) = request.into_parts();
+        let (body, broke_off) = up::watched(body);
+        let request = Request::from_parts(parts, body);
         let answer = self
             .within_limit(self.exchange(&authority, request))
-            .await?;
+            .await
+            .map_err(|failed| match failed {
+                UpstreamError::Broken(_) if broke_off.happened() => UpstreamError::CallerGone,
+                failed => failed,
+            })?;
         self.judge(&answer);
         Ok(answer)
     }

@@ -9,6 +9,7 @@
 mod cluster;
 mod exchange;
 mod pool;
+mod up;
 mod upgrade;
 
 use std::sync::Arc;
@@ -49,6 +50,8 @@ pub(super) enum UpstreamError {
     Late(Duration),
     #[error("the request's path can't be sent on")]
     Path,
+    #[error("the request's body broke off")]
+    CallerGone,
 }
 
 impl Upstream {
@@ -114,6 +117,10 @@ impl UpstreamError {
             ),
             Self::Late(_) => Problem::new(Status::gateway_timeout(self.to_string()), title),
             Self::Path => Problem::new(Status::bad_request(self.to_string()), "No such path"),
+            Self::CallerGone => Problem::new(
+                Status::bad_request(self.to_string()),
+                "The request is not whole",
+            ),
         }
     }
 }
