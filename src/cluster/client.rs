@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use http::{HeaderValue, header};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use secrecy::ExposeSecret;
 
-use crate::config::ClusterConfig;
+use crate::config::{ClusterConfig, USER_AGENT};
 
 /// A connect to the API server may take this long; what follows has the deadline of its question.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -77,6 +78,9 @@ pub async fn connect(config: &ClusterConfig) -> Result<Connected, ClientError> {
     found.connect_timeout = Some(CONNECT_LIMIT);
     // Retries are made where the question is known, within its deadline.
     found.default_retry = false;
+    found
+        .headers
+        .push((header::USER_AGENT, HeaderValue::from_static(USER_AGENT)));
     let roots_file = config
         .kubeconfig
         .is_none()

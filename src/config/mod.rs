@@ -22,6 +22,9 @@ pub use local::{
     PortForward, Secret, ServerPath, StaticFiles, TargetKind, TargetName, TargetScheme, Via,
 };
 
+/// What this program calls itself where it asks the API server for itself.
+pub const USER_AGENT: &str = concat!("throughway/", env!("CARGO_PKG_VERSION"));
+
 /// What the command line asks for.
 #[derive(Debug, Clone)]
 pub enum Command {

@@ -109,7 +109,7 @@ fn road(
     let server = api_server.url().to_string();
     let default_namespace = api_server.default_namespace().to_owned();
     let upstream = Upstream::new(api_server, config.cluster.request_timeout, tasks.clone());
-    let ways = Ways::new(upstream.clone(), config.via);
+    let ways = Ways::new(upstream.clone(), config.via, tasks.clone());
     let facts = Facts {
         context,
         server,

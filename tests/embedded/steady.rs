@@ -25,6 +25,15 @@ async fn a_request_costs_no_api_call_once_its_answers_are_known() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_request_to_the_api_server_says_who_makes_it() {
+    let s = Setting::new().await;
+    s.get("alice", &service("web", "/")).await;
+    let own = format!("throughway/{}", env!("CARGO_PKG_VERSION"));
+    assert_eq!(s.cluster.api.agents(), [own].into());
+    s.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_callers_at_once_are_two_reviews_and_few_connections() {
     let s = Setting::new().await;
     let path = service("web", "/");

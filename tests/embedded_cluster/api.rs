@@ -1,6 +1,6 @@
 //! The API server: lists in pages, watches, reviews, and faults on demand.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
@@ -37,6 +37,8 @@ struct Shared {
     /// Requests so far by resource, reviews included.
     asked: Mutex<HashMap<String, u64>>,
     all: AtomicU64,
+    /// What they called themselves.
+    agents: Mutex<BTreeSet<String>>,
     /// A status code that everything is answered with; 0 for none, 1 for no answer at all.
     fault: AtomicU16,
     /// Watches end when this changes.
@@ -62,6 +64,7 @@ impl Api {
             store,
             asked: Mutex::default(),
             all: AtomicU64::new(0),
+            agents: Mutex::default(),
             fault: AtomicU16::new(0),
             cut: watch::Sender::new(0),
         });
@@ -91,6 +94,12 @@ impl Api {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         asked.get(resource).copied().unwrap_or(0)
+    }
+
+    /// The `User-Agent` of all who asked; an empty one stands for none.
+    pub fn agents(&self) -> BTreeSet<String> {
+        let agents = self.shared.agents.lock();
+        agents.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// How many requests came at all.
@@ -202,6 +211,12 @@ impl Shared {
             .unwrap_or_else(PoisonError::into_inner)
             .entry(named.resource.clone())
             .or_default() += 1;
+        let agent = request.headers().get(header::USER_AGENT);
+        let agent = agent.and_then(|value| value.to_str().ok()).unwrap_or("");
+        self.agents
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(agent.to_owned());
         match self.fault.load(Ordering::SeqCst) {
             0 => {}
             1 => std::future::pending().await,

@@ -3,10 +3,11 @@
 use std::convert::Infallible;
 
 use axum::body::Body;
-use http::{StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use tower::service_fn;
 
 use super::Upstream;
+use crate::config::USER_AGENT;
 use crate::status::Response;
 
 impl Upstream {
@@ -22,8 +23,10 @@ impl Upstream {
     }
 
     async fn ask_cluster(&self, mut request: http::Request<Body>) -> Response {
+        let headers = request.headers_mut();
         // kube names the host that it was given none of.
-        request.headers_mut().remove(header::HOST);
+        headers.remove(header::HOST);
+        headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
         match self.send(request).await {
             Ok(answer) => answer,
             Err(failed) => {

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
-use crate::config::ClusterOptions;
+use crate::config::{ClusterOptions, USER_AGENT};
 
 /// An API server that speaks HTTP/2, and says `held` only when it is told to.
 struct Http2Server {
@@ -170,6 +170,34 @@ async fn request_timeout_limits_the_wait_for_an_answer() {
     assert_eq!(late.problem().status.code, 504);
 }
 
+/// What a malformed chunk does, too.
+fn breaking_off(path: &'static str) -> Request {
+    let pieces = [Ok(Bytes::from_static(b"piece")), Err("no chunk")];
+    let mut request = request(Method::POST, path, "");
+    *request.body_mut() = Body::from_stream(futures_util::stream::iter(pieces));
+    request
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_is_the_callers_fault_over_either_protocol() {
+    let http2 = Http2Server::start().await;
+    let (listener, http1) = plain().await;
+    let mut reading = JoinSet::new();
+    reading.spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut rest = Vec::new();
+        // How the connection ends is not what this is about.
+        let _ = stream.read_to_end(&mut rest).await;
+    });
+    for address in [http2.address.clone(), http1] {
+        let upstream = upstream(&address, Duration::ZERO).await;
+        let failed = upstream.send(breaking_off("/held")).await.unwrap_err();
+        let status = failed.problem().status;
+        assert_eq!(status.code, 400, "{address}: {failed}");
+    }
+    reading.join_next().await.unwrap().unwrap();
+}
+
 /// Reads a request's head.
 async fn head(stream: &mut TcpStream) -> String {
     let mut head = Vec::new();
@@ -187,6 +215,22 @@ async fn plain() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     (listener, address)
+}
+
+#[tokio::test]
+async fn what_is_asked_for_the_start_page_says_who_asks() {
+    let (listener, address) = plain().await;
+    let client = upstream(&address, Duration::ZERO).await.client();
+    let (asked, head) = tokio::join!(client.apiserver_version(), async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let head = head(&mut stream).await;
+        stream.write_all(OK).await.unwrap();
+        head.to_ascii_lowercase()
+    });
+    // "ok" is no version.
+    asked.unwrap_err();
+    let agent = format!("\r\nuser-agent: {USER_AGENT}\r\n");
+    assert!(head.contains(&agent), "{head}");
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use http::{Method, StatusCode, Uri};
+use http::{HeaderValue, Method, StatusCode, Uri, header};
 use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 
@@ -25,7 +25,8 @@ use super::page::WayFact;
 use super::place::Target;
 use super::problem::{Problem, Reader};
 use super::upstream::{Upstream, UpstreamError, is_upgrade};
-use crate::config::{TargetKind, Via};
+use crate::config::{TargetKind, USER_AGENT, Via};
+use crate::lifecycle::Tasks;
 use crate::status::{Request, Response};
 use ports::Ports;
 
@@ -39,16 +40,18 @@ const HOLDS_FOR: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone)]
 pub(super) struct Ways {
     upstream: Upstream,
+    tasks: Tasks,
     via: Via,
     found: Arc<Found>,
     ports: Ports,
 }
 
+/// Written by whoever looks, one at a time; read without waiting.
 #[derive(Debug)]
 struct Found {
     fact: watch::Sender<WayFact>,
-    /// When it was looked last; held while somebody looks.
-    looked: Mutex<Option<Instant>>,
+    looked: watch::Sender<Option<Instant>>,
+    looking: Arc<Mutex<()>>,
 }
 
 /// A request to a target, and where its browser sees it.
@@ -62,7 +65,7 @@ pub(super) struct Visit<'a> {
 }
 
 impl Ways {
-    pub(super) fn new(upstream: Upstream, via: Via) -> Self {
+    pub(super) fn new(upstream: Upstream, via: Via, tasks: Tasks) -> Self {
         let fact = match via {
             Via::Auto => WayFact::Unknown,
             Via::Throughway => WayFact::Throughway,
@@ -70,10 +73,12 @@ impl Ways {
         };
         let found = Arc::new(Found {
             fact: watch::Sender::new(fact),
-            looked: Mutex::default(),
+            looked: watch::Sender::new(None),
+            looking: Arc::default(),
         });
         Self {
             upstream,
+            tasks,
             via,
             found,
             ports: Ports::default(),
@@ -96,26 +101,49 @@ impl Ways {
         }
     }
 
-    /// Finds out which way there is, unless that is known.
+    /// Finds out which way there is. What was known for long is looked up again, which only who knows nothing waits for.
     pub(super) async fn look(&self) -> Result<WayFact, UpstreamError> {
-        if self.via != Via::Auto {
+        if self.via != Via::Auto || self.is_fresh() {
             return Ok(self.found.fact.borrow().clone());
         }
-        let mut looked = self.found.looked.lock().await;
-        if looked.is_some_and(|at| at.elapsed() < HOLDS_FOR) {
+        if self.found.looked.borrow().is_none() {
+            let _looking = self.found.looking.lock().await;
+            return self.ask_unless_fresh().await;
+        }
+        if let Ok(looking) = Arc::clone(&self.found.looking).try_lock_owned() {
+            let ways = self.clone();
+            self.tasks.spawn_background(async move {
+                let _looking = looking;
+                if let Err(failed) = ways.ask_unless_fresh().await {
+                    tracing::debug!(error = %failed, "which way there is could not be looked up again");
+                }
+            });
+        }
+        Ok(self.found.fact.borrow().clone())
+    }
+
+    fn is_fresh(&self) -> bool {
+        let looked = *self.found.looked.borrow();
+        looked.is_some_and(|at| at.elapsed() < HOLDS_FOR)
+    }
+
+    /// Asks the API server. Somebody else may have done it while this one waited for its turn.
+    async fn ask_unless_fresh(&self) -> Result<WayFact, UpstreamError> {
+        if self.is_fresh() {
             return Ok(self.found.fact.borrow().clone());
         }
         let mut request = Request::new(Body::empty());
         *request.uri_mut() = Uri::from_static(GROUP);
+        let agent = HeaderValue::from_static(USER_AGENT);
+        request.headers_mut().insert(header::USER_AGENT, agent);
         let answer = self.upstream.send(request).await?;
         let fact = match answer.status() {
             StatusCode::OK => WayFact::Throughway,
             StatusCode::UNAUTHORIZED => WayFact::Unknown,
             _ => built_in::fact(),
         };
-        if fact != WayFact::Unknown {
-            *looked = Some(Instant::now());
-        }
+        let looked = (fact != WayFact::Unknown).then(Instant::now);
+        self.found.looked.send_replace(looked);
         self.found.fact.send_if_modified(|known| {
             let is_new = *known != fact;
             known.clone_from(&fact);
@@ -153,3 +181,6 @@ async fn send(upstream: &Upstream, request: Request) -> Result<Response, Problem
     };
     answer.map_err(|failed| failed.problem())
 }
+
+#[cfg(test)]
+mod tests;

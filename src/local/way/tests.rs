@@ -1,0 +1,79 @@
+//! Which way there is, as an API server on loopback shows it.
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::*;
+use crate::config::ClusterOptions;
+use crate::local::api_server::ApiServer;
+
+async fn ways(listener: &TcpListener) -> Ways {
+    let options = ClusterOptions {
+        server: Some(format!("http://{}", listener.local_addr().unwrap())),
+        kubeconfig: Some("/dev/null".into()),
+        ..ClusterOptions::default()
+    };
+    let tasks = Tasks::new();
+    let api = ApiServer::load(&options).await.unwrap();
+    Ways::new(
+        Upstream::new(api, Duration::ZERO, tasks.clone()),
+        Via::Auto,
+        tasks,
+    )
+}
+
+/// Takes one request.
+async fn asked(stream: &mut TcpStream) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        assert!(stream.read_buf(&mut head).await.unwrap() > 0, "{head:?}");
+    }
+    let head = String::from_utf8(head).unwrap().to_ascii_lowercase();
+    assert!(head.starts_with("get /apis/throughway.dev/v1 "), "{head}");
+    assert!(head.contains("\r\nuser-agent: throughway/"), "{head}");
+}
+
+async fn answer(stream: &mut TcpStream, code: &str) {
+    let answer = format!("HTTP/1.1 {code}\r\nContent-Length: 0\r\n\r\n");
+    stream.write_all(answer.as_bytes()).await.unwrap();
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_way_that_is_known_to_be_looked_up_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let ways = ways(&listener).await;
+    let (first, mut stream) = tokio::join!(ways.look(), async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        asked(&mut stream).await;
+        answer(&mut stream, "200 OK").await;
+        stream
+    });
+    assert_eq!(first.unwrap(), WayFact::Throughway);
+
+    tokio::time::pause();
+    tokio::time::advance(HOLDS_FOR).await;
+    tokio::time::resume();
+    // The API server takes its time: whoever comes goes by the way that is known, and it is asked once.
+    for _ in 0..2 {
+        assert_eq!(ways.look().await.unwrap(), WayFact::Throughway);
+    }
+    let mut fact = ways.fact();
+    asked(&mut stream).await;
+    answer(&mut stream, "404 Not Found").await;
+    fact.changed().await.unwrap();
+    assert_eq!(ways.look().await.unwrap(), built_in::fact());
+}
+
+#[tokio::test]
+async fn all_who_know_nothing_wait_for_one_answer() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let ways = ways(&listener).await;
+    let (one, two, _stream) = tokio::join!(ways.look(), ways.look(), async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        asked(&mut stream).await;
+        answer(&mut stream, "404 Not Found").await;
+        stream
+    });
+    assert_eq!(one.unwrap(), built_in::fact());
+    assert_eq!(two.unwrap(), built_in::fact());
+}
