@@ -60,8 +60,12 @@ func runKubelet(args []string) error {
 	if err != nil {
 		return err
 	}
+	runtimeWithSessions, err := withSessions(runtimeService)
+	if err != nil {
+		return err
+	}
 	hollow := kubemark.NewHollowKubelet(kubeletFlags, config, client, client,
-		&cadvisortest.Fake{NodeName: *name}, runtime.ImageService, runtimeService, cm.NewStubContainerManager())
+		&cadvisortest.Fake{NodeName: *name}, runtime.ImageService, runtimeWithSessions, cm.NewStubContainerManager())
 	tls, err := kubeletapp.InitializeTLS(ctx, kubeletFlags, config)
 	if err != nil {
 		return err

@@ -11,6 +11,7 @@ mod files;
 mod objects;
 mod process;
 mod raw;
+mod sessions;
 mod start;
 mod upgrades;
 
