@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use throughway::config::{self, Command, Config, LocalConfig, NoCommand};
-use throughway::lifecycle::Signals;
+use throughway::lifecycle::{Signals, memory};
 use throughway::server::{Server, StartError};
 use throughway::telemetry::{self, AccessLog};
 
@@ -15,6 +15,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const WRONG_SETTING: u8 = 64;
 
 fn main() -> ExitCode {
+    memory::take_small_pages();
     match config::read(std::env::args_os()) {
         Ok(Command::Serve(config)) => serve(*config),
         Ok(Command::Local(config)) => local(*config),
@@ -41,6 +42,7 @@ fn local(config: LocalConfig) -> ExitCode {
 }
 
 fn serve(config: Config) -> ExitCode {
+    memory::take_usual_pages();
     telemetry::log::start(&config.log);
     match run(config) {
         Ok(()) => ExitCode::SUCCESS,

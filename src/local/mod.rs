@@ -20,7 +20,6 @@ mod filter;
 mod guard;
 mod listen;
 mod login;
-mod memory;
 mod open;
 mod page;
 mod place;
@@ -43,7 +42,6 @@ use crate::config::LocalConfig;
 /// # Errors
 /// The companion could not be started.
 pub fn run(config: LocalConfig) -> Result<(), StartError> {
-    memory::take_small_pages();
     // One thread carries all of a person's requests; a second one costs each of them a fifth more, to wake the other.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

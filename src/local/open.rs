@@ -6,9 +6,9 @@ use std::process::Stdio;
 use tokio::process::Command;
 
 use super::login::Logins;
-use super::memory::with_usual_pages;
 use super::place::Target;
 use super::server::print;
+use crate::lifecycle::memory::with_usual_pages;
 
 /// What opens an address in the user's browser, where `BROWSER` does not say it.
 const OPENER: &str = if cfg!(target_os = "macos") {
