@@ -35,9 +35,17 @@ fn within(node: &Handle) -> Says {
     };
     match &*name.local {
         "style" | "noscript" => Says::Urls,
+        // A frameset takes no `<iframe>` or `<xmp>`, so a comment that begins behind one is none to a tokenizer without a tree,
+        // and links in it are mapped. They lead nowhere.
+        "frameset" => Says::Urls,
+        "html" if node.children.borrow().iter().any(is_frameset) => Says::Urls,
         "script" if is_import_map() => Says::Urls,
         _ => Says::Text,
     }
+}
+
+fn is_frameset(node: &Handle) -> bool {
+    matches!(&node.data, NodeData::Element { name, .. } if &*name.local == "frameset")
 }
 
 fn show(node: &Handle, says: Says, depth: usize, lines: &mut Vec<String>) {
@@ -187,6 +195,15 @@ fn page() -> impl Strategy<Value = Vec<u8>> {
         ),
     ];
     prop::collection::vec(part, 0..24).prop_map(|parts| parts.concat())
+}
+
+#[test]
+fn the_comment_behind_what_a_frameset_does_not_take_stays_a_comment() {
+    for open in ["<frameset>", "<frameset></frameset>"] {
+        let page = format!("{open}<iframe><!--</iframe><a href=/x>--><noframes>n</noframes>");
+        let rewritten = in_pieces(ingredients(), page.as_bytes(), 7);
+        assert_eq!(tree(&rewritten), tree(page.as_bytes()), "{open}");
+    }
 }
 
 proptest! {
