@@ -33,7 +33,7 @@ use ports::Ports;
 /// Where the API group is looked for.
 const GROUP: &str = "/apis/throughway.dev/v1";
 
-/// How long what was found holds.
+/// How long what was found holds, and how long looking again may take beside the requests.
 const HOLDS_FOR: Duration = Duration::from_secs(30);
 
 /// The ways to targets. Cheap to clone.
@@ -114,8 +114,12 @@ impl Ways {
             let ways = self.clone();
             self.tasks.spawn_background(async move {
                 let _looking = looking;
-                if let Err(failed) = ways.ask_unless_fresh().await {
-                    tracing::debug!(error = %failed, "which way there is could not be looked up again");
+                match tokio::time::timeout(HOLDS_FOR, ways.ask_unless_fresh()).await {
+                    Ok(Ok(_)) => {}
+                    Ok(Err(failed)) => {
+                        tracing::debug!(error = %failed, "which way there is could not be looked up again");
+                    }
+                    Err(_) => tracing::debug!("which way there is was not said in time"),
                 }
             });
         }
@@ -142,13 +146,14 @@ impl Ways {
             StatusCode::UNAUTHORIZED => WayFact::Unknown,
             _ => built_in::fact(),
         };
-        let looked = (fact != WayFact::Unknown).then(Instant::now);
-        self.found.looked.send_replace(looked);
         self.found.fact.send_if_modified(|known| {
             let is_new = *known != fact;
             known.clone_from(&fact);
             is_new
         });
+        // Last, as what was looked up just now is believed.
+        let looked = (fact != WayFact::Unknown).then(Instant::now);
+        self.found.looked.send_replace(looked);
         Ok(fact)
     }
 }

@@ -38,6 +38,13 @@ async fn answer(stream: &mut TcpStream, code: &str) {
     stream.write_all(answer.as_bytes()).await.unwrap();
 }
 
+/// Moves the clock, which stands still only meanwhile: sockets need one that goes.
+async fn wait_out_what_is_known() {
+    tokio::time::pause();
+    tokio::time::advance(HOLDS_FOR).await;
+    tokio::time::resume();
+}
+
 #[tokio::test]
 async fn nobody_waits_for_a_way_that_is_known_to_be_looked_up_again() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -50,9 +57,7 @@ async fn nobody_waits_for_a_way_that_is_known_to_be_looked_up_again() {
     });
     assert_eq!(first.unwrap(), WayFact::Throughway);
 
-    tokio::time::pause();
-    tokio::time::advance(HOLDS_FOR).await;
-    tokio::time::resume();
+    wait_out_what_is_known().await;
     // The API server takes its time: whoever comes goes by the way that is known, and it is asked once.
     for _ in 0..2 {
         assert_eq!(ways.look().await.unwrap(), WayFact::Throughway);
@@ -62,6 +67,30 @@ async fn nobody_waits_for_a_way_that_is_known_to_be_looked_up_again() {
     answer(&mut stream, "404 Not Found").await;
     fact.changed().await.unwrap();
     assert_eq!(ways.look().await.unwrap(), built_in::fact());
+}
+
+#[tokio::test]
+async fn a_second_look_that_is_never_answered_does_not_keep_the_third_away() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let ways = ways(&listener).await;
+    let (first, mut silent) = tokio::join!(ways.look(), async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        asked(&mut stream).await;
+        answer(&mut stream, "200 OK").await;
+        stream
+    });
+    first.unwrap();
+    let mut fact = ways.fact();
+    wait_out_what_is_known().await;
+    ways.look().await.unwrap();
+    asked(&mut silent).await;
+    wait_out_what_is_known().await;
+    assert_eq!(silent.read(&mut [0; 1]).await.unwrap(), 0, "it is given up");
+    ways.look().await.unwrap();
+    let (mut stream, _) = listener.accept().await.unwrap();
+    asked(&mut stream).await;
+    answer(&mut stream, "404 Not Found").await;
+    fact.changed().await.unwrap();
 }
 
 #[tokio::test]
