@@ -4,7 +4,7 @@
 CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # A test that hangs fails.
-LIMIT := timeout --kill-after=10 600
+LIMIT := timeout --kill-after=10 1200
 NAMESPACE := tests/controlplane/in-namespace.sh
 
 .PHONY: help

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Nothing that a page does here takes longer, unless it never comes.
-pub(super) const LIMIT: Duration = Duration::from_secs(20);
+pub(super) const LIMIT: Duration = Duration::from_secs(60);
 
 /// What is to be told to a page, worker or frame as soon as it is there.
 pub(super) const WATCHED: &[&str] = &[
