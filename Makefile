@@ -50,7 +50,7 @@ control-plane: needs ## Tests on a real kube-apiserver, etcd, controllers and ku
 
 .PHONY: needs
 needs:
-	@tests/needs.sh ip:iproute2 unshare:util-linux
+	@tests/needs.sh ip:iproute2 unshare:util-linux script:bsdutils
 
 .PHONY: bench
 bench: ## Measure beside nginx, haproxy, Envoy, the built-in proxy and kubectl proxy; at most ten minutes

@@ -51,10 +51,11 @@ func (s *sessions) PortForward(_ context.Context, request *criapi.PortForwardReq
 	return s.server.GetPortForward(request)
 }
 
-// programs are all that can be run in a container: "cat", "say WORDS" on both outputs, and "exit CODE".
+// programs are all that can be run in a container: "cat", "say WORDS" on both outputs, "exit CODE", and "size", which says
+// how large its terminal is.
 type programs struct{}
 
-func (programs) Exec(_ context.Context, _ string, command []string, in io.Reader, out, err io.WriteCloser, _ bool, _ <-chan remotecommand.TerminalSize) error {
+func (programs) Exec(_ context.Context, _ string, command []string, in io.Reader, out, err io.WriteCloser, _ bool, sizes <-chan remotecommand.TerminalSize) error {
 	words := strings.Join(command[1:], " ")
 	switch command[0] {
 	case "cat":
@@ -70,6 +71,10 @@ func (programs) Exec(_ context.Context, _ string, command []string, in io.Reader
 			return failed
 		}
 		return utilexec.CodeExitError{Err: fmt.Errorf("exit %d", code), Code: code}
+	case "size":
+		size := <-sizes
+		fmt.Fprintf(out, "%d columns, %d rows\n", size.Width, size.Height)
+		return nil
 	default:
 		return fmt.Errorf("there is no program %q", command[0])
 	}

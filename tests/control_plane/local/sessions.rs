@@ -144,6 +144,48 @@ fn commands_run_and_end_the_same_through_both() {
     });
 }
 
+/// A command, run in a terminal of a size that no terminal has by itself.
+fn in_a_terminal(command: &Command) -> Command {
+    let command = command.as_std();
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let words: Vec<&str> = words.map(|word| word.to_str().unwrap()).collect();
+    let line = format!("stty rows 33 cols 177; exec {}", words.join(" "));
+    let mut script = Command::new("script");
+    script
+        .args(["--quiet", "--return", "--command", &line, "/dev/null"])
+        .envs(
+            command
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        )
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    script
+}
+
+#[test]
+fn a_terminal_tells_its_size_through_both() {
+    on_cluster(async |cluster: &Cluster| {
+        run_pod(cluster);
+        let pair = Pair::serve(cluster, &["--reject-paths="]).await;
+        for protocol in PROTOCOLS {
+            for proxy in [&pair.kubectl, &pair.ours] {
+                let arguments = ["exec", "-q", "-i", "-t", POD, "--", "size"];
+                let command = in_a_terminal(&kubectl(cluster, proxy, protocol, &arguments));
+                let (ended, _) = run(command, b"").await;
+                let expected = Ended {
+                    code: Some(0),
+                    out: "177 columns, 33 rows\n".into(),
+                    errors: String::new(),
+                };
+                assert_eq!(ended, expected, "{protocol:?} through {}", proxy.address());
+            }
+        }
+    });
+}
+
 /// Sends and gets back, over a connection to a forwarded port.
 async fn echo(port: &str, bytes: &[u8]) {
     let stream = TcpStream::connect(format!("127.0.0.1:{port}"))
