@@ -268,7 +268,17 @@ async fn measure(client: &Client) -> (f64, usize) {
     )
 }
 
+/// Asks for what is not there, over a few connections at once.
 async fn ask_for(client: &Client, numbers: std::ops::Range<usize>) {
+    const CONNECTIONS: usize = 4;
+    let shares = (0..CONNECTIONS).map(|first| {
+        let share = numbers.clone().skip(first).step_by(CONNECTIONS);
+        ask_over_one_connection(client, share)
+    });
+    futures_util::future::join_all(shares).await;
+}
+
+async fn ask_over_one_connection(client: &Client, numbers: impl Iterator<Item = usize>) {
     let stream = TokioIo::new(client.connect().await);
     let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await.unwrap();
     let connection = tokio::spawn(connection);

@@ -97,6 +97,8 @@ impl Client {
     /// The same, where the server may not be up yet.
     pub async fn try_connect(&self) -> std::io::Result<TlsStream<TcpStream>> {
         let tcp = TcpStream::connect(self.address).await?;
+        // As browsers and Go's clients do; else what is sent in two pieces waits for the other side's delayed acknowledgement.
+        tcp.set_nodelay(true)?;
         let name = ServerName::IpAddress(self.address.ip().into());
         TlsConnector::from(Arc::clone(&self.tls))
             .connect(name, tcp)
