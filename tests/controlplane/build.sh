@@ -7,5 +7,6 @@ version=$(go list -m -f '{{.Version}}' k8s.io/kubernetes)
 out="${CARGO_TARGET_DIR:-../../target}/controlplane"
 mkdir -p "$out"
 package=k8s.io/component-base/version
-go build -ldflags "-X $package.gitVersion=$version -X $package.gitMajor=1 -X $package.gitMinor=$(echo "$version" | cut -d. -f2)" \
+# The revision is left out, as every commit would be a reason to link anew.
+go build -buildvcs=false -ldflags "-X $package.gitVersion=$version -X $package.gitMajor=1 -X $package.gitMinor=$(echo "$version" | cut -d. -f2)" \
     -o "$out/controlplane" .
