@@ -55,7 +55,7 @@ func (s *sessions) PortForward(_ context.Context, request *criapi.PortForwardReq
 // how large its terminal is.
 type programs struct{}
 
-func (programs) Exec(_ context.Context, _ string, command []string, in io.Reader, out, err io.WriteCloser, _ bool, sizes <-chan remotecommand.TerminalSize) error {
+func (programs) Exec(_ context.Context, _ string, command []string, in io.Reader, out, err io.WriteCloser, isTerminal bool, sizes <-chan remotecommand.TerminalSize) error {
 	words := strings.Join(command[1:], " ")
 	switch command[0] {
 	case "cat":
@@ -72,6 +72,9 @@ func (programs) Exec(_ context.Context, _ string, command []string, in io.Reader
 		}
 		return utilexec.CodeExitError{Err: fmt.Errorf("exit %d", code), Code: code}
 	case "size":
+		if !isTerminal {
+			return fmt.Errorf("there is no terminal")
+		}
 		size := <-sizes
 		fmt.Fprintf(out, "%d columns, %d rows\n", size.Width, size.Height)
 		return nil

@@ -16,6 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 mod exchange;
+mod heads;
 mod http2;
 mod upgrade;
 

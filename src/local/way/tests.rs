@@ -38,6 +38,19 @@ async fn answer(stream: &mut TcpStream, code: &str) {
     stream.write_all(answer.as_bytes()).await.unwrap();
 }
 
+/// Ways that have found Throughway, and the connection over which they did.
+async fn known(listener: &TcpListener) -> (Ways, TcpStream) {
+    let ways = ways(listener).await;
+    let (first, stream) = tokio::join!(ways.look(), async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        asked(&mut stream).await;
+        answer(&mut stream, "200 OK").await;
+        stream
+    });
+    assert_eq!(first.unwrap(), WayFact::Throughway);
+    (ways, stream)
+}
+
 /// Moves the clock, which stands still only meanwhile: sockets need one that goes.
 async fn wait_out_what_is_known() {
     tokio::time::pause();
@@ -48,15 +61,7 @@ async fn wait_out_what_is_known() {
 #[tokio::test]
 async fn nobody_waits_for_a_way_that_is_known_to_be_looked_up_again() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let ways = ways(&listener).await;
-    let (first, mut stream) = tokio::join!(ways.look(), async {
-        let (mut stream, _) = listener.accept().await.unwrap();
-        asked(&mut stream).await;
-        answer(&mut stream, "200 OK").await;
-        stream
-    });
-    assert_eq!(first.unwrap(), WayFact::Throughway);
-
+    let (ways, mut stream) = known(&listener).await;
     wait_out_what_is_known().await;
     // The API server takes its time: whoever comes goes by the way that is known, and it is asked once.
     for _ in 0..2 {
@@ -72,14 +77,7 @@ async fn nobody_waits_for_a_way_that_is_known_to_be_looked_up_again() {
 #[tokio::test]
 async fn a_second_look_that_is_never_answered_does_not_keep_the_third_away() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let ways = ways(&listener).await;
-    let (first, mut silent) = tokio::join!(ways.look(), async {
-        let (mut stream, _) = listener.accept().await.unwrap();
-        asked(&mut stream).await;
-        answer(&mut stream, "200 OK").await;
-        stream
-    });
-    first.unwrap();
+    let (ways, mut silent) = known(&listener).await;
     let mut fact = ways.fact();
     wait_out_what_is_known().await;
     ways.look().await.unwrap();

@@ -1,5 +1,7 @@
 //! Redirects: every line of the table, from an answer to what its reader gets.
 
+mod bodies;
+
 use http_body_util::BodyExt;
 
 use super::*;
@@ -329,64 +331,6 @@ fn a_loop_ends_after_ten_hops_with_the_redirect_itself() {
     let mut headers = response.headers().clone();
     trail.hand_out(&mut headers);
     assert_eq!(headers.get_all("set-cookie").iter().count(), 10);
-}
-
-#[tokio::test]
-async fn a_body_is_sent_again_if_it_was_short_and_whole() {
-    for (length, is_read, expected) in [
-        (10, true, true),
-        (64 * 1024, true, true),
-        (64 * 1024 + 1, true, false),
-        (10, false, false),
-    ] {
-        let exchange = Exchange {
-            method: "POST",
-            ..Exchange::get("/", &[])
-        };
-        let asked = asked("POST", "/");
-        let body = Body::from_stream(futures_util::stream::iter([
-            Ok::<_, std::io::Error>(bytes::Bytes::from(vec![b'x'; length / 2])),
-            Ok(bytes::Bytes::from(vec![b'y'; length - length / 2])),
-        ]));
-        let mut request = Request::new(body);
-        let mut trail = Trail::begin(&asked, &mut request);
-        if is_read {
-            assert_eq!(
-                request
-                    .into_body()
-                    .collect()
-                    .await
-                    .unwrap()
-                    .to_bytes()
-                    .len(),
-                length
-            );
-        }
-        match exchange.decide_on(&mut trail, answer(307, &[("location", "/x")])) {
-            Outcome::Follow(hop) => {
-                assert!(expected, "{length}");
-                let body = trail.request(hop).into_body().collect().await.unwrap();
-                assert_eq!(body.to_bytes().len(), length);
-            }
-            Outcome::Answer(response) | Outcome::Told(response) => {
-                assert!(!expected, "{length}");
-                assert_eq!(
-                    response.headers()["throughway-location"],
-                    format!("{PREFIX}/x").as_str()
-                );
-            }
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_body_of_known_length_is_whole_once_that_was_read() {
-    let mut request = Request::new(Body::from("body"));
-    let trail = Trail::begin(&asked("POST", "/"), &mut request);
-    request.body_mut().frame().await.unwrap().unwrap();
-    let hop = trail.hop(&asked("POST", "/"), StatusCode::TEMPORARY_REDIRECT, "/x");
-    let body = trail.request(hop.unwrap()).into_body();
-    assert_eq!(body.collect().await.unwrap().to_bytes(), "body");
 }
 
 #[test]
