@@ -42,6 +42,8 @@ pub mod host;
 
 pub mod html_text;
 
+pub mod causes;
+
 pub mod connection;
 
 pub mod api;

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use throughway::causes::causes;
 use throughway::config::{self, Command, Config, LocalConfig, NoCommand};
 use throughway::lifecycle::{Signals, memory};
 use throughway::server::{Server, StartError};
@@ -47,11 +48,11 @@ fn serve(config: Config) -> ExitCode {
     match run(config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failed::Start(failed)) if failed.is_a_wrong_setting() => {
-            eprintln!("throughway: {}", failed.line());
+            eprintln!("throughway: {}", causes(&failed));
             ExitCode::from(WRONG_SETTING)
         }
         Err(failed) => {
-            tracing::error!(error = %failed, "the server could not be started");
+            tracing::error!(error = %causes(&failed), "the server could not be started");
             ExitCode::FAILURE
         }
     }

@@ -114,7 +114,7 @@ async fn travel(
     let mut target = road.targets.resolve(&permit).await?;
     let mut trail = rewrite::trail(&reading, &permit, &target.settings, &mut request);
     loop {
-        let choice = road.endpoints.choose(&target)?;
+        let choice = road.endpoints.choose(&target).await?;
         journey.note(|record| record.resolved = journey.time());
         let forward = &road.forward;
         let forwarded = forward

@@ -1,6 +1,5 @@
 //! The composition root: makes every stage from the configuration, joins them, and runs them to their end.
 
-use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
@@ -55,19 +54,6 @@ impl StartError {
             Self::Client(_) | Self::Certificate(_) => true,
             Self::Bind { .. } => false,
         }
-    }
-
-    /// The whole story in one line.
-    pub fn line(&self) -> String {
-        let mut line = self.to_string();
-        // The first cause is part of the text already.
-        let mut cause = self.source().and_then(Error::source);
-        while let Some(deeper) = cause {
-            line.push_str(": ");
-            line.push_str(&deeper.to_string());
-            cause = deeper.source();
-        }
-        line.replace('\n', " ")
     }
 }
 

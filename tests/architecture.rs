@@ -32,7 +32,8 @@ const ROAD: [&str; 8] = [
 ];
 
 /// What every stage may import besides.
-const GROUND: [&str; 11] = [
+const GROUND: [&str; 12] = [
+    "causes",
     "envelope",
     "hop_by_hop",
     "forwarded_for",
@@ -54,8 +55,16 @@ fn allowed(module: &str) -> Vec<&'static str> {
         return ROAD[..place].iter().chain(&GROUND).copied().collect();
     }
     match module {
-        "main" => vec!["config", "telemetry", "server", "lifecycle", "local"],
+        "main" => vec![
+            "causes",
+            "config",
+            "telemetry",
+            "server",
+            "lifecycle",
+            "local",
+        ],
         "local" => vec![
+            "causes",
             "config",
             "lifecycle",
             "status",
@@ -74,12 +83,12 @@ fn allowed(module: &str) -> Vec<&'static str> {
         "proxy" => ROAD
             .iter()
             .copied()
-            .chain(["status", "telemetry", "config", "envelope"])
+            .chain(["causes", "status", "telemetry", "config", "envelope"])
             .collect(),
-        "cluster" | "certificates" => vec!["config", "telemetry", "lifecycle"],
+        "cluster" | "certificates" => vec!["causes", "config", "telemetry", "lifecycle"],
         "lifecycle" | "telemetry" => vec!["config"],
         "config" | "status" | "envelope" | "hop_by_hop" | "forwarded_for" | "host"
-        | "html_text" | "lib" => vec![],
+        | "html_text" | "causes" | "lib" => vec![],
         _ => panic!("{module} is on no line of the module map"),
     }
 }

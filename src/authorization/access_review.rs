@@ -1,7 +1,8 @@
 //! The SubjectAccessReview: one for a burst of equal questions, its answer remembered for seconds.
 //!
-//! Yes and no have a lifetime each; a review that failed is not remembered. What makes the memory's key large is the
-//! caller's to choose, so a question above 10 000 bytes is asked every time (k8s.io/apiserver does the same).
+//! Yes and no have a lifetime each; a review that failed is not remembered. The memory is bounded in bytes, as who asks and
+//! for what is the callers' to choose. A question that would take much of it is asked every time; k8s.io/apiserver does the
+//! same from 10 000 bytes on.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,11 +19,14 @@ use super::attributes::Question;
 use crate::cluster::{Unanswered, ask};
 use crate::config::AuthorizationConfig;
 
-/// Decisions that are remembered at the same time.
-const CAPACITY: u64 = 8192;
+/// Bytes of all decisions that are remembered, their questions included. A usual one takes about 500.
+const MAX_CACHE_BYTES: u64 = 12 << 20;
 
-/// A question that is larger is not remembered.
-const MAX_REMEMBERED_BYTES: usize = 10_000;
+/// A question that is larger is not remembered. A user in 1 000 groups with long names still is.
+const MAX_QUESTION_BYTES: usize = 64 << 10;
+
+/// What an authorizer's reason may have; the rest is cut off.
+const MAX_REASON_BYTES: usize = 1024;
 
 /// Asks, and remembers.
 #[derive(Debug)]
@@ -69,7 +73,10 @@ impl Reviews {
         Self {
             api: Api::all(client),
             cache: Cache::builder()
-                .max_capacity(CAPACITY)
+                .max_capacity(MAX_CACHE_BYTES)
+                .weigher(|question: &Question, decision: &Decision| {
+                    u32::try_from(question.size() + decision.size()).unwrap_or(u32::MAX)
+                })
                 .expire_after(lifetimes)
                 .build_with_hasher(RandomState::default()),
             asked: AtomicU64::new(0),
@@ -99,7 +106,7 @@ impl Reviews {
         if let Some(decision) = self.cache.get(question).await {
             return Ok(decision);
         }
-        if question.attributes.size() >= MAX_REMEMBERED_BYTES {
+        if question.size() > MAX_QUESTION_BYTES {
             return self.ask(question).await.map_err(Arc::new);
         }
         Box::pin(self.cache.try_get_with_by_ref(question, self.ask(question))).await
@@ -125,7 +132,21 @@ impl Decision {
         match (status.allowed, status.denied.unwrap_or(false)) {
             (true, false) => Self::Allowed,
             (true, true) => Self::Contradiction,
-            (false, _) => Self::Denied(status.reason.unwrap_or_default().into()),
+            (false, _) => {
+                let reason = status.reason.unwrap_or_default();
+                let end = reason.floor_char_boundary(MAX_REASON_BYTES);
+                Self::Denied(reason[..end].into())
+            }
+        }
+    }
+
+    /// Bytes besides the question.
+    fn size(&self) -> usize {
+        // An allowance for what the cache itself keeps of an entry.
+        const ENTRY: usize = 256;
+        match self {
+            Self::Allowed | Self::Contradiction => ENTRY,
+            Self::Denied(reason) => ENTRY + reason.len(),
         }
     }
 }

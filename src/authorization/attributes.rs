@@ -54,19 +54,32 @@ impl Attributes {
             name: asked.name.clone(),
         }
     }
-
-    /// How many bytes of it a caller chooses.
-    pub(super) fn size(&self) -> usize {
-        match self {
-            Self::Resource {
-                namespace, name, ..
-            } => namespace.len() + name.len(),
-            Self::Path { path, .. } => path.len(),
-        }
-    }
 }
 
 impl Question {
+    /// Bytes that it takes to remember this question.
+    pub(super) fn size(&self) -> usize {
+        let chosen = match &self.attributes {
+            Attributes::Resource {
+                namespace, name, ..
+            } => namespace.len() + name.len(),
+            Attributes::Path { path, .. } => path.len(),
+        };
+        let user = &self.user;
+        let texts = |texts: &[String]| -> usize {
+            let size = |text: &String| text.len() + size_of::<String>();
+            texts.iter().map(size).sum()
+        };
+        let extra = user.extra.iter();
+        let extra: usize = extra.map(|(key, values)| key.len() + texts(values)).sum();
+        size_of::<Self>()
+            + size_of::<User>()
+            + chosen
+            + user.name.len()
+            + texts(&user.groups)
+            + extra
+    }
+
     /// The question as the API server wants it.
     pub(super) fn spec(&self) -> SubjectAccessReviewSpec {
         let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());

@@ -227,10 +227,11 @@ async fn an_answer_without_lifetime_is_asked_again() {
 #[tokio::test]
 async fn a_huge_question_is_not_remembered() {
     let (authorization, mut handle) = authorization(Duration::from_secs(10));
-    let path = format!("/namespaces/demo/services/{}/proxy/", "w".repeat(MAX));
+    let groups: Vec<String> = (0..1000).map(|at| format!("{at:0100}")).collect();
+    let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
     for _ in 0..2 {
         let (refused, _) = tokio::join!(
-            authorization.authorize(caller("alice", &[]), asked(&Method::GET, &path)),
+            authorization.authorize(caller("alice", &groups), service()),
             review(&mut handle, json!({"allowed": false})),
         );
         assert!(refused.is_err());
@@ -238,7 +239,18 @@ async fn a_huge_question_is_not_remembered() {
     assert_eq!(authorization.reviews.asked(), 2);
 }
 
-const MAX: usize = 10_000;
+#[tokio::test]
+async fn a_long_reason_is_cut() {
+    let (authorization, mut handle) = authorization(Duration::from_secs(10));
+    let (refused, _) = tokio::join!(
+        authorization.authorize(caller("alice", &[]), service()),
+        review(
+            &mut handle,
+            json!({"allowed": false, "reason": "é".repeat(1 << 20)})
+        ),
+    );
+    assert!(refused.unwrap_err().to_string().len() < 2048);
+}
 
 #[tokio::test(start_paused = true)]
 async fn an_authorizer_that_is_away_slow_or_failing_is_500_within_the_deadline() {

@@ -2,8 +2,13 @@
 //!
 //! The Event's name is made of what it says, so that replicas and restarts write one and not many; an Event that is there
 //! already is left alone. It is told once for each change of the object's annotations, and never waited for.
+//!
+//! Whoever changes annotations in a loop gets [`MAX_PER_OBJECT`] of both in [`WINDOW`], as client-go's spam filter does.
 
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use foldhash::fast::FixedState;
 use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference};
@@ -11,13 +16,21 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use kube::Api;
 use kube::api::{ObjectMeta, PostParams};
+use moka::future::Cache;
 use tokio::sync::mpsc;
 
 use super::ask::{Unanswered, ask};
-use super::services::{RawService, Service};
+use super::services::Service;
 
-/// Complaints that wait to be written; more are in the log alone.
+/// Complaints that wait to be written; more are lost.
 const MOST_WAITING: usize = 256;
+
+/// Complaints about one object that are written in one [`WINDOW`]; client-go's `EventCorrelator` has 25 in 5 minutes.
+const MAX_PER_OBJECT: u32 = 16;
+const WINDOW: Duration = Duration::from_secs(300);
+
+/// Objects that are counted at the same time.
+const MAX_OBJECTS: u64 = 1024;
 
 /// One sentence about one Service.
 #[derive(Debug)]
@@ -47,27 +60,22 @@ impl Complaints {
             if known.is_some_and(|known| known.contains(sentence)) {
                 continue;
             }
-            tracing::warn!(
-                service.namespace = about.namespace,
-                service.name = about.name,
-                "{sentence}"
-            );
             let (about, sentence) = (about.clone(), sentence.clone());
-            // A full queue loses the Event, not the log line.
+            // A full queue loses it: the task that follows Services waits for nobody.
             let _ = self.0.try_send(Complaint { about, sentence });
         }
     }
 }
 
 /// What an Event says it is about.
-pub(super) fn reference(raw: &RawService) -> ObjectReference {
+pub(super) fn reference(service: ObjectMeta) -> ObjectReference {
     ObjectReference {
         api_version: Some("v1".to_owned()),
         kind: Some("Service".to_owned()),
-        namespace: raw.metadata.namespace.clone(),
-        name: raw.metadata.name.clone(),
-        uid: raw.metadata.uid.clone(),
-        resource_version: raw.metadata.resource_version.clone(),
+        namespace: service.namespace,
+        name: service.name,
+        uid: service.uid,
+        resource_version: service.resource_version,
         ..ObjectReference::default()
     }
 }
@@ -75,7 +83,20 @@ pub(super) fn reference(raw: &RawService) -> ObjectReference {
 impl Waiting {
     /// Writes Events for as long as the server runs.
     pub(super) async fn write(mut self, client: kube::Client) {
+        let told = Cache::builder()
+            .max_capacity(MAX_OBJECTS)
+            .time_to_live(WINDOW)
+            .build();
         while let Some(complaint) = self.0.recv().await {
+            if !may_be_told(&told, &complaint).await {
+                continue;
+            }
+            tracing::warn!(
+                service.namespace = complaint.about.namespace,
+                service.name = complaint.about.name,
+                "{}",
+                complaint.sentence
+            );
             let event = event(complaint);
             let namespace = event.metadata.namespace.clone().unwrap_or_default();
             let events: Api<Event> = Api::namespaced(client.clone(), &namespace);
@@ -89,6 +110,13 @@ impl Waiting {
             }
         }
     }
+}
+
+/// Counts what is told of each object.
+async fn may_be_told(told: &Cache<String, Arc<AtomicU32>>, complaint: &Complaint) -> bool {
+    let object = complaint.about.uid.clone().unwrap_or_default();
+    let count = told.get_with(object, std::future::ready(Arc::default()));
+    count.await.fetch_add(1, Ordering::Relaxed) < MAX_PER_OBJECT
 }
 
 fn event(complaint: Complaint) -> Event {
@@ -123,12 +151,38 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::cluster::services::RawService;
+    use crate::cluster::tests::known;
 
     fn service(annotations: &serde_json::Value) -> (ObjectReference, Service) {
-        let raw: RawService = serde_json::from_value(json!({"metadata": {
-            "name": "web", "namespace": "demo", "uid": "u-1", "annotations": annotations}}))
-        .unwrap();
-        (reference(&raw), raw.into())
+        let object = json!({"metadata": {
+            "name": "web", "namespace": "demo", "uid": "u-1", "annotations": annotations}});
+        let known = known::<RawService>(&object);
+        (reference(known.identity.clone()), known.into())
+    }
+
+    #[tokio::test]
+    async fn annotations_that_change_in_a_loop_are_told_a_few_times() {
+        let told = Cache::new(8);
+        let mut count = 0;
+        for at in 0..1000 {
+            let (about, _) = service(&json!({}));
+            let sentence = format!("sentence {at}");
+            count += u32::from(may_be_told(&told, &Complaint { about, sentence }).await);
+        }
+        assert_eq!(count, MAX_PER_OBJECT);
+    }
+
+    #[test]
+    fn thousands_of_wrong_annotations_are_a_few_complaints() {
+        let annotations: serde_json::Map<_, _> = (0..10_000)
+            .map(|at| (format!("throughway.dev/a{at}"), json!("x")))
+            .collect();
+        let (_, wrong) = service(&json!(annotations));
+        assert_eq!(
+            wrong.complaints.len(),
+            crate::cluster::settings::MAX_COMPLAINTS
+        );
     }
 
     #[tokio::test]

@@ -4,16 +4,13 @@ use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use kube::Resource;
-use kube::api::ObjectMeta;
-use kube::runtime::watcher::Event;
+use k8s_openapi::api::discovery::v1;
 use serde::Deserialize;
 
+use super::object::{Content, Known, MAX_ENTRIES, or_default, port};
 use super::table::{Key, Table};
+use super::watch::Change;
 use super::{Cluster, Kinds};
-
-/// The label that says which Service a slice belongs to.
-const SERVICE_NAME: &str = "kubernetes.io/service-name";
 
 /// What is kept of an EndpointSlice.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,25 +39,41 @@ pub struct SliceEndpoint {
     pub pod: Option<(Box<str>, Box<str>)>,
 }
 
-#[derive(Debug, Clone, Resource, Deserialize)]
-#[resource(inherit = k8s_openapi::api::discovery::v1::EndpointSlice)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct RawSlice {
-    metadata: ObjectMeta,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
+    metadata: RawMetadata,
+    #[serde(default, deserialize_with = "or_default")]
     address_type: String,
-    #[serde(default)]
-    endpoints: Option<Vec<RawEndpoint>>,
-    #[serde(default)]
-    ports: Option<Vec<RawPort>>,
+    #[serde(default, deserialize_with = "or_default")]
+    endpoints: Vec<RawEndpoint>,
+    #[serde(default, deserialize_with = "or_default")]
+    ports: Vec<RawPort>,
+}
+
+impl Content for RawSlice {
+    type Kind = v1::EndpointSlice;
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+struct RawMetadata {
+    #[serde(default, deserialize_with = "or_default")]
+    labels: RawLabels,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+struct RawLabels {
+    #[serde(default, rename = "kubernetes.io/service-name")]
+    service: Option<Box<str>>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RawEndpoint {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     addresses: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     conditions: RawConditions,
     target_ref: Option<RawReference>,
 }
@@ -74,44 +87,43 @@ struct RawConditions {
 
 #[derive(Debug, Clone, Deserialize)]
 struct RawReference {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     kind: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     namespace: Box<str>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     name: Box<str>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 struct RawPort {
     name: Option<Box<str>>,
-    port: Option<u16>,
+    /// An int32 that nobody has checked.
+    port: Option<i64>,
+    #[serde(default, deserialize_with = "or_default")]
+    protocol: String,
 }
 
-impl From<RawSlice> for Slice {
-    fn from(raw: RawSlice) -> Self {
+impl From<Known<RawSlice>> for Slice {
+    fn from(known: Known<RawSlice>) -> Self {
+        let raw = known.content;
         // Names are never resolved, so a slice of them has no endpoints here.
-        let endpoints = if raw.address_type == "FQDN" {
-            None
-        } else {
-            raw.endpoints
-        };
-        let ports = raw.ports.unwrap_or_default().into_iter();
+        let is_of_names = raw.address_type == "FQDN";
+        let endpoints = raw.endpoints.into_iter().filter(|_| !is_of_names);
+        let ports = raw.ports.into_iter();
         Self {
-            name: raw.metadata.name.unwrap_or_default().into(),
+            name: known.key.name,
             ports: ports
-                .filter_map(|port| {
+                .filter(|port| super::is_tcp(&port.protocol))
+                .filter_map(|raw| {
                     Some(SlicePort {
-                        name: port.name.unwrap_or_default(),
-                        number: port.port?,
+                        name: raw.name.unwrap_or_default(),
+                        number: port(raw.port?)?,
                     })
                 })
+                .take(MAX_ENTRIES)
                 .collect(),
-            endpoints: endpoints
-                .unwrap_or_default()
-                .into_iter()
-                .filter_map(endpoint)
-                .collect(),
+            endpoints: endpoints.filter_map(endpoint).take(MAX_ENTRIES).collect(),
         }
     }
 }
@@ -136,33 +148,33 @@ fn endpoint(raw: RawEndpoint) -> Option<SliceEndpoint> {
 
 /// What only the watch task knows: which Service each slice was counted under.
 #[derive(Debug, Default)]
-pub(super) struct Writer(Mutex<Known>);
+pub(super) struct Writer(Mutex<Gathered>);
 
 #[derive(Debug, Default)]
-struct Known {
+struct Gathered {
     service_of: HashMap<Key, Key>,
     listed: HashSet<Key>,
 }
 
 impl Writer {
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, Gathered> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Cluster {
-    pub(super) fn apply_slice(&self, event: Event<RawSlice>) {
+    pub(super) fn apply_slice(&self, change: Change<RawSlice>) {
         let Kinds {
             slices, slices_of, ..
         } = &*self.0;
         let mut known = slices_of.known();
-        match event {
-            Event::Init => known.listed.clear(),
-            Event::InitApply(slice) => {
-                known.listed.insert(key(&slice));
+        match change {
+            Change::ListBegins => known.listed.clear(),
+            Change::Listed(slice) => {
+                known.listed.insert(slice.key.clone());
                 known.insert(slices, slice);
             }
-            Event::InitDone => {
+            Change::ListEnds => {
                 let listed = std::mem::take(&mut known.listed);
                 let gone: Vec<Key> = known
                     .service_of
@@ -171,28 +183,31 @@ impl Cluster {
                     .cloned()
                     .collect();
                 gone.iter().for_each(|key| known.remove(slices, key));
-                slices.mark_synced();
+                slices.mark_confirmed();
             }
-            Event::Apply(slice) => known.insert(slices, slice),
-            Event::Delete(slice) => known.remove(slices, &key(&slice)),
+            Change::Applied(slice) => known.insert(slices, slice),
+            Change::Removed(key) => known.remove(slices, &key),
         }
+    }
+
+    pub(super) fn confirm_slices(&self) {
+        self.0.slices.confirm();
     }
 }
 
-impl Known {
-    fn insert(&mut self, slices: &Table<Vec<Arc<Slice>>>, raw: RawSlice) {
-        let slice_key = key(&raw);
-        let labels = raw.metadata.labels.as_ref();
-        let service = labels.and_then(|labels| labels.get(SERVICE_NAME));
-        let service = service.map(|name| Key::new(raw.metadata.namespace.as_deref(), name));
+impl Gathered {
+    fn insert(&mut self, slices: &Table<Vec<Arc<Slice>>>, slice: Known<RawSlice>) {
+        let slice_key = slice.key.clone();
+        let service = slice.content.metadata.labels.service.as_deref();
+        let service = service.map(|name| Key::new(Some(&slice_key.namespace), name));
         if self.service_of.get(&slice_key) != service.as_ref() {
             self.remove(slices, &slice_key);
         }
         let Some(service) = service else { return };
-        let slice = Arc::new(Slice::from(raw));
+        let slice = Arc::new(Slice::from(slice));
         let mut of_service = without(slices, &service, &slice.name);
         of_service.push(slice);
-        slices.insert(service.clone(), of_service);
+        slices.insert(service.clone(), Arc::new(of_service));
         self.service_of.insert(slice_key, service);
     }
 
@@ -204,7 +219,7 @@ impl Known {
         if rest.is_empty() {
             slices.remove(&service);
         } else {
-            slices.insert(service, rest);
+            slices.insert(service, Arc::new(rest));
         }
     }
 }
@@ -217,11 +232,4 @@ fn without(slices: &Table<Vec<Arc<Slice>>>, service: &Key, name: &str) -> Vec<Ar
         .filter(|slice| &*slice.name != name)
         .cloned()
         .collect()
-}
-
-fn key(slice: &RawSlice) -> Key {
-    Key::new(
-        slice.metadata.namespace.as_deref(),
-        slice.metadata.name.as_deref().unwrap_or_default(),
-    )
 }

@@ -7,11 +7,11 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::serde::de::DeserializeOwned;
 use kube::api::Api;
 use moka::future::Cache;
 
 use super::nodes::RawNode;
+use super::object::{Content, Known, Object};
 use super::pods::RawPod;
 use super::services::RawService;
 use super::table::Key;
@@ -45,7 +45,7 @@ impl Finder {
         namespace: &str,
         name: &str,
     ) -> Result<Option<Arc<Pod>>, Arc<Unanswered>> {
-        let api: Api<RawPod> = Api::namespaced(self.client.clone(), namespace);
+        let api: Api<Object<RawPod>> = Api::namespaced(self.client.clone(), namespace);
         find(&self.pods, &api, Key::new(Some(namespace), name)).await
     }
 
@@ -54,12 +54,12 @@ impl Finder {
         namespace: &str,
         name: &str,
     ) -> Result<Option<Arc<Service>>, Arc<Unanswered>> {
-        let api: Api<RawService> = Api::namespaced(self.client.clone(), namespace);
+        let api: Api<Object<RawService>> = Api::namespaced(self.client.clone(), namespace);
         find(&self.services, &api, Key::new(Some(namespace), name)).await
     }
 
     pub(super) async fn node(&self, name: &str) -> Result<Option<Arc<Node>>, Arc<Unanswered>> {
-        let api: Api<RawNode> = Api::all(self.client.clone());
+        let api: Api<Object<RawNode>> = Api::all(self.client.clone());
         find(&self.nodes, &api, Key::new(None, name)).await
     }
 }
@@ -87,19 +87,21 @@ fn remembered<T: Send + Sync + 'static>() -> Found<T> {
         .build()
 }
 
-async fn find<K, T>(
+async fn find<C, T>(
     found: &Found<T>,
-    api: &Api<K>,
+    api: &Api<Object<C>>,
     key: Key,
 ) -> Result<Option<Arc<T>>, Arc<Unanswered>>
 where
-    K: Clone + DeserializeOwned + Debug,
-    T: From<K> + Send + Sync + 'static,
+    C: Content,
+    T: From<Known<C>> + Send + Sync + 'static,
 {
     let name = key.name.clone();
     let asking = async {
         let object = ask(|| api.get_opt(&name)).await?;
-        Ok(object.map(|object| Arc::new(T::from(object))))
+        // An object that can't be read is not there, as for the watch.
+        let known = object.and_then(|object| object.known().ok());
+        Ok(known.map(|known| Arc::new(T::from(known))))
     };
     Box::pin(found.try_get_with(key, asking)).await
 }

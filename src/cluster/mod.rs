@@ -6,7 +6,11 @@
 //!
 //! Only the fields that the road reads are kept. What is not in memory is looked up once at the API server before anybody
 //! is told that it does not exist: a watch may lag behind what the caller has just created.
+//!
+//! What nobody confirms any more is not believed: after [`table::CONFIRM_AFTER`] an object is looked up before it is used,
+//! after [`table::STALE_AFTER`] nothing is served and the server is not ready.
 
+mod addresses;
 mod ask;
 mod client;
 mod complaints;
@@ -14,30 +18,36 @@ mod endpoints;
 mod find;
 mod front_proxy;
 mod nodes;
+mod object;
 mod pods;
 mod services;
 mod settings;
 mod table;
 mod watch;
+mod watch_stream;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use kube::Api;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 pub use ask::{Unanswered, ask};
 pub use client::{ClientError, Connected, connect};
 pub use endpoints::{Slice, SliceEndpoint, SlicePort};
 pub use front_proxy::{FrontProxyLookup, Lookup};
 pub use nodes::Node;
-pub use pods::{Pod, PodPort};
+pub use pods::{Network, Phase, Pod, PodPort};
 pub use services::{Service, ServicePort};
 pub use settings::{Isolation, PageHelper, Prefix, Redirects, Rewrite, ServiceSettings};
 
 use crate::lifecycle::Tasks;
+use addresses::Addresses;
 use complaints::Complaints;
 use find::Finder;
-use table::Table;
+use nodes::Kubelets;
+use table::{Freshness, Table};
 
 /// The read side: cheap to clone, never waits except in `find_…`.
 #[derive(Debug, Clone)]
@@ -51,9 +61,16 @@ struct Kinds {
     /// By namespace and Service.
     slices: Table<Vec<Arc<Slice>>>,
     slices_of: endpoints::Writer,
+    /// Which live pods claim an address.
+    addresses: Addresses,
+    /// At which addresses a kubelet listens, and where.
+    kubelets: Kubelets,
     finder: Finder,
     complaints: Complaints,
+    /// One page of a list is in memory at a time.
+    lists: Arc<Semaphore>,
     watch_failures: AtomicU64,
+    unreadable: AtomicU64,
 }
 
 impl Cluster {
@@ -62,18 +79,18 @@ impl Cluster {
         let (complaints, waiting) = complaints::channel();
         let cluster = Self::empty(client.clone(), complaints);
         tasks.spawn_background(waiting.write(client.clone()));
-        let pods = Api::all(client.clone());
-        tasks.spawn_background(watch::supervise(pods, cluster.clone(), Self::apply_pod));
-        let services = Api::all(client.clone());
-        tasks.spawn_background(watch::supervise(
-            services,
-            cluster.clone(),
-            Self::apply_service,
-        ));
-        let nodes = Api::all(client.clone());
-        tasks.spawn_background(watch::supervise(nodes, cluster.clone(), Self::apply_node));
-        let slices = Api::all(client.clone());
-        tasks.spawn_background(watch::supervise(slices, cluster.clone(), Self::apply_slice));
+        let (apply, confirm) = (Self::apply_pod, Self::confirm_pods);
+        let pods = watch::supervise(client.clone(), cluster.clone(), apply, confirm);
+        tasks.spawn_background(pods);
+        let (apply, confirm) = (Self::apply_service, Self::confirm_services);
+        let services = watch::supervise(client.clone(), cluster.clone(), apply, confirm);
+        tasks.spawn_background(services);
+        let (apply, confirm) = (Self::apply_node, Self::confirm_nodes);
+        let nodes = watch::supervise(client.clone(), cluster.clone(), apply, confirm);
+        tasks.spawn_background(nodes);
+        let (apply, confirm) = (Self::apply_slice, Self::confirm_slices);
+        let slices = watch::supervise(client.clone(), cluster.clone(), apply, confirm);
+        tasks.spawn_background(slices);
         cluster
     }
 
@@ -85,9 +102,13 @@ impl Cluster {
             nodes: Table::default(),
             slices: Table::default(),
             slices_of: endpoints::Writer::default(),
+            addresses: Addresses::default(),
+            kubelets: Kubelets::default(),
             finder: Finder::new(client),
             complaints,
+            lists: Arc::new(Semaphore::new(1)),
             watch_failures: AtomicU64::new(0),
+            unreadable: AtomicU64::new(0),
         }))
     }
 
@@ -114,7 +135,7 @@ impl Cluster {
         namespace: &str,
         name: &str,
     ) -> Result<Option<Arc<Pod>>, Arc<Unanswered>> {
-        match self.0.pods.get(namespace, name) {
+        match self.0.pods.confirmed(namespace, name) {
             Some(pod) => Ok(Some(pod)),
             None => self.0.finder.pod(namespace, name).await,
         }
@@ -129,7 +150,7 @@ impl Cluster {
         namespace: &str,
         name: &str,
     ) -> Result<Option<Arc<Service>>, Arc<Unanswered>> {
-        match self.0.services.get(namespace, name) {
+        match self.0.services.confirmed(namespace, name) {
             Some(service) => Ok(Some(service)),
             None => self.0.finder.service(namespace, name).await,
         }
@@ -140,19 +161,51 @@ impl Cluster {
     /// # Errors
     /// As [`Cluster::find_pod`].
     pub async fn find_node(&self, name: &str) -> Result<Option<Arc<Node>>, Arc<Unanswered>> {
-        match self.0.nodes.get("", name) {
+        match self.0.nodes.confirmed("", name) {
             Some(node) => Ok(Some(node)),
             None => self.0.finder.node(name).await,
         }
     }
 
-    /// Whether every watch has delivered its first whole list.
+    /// Whether every watch has delivered its first whole list and was heard of since: what is in memory may be served.
     pub fn synced(&self) -> bool {
-        let kinds = &self.0;
-        kinds.pods.synced()
-            && kinds.services.synced()
-            && kinds.nodes.synced()
-            && kinds.slices.synced()
+        self.freshness() < Freshness::Stale
+    }
+
+    /// Whether what is known of pods is known for sure; otherwise [`Cluster::find_pod`] asks the API server.
+    pub fn pods_are_current(&self) -> bool {
+        self.0.pods.freshness(Instant::now()) == Freshness::Current
+    }
+
+    /// Whether an address is this pod's and no other live pod's.
+    pub fn is_address_of(&self, ip: IpAddr, pod: &Pod) -> bool {
+        self.0.addresses.belongs_to(ip, pod)
+    }
+
+    /// Whether a live pod with a network of its own has the address.
+    pub fn is_a_pods(&self, ip: IpAddr) -> bool {
+        self.0.addresses.is_claimed(ip)
+    }
+
+    /// The port of the kubelet at a node's address; `None` if no node has the address.
+    pub fn kubelet_port(&self, ip: IpAddr) -> Option<u16> {
+        self.0.kubelets.port(ip)
+    }
+
+    /// That of the table that was confirmed least.
+    fn freshness(&self) -> Freshness {
+        let (kinds, now) = (&self.0, Instant::now());
+        kinds
+            .pods
+            .freshness(now)
+            .max(kinds.services.freshness(now))
+            .max(kinds.nodes.freshness(now))
+            .max(kinds.slices.freshness(now))
+    }
+
+    /// How many objects came that could not be read.
+    pub fn unreadable(&self) -> u64 {
+        self.0.unreadable.load(Ordering::Relaxed)
     }
 
     /// How often a watch broke off and had to be resumed.
@@ -161,12 +214,15 @@ impl Cluster {
     }
 }
 
+/// An entry without a protocol is TCP. UDP and SCTP ports may have the same number and are never dialled.
+fn is_tcp(protocol: &str) -> bool {
+    matches!(protocol, "" | "TCP")
+}
+
 #[cfg(test)]
 impl Cluster {
     /// A cluster of the objects given, for tests of the stages that read it; nothing else is in it or can be asked for.
     pub(crate) fn of(objects: &[serde_json::Value]) -> Self {
-        use kube::runtime::watcher::Event;
-
         let (service, handle) = tower_test::mock::pair::<_, http::Response<axum::body::Body>>();
         drop(handle);
         let cluster = Self::empty(
@@ -174,23 +230,23 @@ impl Cluster {
             complaints::channel().0,
         );
         for object in objects {
-            let kept = "the object is one of its kind";
             match object["kind"].as_str() {
-                Some("Pod") => cluster.apply_pod(Event::Apply(
-                    serde_json::from_value(object.clone()).expect(kept),
-                )),
-                Some("Service") => cluster.apply_service(Event::Apply(
-                    serde_json::from_value(object.clone()).expect(kept),
-                )),
-                Some("Node") => cluster.apply_node(Event::Apply(
-                    serde_json::from_value(object.clone()).expect(kept),
-                )),
-                _ => cluster.apply_slice(Event::Apply(
-                    serde_json::from_value(object.clone()).expect(kept),
-                )),
+                Some("Pod") => cluster.apply_pod(tests::applied(object)),
+                Some("Service") => cluster.apply_service(tests::applied(object)),
+                Some("Node") => cluster.apply_node(tests::applied(object)),
+                _ => cluster.apply_slice(tests::applied(object)),
             }
         }
+        cluster.confirm_all();
         cluster
+    }
+
+    /// As after the first whole lists.
+    pub(crate) fn confirm_all(&self) {
+        self.0.pods.mark_confirmed();
+        self.0.services.mark_confirmed();
+        self.0.nodes.mark_confirmed();
+        self.0.slices.mark_confirmed();
     }
 
     /// Lets it be known that an object does not exist, as the API server would.

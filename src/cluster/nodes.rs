@@ -1,14 +1,16 @@
 //! Nodes: their addresses and where their kubelet listens.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use kube::Resource;
-use kube::api::ObjectMeta;
-use kube::runtime::watcher::Event;
+use foldhash::quality::RandomState;
+use k8s_openapi::api::core::v1;
+use papaya::HashMap;
 use serde::Deserialize;
 
 use super::Cluster;
-use super::table::Key;
+use super::object::{Content, Known, MAX_ENTRIES, or_default, port};
+use super::watch::Change;
 
 /// The kubelet's port where a node does not say.
 const KUBELET_PORT: u16 = 10250;
@@ -21,75 +23,122 @@ pub struct Node {
     pub kubelet_port: u16,
 }
 
-#[derive(Debug, Clone, Resource, Deserialize)]
-#[resource(inherit = k8s_openapi::api::core::v1::Node)]
+#[derive(Debug, Clone, Deserialize)]
 pub(super) struct RawNode {
-    pub(super) metadata: ObjectMeta,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     status: RawStatus,
+}
+
+impl Content for RawNode {
+    type Kind = v1::Node;
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RawStatus {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     addresses: Vec<RawAddress>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     daemon_endpoints: RawEndpoints,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 struct RawAddress {
-    #[serde(default, rename = "type")]
+    #[serde(default, deserialize_with = "or_default", rename = "type")]
     kind: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     address: String,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RawEndpoints {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     kubelet_endpoint: RawEndpoint,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
 struct RawEndpoint {
-    #[serde(default, rename = "Port")]
-    port: u16,
+    /// An int32 that the kubelet writes and nobody checks.
+    #[serde(default, deserialize_with = "or_default", rename = "Port")]
+    port: i64,
 }
 
-impl From<RawNode> for Node {
-    fn from(raw: RawNode) -> Self {
+impl From<Known<RawNode>> for Node {
+    fn from(known: Known<RawNode>) -> Self {
+        let raw = known.content;
         let of = |kind: &'static str| {
             raw.status
                 .addresses
                 .iter()
+                .take(MAX_ENTRIES)
                 .filter(move |address| address.kind == kind)
                 .filter_map(|address| address.address.parse().ok())
         };
-        let port = raw.status.daemon_endpoints.kubelet_endpoint.port;
+        let said = raw.status.daemon_endpoints.kubelet_endpoint.port;
         Self {
             // The order of `--kubelet-preferred-address-types`, without the types that are names.
             ips: of("InternalIP").chain(of("ExternalIP")).collect(),
-            kubelet_port: if port == 0 { KUBELET_PORT } else { port },
+            kubelet_port: port(said).unwrap_or(KUBELET_PORT),
         }
     }
 }
 
 impl Cluster {
-    pub(super) fn apply_node(&self, event: Event<RawNode>) {
-        let table = &self.0.nodes;
-        match event {
-            Event::Init => table.list_begins(),
-            Event::InitApply(node) => table.listed_one(key(&node), node.into()),
-            Event::InitDone => table.list_ends(),
-            Event::Apply(node) => table.insert(key(&node), node.into()),
-            Event::Delete(node) => table.remove(&key(&node)),
+    pub(super) fn apply_node(&self, change: Change<RawNode>) {
+        let (table, ports) = (&self.0.nodes, &self.0.kubelets);
+        match change {
+            Change::ListBegins => table.list_begins(),
+            Change::Listed(known) => {
+                let key = known.key.clone();
+                let node = Arc::new(Node::from(known));
+                let before = table.listed_one(key, Arc::clone(&node));
+                ports.replace(before.as_deref(), Some(&node));
+            }
+            Change::ListEnds => {
+                for gone in table.list_ends() {
+                    ports.replace(Some(&gone), None);
+                }
+            }
+            Change::Applied(known) => {
+                let key = known.key.clone();
+                let node = Arc::new(Node::from(known));
+                let before = table.insert(key, Arc::clone(&node));
+                ports.replace(before.as_deref(), Some(&node));
+            }
+            Change::Removed(key) => {
+                if let Some(gone) = table.remove(&key) {
+                    ports.replace(Some(&gone), None);
+                }
+            }
         }
+    }
+
+    pub(super) fn confirm_nodes(&self) {
+        self.0.nodes.confirm();
     }
 }
 
-fn key(node: &RawNode) -> Key {
-    Key::new(None, node.metadata.name.as_deref().unwrap_or_default())
+/// Where kubelets listen: from the nodes' addresses to their kubelets' ports.
+#[derive(Debug, Default)]
+pub(super) struct Kubelets(HashMap<IpAddr, u16, RandomState>);
+
+impl Kubelets {
+    fn replace(&self, before: Option<&Node>, now: Option<&Arc<Node>>) {
+        let ports = self.0.pin();
+        for ip in before.iter().flat_map(|node| &node.ips) {
+            ports.remove(&ip.to_canonical());
+        }
+        for (ip, node) in now
+            .iter()
+            .flat_map(|node| node.ips.iter().map(move |ip| (ip, node)))
+        {
+            ports.insert(ip.to_canonical(), node.kubelet_port);
+        }
+    }
+
+    /// The kubelet's port at an address; `None` if it is no node's.
+    pub(super) fn port(&self, ip: IpAddr) -> Option<u16> {
+        self.0.pin().get(&ip.to_canonical()).copied()
+    }
 }

@@ -1,25 +1,47 @@
 //! Pods: their addresses and their ports.
+//!
+//! A pod that has ended keeps its addresses in the API until it is deleted, while the network gives them to the next pod. So
+//! a pod in phase Succeeded or Failed has no address here, and [`super::addresses`] says which live pod an address belongs to.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use kube::Resource;
-use kube::api::ObjectMeta;
-use kube::runtime::watcher::Event;
+use k8s_openapi::api::core::v1;
 use serde::Deserialize;
 
 use super::Cluster;
-use super::table::Key;
+use super::object::{Content, Known, MAX_ENTRIES, or_default, port};
+use super::watch::Change;
 
 /// What is kept of a Pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pod {
     /// `namespace/name`, as logs say it.
     pub name: Arc<str>,
-    /// `status.podIPs`, the primary one first; those that are no IP addresses are left out.
+    /// `status.podIPs`, the primary one first; those that are no IP addresses are left out. Empty once it has ended.
     pub ips: Box<[IpAddr]>,
-    /// The containers' ports in order.
+    /// The containers' ports in order, those of sidecars first.
     pub ports: Box<[PodPort]>,
+    pub phase: Phase,
+    pub network: Network,
+    /// `status.startTime`, which sorts as text; empty before the kubelet has seen the pod.
+    pub started: Box<str>,
+}
+
+/// Whether a pod's containers can still run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    Live,
+    /// Succeeded or Failed: for good.
+    Ended,
+}
+
+/// Whose addresses a pod has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    Own,
+    /// `hostNetwork`: those of its node, which it shares with others.
+    Host,
 }
 
 /// One container port.
@@ -31,90 +53,138 @@ pub struct PodPort {
 }
 
 /// The fields of a Pod that are read; everything else is skipped while it arrives.
-#[derive(Debug, Clone, Resource, Deserialize)]
-#[resource(inherit = k8s_openapi::api::core::v1::Pod)]
+#[derive(Debug, Clone, Deserialize)]
 pub(super) struct RawPod {
-    pub(super) metadata: ObjectMeta,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     spec: RawSpec,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     status: RawStatus,
 }
 
+impl Content for RawPod {
+    type Kind = v1::Pod;
+}
+
 #[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct RawSpec {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
+    init_containers: Vec<RawContainer>,
+    #[serde(default, deserialize_with = "or_default")]
     containers: Vec<RawContainer>,
+    #[serde(default, deserialize_with = "or_default")]
+    host_network: bool,
 }
 
 #[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct RawContainer {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     ports: Vec<RawPort>,
+    #[serde(default, deserialize_with = "or_default")]
+    restart_policy: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RawPort {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     name: Box<str>,
-    container_port: u16,
+    #[serde(default, deserialize_with = "or_default")]
+    container_port: i64,
+    #[serde(default, deserialize_with = "or_default")]
+    protocol: String,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct RawStatus {
-    #[serde(default, rename = "podIPs")]
+    #[serde(default, deserialize_with = "or_default")]
+    phase: String,
+    #[serde(default, deserialize_with = "or_default")]
+    start_time: Box<str>,
+    #[serde(default, deserialize_with = "or_default", rename = "podIPs")]
     pod_ips: Vec<RawIp>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 struct RawIp {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     ip: String,
 }
 
-impl From<RawPod> for Pod {
-    fn from(raw: RawPod) -> Self {
-        let key = key(&raw);
-        let ports = raw
-            .spec
-            .containers
-            .into_iter()
-            .flat_map(|container| container.ports);
+impl From<Known<RawPod>> for Pod {
+    fn from(known: Known<RawPod>) -> Self {
+        let (key, RawPod { spec, status }) = (known.key, known.content);
+        let phase = match &*status.phase {
+            "Succeeded" | "Failed" => Phase::Ended,
+            _ => Phase::Live,
+        };
+        let ips = status.pod_ips.iter().take(MAX_ENTRIES);
+        // Native sidecars are init containers that go on running.
+        let is_sidecar = |container: &RawContainer| container.restart_policy == "Always";
+        let sidecars = spec.init_containers.into_iter().filter(is_sidecar);
+        let ports = sidecars
+            .chain(spec.containers)
+            .flat_map(|container| container.ports)
+            .filter(|port| super::is_tcp(&port.protocol));
         Self {
             name: format!("{}/{}", key.namespace, key.name).into(),
-            ips: raw
-                .status
-                .pod_ips
-                .iter()
-                .filter_map(|entry| entry.ip.parse().ok())
-                .collect(),
+            ips: match phase {
+                Phase::Live => ips.filter_map(|entry| entry.ip.parse().ok()).collect(),
+                Phase::Ended => Box::default(),
+            },
             ports: ports
-                .map(|port| PodPort {
-                    name: port.name,
-                    number: port.container_port,
+                .filter_map(|raw| {
+                    Some(PodPort {
+                        number: port(raw.container_port)?,
+                        name: raw.name,
+                    })
                 })
+                .take(MAX_ENTRIES)
                 .collect(),
+            phase,
+            network: if spec.host_network {
+                Network::Host
+            } else {
+                Network::Own
+            },
+            started: status.start_time,
         }
     }
 }
 
 impl Cluster {
-    pub(super) fn apply_pod(&self, event: Event<RawPod>) {
-        let table = &self.0.pods;
-        match event {
-            Event::Init => table.list_begins(),
-            Event::InitApply(pod) => table.listed_one(key(&pod), pod.into()),
-            Event::InitDone => table.list_ends(),
-            Event::Apply(pod) => table.insert(key(&pod), pod.into()),
-            Event::Delete(pod) => table.remove(&key(&pod)),
+    pub(super) fn apply_pod(&self, change: Change<RawPod>) {
+        let (table, addresses) = (&self.0.pods, &self.0.addresses);
+        match change {
+            Change::ListBegins => table.list_begins(),
+            Change::Listed(known) => {
+                let key = known.key.clone();
+                let pod = Arc::new(Pod::from(known));
+                let before = table.listed_one(key, Arc::clone(&pod));
+                addresses.replace(before.as_deref(), Some(&pod));
+            }
+            Change::ListEnds => {
+                for gone in table.list_ends() {
+                    addresses.replace(Some(&gone), None);
+                }
+            }
+            Change::Applied(known) => {
+                let key = known.key.clone();
+                let pod = Arc::new(Pod::from(known));
+                let before = table.insert(key, Arc::clone(&pod));
+                addresses.replace(before.as_deref(), Some(&pod));
+            }
+            Change::Removed(key) => {
+                if let Some(gone) = table.remove(&key) {
+                    addresses.replace(Some(&gone), None);
+                }
+            }
         }
     }
-}
 
-fn key(pod: &RawPod) -> Key {
-    Key::new(
-        pod.metadata.namespace.as_deref(),
-        pod.metadata.name.as_deref().unwrap_or_default(),
-    )
+    pub(super) fn confirm_pods(&self) {
+        self.0.pods.confirm();
+    }
 }

@@ -1,17 +1,18 @@
 //! Services: their ports, and what they stand for.
 
-use kube::Resource;
-use kube::api::ObjectMeta;
-use kube::runtime::watcher::Event;
-use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use k8s_openapi::api::core::v1;
+use serde::Deserialize;
+
 use super::Cluster;
 use super::complaints::reference;
+use super::object::{Content, Known, MAX_ENTRIES, or_default, port};
 use super::settings::ServiceSettings;
 use super::table::Key;
+use super::watch::Change;
 
 /// What is kept of a Service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,8 +20,6 @@ pub struct Service {
     pub ports: Box<[ServicePort]>,
     /// It stands for a DNS name, which is never resolved here.
     pub external_name: bool,
-    /// Its endpoints are pods that a selector finds; without one somebody writes them by hand.
-    pub has_selector: bool,
     pub cluster_ips: Box<[IpAddr]>,
     pub settings: Arc<ServiceSettings>,
     /// What its annotations say that is not understood.
@@ -35,52 +34,67 @@ pub struct ServicePort {
     pub number: u16,
 }
 
-#[derive(Debug, Clone, Resource, Deserialize)]
-#[resource(inherit = k8s_openapi::api::core::v1::Service)]
+#[derive(Debug, Clone, Deserialize)]
 pub(super) struct RawService {
-    pub(super) metadata: ObjectMeta,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
+    metadata: RawMetadata,
+    #[serde(default, deserialize_with = "or_default")]
     spec: RawSpec,
+}
+
+impl Content for RawService {
+    type Kind = v1::Service;
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+struct RawMetadata {
+    #[serde(default, deserialize_with = "or_default")]
+    annotations: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RawSpec {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     ports: Vec<RawPort>,
-    #[serde(default, rename = "type")]
+    #[serde(default, deserialize_with = "or_default", rename = "type")]
     kind: String,
-    #[serde(default)]
-    selector: BTreeMap<String, String>,
-    #[serde(default, rename = "clusterIPs")]
+    #[serde(default, deserialize_with = "or_default", rename = "clusterIPs")]
     cluster_ips: Vec<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 struct RawPort {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     name: Box<str>,
-    port: u16,
+    #[serde(default, deserialize_with = "or_default")]
+    port: i64,
+    #[serde(default, deserialize_with = "or_default")]
+    protocol: String,
 }
 
-impl From<RawService> for Service {
-    fn from(raw: RawService) -> Self {
+impl From<Known<RawService>> for Service {
+    fn from(known: Known<RawService>) -> Self {
+        let raw = known.content;
         let ports = raw.spec.ports.into_iter();
-        let (settings, complaints) =
-            ServiceSettings::read(&raw.metadata.annotations.unwrap_or_default());
+        let (settings, complaints) = ServiceSettings::read(&raw.metadata.annotations);
         Self {
             ports: ports
-                .map(|port| ServicePort {
-                    name: port.name,
-                    number: port.port,
+                .filter(|port| super::is_tcp(&port.protocol))
+                .filter_map(|raw| {
+                    Some(ServicePort {
+                        number: port(raw.port)?,
+                        name: raw.name,
+                    })
                 })
+                .take(MAX_ENTRIES)
                 .collect(),
             external_name: raw.spec.kind == "ExternalName",
-            has_selector: !raw.spec.selector.is_empty(),
             cluster_ips: raw
                 .spec
                 .cluster_ips
                 .iter()
+                .take(MAX_ENTRIES)
                 .filter_map(|ip| ip.parse().ok())
                 .collect(),
             settings,
@@ -90,39 +104,40 @@ impl From<RawService> for Service {
 }
 
 impl Cluster {
-    pub(super) fn apply_service(&self, event: Event<RawService>) {
+    pub(super) fn apply_service(&self, change: Change<RawService>) {
         let table = &self.0.services;
-        match event {
-            Event::Init => table.list_begins(),
-            Event::InitApply(service) => {
-                let (key, service) = self.judged(service);
+        match change {
+            Change::ListBegins => table.list_begins(),
+            Change::Listed(known) => {
+                let (key, service) = self.judged(known);
                 table.listed_one(key, service);
             }
-            Event::InitDone => table.list_ends(),
-            Event::Apply(service) => {
-                let (key, service) = self.judged(service);
+            Change::ListEnds => {
+                table.list_ends();
+            }
+            Change::Applied(known) => {
+                let (key, service) = self.judged(known);
                 table.insert(key, service);
             }
-            Event::Delete(service) => table.remove(&key(&service)),
+            Change::Removed(key) => {
+                table.remove(&key);
+            }
         }
+    }
+
+    pub(super) fn confirm_services(&self) {
+        self.0.services.confirm();
     }
 
     /// A Service as it is kept, after it was said what is wrong with it.
-    fn judged(&self, raw: RawService) -> (Key, Service) {
-        let key = key(&raw);
-        let about = reference(&raw);
-        let service = Service::from(raw);
+    fn judged(&self, known: Known<RawService>) -> (Key, Arc<Service>) {
+        let (key, identity) = (known.key.clone(), known.identity.clone());
+        let service = Service::from(known);
         if !service.complaints.is_empty() {
             let before = self.0.services.get(&key.namespace, &key.name);
+            let about = reference(identity);
             self.0.complaints.tell(&about, &service, before.as_deref());
         }
-        (key, service)
+        (key, Arc::new(service))
     }
-}
-
-fn key(service: &RawService) -> Key {
-    Key::new(
-        service.metadata.namespace.as_deref(),
-        service.metadata.name.as_deref().unwrap_or_default(),
-    )
 }

@@ -13,6 +13,12 @@ use http::uri::Authority;
 /// What every annotation of ours begins with.
 const DOMAIN: &str = "throughway.dev/";
 
+/// Annotations of one Service that are complained about; a Service may have thousands.
+pub(super) const MAX_COMPLAINTS: usize = 8;
+
+/// A DNS name and a port: it goes along with every request.
+const MAX_HOST: usize = 253 + 6;
+
 /// How one Service is proxied.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ServiceSettings {
@@ -87,7 +93,9 @@ impl ServiceSettings {
             let Some(setting) = name.strip_prefix(DOMAIN) else {
                 continue;
             };
-            if let Err(expected) = settings.set(setting, value) {
+            if let Err(expected) = settings.set(setting, value)
+                && complaints.len() < MAX_COMPLAINTS
+            {
                 // An annotation may be very long, a log line and an Event should not be.
                 let (setting, value) = (begin_of(setting), begin_of(value));
                 complaints.push(format!(
@@ -131,6 +139,9 @@ fn begin_of(text: &str) -> &str {
 }
 
 fn host(value: &str) -> Option<HeaderValue> {
+    if value.len() > MAX_HOST {
+        return None;
+    }
     let authority: Authority = value.parse().ok()?;
     let is_plain = !value.contains('@') && !authority.host().is_empty();
     is_plain

@@ -1,49 +1,236 @@
 //! One watch, kept alive: listed in pages, resumed where it broke off, listed anew when the API server has forgotten where
 //! that was (410 Gone).
+//!
+//! In: the objects of one kind, as the API server has them. Out: a [`Change`] for each, given to the kind's only writer. An
+//! object that can't be read is skipped, counted and said, and its old row is removed; nothing that stands in an object
+//! ends the list or the watch. Every event and every bookmark confirms the table: as long as they come, what it holds is
+//! what the API server holds.
+//!
+//! Kubernetes: `tools/cache/reflector.go` of client-go.
 
-use std::fmt::Debug;
-use std::pin::pin;
+use std::error::Error;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use futures_util::StreamExt;
-use k8s_openapi::serde::de::DeserializeOwned;
-use kube::api::Api;
-use kube::runtime::WatchStreamExt;
-use kube::runtime::watcher::{self, Event, watcher};
+use kube::Client;
+use kube::api::{Api, ListParams, WatchParams};
+use kube::runtime::utils::Backoff;
+use kube::runtime::watcher::DefaultBackoff;
+use tokio::time::Instant;
 
 use super::Cluster;
+use super::object::{Content, Known, Object};
+use super::table::Key;
+use super::watch_stream::{WatchError, WatchEvent, WatchStream};
+use crate::causes::causes;
 
-/// Objects in one page of a list: small enough that a page is a few megabytes.
-const PAGE: u32 = 500;
+/// Objects in one page of a list. An object may have 1.5 MiB, so a page has 150 MiB at the worst and some hundred KiB
+/// usually; one page is read at a time, whatever its kind.
+const PAGE: u32 = 100;
 
-/// Feeds every event of a kind to `apply`, for as long as the server runs.
-pub(super) async fn supervise<K>(api: Api<K>, cluster: Cluster, apply: fn(&Cluster, Event<K>))
-where
-    K: kube::Resource + Clone + Debug + DeserializeOwned + Send + 'static,
-    K::DynamicType: Default,
-{
-    let kind = K::kind(&K::DynamicType::default()).into_owned();
-    let config = watcher::Config::default().page_size(PAGE);
+/// How long the API server lets a watch run before it ends it, in seconds. client-go has 5 to 10 minutes.
+const WATCH_TIMEOUT: u32 = 290;
+
+/// A watch in which nothing comes for this long is given up and resumed. Bookmarks come about every minute.
+const SILENCE_TIMEOUT: Duration = Duration::from_secs(150);
+
+/// Unreadable objects are counted always, and said once in this time for each kind.
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
+
+/// What happens to the objects of one kind.
+#[derive(Debug)]
+pub(super) enum Change<C> {
+    /// A whole list begins: what it does not bring is gone at its end.
+    ListBegins,
+    Listed(Known<C>),
+    ListEnds,
+    Applied(Known<C>),
+    Removed(Key),
+}
+
+/// The writer of one kind's table.
+struct Writer<C> {
+    client: Client,
+    cluster: Cluster,
+    apply: fn(&Cluster, Change<C>),
+    /// The kind is alive: what its table holds is what the API server holds.
+    confirm: fn(&Cluster),
+    kind: String,
+    said: Option<Instant>,
+}
+
+/// Why a list or a watch has to begin again.
+enum Broken {
+    /// It came to its usual end.
+    Ended,
+    /// Resuming does not help, as the API server has forgotten the place.
+    Forgotten,
+    Failed,
+}
+
+/// Feeds every change of a kind to `apply`, for as long as the server runs.
+pub(super) async fn supervise<C: Content>(
+    client: Client,
+    cluster: Cluster,
+    apply: fn(&Cluster, Change<C>),
+    confirm: fn(&Cluster),
+) {
+    let mut writer = Writer {
+        client,
+        cluster,
+        apply,
+        confirm,
+        kind: <Object<C> as kube::Resource>::kind(&()).into_owned(),
+        said: None,
+    };
+    // From 0.8 s to 30 s, with jitter; a success resets it.
+    let mut backoff = DefaultBackoff::default();
     loop {
-        // The backoff between tries is kube's default: from 0.8 s to 30 s, with jitter, reset by a success.
-        let mut events = pin!(watcher(api.clone(), config.clone()).default_backoff());
-        while let Some(event) = events.next().await {
-            match event {
-                Ok(event) => apply(&cluster, event),
-                Err(failed) => {
-                    cluster.0.watch_failures.fetch_add(1, Ordering::Relaxed);
-                    tracing::warn!(kind, error = %failed, "a watch broke off and is resumed");
-                    if is_forgotten(&failed) {
-                        break;
-                    }
-                }
+        match writer.list().await {
+            Ok(version) => {
+                backoff.reset();
+                writer.follow(version, &mut backoff).await;
+            }
+            Err(failed) => {
+                writer.broke(&failed);
+                pause(&mut backoff).await;
             }
         }
     }
 }
 
-/// Whether the API server refused to resume as it has forgotten the place: then only a new list helps. (When it says so
-/// inside a running watch, kube lists anew by itself.)
-fn is_forgotten(failed: &watcher::Error) -> bool {
-    matches!(failed, watcher::Error::WatchStartFailed(kube::Error::Api(status)) if status.code == 410)
+async fn pause(backoff: &mut DefaultBackoff) {
+    if let Some(pause) = backoff.next() {
+        tokio::time::sleep(pause).await;
+    }
+}
+
+impl<C: Content> Writer<C> {
+    /// Lists everything; the resource version from which to watch.
+    async fn list(&mut self) -> kube::Result<String> {
+        let api: Api<Object<C>> = Api::all(self.client.clone());
+        (self.apply)(&self.cluster, Change::ListBegins);
+        let mut page = ListParams::default().limit(PAGE);
+        loop {
+            let turn = Arc::clone(&self.cluster.0.lists).acquire_owned().await;
+            let listed = api.list(&page).await?;
+            for object in listed.items {
+                match object.known() {
+                    Ok(known) => (self.apply)(&self.cluster, Change::Listed(known)),
+                    // What a list does not bring is gone at its end.
+                    Err((key, unreadable)) => self.skipped(&key, &unreadable),
+                }
+            }
+            drop(turn);
+            page.continue_token = listed.metadata.continue_;
+            if page.continue_token.as_deref().is_none_or(str::is_empty) {
+                (self.apply)(&self.cluster, Change::ListEnds);
+                (self.confirm)(&self.cluster);
+                return Ok(listed.metadata.resource_version.unwrap_or_default());
+            }
+        }
+    }
+
+    /// Watches from a version on, until that place is forgotten.
+    async fn follow(&mut self, mut version: String, backoff: &mut DefaultBackoff) {
+        loop {
+            match self.watch(&mut version, backoff).await {
+                Broken::Ended => {}
+                Broken::Failed => pause(backoff).await,
+                Broken::Forgotten => return,
+            }
+        }
+    }
+
+    async fn watch(&mut self, version: &mut String, backoff: &mut DefaultBackoff) -> Broken {
+        let params = WatchParams::default().timeout(WATCH_TIMEOUT);
+        let opened = WatchStream::open::<C>(&self.client, &params, version).await;
+        let mut events = match opened {
+            Ok(events) => events,
+            Err(failed) => return self.failed(&failed),
+        };
+        let mut has_come = false;
+        loop {
+            // Cancel-safe: a watch that was silent is dropped as a whole and resumed from the last version.
+            let event = match tokio::time::timeout(SILENCE_TIMEOUT, events.next()).await {
+                Ok(Ok(Some(event))) => event,
+                Ok(Ok(None)) if has_come => return Broken::Ended,
+                // A server that ends every watch at once is a server that fails.
+                Ok(Ok(None)) => return Broken::Failed,
+                Ok(Err(failed)) => return self.failed(&failed),
+                Err(_) => {
+                    self.count();
+                    tracing::warn!(kind = self.kind, "a watch was silent and is resumed");
+                    return Broken::Ended;
+                }
+            };
+            has_come = true;
+            backoff.reset();
+            self.event(event, version);
+            (self.confirm)(&self.cluster);
+        }
+    }
+
+    fn event(&mut self, event: WatchEvent<C>, version: &mut String) {
+        let mut came = |resource_version: &Option<String>| {
+            if let Some(resource_version) = resource_version {
+                version.clone_from(resource_version);
+            }
+        };
+        match event {
+            WatchEvent::Applied(object) => {
+                came(&object.identity.resource_version);
+                match object.known() {
+                    Ok(known) => (self.apply)(&self.cluster, Change::Applied(known)),
+                    Err((key, unreadable)) => {
+                        self.skipped(&key, &unreadable);
+                        (self.apply)(&self.cluster, Change::Removed(key));
+                    }
+                }
+            }
+            WatchEvent::Deleted(object) => {
+                came(&object.identity.resource_version);
+                (self.apply)(&self.cluster, Change::Removed(object.key()));
+            }
+            WatchEvent::Bookmark(place) => came(&Some(place)),
+            WatchEvent::Other => {}
+        }
+    }
+
+    fn failed(&self, failed: &WatchError) -> Broken {
+        self.broke(failed);
+        if failed.is_gone() {
+            Broken::Forgotten
+        } else {
+            Broken::Failed
+        }
+    }
+
+    fn broke(&self, failed: &(dyn Error + 'static)) {
+        self.count();
+        tracing::warn!(kind = self.kind, error = %causes(failed), "a watch broke off and is resumed");
+    }
+
+    fn count(&self) {
+        let failures = &self.cluster.0.watch_failures;
+        failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn skipped(&mut self, key: &Key, unreadable: &str) {
+        let skipped = &self.cluster.0.unreadable;
+        let total = skipped.fetch_add(1, Ordering::Relaxed) + 1;
+        if self.said.is_some_and(|said| said.elapsed() < LOG_INTERVAL) {
+            return;
+        }
+        self.said = Some(Instant::now());
+        let (namespace, name) = (&*key.namespace, &*key.name);
+        tracing::warn!(
+            kind = self.kind,
+            namespace,
+            name,
+            total,
+            "an object can't be read and is left out: {unreadable}"
+        );
+    }
 }

@@ -3,6 +3,7 @@
 //! Names and defaults are those of k8s.io/apiserver's options wherever it has the option.
 
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -194,6 +195,10 @@ pub(super) struct Targets {
     /// Networks that are never dialled, besides loopback, link-local, multicast, metadata and the API server
     #[arg(long, value_name = "CIDRS", value_delimiter = ',')]
     pub(super) deny_networks: Vec<IpNet>,
+
+    /// Ports of nodes that may be asked besides the kubelet's, as 9100 or 9100-9110 [default: none]
+    #[arg(long, value_name = "PORTS", value_delimiter = ',', value_parser = parse::ports)]
+    pub(super) node_ports: Vec<RangeInclusive<u16>>,
 
     /// Roots for the kubelets' certificates [default: the cluster's CA]
     #[arg(long, value_name = "FILE")]

@@ -11,6 +11,7 @@ mod parse;
 mod target_name;
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -191,6 +192,8 @@ pub struct AuthorizationConfig {
 pub struct TargetConfig {
     /// `--deny-networks`: addresses never dialled, besides those that are never dialled anyway.
     pub denied_networks: Vec<IpNet>,
+    /// `--node-ports`: ports of nodes that may be asked besides the kubelet's; none unless told.
+    pub node_ports: Vec<RangeInclusive<u16>>,
     pub loopback: Loopback,
 }
 

@@ -1,5 +1,6 @@
 //! Durations, names and pairs as flags spell them. Pure; every refusal is one sentence.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::NamespacedName;
@@ -83,6 +84,16 @@ pub(super) fn namespaced_name(text: &str) -> Result<NamespacedName, String> {
     }
 }
 
+/// One port, or the first and the last of several: `9100`, `9100-9110`.
+pub(super) fn ports(text: &str) -> Result<RangeInclusive<u16>, String> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let port = |text: &str| text.parse::<u16>().ok().filter(|port| *port != 0);
+    match (port(first), port(last)) {
+        (Some(first), Some(last)) if first <= last => Ok(first..=last),
+        _ => Err("a port such as 9100, or a range such as 9100-9110".to_owned()),
+    }
+}
+
 /// Reads the name of an API group: a DNS subdomain with at least one dot, so that it can't hide a group of Kubernetes.
 pub(super) fn api_group(text: &str) -> Result<String, String> {
     if text.contains('.') && subdomain(text) {
@@ -143,6 +154,15 @@ mod tests {
             "18446744073709551615h",
         ] {
             assert!(duration(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn ports_are_one_or_a_range() {
+        assert_eq!(ports("9100"), Ok(9100..=9100));
+        assert_eq!(ports("9100-9110"), Ok(9100..=9110));
+        for wrong in ["", "0", "9110-9100", "1-70000", "a", "1-2-3", "-1", "+"] {
+            assert!(ports(wrong).is_err(), "{wrong}");
         }
     }
 

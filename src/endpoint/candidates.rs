@@ -9,7 +9,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::cluster::{Cluster, Slice, SliceEndpoint};
-use crate::target::Permitted;
+use crate::target::{Permitted, Scheme};
+
+/// Endpoints whose pods are looked up for one request. A Service may have tens of thousands that can't be used.
+const MAX_LOOKED_AT: usize = 256;
 
 /// An endpoint that may be used.
 #[derive(Debug, Clone)]
@@ -25,6 +28,7 @@ pub(super) struct Candidates<'a> {
     pub(super) namespace: &'a str,
     pub(super) port: &'a str,
     pub(super) slices: &'a [Arc<Slice>],
+    pub(super) scheme: Scheme,
 }
 
 /// What is the matter with a Service's endpoints, in numbers.
@@ -84,31 +88,33 @@ impl Candidates<'_> {
     }
 
     fn pick(&self, most: usize, wanted: fn(&SliceEndpoint) -> bool) -> Vec<Candidate> {
-        let count = self.with_port().count();
+        let count = self.with_port_count();
         if count == 0 {
             return Vec::new();
         }
         let start = fastrand::usize(..count);
-        self.with_port()
-            .chain(self.with_port())
-            .skip(start)
+        self.with_port_from(start)
             .take(count)
             .filter(|(endpoint, _)| wanted(endpoint))
+            .take(MAX_LOOKED_AT)
             .filter_map(|(endpoint, port)| self.accept(endpoint, port).ok())
             .take(most)
             .collect()
     }
 
-    /// Why there is nothing to choose from.
+    /// Why there is nothing to choose from. What is wrong with them is said of the first [`MAX_LOOKED_AT`] that are ready.
     pub(super) fn count(&self) -> Count {
         let mut count = Count {
             existing: self.slices.iter().map(|slice| slice.endpoints.len()).sum(),
+            with_port: self.with_port_count(),
             ..Count::default()
         };
-        for (endpoint, port) in self.with_port() {
-            count.with_port += 1;
+        for (endpoint, port) in self.with_port_from(0).take(count.with_port) {
             if endpoint.ready {
                 count.ready += 1;
+                if count.ready > MAX_LOOKED_AT {
+                    continue;
+                }
                 match self.accept(endpoint, port) {
                     Ok(_) => {}
                     Err(Fault::NoSuchPod) => count.no_such_pod += 1,
@@ -119,16 +125,38 @@ impl Candidates<'_> {
         count
     }
 
-    /// The endpoints of slices that have the port, with the number that it has there.
-    fn with_port(&self) -> impl Iterator<Item = (&SliceEndpoint, u16)> {
-        self.slices.iter().flat_map(|slice| {
-            let port = slice.ports.iter().find(|port| &*port.name == self.port);
-            port.into_iter().flat_map(|port| {
-                slice
-                    .endpoints
-                    .iter()
-                    .map(|endpoint| (endpoint, port.number))
-            })
+    /// How many endpoints are in slices that have the port; it costs a look at each slice and none at an endpoint.
+    fn with_port_count(&self) -> usize {
+        self.slices_with_port()
+            .map(|(slice, _)| slice.endpoints.len())
+            .sum()
+    }
+
+    /// The endpoints of slices that have the port, with the number that it has there; from one on, and round to it again.
+    fn with_port_from(&self, start: usize) -> impl Iterator<Item = (&SliceEndpoint, u16)> {
+        let mut before = 0;
+        let (mut first, mut within) = (0, 0);
+        for (at, (slice, _)) in self.slices_with_port().enumerate() {
+            if before + slice.endpoints.len() > start {
+                (first, within) = (at, start - before);
+                break;
+            }
+            before += slice.endpoints.len();
+        }
+        let of_slice = |(slice, port): (_, u16)| {
+            let slice: &Slice = slice;
+            slice.endpoints.iter().map(move |endpoint| (endpoint, port))
+        };
+        // Whole slices are skipped, so that no endpoint before the start is looked at.
+        let from = self.slices_with_port().skip(first).flat_map(of_slice);
+        let round = self.slices_with_port().take(first + 1).flat_map(of_slice);
+        from.skip(within).chain(round)
+    }
+
+    fn slices_with_port(&self) -> impl Iterator<Item = (&Slice, u16)> {
+        self.slices.iter().filter_map(|slice| {
+            let port = slice.ports.iter().find(|port| &*port.name == self.port)?;
+            Some((&**slice, port.number))
         })
     }
 
@@ -141,12 +169,14 @@ impl Candidates<'_> {
             .cluster
             .pod(self.namespace, name)
             .ok_or(Fault::NoSuchPod)?;
-        if !pod.ips.contains(&endpoint.address) {
+        let is_its_own = pod.ips.contains(&endpoint.address)
+            && self.cluster.is_address_of(endpoint.address, &pod);
+        if !is_its_own {
             return Err(Fault::NoSuchPod);
         }
         let address = SocketAddr::new(endpoint.address, port);
         self.permitted
-            .judge(address)
+            .judge(address, self.scheme)
             .map_err(|_| Fault::NotAllowed)?;
         Ok(Candidate {
             address,

@@ -15,7 +15,7 @@ use http::HeaderValue;
 
 pub use outliers::Outliers;
 
-use crate::cluster::{Cluster, ServiceSettings};
+use crate::cluster::{Cluster, ServiceSettings, Unanswered};
 use crate::status::Status;
 use crate::target::{Permitted, Reach, Scheme, Target};
 use candidates::{Candidate, Candidates, Count};
@@ -48,6 +48,14 @@ pub struct Choice {
 pub enum EndpointError {
     #[error("no endpoints available for service {service:?}: {count}")]
     NoneReady { service: Arc<str>, count: Count },
+    #[error("no endpoints available for service {service:?}: those that were known are gone")]
+    Gone { service: Arc<str> },
+    #[error("cannot confirm the endpoints of service {service:?}: the API server does not answer")]
+    Unconfirmed {
+        service: Arc<str>,
+        #[source]
+        cause: Arc<Unanswered>,
+    },
 }
 
 impl EndpointError {
@@ -58,7 +66,8 @@ impl EndpointError {
     /// One word for the log line and the metric label.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::NoneReady { .. } => "no_endpoints",
+            Self::NoneReady { .. } | Self::Gone { .. } => "no_endpoints",
+            Self::Unconfirmed { .. } => "lookup",
         }
     }
 }
@@ -80,11 +89,46 @@ impl Endpoints {
         }
     }
 
-    /// Chooses where a request goes now.
+    /// Chooses where a request goes now. Waits only if nobody has confirmed for long what is known of pods; then the API
+    /// server is asked whether the chosen ones still have their addresses.
     ///
     /// # Errors
     /// A Service has nobody who can serve it.
-    pub fn choose(&self, target: &Target) -> Result<Choice, EndpointError> {
+    pub async fn choose(&self, target: &Target) -> Result<Choice, EndpointError> {
+        let choice = self.choose_as_known(target)?;
+        if self.cluster.pods_are_current() {
+            return Ok(choice);
+        }
+        Box::pin(self.confirm(target, choice)).await
+    }
+
+    /// Keeps those endpoints of a Service whose pods the API server knows with these addresses right now.
+    async fn confirm(&self, target: &Target, choice: Choice) -> Result<Choice, EndpointError> {
+        let Reach::Endpoints { service, .. } = &target.reach else {
+            // The one pod or node was looked up when it was resolved.
+            return Ok(choice);
+        };
+        let mut confirmed = Vec::new();
+        for endpoint in std::iter::once(choice.first).chain(choice.others) {
+            let (namespace, name) = endpoint.pod.split_once('/').unwrap_or_default();
+            let pod = self.cluster.find_pod(namespace, name).await;
+            let pod = pod.map_err(|cause| EndpointError::Unconfirmed {
+                service: Arc::clone(service),
+                cause,
+            })?;
+            if pod.is_some_and(|pod| pod.ips.contains(&endpoint.address.ip())) {
+                confirmed.push(endpoint);
+            }
+        }
+        if confirmed.is_empty() {
+            return Err(EndpointError::Gone {
+                service: Arc::clone(service),
+            });
+        }
+        Ok(self.in_order(confirmed))
+    }
+
+    fn choose_as_known(&self, target: &Target) -> Result<Choice, EndpointError> {
         match &target.reach {
             Reach::Addresses { addresses, pod } => {
                 let endpoints = addresses
@@ -104,6 +148,7 @@ impl Endpoints {
                     namespace,
                     port,
                     slices,
+                    scheme: target.scheme,
                 };
                 let found = candidates.some(MOST_TRIES);
                 if found.is_empty() {

@@ -4,7 +4,7 @@
 //! callers the wait; the endpoint is tried again when its time is over, or at once if nobody else is left.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use papaya::HashMap;
@@ -12,30 +12,59 @@ use papaya::HashMap;
 /// How long an endpoint sits out.
 const SITTING_OUT: Duration = Duration::from_secs(5);
 
+/// Endpoints that sit out at the same time. Whoever scans a pod's ports makes no more of them; those that come too late
+/// are tried again at once.
+const MAX_SITTING_OUT: usize = 4096;
+
 /// Who sits out, shared by the choice and by those who dial.
 #[derive(Debug, Clone, Default)]
-pub struct Outliers(Arc<HashMap<SocketAddr, Instant>>);
+pub struct Outliers(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    until: HashMap<SocketAddr, Instant>,
+    /// When those whose time is over are looked for again: once in their time, and not at each refusal.
+    next_sweep: Mutex<Option<Instant>>,
+}
 
 impl Outliers {
     /// An endpoint made no connection.
     pub fn refused(&self, address: SocketAddr) {
         let now = Instant::now();
-        let sitting_out = self.0.pin();
-        sitting_out.retain(|_, until| *until > now);
-        sitting_out.insert(address, now + SITTING_OUT);
+        let sitting_out = self.0.until.pin();
+        if self.is_sweep_due(now) {
+            sitting_out.retain(|_, until| *until > now);
+        }
+        if sitting_out.len() < MAX_SITTING_OUT {
+            sitting_out.insert(address, now + SITTING_OUT);
+        }
+    }
+
+    fn is_sweep_due(&self, now: Instant) -> bool {
+        let mut next = self
+            .0
+            .next_sweep
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let is_due = next.is_none_or(|next| next <= now);
+        if is_due {
+            *next = Some(now + SITTING_OUT);
+        }
+        is_due
     }
 
     /// An endpoint made a connection.
     pub fn reached(&self, address: SocketAddr) {
-        if !self.0.is_empty() {
-            self.0.pin().remove(&address);
+        if !self.0.until.is_empty() {
+            self.0.until.pin().remove(&address);
         }
     }
 
     pub(super) fn sits_out(&self, address: SocketAddr) -> bool {
-        !self.0.is_empty()
+        !self.0.until.is_empty()
             && self
                 .0
+                .until
                 .pin()
                 .get(&address)
                 .is_some_and(|until| *until > Instant::now())
@@ -55,5 +84,14 @@ mod tests {
         assert!(outliers.clone().sits_out(address));
         outliers.reached(address);
         assert!(!outliers.sits_out(address));
+    }
+
+    #[test]
+    fn a_scan_of_all_ports_is_no_work_and_no_memory() {
+        let outliers = Outliers::default();
+        for port in 1..=u16::MAX {
+            outliers.refused(SocketAddr::from(([10, 77, 0, 10], port)));
+        }
+        assert_eq!(outliers.0.until.len(), MAX_SITTING_OUT);
     }
 }

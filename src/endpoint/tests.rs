@@ -34,6 +34,7 @@ fn setting(objects: &[Value]) -> Setting {
     let cluster = Cluster::of(objects);
     let config = TargetConfig {
         denied_networks: Vec::new(),
+        node_ports: vec![9100..=9100],
         loopback: Loopback::Refused,
     };
     let outliers = Outliers::default();
@@ -59,7 +60,7 @@ fn setting(objects: &[Value]) -> Setting {
 fn chosen(objects: &[Value]) -> Result<String, String> {
     let s = setting(objects);
     s.endpoints
-        .choose(&s.target)
+        .choose_as_known(&s.target)
         .map(|choice| choice.first.pod.to_string())
         .map_err(|refused| refused.to_string())
 }
@@ -70,7 +71,7 @@ async fn a_ready_pod_is_chosen_at_the_port_of_its_slice() {
         pod("a", "10.77.0.10"),
         slice("http", json!([endpoint_of("a", "10.77.0.10", json!({}))])),
     ]);
-    let choice = s.endpoints.choose(&s.target).unwrap();
+    let choice = s.endpoints.choose(&s.target).await.unwrap();
     assert_eq!(
         choice.first.address,
         SocketAddr::from(([10, 77, 0, 10], 8080))
@@ -167,7 +168,7 @@ async fn all_ready_pods_get_their_share_and_a_refusing_one_comes_last() {
     let s = setting(&[&pods[..], &[slice("http", json!(ends))]].concat());
     let mut seen = std::collections::HashSet::new();
     for _ in 0..200 {
-        let choice = s.endpoints.choose(&s.target).unwrap();
+        let choice = s.endpoints.choose(&s.target).await.unwrap();
         assert_eq!(choice.others.len(), 2);
         assert!(!choice.others.contains(&choice.first));
         seen.insert(choice.first.address);
@@ -177,7 +178,7 @@ async fn all_ready_pods_get_their_share_and_a_refusing_one_comes_last() {
     s.outliers.refused(refusing);
     for _ in 0..50 {
         assert_ne!(
-            s.endpoints.choose(&s.target).unwrap().first.address,
+            s.endpoints.choose(&s.target).await.unwrap().first.address,
             refusing
         );
     }

@@ -93,6 +93,14 @@ pub enum TargetError {
     ExternalName { owner: String },
     #[error("{owner}: address not allowed: {why}")]
     Address { owner: String, why: &'static str },
+    #[error("{owner} has ended, so it has no address any more")]
+    Ended { owner: String },
+    #[error(
+        "port {port} of nodes is not let through; the administrator names those that are with --node-ports"
+    )]
+    NodePort { port: u16 },
+    #[error("what this server knows of the cluster is not complete or too old; try again later")]
+    Unsynced,
     #[error("a kubelet is asked here only for {}, spelled plainly", kubelet_paths::ALLOWED.join(", "))]
     KubeletPath,
 }
@@ -107,8 +115,10 @@ impl TargetError {
             Self::NotFound(subject) => Status::not_found(message).about(subject.clone()),
             Self::NoSuchPort { .. } => Status::not_found(message),
             Self::Unknown { subject, .. } => Status::unavailable(message).about(subject.clone()),
-            Self::ExternalName { .. } => Status::unavailable(message),
-            Self::KubeletPath => Status::forbidden(message),
+            Self::ExternalName { .. } | Self::Ended { .. } | Self::Unsynced => {
+                Status::unavailable(message)
+            }
+            Self::KubeletPath | Self::NodePort { .. } => Status::forbidden(message),
         }
     }
 
@@ -122,6 +132,9 @@ impl TargetError {
             Self::PortNeeded { .. } => "port_needed",
             Self::ExternalName { .. } => "external_name",
             Self::Address { .. } => "address",
+            Self::Ended { .. } => "pod_ended",
+            Self::NodePort { .. } => "node_port",
+            Self::Unsynced => "unsynced",
             Self::KubeletPath => "kubelet_path",
         }
     }
@@ -164,6 +177,10 @@ impl Targets {
     /// There is no such target, or none that may be dialled; see [`TargetError`].
     pub async fn resolve(&self, permit: &Permit) -> Result<Target, TargetError> {
         let asked = permit.asked();
+        // Without all of them it is not known who has an address now, and which is the API server's.
+        if !self.cluster.synced() {
+            return Err(TargetError::Unsynced);
+        }
         let reference = Reference::parse(&asked.name).ok_or_else(|| TargetError::Name {
             resource: asked.resource,
             name: asked.name.clone(),

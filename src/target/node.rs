@@ -43,13 +43,19 @@ pub(super) async fn resolve(
         .first()
         .ok_or_else(|| not_allowed("it has no IP address"))?;
     let address = SocketAddr::new(*ip, port);
-    // Judged before anything is said of the port: CVE-2022-3294 was a branch that came first.
-    permitted.judge(address).map_err(not_allowed)?;
     let scheme = if port == node.kubelet_port {
         Scheme::Kubelet
     } else {
         reference.scheme
     };
+    // Judged before anything is said of the port: CVE-2022-3294 was a branch that came first.
+    permitted.judge(address, scheme).map_err(not_allowed)?;
+    if cluster.is_a_pods(*ip) {
+        return Err(not_allowed("a pod has it"));
+    }
+    if scheme != Scheme::Kubelet && !permitted.is_node_port(port) {
+        return Err(TargetError::NodePort { port });
+    }
     if scheme == Scheme::Kubelet && !kubelet_paths::is_allowed(asked.path_inside()) {
         return Err(TargetError::KubeletPath);
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::reference::Reference;
 use super::{Permitted, Reach, Scheme, Target, TargetError, host_header, subject};
 use crate::api::RequestInfo;
-use crate::cluster::{Cluster, Pod, ServiceSettings};
+use crate::cluster::{Cluster, Phase, Pod, ServiceSettings};
 
 pub(super) async fn resolve(
     cluster: &Cluster,
@@ -21,6 +21,9 @@ pub(super) async fn resolve(
         Err(cause) => return Err(TargetError::Unknown { subject, cause }),
     };
     let owner = || format!("pod {:?}", reference.name);
+    if pod.phase == Phase::Ended {
+        return Err(TargetError::Ended { owner: owner() });
+    }
     let port = port(&pod, reference).ok_or_else(|| TargetError::NoSuchPort {
         owner: owner(),
         port: reference.port.to_owned(),
@@ -43,7 +46,12 @@ pub(super) async fn resolve(
         .first()
         .ok_or_else(|| not_allowed("it has no address yet"))?;
     for address in &addresses {
-        permitted.judge(*address).map_err(not_allowed)?;
+        permitted
+            .judge(*address, reference.scheme)
+            .map_err(not_allowed)?;
+        if !cluster.is_address_of(address.ip(), &pod) {
+            return Err(not_allowed("another pod has it now"));
+        }
     }
     Ok(Target {
         scheme: reference.scheme,

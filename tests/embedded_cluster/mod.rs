@@ -118,6 +118,7 @@ impl EmbeddedCluster {
             },
             target: TargetConfig {
                 denied_networks: Vec::new(),
+                node_ports: vec![1..=65535],
                 loopback: Loopback::AllowedForDevelopment,
             },
             kubelet: KubeletConfig {

@@ -7,6 +7,8 @@
 //! Reading is total: whatever arrives is either a `RequestInfo` or an [`Unserved`], and an `Unserved` is answered only
 //! after it is known who asks.
 
+mod names;
+
 use std::borrow::Cow;
 
 use http::{HeaderMap, HeaderName, Method, Uri};
@@ -138,10 +140,13 @@ impl RequestInfo {
         segments.expect(group.version)?;
         let (namespace, resource) = match &*segments.next()? {
             "nodes" => (String::new(), Resource::Nodes),
-            "namespaces" => (segments.name()?, namespaced(&segments.next()?)?),
+            "namespaces" => (
+                segments.name(names::is_namespace)?,
+                namespaced(&segments.next()?)?,
+            ),
             _ => return Err(Unserved::NothingHere),
         };
-        let name = segments.name()?;
+        let name = segments.name(names::is_reference)?;
         segments.expect("proxy")?;
         let verb = Verb::of(method)?;
         let inside = segments.at;
@@ -248,11 +253,11 @@ impl<'a> Segments<'a> {
         }
     }
 
-    /// The next segment as the name of something: no name is empty or a dot segment.
-    fn name(&mut self) -> Result<String, Unserved> {
+    /// The next segment as the name of something, if anything can have that name.
+    fn name(&mut self, can_be: fn(&str) -> bool) -> Result<String, Unserved> {
         match self.next()? {
-            name if name.is_empty() || name == "." || name == ".." => Err(Unserved::NothingHere),
-            name => Ok(name.into_owned()),
+            name if !name.is_empty() && can_be(&name) => Ok(name.into_owned()),
+            _ => Err(Unserved::NothingHere),
         }
     }
 }

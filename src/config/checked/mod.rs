@@ -97,6 +97,7 @@ fn check(serve: args::Serve) -> Result<Config, NoCommand> {
         kubelet: kubelet(&serve.targets),
         target: TargetConfig {
             denied_networks: serve.targets.deny_networks,
+            node_ports: serve.targets.node_ports,
             loopback: Loopback::Refused,
         },
         forward: forward(&serve.backends, &serve.browsers),

@@ -25,6 +25,7 @@ use tower::{Service, ServiceExt};
 
 use super::error::{ConnectError, Distrust};
 use super::proxy::{Kind, Proxy, host_of, port_of};
+use crate::causes::causes;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
@@ -134,22 +135,25 @@ impl Dial {
                 let tunnel = tunnel
                     .ready()
                     .await
-                    .map_err(|error| failed(whole(&error)))?;
+                    .map_err(|error| failed(causes(&error)))?;
                 tunnel
                     .call(target)
                     .await
-                    .map_err(|error| failed(whole(&error)))?
+                    .map_err(|error| failed(causes(&error)))?
             }
             Kind::Socks5 => {
                 let mut socks = SocksV5::new(with_port(&proxy.uri), connector);
                 if let Some((user, password)) = proxy.login.raw_auth() {
                     socks = socks.with_auth(user.to_owned(), password.to_owned());
                 }
-                let socks = socks.ready().await.map_err(|error| failed(whole(&error)))?;
+                let socks = socks
+                    .ready()
+                    .await
+                    .map_err(|error| failed(causes(&error)))?;
                 socks
                     .call(target)
                     .await
-                    .map_err(|error| failed(whole(&error)))?
+                    .map_err(|error| failed(causes(&error)))?
             }
         };
         Ok(io.into_inner())
@@ -236,17 +240,6 @@ fn io_cause(error: &(dyn Error + 'static)) -> io::Error {
         next = error.source();
     }
     found.unwrap_or_else(|| io::Error::other(error.to_string()))
-}
-
-/// An error with its causes in one line.
-fn whole(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text = format!("{text}: {cause}");
-        next = cause.source();
-    }
-    text
 }
 
 fn no_handshake(address: String, name: &ServerName<'_>, cause: io::Error) -> ConnectError {

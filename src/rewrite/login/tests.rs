@@ -245,20 +245,6 @@ async fn what_can_not_be_sent_is_asked_for_again() {
 }
 
 #[tokio::test]
-async fn a_path_that_would_end_a_cookies_attribute_sets_none() {
-    let group = ApiGroup {
-        name: "throughway.dev".into(),
-        version: "v1",
-    };
-    let prefix = "/apis/throughway.dev/v1/namespaces/demo/services/a;Domain=evil/proxy";
-    let uri = format!("{prefix}{LOGIN}").parse().unwrap();
-    let asked = RequestInfo::read(&group, &Method::POST, &uri).unwrap();
-    let permit = Permit::for_tests(permit(FRONT, "GET", "/").caller().clone(), asked);
-    let reading = reading(&permit, &HeaderMap::new());
-    assert_eq!(cookie_path(&reading, &permit), None);
-}
-
-#[tokio::test]
 async fn logging_out_forgets_the_cookie_where_it_was_set() {
     let logins = logins();
     let permit = permit(FRONT, "GET", LOGOUT);

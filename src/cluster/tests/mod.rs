@@ -1,13 +1,16 @@
 //! The indexes, fed with events by hand; the watch and the second look, against an API server that the test plays.
 
+mod believed;
+mod odd_objects;
+
 use axum::body::Body;
 use http::{Request, Response};
-use kube::runtime::watcher::Event;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tower_test::mock;
 
-use super::pods::RawPod;
+use super::object::{Content, Known, Object};
+use super::table::Key;
+use super::watch::Change;
 use super::*;
 
 type Handle = mock::Handle<Request<kube::client::Body>, Response<Body>>;
@@ -17,8 +20,18 @@ fn client() -> (kube::Client, Handle) {
     (kube::Client::new(service, "default"), handle)
 }
 
-fn raw<K: DeserializeOwned>(value: Value) -> K {
-    serde_json::from_value(value).unwrap()
+pub(super) fn known<C: Content>(object: &Value) -> Known<C> {
+    let object: Object<C> = serde_json::from_str(&object.to_string()).unwrap();
+    object.known().expect("the object is one of its kind")
+}
+
+/// The change that brings an object.
+pub(super) fn applied<C: Content>(object: &Value) -> Change<C> {
+    Change::Applied(known(object))
+}
+
+fn listed<C: Content>(object: &Value) -> Change<C> {
+    Change::Listed(known(object))
 }
 
 fn pod(name: &str, ip: &str) -> Value {
@@ -38,7 +51,7 @@ fn slice(name: &str, service: Option<&str>, ip: &str) -> Value {
 #[tokio::test]
 async fn a_pod_is_kept_with_addresses_and_ports_alone() {
     let cluster = Cluster::empty(client().0, complaints::channel().0);
-    cluster.apply_pod(Event::Apply(raw(pod("web-0", "10.77.0.10"))));
+    cluster.apply_pod(applied(&pod("web-0", "10.77.0.10")));
     let kept = cluster.pod("demo", "web-0").unwrap();
     assert_eq!(
         *kept.ips,
@@ -51,41 +64,42 @@ async fn a_pod_is_kept_with_addresses_and_ports_alone() {
 #[tokio::test]
 async fn what_a_new_list_does_not_bring_is_gone() {
     let cluster = Cluster::empty(client().0, complaints::channel().0);
-    cluster.apply_pod(Event::Apply(raw(pod("old", "10.77.0.10"))));
-    assert!(!cluster.0.pods.synced());
-    cluster.apply_pod(Event::Init);
-    cluster.apply_pod(Event::InitApply(raw(pod("new", "10.77.0.11"))));
+    cluster.apply_pod(applied(&pod("old", "10.77.0.10")));
+    let freshness = || cluster.0.pods.freshness(Instant::now());
+    assert_eq!(freshness(), Freshness::Stale, "there was no whole list yet");
+    cluster.apply_pod(Change::ListBegins);
+    cluster.apply_pod(listed(&pod("new", "10.77.0.11")));
     assert!(
         cluster.pod("demo", "old").is_some(),
         "the list is not whole yet"
     );
-    cluster.apply_pod(Event::InitDone);
+    cluster.apply_pod(Change::ListEnds);
     assert!(cluster.pod("demo", "old").is_none() && cluster.pod("demo", "new").is_some());
-    assert!(cluster.0.pods.synced());
+    assert_eq!(freshness(), Freshness::Current);
 }
 
 #[tokio::test]
 async fn slices_are_gathered_by_service_and_follow_their_label() {
     let cluster = Cluster::empty(client().0, complaints::channel().0);
-    cluster.apply_slice(Event::Apply(raw(slice("a", Some("web"), "10.77.0.10"))));
-    cluster.apply_slice(Event::Apply(raw(slice("b", Some("web"), "10.77.0.11"))));
+    cluster.apply_slice(applied(&slice("a", Some("web"), "10.77.0.10")));
+    cluster.apply_slice(applied(&slice("b", Some("web"), "10.77.0.11")));
     assert_eq!(cluster.slices("demo", "web").unwrap().len(), 2);
-    cluster.apply_slice(Event::Apply(raw(slice("b", Some("api"), "10.77.0.11"))));
+    cluster.apply_slice(applied(&slice("b", Some("api"), "10.77.0.11")));
     assert_eq!(cluster.slices("demo", "web").unwrap().len(), 1);
     assert_eq!(cluster.slices("demo", "api").unwrap().len(), 1);
-    cluster.apply_slice(Event::Apply(raw(slice("b", None, "10.77.0.11"))));
+    cluster.apply_slice(applied(&slice("b", None, "10.77.0.11")));
     assert!(cluster.slices("demo", "api").is_none());
-    cluster.apply_slice(Event::Delete(raw(slice("a", Some("web"), "10.77.0.10"))));
+    cluster.apply_slice(Change::Removed(Key::new(Some("demo"), "a")));
     assert!(cluster.slices("demo", "web").is_none());
 }
 
 #[tokio::test]
 async fn a_new_list_of_slices_drops_the_old_ones() {
     let cluster = Cluster::empty(client().0, complaints::channel().0);
-    cluster.apply_slice(Event::Apply(raw(slice("a", Some("web"), "10.77.0.10"))));
-    cluster.apply_slice(Event::Init);
-    cluster.apply_slice(Event::InitApply(raw(slice("b", Some("web"), "10.77.0.11"))));
-    cluster.apply_slice(Event::InitDone);
+    cluster.apply_slice(applied(&slice("a", Some("web"), "10.77.0.10")));
+    cluster.apply_slice(Change::ListBegins);
+    cluster.apply_slice(listed(&slice("b", Some("web"), "10.77.0.11")));
+    cluster.apply_slice(Change::ListEnds);
     let slices = cluster.slices("demo", "web").unwrap();
     assert_eq!(
         slices.iter().map(|slice| &*slice.name).collect::<Vec<_>>(),
@@ -98,7 +112,7 @@ async fn conditions_left_open_are_decided_as_kubernetes_says() {
     let cluster = Cluster::empty(client().0, complaints::channel().0);
     let mut open = slice("a", Some("web"), "10.77.0.10");
     open["endpoints"][0]["conditions"] = json!({});
-    cluster.apply_slice(Event::Apply(raw(open)));
+    cluster.apply_slice(applied(&open));
     let slices = cluster.slices("demo", "web").unwrap();
     let endpoint = &slices[0].endpoints[0];
     assert!(endpoint.ready && endpoint.serving && !endpoint.terminating);
@@ -110,7 +124,7 @@ async fn a_slice_of_names_has_no_endpoints() {
     let cluster = Cluster::empty(client().0, complaints::channel().0);
     let mut names = slice("a", Some("web"), "10.77.0.10");
     names["addressType"] = json!("FQDN");
-    cluster.apply_slice(Event::Apply(raw(names)));
+    cluster.apply_slice(applied(&names));
     assert!(
         cluster.slices("demo", "web").unwrap()[0]
             .endpoints
@@ -121,10 +135,11 @@ async fn a_slice_of_names_has_no_endpoints() {
 #[tokio::test]
 async fn a_node_is_reached_at_its_internal_address_first() {
     let cluster = Cluster::empty(client().0, complaints::channel().0);
-    cluster.apply_node(Event::Apply(raw(json!({"metadata": {"name": "n1"}, "status": {
+    cluster.apply_node(applied(&json!({"metadata": {"name": "n1"}, "status": {
         "addresses": [{"type": "Hostname", "address": "n1"}, {"type": "ExternalIP", "address": "192.0.2.7"},
             {"type": "InternalIP", "address": "10.77.0.2"}],
-        "daemonEndpoints": {"kubeletEndpoint": {"Port": 10251}}}}))));
+        "daemonEndpoints": {"kubeletEndpoint": {"Port": 10251}}}})));
+    cluster.confirm_all();
     let node = cluster.find_node("n1").await.unwrap().unwrap();
     assert_eq!(
         node.ips.iter().map(ToString::to_string).collect::<Vec<_>>(),
@@ -167,10 +182,11 @@ async fn a_watch_lists_in_pages_resumes_and_lists_anew_when_its_place_is_forgott
     let (client, mut handle) = client();
     let tasks = Tasks::new();
     let cluster = Cluster::empty(client.clone(), complaints::channel().0);
-    tasks.spawn_background(watch::supervise::<RawPod>(
-        Api::all(client),
+    tasks.spawn_background(watch::supervise(
+        client,
         cluster.clone(),
         Cluster::apply_pod,
+        Cluster::confirm_pods,
     ));
 
     let first = answer(
@@ -179,7 +195,7 @@ async fn a_watch_lists_in_pages_resumes_and_lists_anew_when_its_place_is_forgott
         list(&[pod("a", "10.77.0.10")], "1", "next"),
     )
     .await;
-    assert!(first.contains("limit=500"), "{first}");
+    assert!(first.contains("limit=100"), "{first}");
     let second = answer(&mut handle, 200, list(&[pod("b", "10.77.0.11")], "1", "")).await;
     assert!(second.contains("continue=next"), "{second}");
     let watching = answer(&mut handle, 200, added(&pod("c", "10.77.0.12"), "2")).await;

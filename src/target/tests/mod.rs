@@ -5,6 +5,8 @@
     reason = "json!() makes values, and a test reads better without borrows"
 )]
 
+mod owners;
+
 use std::net::SocketAddr;
 
 use http::{Method, StatusCode};
@@ -31,6 +33,7 @@ fn permit(path: &str) -> Permit {
 fn targets(cluster: Cluster) -> Targets {
     let config = TargetConfig {
         denied_networks: vec!["192.0.2.0/24".parse().unwrap()],
+        node_ports: vec![9100..=9100],
         loopback: Loopback::Refused,
     };
     Targets::new(&config, cluster)
@@ -284,6 +287,13 @@ async fn addresses_that_are_never_dialled_are_refused_on_every_port() {
         "::ffff:169.254.169.254",
         "100.100.100.200",
         "fd00:ec2::254",
+        "fd00:ec2::23",
+        "fd20:ce::254",
+        "168.63.129.16",
+        "192.0.0.192",
+        "64:ff9b::127.0.0.1",
+        "64:ff9b::169.254.169.254",
+        "::169.254.169.254",
         "192.0.2.7",
         "::ffff:192.0.2.7",
     ] {

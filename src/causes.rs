@@ -1,0 +1,59 @@
+//! An error with the whole chain of its causes, in one line, for logs.
+//!
+//! The outermost error says which step failed; the innermost says why. Nobody can mend anything without the second.
+
+use std::error::Error;
+
+/// What a line has at the most, in bytes. Causes may quote what a stranger sent.
+const MAX_LENGTH: usize = 1024;
+
+/// All texts from the outermost to the innermost. A cause that its parent has quoted already is not said twice.
+pub fn causes(error: &(dyn Error + 'static)) -> String {
+    let mut line = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        if !line.ends_with(&text) {
+            line.push_str(": ");
+            line.push_str(&text);
+        }
+        next = cause.source();
+    }
+    let mut line = line.replace(char::is_control, " ");
+    if line.len() > MAX_LENGTH {
+        let end = (0..=MAX_LENGTH).rev().find(|at| line.is_char_boundary(*at));
+        line.truncate(end.unwrap_or_default());
+        line.push('…');
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("the list failed")]
+    struct Failed(#[source] Middle);
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("the request failed: {0}")]
+    struct Middle(#[source] io::Error);
+
+    #[test]
+    fn every_cause_is_said_once() {
+        let failed = Failed(Middle(io::Error::other("connection\nrefused")));
+        assert_eq!(
+            causes(&failed),
+            "the list failed: the request failed: connection refused"
+        );
+    }
+
+    #[test]
+    fn a_long_cause_is_cut_between_letters() {
+        let line = causes(&io::Error::other("ü".repeat(4000)));
+        assert!(line.len() <= MAX_LENGTH + '…'.len_utf8() && line.ends_with('…'));
+    }
+}

@@ -1,0 +1,173 @@
+//! One object of the cluster, read so that nothing in it can fail the list or the watch that brings it.
+//!
+//! Objects are written by strangers, and kube-apiserver does not check every number or time in them. So each one is cut out
+//! of the stream as raw JSON first and read by itself. In: the JSON of one object. Out: what is read of it, or
+//! [`Object::content`] as an error with the object's name beside it, so that the table can forget the old row.
+//!
+//! Reading takes `metadata` of its own instead of `ObjectMeta`: the times of `managedFields`, for example, may be written
+//! by any tenant in a form that a strict reader refuses.
+
+use std::borrow::Cow;
+
+use kube::Resource;
+use kube::api::ObjectMeta;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use super::table::Key;
+
+/// Ports, addresses and containers that are kept of one object. Kubernetes itself allows 1 000 endpoints and, in theory,
+/// 20 000 ports a slice.
+pub(super) const MAX_ENTRIES: usize = 1024;
+
+/// What is read of an object of one kind: everything but its identity.
+pub(super) trait Content:
+    DeserializeOwned + Clone + std::fmt::Debug + Send + 'static
+{
+    /// The Kubernetes type, for its URL.
+    type Kind: Resource<DynamicType = ()>;
+}
+
+/// An object that could be read.
+#[derive(Debug, Clone)]
+pub(super) struct Known<C> {
+    pub(super) key: Key,
+    /// Name, namespace, uid and resource version alone.
+    pub(super) identity: ObjectMeta,
+    pub(super) content: C,
+}
+
+/// One object: who it is, and what could be read of it.
+#[derive(Debug, Clone)]
+pub(super) struct Object<C> {
+    /// Name, namespace, uid and resource version alone.
+    pub(super) identity: ObjectMeta,
+    /// `Err` has the reader's words about what can't be read.
+    pub(super) content: Result<C, String>,
+}
+
+impl<C> Object<C> {
+    /// Reads one object. Whatever stands in it, this has a result.
+    pub(super) fn read(raw: &RawValue) -> Self
+    where
+        C: DeserializeOwned,
+    {
+        Self {
+            identity: identity(raw),
+            content: serde_json::from_str(raw.get()).map_err(|unreadable| unreadable.to_string()),
+        }
+    }
+
+    pub(super) fn key(&self) -> Key {
+        Key::new(
+            self.identity.namespace.as_deref(),
+            self.identity.name.as_deref().unwrap_or_default(),
+        )
+    }
+
+    /// The object, if all of it that counts could be read.
+    ///
+    /// # Errors
+    /// Whose row is to be forgotten, and what could not be read.
+    pub(super) fn known(self) -> Result<Known<C>, (Key, String)> {
+        let key = self.key();
+        match self.content {
+            _ if key.name.is_empty() => Err((key, "it has no name".to_owned())),
+            Ok(content) => Ok(Known {
+                key,
+                identity: self.identity,
+                content,
+            }),
+            Err(unreadable) => Err((key, unreadable)),
+        }
+    }
+}
+
+impl<'de, C: DeserializeOwned> Deserialize<'de> for Object<C> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self::read(<&RawValue>::deserialize(deserializer)?))
+    }
+}
+
+/// kube asks an object's type for its URL, and its metadata for the resource version alone.
+impl<C: Content> Resource for Object<C> {
+    type DynamicType = ();
+    type Scope = <C::Kind as Resource>::Scope;
+
+    fn kind(kind: &()) -> Cow<'_, str> {
+        C::Kind::kind(kind)
+    }
+
+    fn group(kind: &()) -> Cow<'_, str> {
+        C::Kind::group(kind)
+    }
+
+    fn version(kind: &()) -> Cow<'_, str> {
+        C::Kind::version(kind)
+    }
+
+    fn plural(kind: &()) -> Cow<'_, str> {
+        C::Kind::plural(kind)
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.identity
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.identity
+    }
+}
+
+#[derive(Deserialize)]
+struct Outline<'a> {
+    #[serde(borrow)]
+    metadata: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Identity<'a> {
+    #[serde(borrow)]
+    name: Option<&'a RawValue>,
+    #[serde(borrow)]
+    namespace: Option<&'a RawValue>,
+    #[serde(borrow)]
+    uid: Option<&'a RawValue>,
+    #[serde(borrow)]
+    resource_version: Option<&'a RawValue>,
+}
+
+/// Who an object is, as far as that is text. Whatever else stands there reads as nothing.
+fn identity(object: &RawValue) -> ObjectMeta {
+    let outline = serde_json::from_str::<Outline<'_>>(object.get()).ok();
+    let metadata = outline.and_then(|outline| outline.metadata);
+    let Some(identity) =
+        metadata.and_then(|metadata| serde_json::from_str::<Identity<'_>>(metadata.get()).ok())
+    else {
+        return ObjectMeta::default();
+    };
+    let text = |raw: Option<&RawValue>| raw.and_then(|raw| serde_json::from_str(raw.get()).ok());
+    ObjectMeta {
+        name: text(identity.name),
+        namespace: text(identity.namespace),
+        uid: text(identity.uid),
+        resource_version: text(identity.resource_version),
+        ..ObjectMeta::default()
+    }
+}
+
+/// A port as Go prints it, an int32 that nobody may have checked; `None` for what is no port.
+pub(super) fn port(number: i64) -> Option<u16> {
+    u16::try_from(number).ok().filter(|number| *number != 0)
+}
+
+/// Reads `null` as the default, as Go writes an empty list or map that is not omitted.
+pub(super) fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}

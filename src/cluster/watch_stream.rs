@@ -1,0 +1,124 @@
+//! The events of one watch, line by line. In: the body of a watch response. Out: a [`WatchEvent`] a line.
+//!
+//! kube's own reader decodes the object together with its envelope, so one odd object would be an error of the stream. Here
+//! the envelope is read alone; the object is raw JSON until somebody reads it.
+//!
+//! Kubernetes: `k8s.io/apimachinery/pkg/watch`, and the API concepts' "Efficient detection of changes".
+
+use std::pin::Pin;
+
+use futures_util::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
+use http::HeaderValue;
+use http::header::ACCEPT_ENCODING;
+use kube::api::WatchParams;
+use kube::core::{Request, Status};
+use kube::{Client, Resource};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::object::{Content, Object};
+
+/// Bytes of one event. etcd holds 1.5 MiB of an object, of which each may be printed as six.
+const MAX_EVENT: u64 = 16 << 20;
+
+/// What one line of a watch says.
+#[derive(Debug)]
+pub(super) enum WatchEvent<C> {
+    Applied(Object<C>),
+    Deleted(Object<C>),
+    /// The place up to which everything was sent.
+    Bookmark(String),
+    /// A type that is not known here. It says only that the watch is alive.
+    Other,
+}
+
+/// Why a watch gave no event.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum WatchError {
+    #[error("the API server refused the watch")]
+    Refused(#[source] kube::Error),
+    #[error("the API server ended the watch: {} ({})", .0.message, .0.code)]
+    Status(Box<Status>),
+    #[error("the connection broke off")]
+    Broken(#[from] std::io::Error),
+    #[error("a line is no event")]
+    Malformed(#[from] serde_json::Error),
+    #[error("an event has more than {MAX_EVENT} bytes")]
+    TooLong,
+}
+
+impl WatchError {
+    /// Whether the API server has forgotten the place from which to resume.
+    pub(super) fn is_gone(&self) -> bool {
+        match self {
+            Self::Refused(kube::Error::Api(status)) | Self::Status(status) => status.code == 410,
+            Self::Refused(_) | Self::Broken(_) | Self::Malformed(_) | Self::TooLong => false,
+        }
+    }
+}
+
+/// A running watch.
+pub(super) struct WatchStream {
+    body: Pin<Box<dyn AsyncBufRead + Send>>,
+    line: Vec<u8>,
+}
+
+#[derive(Deserialize)]
+struct Line<'a> {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(borrow)]
+    object: &'a RawValue,
+}
+
+impl WatchStream {
+    /// Watches all objects of a kind from a resource version on.
+    pub(super) async fn open<C: Content>(
+        client: &Client,
+        params: &WatchParams,
+        version: &str,
+    ) -> Result<Self, WatchError> {
+        let request = Request::new(<Object<C> as Resource>::url_path(&(), None));
+        let request = request.watch(params, version);
+        let mut request =
+            request.map_err(|wrong| WatchError::Refused(kube::Error::BuildRequest(wrong)))?;
+        // Each event would be a gzip member of its own, of which decoders read the first alone.
+        let headers = request.headers_mut();
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        let body = client.request_stream(request).await;
+        Ok(Self {
+            body: Box::pin(body.map_err(WatchError::Refused)?),
+            line: Vec::new(),
+        })
+    }
+
+    /// The next event; `None` when the API server has ended the watch.
+    pub(super) async fn next<C: Content>(&mut self) -> Result<Option<WatchEvent<C>>, WatchError> {
+        self.line.clear();
+        let mut bounded = self.body.as_mut().take(MAX_EVENT);
+        if bounded.read_until(b'\n', &mut self.line).await? == 0 {
+            return Ok(None);
+        }
+        if !self.line.ends_with(b"\n") && self.line.len() as u64 >= MAX_EVENT {
+            return Err(WatchError::TooLong);
+        }
+        let event = event(&self.line);
+        // What one huge object needed is not kept for the small ones after it.
+        self.line.shrink_to(64 << 10);
+        event.map(Some)
+    }
+}
+
+fn event<C: Content>(line: &[u8]) -> Result<WatchEvent<C>, WatchError> {
+    let Line { kind, object } = serde_json::from_slice(line)?;
+    match &*kind {
+        "ADDED" | "MODIFIED" => Ok(WatchEvent::Applied(Object::read(object))),
+        "DELETED" => Ok(WatchEvent::Deleted(Object::read(object))),
+        "BOOKMARK" => {
+            let bookmark = Object::<C>::read(object).identity.resource_version;
+            Ok(bookmark.map_or(WatchEvent::Other, WatchEvent::Bookmark))
+        }
+        "ERROR" => Err(WatchError::Status(serde_json::from_str(object.get())?)),
+        _ => Ok(WatchEvent::Other),
+    }
+}
