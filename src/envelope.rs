@@ -11,6 +11,8 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
+use crate::host::is_loopback;
+
 /// The origin at which the browser sees the target; in answers, that they are the backend's.
 pub const ORIGIN: HeaderName = HeaderName::from_static("throughway-origin");
 
@@ -38,9 +40,11 @@ const NOWHERE: [&str; 4] = [
     "proxy-authorization",
 ];
 
-/// A `Throughway-Origin` that is none.
+/// A `Throughway-Origin` that is none, or none that users of this server see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("Throughway-Origin is one origin such as http://grafana.monitoring.svc.localhost:8001")]
+#[error(
+    "Throughway-Origin is one origin such as http://grafana.monitoring.svc.localhost:8001: loopback, or one that --external-origin lists"
+)]
 pub struct NoOrigin;
 
 /// Scheme and host of an origin, as `http://host:port` has them.
@@ -122,9 +126,21 @@ impl OwnOrigin {
         Ok(Self { scheme, host })
     }
 
+    /// Whether only the machine of the browser can have this origin.
+    pub fn is_loopback(&self) -> bool {
+        self.host.to_str().is_ok_and(is_loopback)
+    }
+
     fn to_value(&self) -> HeaderValue {
         let text = [self.scheme.as_bytes(), b"://", self.host.as_bytes()].concat();
         HeaderValue::from_bytes(&text).expect("an origin that was read is header text")
+    }
+}
+
+impl std::fmt::Display for OwnOrigin {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let host = self.host.to_str().unwrap_or_default();
+        write!(formatter, "{}://{host}", self.scheme)
     }
 }
 
@@ -296,6 +312,23 @@ mod tests {
         ]);
         assert_eq!(open_request(&mut twice), Err(NoOrigin));
         assert_eq!(open_request(&mut HeaderMap::new()), Ok(None));
+    }
+
+    #[test]
+    fn an_origin_says_whether_only_the_browsers_machine_has_it() {
+        for (text, is_loopback) in [
+            (SEEN_AT, true),
+            ("http://localhost:9090", true),
+            ("http://[::1]:8001", true),
+            ("https://rancher.example.com", false),
+            ("http://localhost.evil.example", false),
+            ("http://169.254.169.254", false),
+        ] {
+            let mut arriving = headers(&[("throughway-origin", text)]);
+            let origin = open_request(&mut arriving).unwrap().unwrap();
+            assert_eq!(origin.is_loopback(), is_loopback, "{text}");
+            assert_eq!(origin.to_string(), text);
+        }
     }
 
     #[test]

@@ -40,6 +40,8 @@ pub mod forwarded_for;
 
 pub mod host;
 
+pub mod fetch_metadata;
+
 pub mod html_text;
 
 pub mod causes;

@@ -7,12 +7,12 @@ use tokio::sync::Semaphore;
 
 use crate::api::{RequestInfo, Unserved, Verb};
 use crate::authentication::{Authentication, AuthenticationError};
-use crate::authorization::{Authorization, AuthorizationError};
+use crate::authorization::{Authorization, AuthorizationError, Permit};
 use crate::config::ApiGroup;
 use crate::connection::Peer;
 use crate::endpoint::{Endpoint, EndpointError, Endpoints};
 use crate::envelope::{self, NoOrigin};
-use crate::forward::{Forward, ForwardError};
+use crate::forward::{CrossSite, Forward, ForwardError};
 use crate::rewrite::{self, Answers, Occasion, Outcome, Reading};
 use crate::status::{Request, Response, Status};
 use crate::target::{TargetError, Targets};
@@ -45,6 +45,8 @@ pub enum Refusal {
     Authentication(#[from] AuthenticationError),
     #[error(transparent)]
     Envelope(#[from] NoOrigin),
+    #[error(transparent)]
+    CrossSite(#[from] CrossSite),
     #[error(transparent)]
     Authorization(#[from] AuthorizationError),
     #[error(transparent)]
@@ -102,21 +104,18 @@ async fn travel(
     });
     let mut permit = road.authorization.authorize(caller, asked?).await?;
     journey.note(|record| record.authorized = journey.time());
-    let own_origin = envelope::open_request(request.headers_mut())?;
-    let seen = road.forward.seen(&permit, own_origin, request.headers());
-    let logins = road.forward.logins();
-    let login = logins.presented(&permit, request.headers());
-    let reading = Reading::of(&permit, request.headers(), seen).with_login(login);
-    let own = rewrite::own_answer(&reading, &permit, logins, &mut request);
+    let reading = describe_client(road, &permit, &mut request)?;
+    let (forward, answers) = (&road.forward, &road.answers);
+    let own = answers.own_answer(&reading, &permit, forward.logins(), &mut request);
     if let Some(own) = own.await {
         return Ok(own);
     }
     let mut target = road.targets.resolve(&permit).await?;
+    forward.guard(&permit, reading.seen(), &target.settings, &request)?;
     let mut trail = rewrite::trail(&reading, &permit, &target.settings, &mut request);
     loop {
         let choice = road.endpoints.choose(&target).await?;
         journey.note(|record| record.resolved = journey.time());
-        let forward = &road.forward;
         let forwarded = forward
             .send(peer, &permit, reading.seen(), journey, choice, request)
             .await?;
@@ -125,7 +124,7 @@ async fn travel(
             permit: &permit,
             endpoint: &forwarded.endpoint,
         };
-        let outcome = road.answers.rewrite(on, &mut trail, forwarded.response);
+        let outcome = answers.rewrite(on, &mut trail, forwarded.response);
         note_answering(journey, forwarded.endpoint);
         // A redirect that is followed here passes every stage again.
         let hop = match outcome {
@@ -140,6 +139,25 @@ async fn travel(
         target = road.targets.resolve(&permit).await?;
         request = trail.request(hop);
     }
+}
+
+/// Who is on the other end, and how they see the target. The request is then as it was sent to the target.
+fn describe_client(
+    road: &Road,
+    permit: &Permit,
+    request: &mut Request,
+) -> Result<Reading, Refusal> {
+    let own_origin = envelope::open_request(request.headers_mut())?;
+    if own_origin.is_some() {
+        // What was inside is as the page sent it, and no stage has looked at it.
+        road.authentication.remove_claims(request.headers_mut());
+    }
+    let seen = road.forward.seen(permit, own_origin, request)?;
+    let login = road
+        .forward
+        .logins()
+        .presented(permit, &seen, request.headers());
+    Ok(Reading::of(permit, request.headers(), seen).with_login(login))
 }
 
 fn note_answering(journey: &Journey, endpoint: Endpoint) {
@@ -191,6 +209,7 @@ impl Refusal {
             Self::Unserved(unserved) => unserved.status(),
             Self::Authentication(refused) => refused.status(),
             Self::Envelope(refused) => Status::bad_request(refused.to_string()),
+            Self::CrossSite(refused) => refused.status(),
             Self::Authorization(refused) => refused.status(),
             Self::Target(refused) => refused.status(),
             Self::Endpoint(refused) => refused.status(),
@@ -211,6 +230,7 @@ impl Refusal {
             Self::Crowded => ("crowded", Fault::Server),
             Self::Unserved(unserved) => (unserved.reason(), Fault::Caller),
             Self::Envelope(_) => ("origin", Fault::Caller),
+            Self::CrossSite(_) => ("cross_site", Fault::Caller),
             Self::Authentication(refused) => {
                 (refused.reason(), of_caller_unless_5xx(refused.status()))
             }

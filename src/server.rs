@@ -17,16 +17,14 @@ use crate::api::{self, Check, Health};
 use crate::authentication::Authentication;
 use crate::authorization::Authorization;
 use crate::certificates::{
-    CertificateError, CredentialSource, KubeletAccess, KubeletSources, Serving, ServingSecret,
-    SessionKey, Source, Trust, TrustSources, server_config,
+    CertificateError, KubeletAccess, KubeletSources, Serving, ServingSecret, SessionKey, Source,
+    Trust, TrustSources, server_config,
 };
 use crate::cluster::{ClientError, Cluster, Connected, FrontProxyLookup, connect};
-use crate::config::{
-    AuthenticationLookup, Config, KubeletCredential, ServingCertificate, ShutdownConfig,
-};
+use crate::config::{AuthenticationLookup, Config, ServingCertificate, ShutdownConfig};
 use crate::connection::{Listener, Peer};
 use crate::endpoint::{Endpoints, Outliers};
-use crate::forward::{Credentials, Forward, Logins};
+use crate::forward::{Credentials, Forward, Logins, PageTokens};
 use crate::lifecycle::{Signals, Tasks};
 use crate::proxy::{self, Road};
 use crate::rewrite::Answers;
@@ -115,7 +113,8 @@ impl Server {
         }
         let credentials = Credentials {
             kubelet,
-            logins: Logins::new(session_key),
+            logins: Logins::new(session_key.clone()),
+            page_tokens: PageTokens::new(session_key),
         };
         let road = road(
             &config,
@@ -216,23 +215,17 @@ fn kubelet_sources(config: &Config, connected: &Connected) -> KubeletSources {
         (None, Some(content)) => Source::Fixed(content),
         (None, None) => Source::Nothing,
     };
-    let credential = match &config.kubelet.credential {
-        KubeletCredential::ServiceAccount(account) => CredentialSource::ServiceAccount {
-            client: connected.client.clone(),
-            account: account.clone(),
-        },
-        KubeletCredential::TokenFile(path) => CredentialSource::TokenFile {
-            path: path.clone(),
-            own_token: file_or(&connected.token_file, connected.token.clone()),
-        },
-        KubeletCredential::None => CredentialSource::Nothing,
-    };
+    let token_file = config
+        .kubelet
+        .token_file
+        .clone()
+        .or_else(|| connected.token_file.clone());
     KubeletSources {
         cluster_roots: file_or(
             &connected.roots_file,
             connected.roots.clone().map(String::into_bytes),
         ),
-        credential,
+        token: file_or(&token_file, connected.token.clone()),
     }
 }
 
@@ -248,6 +241,7 @@ fn road(
     let outliers = Outliers::default();
     let permitted = Permitted::new(&config.target, cluster.clone());
     let most = config.listen.limits.max_requests_in_flight;
+    let page_tokens = credentials.page_tokens.clone();
     Road {
         group: config.group.clone(),
         authentication: Authentication::new(&config.authentication, trust, client.clone()),
@@ -259,7 +253,7 @@ fn road(
         targets: Targets::new(&config.target, cluster.clone()),
         endpoints: Endpoints::new(cluster.clone(), permitted, outliers.clone()),
         forward: Forward::new(config.forward.clone(), credentials, outliers, tasks.clone()),
-        answers: Answers::new(config.rewrite.clone()),
+        answers: Answers::new(config.rewrite.clone(), page_tokens),
         in_flight: (most > 0).then(|| Arc::new(Semaphore::new(most))),
         metrics: Arc::new(Metrics::new()),
         access,

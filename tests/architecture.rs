@@ -32,12 +32,13 @@ const ROAD: [&str; 8] = [
 ];
 
 /// What every stage may import besides.
-const GROUND: [&str; 12] = [
+const GROUND: [&str; 13] = [
     "causes",
     "envelope",
     "hop_by_hop",
     "forwarded_for",
     "host",
+    "fetch_metadata",
     "html_text",
     "cluster",
     "certificates",
@@ -72,6 +73,7 @@ fn allowed(module: &str) -> Vec<&'static str> {
             "hop_by_hop",
             "forwarded_for",
             "host",
+            "fetch_metadata",
             "html_text",
         ],
         "server" => ROAD
@@ -87,7 +89,8 @@ fn allowed(module: &str) -> Vec<&'static str> {
             .collect(),
         "cluster" | "certificates" => vec!["causes", "config", "telemetry", "lifecycle"],
         "lifecycle" | "telemetry" => vec!["config"],
-        "config" | "status" | "envelope" | "hop_by_hop" | "forwarded_for" | "host"
+        "envelope" => vec!["host"],
+        "config" | "status" | "hop_by_hop" | "forwarded_for" | "host" | "fetch_metadata"
         | "html_text" | "causes" | "lib" => vec![],
         _ => panic!("{module} is on no line of the module map"),
     }

@@ -19,6 +19,28 @@ pub(super) fn impersonates(headers: &HeaderMap) -> bool {
 
 /// Takes out every credential and every claim of an identity; what stays keeps its order.
 pub(super) fn remove(headers: &mut HeaderMap, configured: Option<&RequestHeader>) {
+    keep(headers, |name, value| {
+        if is_authorization(name) || is_claim(name, configured) {
+            None
+        } else if *name == header::SEC_WEBSOCKET_PROTOCOL {
+            without_token(&value)
+        } else {
+            Some(value)
+        }
+    });
+}
+
+/// Takes out every claim of an identity. `Authorization` stays: it is the one that a page sends to an app at its own origin.
+pub(super) fn remove_claims(headers: &mut HeaderMap, configured: Option<&RequestHeader>) {
+    if headers.keys().any(|name| is_claim(name, configured)) {
+        keep(headers, |name, value| {
+            (!is_claim(name, configured)).then_some(value)
+        });
+    }
+}
+
+/// Keeps what `change` gives back, in its order.
+fn keep(headers: &mut HeaderMap, change: impl Fn(&HeaderName, HeaderValue) -> Option<HeaderValue>) {
     let before = std::mem::take(headers);
     headers.reserve(before.len());
     let mut name = None;
@@ -26,25 +48,19 @@ pub(super) fn remove(headers: &mut HeaderMap, configured: Option<&RequestHeader>
         // Only the first of several values comes with their name.
         name = next.or(name);
         let Some(name) = &name else { continue };
-        if is_credential(name, configured) {
-            continue;
-        }
-        let value = if name == header::SEC_WEBSOCKET_PROTOCOL {
-            without_token(&value)
-        } else {
-            Some(value)
-        };
-        if let Some(value) = value {
+        if let Some(value) = change(name, value) {
             headers.append(name, value);
         }
     }
 }
 
-fn is_credential(name: &HeaderName, configured: Option<&RequestHeader>) -> bool {
+fn is_authorization(name: &HeaderName) -> bool {
+    matches!(&*plain(name), "authorization" | "proxy-authorization")
+}
+
+fn is_claim(name: &HeaderName, configured: Option<&RequestHeader>) -> bool {
     let plain = plain(name);
-    let standard = matches!(&*plain, "authorization" | "proxy-authorization")
-        || plain.starts_with("x-remote-")
-        || plain.starts_with("impersonate-");
+    let standard = plain.starts_with("x-remote-") || plain.starts_with("impersonate-");
     standard || configured.is_some_and(|configured| is_configured(&plain, configured))
 }
 
@@ -144,10 +160,9 @@ mod tests {
         );
     }
 
-    #[test]
-    fn configured_headers_go_too() {
+    fn configured() -> RequestHeader {
         let names = |text: &str| vec![HeaderName::try_from(text).unwrap()];
-        let configured = RequestHeader {
+        RequestHeader {
             roots: crate::certificates::Roots::parse(
                 super::super::tests::authority_pem().as_bytes(),
             )
@@ -157,7 +172,12 @@ mod tests {
             uid_headers: names("x-uid"),
             group_headers: names("x-group"),
             extra_header_prefixes: vec!["x-more-".into()],
-        };
+        }
+    }
+
+    #[test]
+    fn configured_headers_go_too() {
+        let configured = configured();
         let mut map = headers(&[
             ("X-User", "u"),
             ("X_Uid", "1"),
@@ -167,6 +187,32 @@ mod tests {
         ]);
         remove(&mut map, Some(&configured));
         assert_eq!(lines(&map), [("x-users", "s")]);
+    }
+
+    #[test]
+    fn a_page_at_its_own_origin_claims_no_identity_and_keeps_its_authorization() {
+        let configured = configured();
+        let mut map = headers(&[
+            ("Accept", "a"),
+            ("X-Remote-User", "root"),
+            ("x_remote_group", "system:masters"),
+            ("Impersonate_User", "root"),
+            ("X-User", "root"),
+            ("x_more_scopes", "all"),
+            ("Authorization", "Basic YQ=="),
+            ("Cookie", "c"),
+            ("Cookie", "d"),
+        ]);
+        remove_claims(&mut map, Some(&configured));
+        assert_eq!(
+            lines(&map),
+            [
+                ("accept", "a"),
+                ("authorization", "Basic YQ=="),
+                ("cookie", "c"),
+                ("cookie", "d")
+            ]
+        );
     }
 
     #[test]

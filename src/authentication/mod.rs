@@ -163,6 +163,12 @@ impl Authentication {
         Ok((caller, request))
     }
 
+    /// Takes every claim of an identity out of headers that a request brought inside another form.
+    pub fn remove_claims(&self, headers: &mut HeaderMap) {
+        let configured = self.trust.request_header.load();
+        credentials::remove_claims(headers, configured.as_deref());
+    }
+
     /// How many tokens were reviewed.
     pub fn reviews(&self) -> u64 {
         self.tokens.asked()

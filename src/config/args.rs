@@ -208,12 +208,7 @@ pub(super) struct Targets {
     #[arg(long, conflicts_with = "kubelet_certificate_authority")]
     pub(super) kubelet_insecure_tls: bool,
 
-    /// The ServiceAccount whose tokens kubelets are shown, ten minutes each; never this server's own
-    #[arg(long, value_name = "NAMESPACE/NAME", conflicts_with = "kubelet_token_file",
-          value_parser = parse::namespaced_name)]
-    pub(super) kubelet_service_account: Option<NamespacedName>,
-
-    /// A token for kubelets of your own, in place of --kubelet-service-account
+    /// The token for kubelets [default: the pod's own ServiceAccount token]
     #[arg(long, value_name = "FILE")]
     pub(super) kubelet_token_file: Option<PathBuf>,
 }
@@ -262,9 +257,18 @@ pub(super) struct Browsers {
     )]
     pub(super) links: super::LinkStyle,
 
-    /// Origins that users have in their address bar, scheme and host as https://HOST; loopback counts anyway
+    /// Origins that users have in their address bar, as https://HOST, with the path before /apis where there is one
     #[arg(long, value_name = "ORIGINS", value_delimiter = ',', value_parser = parse::origin)]
-    pub(super) external_origin: Vec<String>,
+    pub(super) external_origin: Vec<super::ExternalOrigin>,
+
+    /// What becomes of requests that a page of another site makes with its user's credentials
+    #[arg(
+        long,
+        value_name = "refuse|allow",
+        default_value = "refuse",
+        hide_possible_values = true
+    )]
+    pub(super) cross_site: super::CrossSite,
 
     /// Cookies of other parts of the origin that no backend gets; a * at the end stands for any rest
     #[arg(

@@ -209,18 +209,8 @@ pub enum Loopback {
 #[derive(Debug, Clone)]
 pub struct KubeletConfig {
     pub tls: KubeletTls,
-    pub credential: KubeletCredential,
-}
-
-/// What kubelets are shown, which is never this server's own token.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KubeletCredential {
-    /// `--kubelet-service-account`: tokens of this ServiceAccount that live ten minutes.
-    ServiceAccount(NamespacedName),
-    /// `--kubelet-token-file`: a token of the administrator's own.
-    TokenFile(PathBuf),
-    /// Neither: requests to kubelets are refused.
-    None,
+    /// Where this server's own token is; without it the mounted ServiceAccount token, or the kubeconfig's.
+    pub token_file: Option<PathBuf>,
 }
 
 /// How a kubelet's serving certificate is judged.
@@ -253,8 +243,21 @@ pub struct ForwardConfig {
     pub max_tunnels: usize,
     /// `--never-forward-cookies`: names of cookies that no backend gets; a `*` at the end stands for any rest.
     pub never_forward_cookies: Vec<String>,
-    /// `--external-origins`: what the browsers of this cluster's users have in their address bar.
-    pub external_origins: Vec<String>,
+    /// `--external-origin`: what the browsers of this cluster's users have in their address bar.
+    pub external_origins: Vec<ExternalOrigin>,
+    /// `--cross-site`: what becomes of requests that a page of another site makes.
+    pub cross_site: CrossSite,
+}
+
+/// An origin at which browsers see this cluster's API, and the path that the API has there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExternalOrigin {
+    /// `http` or `https`.
+    pub scheme: &'static str,
+    /// In lower case, with the port where it is not the scheme's own.
+    pub host: String,
+    /// What stands before `/apis`: empty, or `/k8s/clusters/c-1`. It does not end in a slash.
+    pub path: String,
 }
 
 /// The answer.

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::NamespacedName;
+use super::{ExternalOrigin, NamespacedName};
 
 /// Reads a duration as Go writes it: `10s`, `1m30s`, `500ms`, `0`.
 ///
@@ -58,19 +58,36 @@ pub(super) const FRONT_END_COOKIES: &str = "_oauth2_proxy*,__Host-oauth2*,__Secu
     openshift-session-token,_pomerium*,authelia_session,authentik_*,VouchCookie*,\
     mod_auth_openidc_session*,CF_Authorization,AWSELBAuthSessionCookie*,__Host-GCP_IAP*";
 
-/// Reads an origin as browsers write it: scheme, host, and the port where it is not the scheme's own.
-pub(super) fn origin(text: &str) -> Result<String, String> {
-    let refused = || format!("{text:?} is no origin such as https://rancher.example.com");
-    let uri: http::Uri = text.parse().map_err(|_| refused())?;
-    let is_web = matches!(uri.scheme_str(), Some("http" | "https"));
-    let authority = uri.authority().filter(|_| is_web && !text.contains('@'));
-    let (scheme, authority) = uri.scheme_str().zip(authority).ok_or_else(refused)?;
-    let origin = format!("{scheme}://{authority}").to_ascii_lowercase();
-    if text.trim_end_matches('/').eq_ignore_ascii_case(&origin) {
-        Ok(origin)
-    } else {
-        Err(refused())
+/// Reads an origin as browsers write it (scheme, host, and the port where it is not the scheme's own), and the path that the
+/// API has there. The path goes into `Path` of cookies, so nothing in it may mean something else.
+pub(super) fn origin(text: &str) -> Result<ExternalOrigin, String> {
+    let refused = || {
+        format!(
+            "{text:?} is no origin such as https://rancher.example.com or https://rancher.example.com/k8s/clusters/c-1"
+        )
+    };
+    let (scheme, rest) = match text.split_once("://") {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => ("https", rest),
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => ("http", rest),
+        _ => return Err(refused()),
+    };
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let path = path.trim_end_matches('/');
+    let is_of_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
+    let is_host = host.bytes().all(is_of_host) && host.parse::<http::uri::Authority>().is_ok();
+    if !is_host || !path.split('/').skip(1).all(is_plain_segment) {
+        return Err(refused());
     }
+    Ok(ExternalOrigin {
+        scheme,
+        host: host.to_ascii_lowercase(),
+        path: path.to_owned(),
+    })
+}
+
+fn is_plain_segment(segment: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:@".contains(&byte);
+    !matches!(segment, "" | "." | "..") && segment.bytes().all(is_plain)
 }
 
 /// Reads `NAMESPACE/NAME`.
@@ -163,6 +180,52 @@ mod tests {
         assert_eq!(ports("9100-9110"), Ok(9100..=9110));
         for wrong in ["", "0", "9110-9100", "1-70000", "a", "1-2-3", "-1", "+"] {
             assert!(ports(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_origin_may_have_the_path_that_the_api_has_there() {
+        for (text, scheme, host, path) in [
+            (
+                "https://Rancher.example.com",
+                "https",
+                "rancher.example.com",
+                "",
+            ),
+            ("HTTP://localhost:8001/", "http", "localhost:8001", ""),
+            ("http://[::1]:8001/custom", "http", "[::1]:8001", "/custom"),
+            (
+                "https://rancher.example.com/k8s/clusters/c-m-1:x/",
+                "https",
+                "rancher.example.com",
+                "/k8s/clusters/c-m-1:x",
+            ),
+        ] {
+            let expected = ExternalOrigin {
+                scheme,
+                host: host.into(),
+                path: path.into(),
+            };
+            assert_eq!(origin(text), Ok(expected), "{text}");
+        }
+        for text in [
+            "",
+            "rancher.example.com",
+            "ftp://a",
+            "https://",
+            "https:///a",
+            "https://a@b",
+            "https://a b",
+            "https://a/b;c",
+            "https://a/b c",
+            "https://a/%70",
+            "https://a/../b",
+            "https://a//b",
+            "https://a?b",
+            "https://a/b?c",
+            "https://a/b#c",
+        ] {
+            assert!(origin(text).is_err(), "{text}");
         }
     }
 

@@ -10,6 +10,7 @@
 //! Kubernetes: `pkg/util/proxy/upgradeaware.go` of k8s.io/apimachinery.
 
 mod body;
+mod cross_site;
 mod dial;
 mod error;
 mod exchange;
@@ -17,6 +18,7 @@ mod expect;
 mod frames;
 mod headers;
 mod login;
+mod page_token;
 mod pool;
 mod seen;
 mod tunnel;
@@ -28,18 +30,23 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderValue, header};
 use tokio::sync::Semaphore;
 
+pub use cross_site::CrossSite;
 pub use error::ForwardError;
 pub use headers::{HOST_COOKIES, LOGIN_COOKIE, is_own_cookie};
 pub use login::{LOGIN_LIFETIME, Logins, Presented};
-pub use seen::Seen;
+pub use page_token::PageTokens;
+pub use seen::{Known, Seen};
 
 use crate::api::Resource;
+use crate::authentication::Method;
 use crate::authorization::Permit;
 use crate::certificates::KubeletAccess;
-use crate::config::ForwardConfig;
+use crate::cluster::ServiceSettings;
+use crate::config::{self, ForwardConfig};
 use crate::connection::Peer;
 use crate::endpoint::{Choice, Endpoint, Outliers};
-use crate::envelope::OwnOrigin;
+use crate::envelope::{NoOrigin, OwnOrigin};
+use crate::fetch_metadata;
 use crate::lifecycle::Tasks;
 use crate::status::{Request, Response};
 use crate::telemetry::Journey;
@@ -54,11 +61,12 @@ pub struct Forwarded {
     pub endpoint: Endpoint,
 }
 
-/// What backends are shown: kubelets the credential for kubelets, everybody else what is meant for them.
+/// What backends are shown: kubelets this server's own, everybody else what is meant for them.
 #[derive(Debug)]
 pub struct Credentials {
     pub kubelet: KubeletAccess,
     pub logins: Logins,
+    pub page_tokens: PageTokens,
 }
 
 /// Sends requests on.
@@ -67,6 +75,7 @@ pub struct Forward {
     config: ForwardConfig,
     dialer: Dialer,
     logins: Logins,
+    page_tokens: PageTokens,
     pool: Arc<Pool>,
     tunnels: Arc<Semaphore>,
     tasks: Tasks,
@@ -97,6 +106,7 @@ impl Forward {
         Self {
             dialer: Dialer::new(config.clone(), credentials.kubelet, outliers),
             logins: credentials.logins,
+            page_tokens: credentials.page_tokens,
             tunnels: Arc::new(Semaphore::new(config.max_tunnels)),
             config,
             pool,
@@ -134,15 +144,54 @@ impl Forward {
         }
     }
 
-    /// How the browser sees the target, as far as its request says it.
-    pub fn seen(&self, permit: &Permit, own: Option<OwnOrigin>, headers: &HeaderMap) -> Seen {
-        match own {
-            Some(own) => Seen::at(own),
-            None => Seen::of(
-                headers,
-                permit.asked().prefix(),
-                &self.config.external_origins,
-            ),
+    /// How the browser sees the target, as far as its request says it. The token of a page is taken out of the request.
+    ///
+    /// # Errors
+    /// The origin of an envelope is neither loopback nor listed: any caller could choose the backend's `Host` by it.
+    pub fn seen(
+        &self,
+        permit: &Permit,
+        own: Option<OwnOrigin>,
+        request: &mut Request,
+    ) -> Result<Seen, NoOrigin> {
+        if let Some(own) = own {
+            let listed = self.known(None);
+            return match own.is_loopback() || listed.holds(&own.to_string()) {
+                true => Ok(Seen::at(own)),
+                false => Err(NoOrigin),
+            };
+        }
+        let token = self.page_tokens.take(permit, request.headers_mut());
+        let prefix = permit.asked().prefix();
+        let known = self.known(own_origin(permit, request));
+        Ok(Seen::of(request.headers(), prefix, &known, token))
+    }
+
+    /// Refuses what a page of another site may not ask of the target.
+    ///
+    /// # Errors
+    /// [`CrossSite`] says what to do about it.
+    pub fn guard(
+        &self,
+        permit: &Permit,
+        seen: &Seen,
+        settings: &ServiceSettings,
+        request: &Request,
+    ) -> Result<(), CrossSite> {
+        if self.config.cross_site == config::CrossSite::Allow {
+            return Ok(());
+        }
+        let own = match &seen.own {
+            Some(own) => Some(own.to_string()),
+            None => own_origin(permit, request),
+        };
+        cross_site::check(request, seen, &self.known(own), settings.isolation)
+    }
+
+    fn known(&self, own: Option<String>) -> Known<'_> {
+        Known {
+            listed: &self.config.external_origins,
+            own,
         }
     }
 
@@ -152,7 +201,9 @@ impl Forward {
         match &sender.seen.own {
             Some(_) if sender.permit.asked().resource == Resource::Nodes => None,
             Some(_) => headers.get(header::AUTHORIZATION).cloned(),
-            None => self.logins.authorization(sender.permit, headers),
+            None => self
+                .logins
+                .authorization(sender.permit, sender.seen, headers),
         }
     }
 
@@ -172,6 +223,16 @@ impl Forward {
     pub fn kept_connections(&self) -> usize {
         self.pool.waiting()
     }
+}
+
+/// What a direct caller sent the request to. Through the front proxy nobody knows.
+fn own_origin(permit: &Permit, request: &Request) -> Option<String> {
+    if permit.caller().method == Method::FrontProxy {
+        return None;
+    }
+    let host = fetch_metadata::line(request.headers(), &header::HOST);
+    let host = host.or_else(|| request.uri().authority().map(http::uri::Authority::as_str))?;
+    Some(format!("https://{host}"))
 }
 
 #[cfg(test)]

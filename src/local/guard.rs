@@ -10,14 +10,11 @@
 //! Browsers say it in `Sec-Fetch-Site` (<https://www.w3.org/TR/fetch-metadata/>); of a WebSocket, and of old browsers, only
 //! `Origin` is there. A name that another site made to resolve to loopback (DNS rebinding) is refused by its Host before.
 
-use http::{HeaderMap, HeaderName, Method, header};
+use http::{HeaderMap, header};
 
 use super::problem::{Advice, Problem};
+use crate::fetch_metadata::{Site, is_link};
 use crate::status::{Request, Status};
-
-const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
-const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
 /// A request that a page of another origin makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -34,19 +31,12 @@ pub(super) enum Linked {
 /// Refuses what a page of another origin may not ask for.
 pub(super) fn check(request: &Request, host: &str, linked: Linked) -> Result<(), CrossSite> {
     let headers = request.headers();
-    let is_welcome = match text(headers, &SEC_FETCH_SITE) {
-        Some("same-origin" | "none") => true,
-        Some(_) => linked == Linked::Page && is_link(request.method(), headers),
-        None => is_of(headers, host),
+    let is_welcome = match Site::of(headers) {
+        Site::SameOrigin | Site::User => true,
+        Site::Other => linked == Linked::Page && is_link(request.method(), headers),
+        Site::Unsaid => is_of(headers, host),
     };
     if is_welcome { Ok(()) } else { Err(CrossSite) }
-}
-
-fn is_link(method: &Method, headers: &HeaderMap) -> bool {
-    matches!(*method, Method::GET | Method::HEAD)
-        && text(headers, &SEC_FETCH_MODE) == Some("navigate")
-        && text(headers, &SEC_FETCH_DEST) == Some("document")
-        && !headers.contains_key(header::UPGRADE)
 }
 
 /// Whether `Origin`, if there is one, is that of the host.
@@ -57,16 +47,6 @@ fn is_of(headers: &HeaderMap, host: &str) -> bool {
             .and_then(|origin| origin.strip_prefix("http://"))
             .is_some_and(|named| named.eq_ignore_ascii_case(host))
     })
-}
-
-fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
-    // Two lines of what a browser sends once are nobody's.
-    let mut lines = headers.get_all(name).iter();
-    let first = lines.next()?;
-    if lines.next().is_some() {
-        return Some("");
-    }
-    Some(first.to_str().unwrap_or(""))
 }
 
 impl CrossSite {

@@ -29,7 +29,7 @@ use crate::cluster::{Isolation, PageHelper, Prefix, Rewrite, ServiceSettings};
 use crate::config::{LinkStyle, RewriteConfig};
 use crate::endpoint::Endpoint;
 use crate::envelope;
-use crate::forward::Logins;
+use crate::forward::{Logins, PageTokens};
 use crate::status::{Request, Response};
 use crate::target::Scheme;
 use link::{Form, Links};
@@ -49,6 +49,7 @@ pub enum Outcome {
 #[derive(Debug)]
 pub struct Answers {
     config: RewriteConfig,
+    page_tokens: PageTokens,
 }
 
 /// One answer and what it is an answer to.
@@ -57,23 +58,6 @@ pub struct Occasion<'a> {
     pub reading: &'a Reading,
     pub permit: &'a Permit,
     pub endpoint: &'a Endpoint,
-}
-
-/// An answer that needs no backend, if this request has one.
-pub async fn own_answer(
-    reading: &Reading,
-    permit: &Permit,
-    logins: &Logins,
-    request: &mut Request,
-) -> Option<Response> {
-    if reading.seen().own.is_some() {
-        return None;
-    }
-    if let Some(answer) = login::own_answer(reading, permit, logins, request).await {
-        return Some(answer);
-    }
-    let asked = permit.asked();
-    redirect::to_slash(reading, asked, request).or_else(|| page_helper::script(asked.path_inside()))
 }
 
 /// Takes note of what a redirect would need that is followed here.
@@ -91,8 +75,32 @@ pub fn trail(
 }
 
 impl Answers {
-    pub fn new(config: RewriteConfig) -> Self {
-        Self { config }
+    pub fn new(config: RewriteConfig, page_tokens: PageTokens) -> Self {
+        Self {
+            config,
+            page_tokens,
+        }
+    }
+
+    /// An answer that needs no backend, if this request has one.
+    pub async fn own_answer(
+        &self,
+        reading: &Reading,
+        permit: &Permit,
+        logins: &Logins,
+        request: &mut Request,
+    ) -> Option<Response> {
+        if reading.seen().own.is_some() {
+            return None;
+        }
+        if let Some(answer) = login::own_answer(reading, permit, logins, request).await {
+            return Some(answer);
+        }
+        let asked = permit.asked();
+        let inside = asked.path_inside();
+        redirect::to_slash(reading, asked, request)
+            .or_else(|| page_helper::script(inside))
+            .or_else(|| page_helper::token(inside, || self.page_tokens.issue(permit)))
     }
 
     /// Applies the rewriters in their order.
@@ -105,6 +113,9 @@ impl Answers {
         if let Some(own) = &reading.seen().own {
             envelope::seal_answer(response.headers_mut(), own);
             return Outcome::Answer(response);
+        }
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            reading.seen().token.agree(response.headers_mut());
         }
         if !trail.has_hops() && is_plain(permit, &response) {
             return Outcome::Answer(response);
@@ -171,7 +182,8 @@ impl Answers {
         let links = Self::links(on, form);
         let injection = (is_document && settings.page_helper == PageHelper::On).then(|| {
             let admission = policy::admit_helper(response.headers_mut());
-            let html = helper_tag(&links, on.endpoint, &admission);
+            let token = self.page_tokens.issue(on.permit);
+            let html = helper_tag(&links, on.endpoint, &admission, &token);
             Injection { html }
         });
         let treatment = PageTreatment {
@@ -218,14 +230,19 @@ fn is_plain(permit: &Permit, response: &Response) -> bool {
 }
 
 /// What a document begins with.
-fn helper_tag(links: &Links, endpoint: &Endpoint, admission: &Admission) -> String {
+fn helper_tag(links: &Links, endpoint: &Endpoint, admission: &Admission, token: &str) -> String {
     let source = links.map_in_page("/.throughway/page.js");
     let source = source.unwrap_or_default();
     let hosts = hosts(endpoint);
     let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
+    let about = page_helper::About {
+        source: &source,
+        hosts: &hosts,
+        token,
+    };
     match admission.form {
-        policy::Form::External => page_helper::tag(Some(admission.nonce.as_str()), &source, &hosts),
-        policy::Form::Inline => page_helper::inline_tag(None, &source, &hosts),
+        policy::Form::External => page_helper::tag(admission.nonce.as_str(), about),
+        policy::Form::Inline => page_helper::inline_tag(about),
     }
 }
 

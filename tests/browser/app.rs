@@ -11,7 +11,7 @@
 //! | `/go/CODE/…` | a redirect with that status to what comes after |
 //! | `/login` as POST | the cookies `session`, `shown` and `__Host-strict`, and 303 to `/account` |
 //! | `/basic…` | 401 that asks for Basic, unless it is root with the password `secret` |
-//! | `/ws…` | a WebSocket; its first message is the path and query that it was asked for with |
+//! | `/ws…` | a WebSocket; its first message is the path and query that it was asked for with; of sub-protocols it knows `chat` |
 //! | `/events…` | an event stream; its first event is the path and query |
 //! | anything else | a page with nothing on it |
 
@@ -332,6 +332,15 @@ fn websocket(request: &mut Request<Incoming>, target: String) -> Response<Body> 
     let Some(key) = request.headers().get("sec-websocket-key") else {
         return full("text/plain", "no websocket");
     };
+    let knows_chat = |offered: &header::HeaderValue| {
+        let offered = offered.to_str().expect("text");
+        offered.split(',').any(|one| one.trim() == "chat")
+    };
+    let is_chat = request
+        .headers()
+        .get_all(header::SEC_WEBSOCKET_PROTOCOL)
+        .iter()
+        .any(knows_chat);
     let accept = tokio_tungstenite::tungstenite::handshake::derive_accept_key(key.as_bytes());
     let upgrade = hyper::upgrade::on(request);
     tokio::spawn(async move {
@@ -352,6 +361,12 @@ fn websocket(request: &mut Request<Incoming>, target: String) -> Response<Body> 
     headers.remove(header::CONTENT_TYPE);
     headers.insert(header::CONNECTION, "Upgrade".parse().expect("a header"));
     headers.insert(header::UPGRADE, "websocket".parse().expect("a header"));
+    if is_chat {
+        headers.insert(
+            header::SEC_WEBSOCKET_PROTOCOL,
+            "chat".parse().expect("a header"),
+        );
+    }
     headers.insert(
         header::SEC_WEBSOCKET_ACCEPT,
         accept.parse().expect("a header"),

@@ -27,6 +27,7 @@ mod itself;
 mod relay;
 mod world;
 
+mod cross_site;
 mod movement;
 mod policies;
 mod scripts;

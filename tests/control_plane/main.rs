@@ -25,7 +25,6 @@ mod apps;
 mod cluster;
 mod compare;
 mod installation;
-mod kubelets;
 mod local;
 mod local_attacks;
 mod node;

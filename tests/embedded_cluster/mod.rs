@@ -125,7 +125,7 @@ impl EmbeddedCluster {
                 tls: KubeletTls::Verify {
                     certificate_authority: None,
                 },
-                credential: throughway::config::KubeletCredential::None,
+                token_file: None,
             },
             forward: ForwardConfig {
                 connect_limit: Duration::from_secs(5),
@@ -137,6 +137,7 @@ impl EmbeddedCluster {
                 max_tunnels: 10_000,
                 never_forward_cookies: Vec::new(),
                 external_origins: Vec::new(),
+                cross_site: throughway::config::CrossSite::Refuse,
             },
             rewrite: throughway::config::RewriteConfig {
                 links: throughway::config::LinkStyle::Relative,

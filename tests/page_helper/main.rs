@@ -22,6 +22,7 @@ mod constructs;
 mod navigations;
 mod policies;
 mod site;
+mod tokens;
 
 use std::path::Path;
 

@@ -214,6 +214,10 @@ fn file(path: &str) -> Response<Full<Bytes>> {
         "css" => ("text/css", ".sheet { color: red }".to_owned()),
         "events" => ("text/event-stream", "data: hello\n\n".to_owned()),
         "html" => ("text/html", format!("<title>{path}</title>")),
+        "page-token" => (
+            "text/plain",
+            "throughway.page.9999999999.renewed".to_owned(),
+        ),
         _ => ("text/plain", format!("answer of {path}")),
     };
     Response::builder()

@@ -10,9 +10,9 @@ use super::args::{self, Line, Mode};
 use super::local;
 use super::{
     ApiGroup, AuthenticationConfig, AuthenticationLookup, AuthorizationConfig, ClusterConfig,
-    Command, Config, ConnectionLimits, ForwardConfig, KubeletConfig, KubeletCredential, KubeletTls,
-    ListenConfig, Loopback, RequestHeaderConfig, RequestHeaderNames, RewriteConfig,
-    ServingCertificate, ShutdownConfig, TargetConfig,
+    Command, Config, ConnectionLimits, ForwardConfig, KubeletConfig, KubeletTls, ListenConfig,
+    Loopback, RequestHeaderConfig, RequestHeaderNames, RewriteConfig, ServingCertificate,
+    ShutdownConfig, TargetConfig,
 };
 
 /// Why there is no [`Command`].
@@ -135,15 +135,6 @@ fn refuse_what_can_not_work(serve: &args::Serve) -> Result<(), NoCommand> {
             "a handshake without a limit is not offered",
         );
     }
-    let targets = &serve.targets;
-    let has_kubelet_credential =
-        targets.kubelet_service_account.is_some() || targets.kubelet_token_file.is_some();
-    if targets.kubelet_insecure_tls && !has_kubelet_credential {
-        return wrong(
-            "kubelet-insecure-tls",
-            "needs --kubelet-service-account or --kubelet-token-file",
-        );
-    }
     if tracing_subscriber::EnvFilter::try_new(&serve.logs.log).is_err() {
         return wrong("log", "no filter such as info or throughway=debug");
     }
@@ -253,11 +244,7 @@ fn kubelet(flags: &args::Targets) -> KubeletConfig {
                 certificate_authority,
             }
         },
-        credential: match (&flags.kubelet_service_account, &flags.kubelet_token_file) {
-            (Some(account), _) => KubeletCredential::ServiceAccount(account.clone()),
-            (None, Some(path)) => KubeletCredential::TokenFile(path.clone()),
-            (None, None) => KubeletCredential::None,
-        },
+        token_file: flags.kubelet_token_file.clone(),
     }
 }
 
@@ -272,6 +259,7 @@ fn forward(flags: &args::Backends, browsers: &args::Browsers) -> ForwardConfig {
         max_tunnels: flags.max_tunnels,
         never_forward_cookies: browsers.never_forward_cookies.clone(),
         external_origins: browsers.external_origin.clone(),
+        cross_site: browsers.cross_site,
     }
 }
 

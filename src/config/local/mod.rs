@@ -101,11 +101,11 @@ pub struct FilterRules {
     pub reject_methods: Vec<Regex>,
 }
 
-/// What becomes of requests to the API that a page of another site makes.
+/// What becomes of requests that a page of another site makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum CrossSite {
     Refuse,
-    /// As kubectl proxy does.
+    /// As kubectl proxy and the built-in proxy do.
     Allow,
 }
 

@@ -6,6 +6,7 @@ use super::super::seen::Seen;
 use super::Sender;
 use crate::authentication::Method;
 use crate::cluster::Prefix;
+use crate::config::ExternalOrigin;
 use crate::endpoint::Endpoint;
 use crate::envelope::OwnOrigin;
 use crate::forwarded_for::{self, X_FORWARDED_FOR};
@@ -108,12 +109,14 @@ impl View {
     }
 }
 
-fn first_listed(listed: &[String]) -> (Option<HeaderValue>, Option<&'static str>) {
-    let Some((scheme, host)) = listed.first().and_then(|origin| origin.split_once("://")) else {
-        return (None, None);
-    };
-    let scheme = if scheme == "https" { "https" } else { "http" };
-    (HeaderValue::from_str(host).ok(), Some(scheme))
+fn first_listed(listed: &[ExternalOrigin]) -> (Option<HeaderValue>, Option<&'static str>) {
+    match listed.first() {
+        Some(origin) => (
+            HeaderValue::from_str(&origin.host).ok(),
+            Some(origin.scheme),
+        ),
+        None => (None, None),
+    }
 }
 
 fn own_host(headers: &HeaderMap, authority: Option<&str>) -> Option<HeaderValue> {

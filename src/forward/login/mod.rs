@@ -6,7 +6,7 @@
 //! Neither goes on to a backend by its own name, which `headers` sees to.
 //!
 //! Refused, which means that the backend gets no `Authorization`: two such headers, a cookie that does not open, a cookie that
-//! comes with another origin's request, and everything for nodes, since a kubelet is shown a token of this server's choosing.
+//! comes with another origin's request, and everything for nodes, since a kubelet is shown this server's own token.
 //!
 //! A cookie comes with every request that a browser makes, and cookies have no ports: without the look at
 //! `Sec-Fetch-Site` a page of another server on `localhost` could act for whoever logged in here. Links from elsewhere work.
@@ -24,12 +24,20 @@ use crate::authorization::Permit;
 use crate::certificates::SessionKey;
 use sealed::Login;
 
+pub(super) use sealed::bound_to;
+
 use super::headers::LOGIN_COOKIE;
+use super::seen::Seen;
+use crate::fetch_metadata::{self, Site};
 
 /// How long a login holds.
 pub const LOGIN_LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
 
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const THROUGHWAY_AUTHORIZATION: HeaderName = HeaderName::from_static("throughway-authorization");
+
+/// Login cookies that are looked at in one request: each costs a decryption, and a browser has one for each path above.
+const MAX_LOGIN_COOKIES: usize = 8;
 
 /// Opens and seals logins.
 #[derive(Debug, Clone)]
@@ -70,10 +78,10 @@ impl Logins {
     }
 
     /// Whether the backend gets what a login cookie holds.
-    pub fn presented(&self, permit: &Permit, headers: &HeaderMap) -> Presented {
+    pub fn presented(&self, permit: &Permit, seen: &Seen, headers: &HeaderMap) -> Presented {
         let is_sent = permit.asked().resource != Resource::Nodes
             && !headers.contains_key(THROUGHWAY_AUTHORIZATION)
-            && is_of_this_origin(&permit.asked().method, headers);
+            && is_of_this_origin(&permit.asked().method, seen, headers);
         match self.open(permit, headers).filter(|_| is_sent) {
             Some(login) => Presented::Sent { path: login.path },
             None => Presented::Nothing,
@@ -84,15 +92,16 @@ impl Logins {
     pub(super) fn authorization(
         &self,
         permit: &Permit,
+        seen: &Seen,
         headers: &HeaderMap,
     ) -> Option<HeaderValue> {
         match permit.asked().resource {
             Resource::Nodes => None,
-            Resource::Pods | Resource::Services => self.chosen(permit, headers),
+            Resource::Pods | Resource::Services => self.chosen(permit, seen, headers),
         }
     }
 
-    fn chosen(&self, permit: &Permit, headers: &HeaderMap) -> Option<HeaderValue> {
+    fn chosen(&self, permit: &Permit, seen: &Seen, headers: &HeaderMap) -> Option<HeaderValue> {
         let mut said = headers.get_all(THROUGHWAY_AUTHORIZATION).iter();
         let mut authorization = match (said.next(), said.next()) {
             (Some(only), None) => only.clone(),
@@ -100,7 +109,7 @@ impl Logins {
             (None, _) => {
                 let login = self
                     .open(permit, headers)
-                    .filter(|_| is_of_this_origin(&permit.asked().method, headers))?;
+                    .filter(|_| is_of_this_origin(&permit.asked().method, seen, headers))?;
                 let credentials = STANDARD.encode(login.credentials);
                 HeaderValue::try_from(format!("Basic {credentials}"))
                     .expect("base64 is header text")
@@ -119,6 +128,7 @@ impl Logins {
             .flat_map(|line| line.split(';'))
             .filter_map(|pair| pair.split_once('='))
             .filter(|(name, _)| name.trim() == LOGIN_COOKIE)
+            .take(MAX_LOGIN_COOKIES)
             .peekable();
         pairs.peek()?;
         let (key, now) = (self.key.bytes(), now());
@@ -131,17 +141,18 @@ fn now() -> u64 {
     since.unwrap_or_default().as_secs()
 }
 
-/// Whether a browser says that this origin asks, or its user, or that somebody follows a link; programs say nothing.
-fn is_of_this_origin(method: &Method, headers: &HeaderMap) -> bool {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    match text("sec-fetch-site") {
-        None | Some("same-origin" | "none") => true,
-        Some(_) => {
-            text("sec-fetch-mode") == Some("navigate")
+/// Whether a browser says that this origin asks, or its user, or that somebody follows a link; programs say nothing. What
+/// says `Origin` alone, as a WebSocket does, has to be known ([`Seen`]).
+fn is_of_this_origin(method: &Method, seen: &Seen, headers: &HeaderMap) -> bool {
+    match Site::of(headers) {
+        Site::SameOrigin | Site::User => true,
+        Site::Other => {
+            fetch_metadata::line(headers, &SEC_FETCH_MODE) == Some("navigate")
                 && matches!(*method, Method::GET | Method::HEAD)
         }
+        Site::Unsaid => !headers.contains_key(header::ORIGIN) || seen.origin.is_some(),
     }
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -108,7 +108,8 @@ fn aead(key: &[u8; SESSION_KEY_LENGTH]) -> LessSafeKey {
     LessSafeKey::new(key)
 }
 
-fn bound_to(permit: &Permit) -> Vec<u8> {
+/// Who at which target, so that no two of them are the same bytes.
+pub(in crate::forward) fn bound_to(permit: &Permit) -> Vec<u8> {
     let RequestInfo {
         resource,
         namespace,

@@ -10,7 +10,7 @@ use crate::config::ApiGroup;
 const WEB: &str = "/namespaces/demo/services/web:80";
 
 /// A permit of this user for a target below the group's path.
-pub(super) fn permit(user: &str, target: &str) -> Permit {
+pub(in crate::forward) fn permit(user: &str, target: &str) -> Permit {
     permit_for("GET", user, target)
 }
 
@@ -44,7 +44,7 @@ fn headers(lines: &[(&str, &str)]) -> HeaderMap {
 
 /// What the backend gets as `Authorization`.
 fn sent(logins: &Logins, permit: &Permit, map: &HeaderMap) -> Option<String> {
-    let authorization = logins.authorization(permit, map)?;
+    let authorization = logins.authorization(permit, &Seen::default(), map)?;
     assert!(authorization.is_sensitive());
     Some(authorization.to_str().unwrap().to_owned())
 }
@@ -102,7 +102,10 @@ fn the_cookie_becomes_basic_wherever_it_stands() {
             "{lines:?}"
         );
         let path = "/p/".to_owned();
-        assert_eq!(logins.presented(&alice, &map), Presented::Sent { path });
+        assert_eq!(
+            logins.presented(&alice, &Seen::default(), &map),
+            Presented::Sent { path }
+        );
     }
     for line in ["a=b", &format!("X{login}"), &format!("a=b {login}"), ""] {
         let map = headers(&[("Cookie", line)]);
@@ -119,7 +122,10 @@ fn the_header_counts_before_the_cookie() {
         ("Throughway-Authorization", "Bearer app"),
     ]);
     let alice = permit("alice", WEB);
-    assert_eq!(logins.presented(&alice, &map), Presented::Nothing);
+    assert_eq!(
+        logins.presented(&alice, &Seen::default(), &map),
+        Presented::Nothing
+    );
     assert_eq!(sent(&logins, &alice, &map).as_deref(), Some("Bearer app"));
 }
 
@@ -133,7 +139,10 @@ fn nodes_get_nothing() {
         headers(&[("Throughway-Authorization", "Bearer app")]),
         headers(&[("Cookie", &login)]),
     ] {
-        assert_eq!(logins.presented(&node, &map), Presented::Nothing);
+        assert_eq!(
+            logins.presented(&node, &Seen::default(), &map),
+            Presented::Nothing
+        );
         assert_eq!(sent(&logins, &node, &map), None);
     }
 }
@@ -147,7 +156,10 @@ fn a_cookie_of_another_user_or_target_is_not_sent() {
         permit("alice", "/namespaces/demo/services/web:81"),
     ] {
         let map = headers(&[("Cookie", login.as_str())]);
-        assert_eq!(logins.presented(&permit, &map), Presented::Nothing);
+        assert_eq!(
+            logins.presented(&permit, &Seen::default(), &map),
+            Presented::Nothing
+        );
         assert_eq!(logins.path(&permit, &map), None);
         assert_eq!(sent(&logins, &permit, &map), None);
     }
@@ -174,7 +186,7 @@ fn other_origins_can_link_but_not_act() {
             ("Sec-Fetch-Mode", mode),
         ]);
         let permit = permit_for(method, "alice", WEB);
-        let presented = logins.presented(&permit, &map) != Presented::Nothing;
+        let presented = logins.presented(&permit, &Seen::default(), &map) != Presented::Nothing;
         let authorization = sent(&logins, &permit, &map);
         assert_eq!(
             (authorization.is_some(), presented),
@@ -182,4 +194,45 @@ fn other_origins_can_link_but_not_act() {
             "{method} {site} {mode}"
         );
     }
+}
+
+/// Any port of the machine has an origin of loopback, and cookies know no ports.
+#[test]
+fn a_websocket_of_an_origin_that_is_not_known_gets_no_login() {
+    let logins = Logins::new(SessionKey::random());
+    let login = cookie(&logins);
+    let map = headers(&[
+        ("Cookie", login.as_str()),
+        ("Origin", "http://localhost:9999"),
+        ("Upgrade", "websocket"),
+    ]);
+    let alice = permit("alice", WEB);
+    let unknown = Seen::default();
+    assert_eq!(logins.presented(&alice, &unknown, &map), Presented::Nothing);
+    assert_eq!(logins.authorization(&alice, &unknown, &map), None);
+    let known = Seen {
+        origin: Some(crate::forward::seen::Origin {
+            scheme: "http",
+            host: "localhost:8001".into(),
+        }),
+        ..Seen::default()
+    };
+    assert_ne!(logins.presented(&alice, &known, &map), Presented::Nothing);
+    assert!(logins.authorization(&alice, &known, &map).is_some());
+}
+
+#[test]
+fn no_more_than_eight_cookies_are_opened() {
+    let logins = Logins::new(SessionKey::random());
+    let login = cookie(&logins);
+    let after = |others: usize| {
+        let line = format!("{}{login}", "Throughway-Login=x; ".repeat(others));
+        sent(
+            &logins,
+            &permit("alice", WEB),
+            &headers(&[("Cookie", &line)]),
+        )
+    };
+    assert!(after(7).is_some());
+    assert_eq!(after(8), None);
 }

@@ -116,7 +116,16 @@ async fn a_page_of_the_target_speaks_in_the_backends_own_terms() {
         format!("x-script-name: /k8s{PREFIX}"),
         format!("x-forwarded-prefix: /k8s{PREFIX}"),
     ];
-    assert_eq!(received(config(), &headers, &names).await, expected);
+    let listed = |host: &str, path: &str| crate::config::ExternalOrigin {
+        scheme: "http",
+        host: host.to_owned(),
+        path: path.to_owned(),
+    };
+    let config = ForwardConfig {
+        external_origins: vec![listed("127.0.0.1:8001", "/k8s")],
+        ..config()
+    };
+    assert_eq!(received(config, &headers, &names).await, expected);
 }
 
 #[tokio::test]

@@ -43,6 +43,7 @@ fn config() -> ForwardConfig {
         max_tunnels: 1,
         never_forward_cookies: Vec::new(),
         external_origins: Vec::new(),
+        cross_site: crate::config::CrossSite::Refuse,
     }
 }
 
@@ -63,7 +64,7 @@ impl Setting {
         let tasks = Tasks::new();
         let sources = crate::certificates::KubeletSources {
             cluster_roots: Source::Nothing,
-            credential: crate::certificates::CredentialSource::Nothing,
+            token: Source::Nothing,
         };
         let kubelet = KubeletAccess::start(&KubeletTls::AnyCertificate, sources, &tasks)
             .await
@@ -73,6 +74,7 @@ impl Setting {
             Credentials {
                 kubelet,
                 logins: Logins::new(SessionKey::random()),
+                page_tokens: PageTokens::new(SessionKey::random()),
             },
             Outliers::default(),
             tasks.clone(),
@@ -159,7 +161,7 @@ async fn answer(
     };
     let permit = Permit::for_tests(caller, asked);
     let own = crate::envelope::open_request(request.headers_mut()).unwrap();
-    let seen = forward.seen(&permit, own, request.headers());
+    let seen = forward.seen(&permit, own, &mut request).unwrap();
     let peer = Peer::new(([192, 0, 2, 1], 4711).into(), Vec::new());
     let journey = Journey::begin(AuditId::of(request.headers()), metrics, AccessLog::off());
     match forward

@@ -7,8 +7,8 @@ use super::super::link::tests::PREFIX;
 use super::*;
 use crate::authentication::{self, Caller, User};
 use crate::certificates::SessionKey;
-use crate::config::ApiGroup;
-use crate::forward::Seen;
+use crate::config::{ApiGroup, ExternalOrigin};
+use crate::forward::{Known, Seen};
 
 fn permit(via: authentication::Method, method: &str, inside: &str) -> Permit {
     let group = ApiGroup {
@@ -41,8 +41,23 @@ fn logins() -> Logins {
 }
 
 fn reading(permit: &Permit, headers: &HeaderMap) -> Reading {
-    let listed = ["http://dash.example".to_owned()];
-    let seen = Seen::of(headers, permit.asked().prefix(), &listed);
+    let listed = [
+        ExternalOrigin {
+            scheme: "http",
+            host: "dash.example".into(),
+            path: String::new(),
+        },
+        ExternalOrigin {
+            scheme: "https",
+            host: "rancher.example".into(),
+            path: "/k8s/c1".into(),
+        },
+    ];
+    let known = Known {
+        listed: &listed,
+        own: None,
+    };
+    let seen = Seen::of(headers, permit.asked().prefix(), &known, Default::default());
     Reading::of(permit, headers, seen)
 }
 
@@ -176,6 +191,19 @@ async fn a_login_is_a_cookie_below_the_path_that_the_browser_sees_and_the_way_ba
     );
 }
 
+/// The path before the target's would be another server's behind the same origin.
+#[tokio::test]
+async fn no_cookie_is_set_for_a_path_that_a_script_made_up() {
+    let referer = format!("https://rancher.example/k8s/evil{PREFIX}/a?b");
+    let asks = [
+        ("Sec-Fetch-Site", "same-origin"),
+        ("Referer", referer.as_str()),
+    ];
+    let answer = post(FRONT, &asks, FORM).await;
+    let cookie = answer.headers()["set-cookie"].to_str().unwrap();
+    assert!(cookie.contains(&format!("; Path={PREFIX}/; ")), "{cookie}");
+}
+
 #[tokio::test]
 async fn a_direct_caller_gets_a_location_and_plain_http_no_secure_cookie() {
     let asks = [
@@ -207,9 +235,11 @@ async fn nobody_is_logged_in_from_another_origin() {
         (&[("Sec-Fetch-Site", "cross-site")], 403),
         (&[("Sec-Fetch-Site", "none")], 403),
         (&[], 303),
-        (&[("Origin", "http://127.0.0.1:8001")], 303),
-        (&[("Origin", "http://[::1]:8001")], 303),
-        (&[("Origin", "http://web.demo.svc.localhost:1")], 303),
+        // Any port of the machine has such an origin, a development server's too.
+        (&[("Origin", "http://127.0.0.1:8001")], 403),
+        (&[("Origin", "http://localhost:9999")], 403),
+        (&[("Origin", "http://[::1]:8001")], 403),
+        (&[("Origin", "http://web.demo.svc.localhost:1")], 403),
         (&[("Origin", "http://dash.example")], 303),
         (&[("Origin", "http://dash.example:81")], 403),
         (

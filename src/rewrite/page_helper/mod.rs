@@ -1,7 +1,8 @@
 //! The page helper: a script in documents, and a service worker, that lead URLs which scripts build into the prefix.
 //!
 //! In: a path inside the target. Out: one of the two scripts, for whoever opens `/.throughway/page.js` or `worker.js`
-//! below any target; and the tag that puts the first of them into a document. Every other path is refused with `None`.
+//! below any target; a new token of the page's target at `/.throughway/page-token`, which only pages of the same origin can
+//! read; and the tag that puts the first script into a document. Every other path is refused with `None`.
 //! `page.js` says what it guards; the rest of this folder only hands it out.
 //!
 //! A service worker may not control more than its own folder, unless its answer says so:
@@ -75,21 +76,50 @@ pub(super) fn script(inside: &str) -> Option<Response> {
     }
 }
 
-/// The tag that loads the helper into a document: `page_src` is the URL of `page.js` relative to it, `hosts` are the
-/// backend's own names with their ports.
-pub(super) fn tag(nonce: Option<&str>, page_src: &str, hosts: &[&str]) -> String {
+/// A token for pages that are open longer than theirs is good. No page of another origin can read it, in whatever form it
+/// includes it: it is no script, no style, and has no `Access-Control-Allow-Origin`.
+pub(super) fn token(inside: &str, issue: impl FnOnce() -> String) -> Option<Response> {
+    if inside.strip_prefix(OWN)? != "page-token" {
+        return None;
+    }
+    let mut response = Response::new(Body::from(issue()));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(
+        HeaderName::from_static("cross-origin-resource-policy"),
+        HeaderValue::from_static("same-origin"),
+    );
+    Some(response)
+}
+
+/// What the helper is told of the document that it stands in.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct About<'a> {
+    /// The URL of `page.js` relative to the document.
+    pub(super) source: &'a str,
+    /// The backend's own names with their ports.
+    pub(super) hosts: &'a [&'a str],
+    /// What shows to this server that a WebSocket is the page's.
+    pub(super) token: &'a str,
+}
+
+/// The tag that loads the helper into a document.
+pub(super) fn tag(nonce: &str, about: About<'_>) -> String {
     let mut tag = String::from("<script");
-    attribute(&mut tag, "src", page_src);
-    ending(&mut tag, nonce, hosts);
+    attribute(&mut tag, "src", about.source);
+    attribute(&mut tag, "nonce", nonce);
+    ending(&mut tag, about);
     tag.push_str("</script>");
     tag
 }
 
 /// The same where the document's policy allows only scripts that stand in it.
-pub(super) fn inline_tag(nonce: Option<&str>, page_src: &str, hosts: &[&str]) -> String {
+pub(super) fn inline_tag(about: About<'_>) -> String {
     let mut tag = String::from("<script");
-    attribute(&mut tag, "data-prefix", page_src);
-    ending(&mut tag, nonce, hosts);
+    attribute(&mut tag, "data-prefix", about.source);
+    ending(&mut tag, about);
     tag.push_str(inline_program());
     tag.push_str("</script>");
     tag
@@ -100,13 +130,9 @@ pub(super) fn inline_program() -> &'static str {
     &PAGE.program
 }
 
-fn ending(tag: &mut String, nonce: Option<&str>, hosts: &[&str]) {
-    if let Some(nonce) = nonce {
-        attribute(tag, "nonce", nonce);
-    }
-    if !hosts.is_empty() {
-        attribute(tag, "data-host", &hosts.join(" "));
-    }
+fn ending(tag: &mut String, about: About<'_>) {
+    attribute(tag, "data-host", &about.hosts.join(" "));
+    attribute(tag, "data-token", about.token);
     tag.push('>');
 }
 
@@ -122,9 +148,9 @@ mod tests {
 
     /// Every document loads it before anything else.
     #[test]
-    fn the_helper_is_at_most_ten_kilobytes() {
+    fn the_helper_is_at_most_eleven_kilobytes() {
         let bytes = PAGE.program.len();
-        assert!(bytes <= 10_240, "{bytes} bytes");
+        assert!(bytes <= 11_264, "{bytes} bytes");
     }
 
     #[test]
@@ -169,6 +195,26 @@ mod tests {
     }
 
     #[test]
+    fn a_token_is_for_pages_of_the_same_origin() {
+        let response = token("/.throughway/page-token", || "t".to_owned()).unwrap();
+        let headers: Vec<_> = response
+            .headers()
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
+            .collect();
+        let expected = [
+            ("content-type", "text/plain"),
+            ("x-content-type-options", "nosniff"),
+            ("cache-control", "no-store"),
+            ("cross-origin-resource-policy", "same-origin"),
+        ];
+        assert_eq!(headers, expected);
+        for other in ["/page-token", "/.throughway/page-token/", "/.throughway/"] {
+            assert!(token(other, String::new).is_none(), "{other}");
+        }
+    }
+
+    #[test]
     fn scripts_have_validators_of_their_own() {
         let tag = |name| script(name).unwrap().headers()[ETAG].clone();
         assert_ne!(tag("/.throughway/page.js"), tag("/.throughway/worker.js"));
@@ -178,17 +224,23 @@ mod tests {
     fn tags_escape_what_they_are_given() {
         assert_eq!(
             tag(
-                Some("a\"b"),
-                "././.throughway/page.js",
-                &["web.demo.svc:80", "10.0.0.1:80"]
+                "a\"b",
+                About {
+                    source: "././.throughway/page.js",
+                    hosts: &["web.demo.svc:80", "10.0.0.1:80"],
+                    token: "t\"",
+                },
             ),
-            "<script src=\"././.throughway/page.js\" nonce=\"a&quot;b\" data-host=\"web.demo.svc:80 10.0.0.1:80\"></script>"
+            "<script src=\"././.throughway/page.js\" nonce=\"a&quot;b\" data-host=\"web.demo.svc:80 10.0.0.1:80\" data-token=\"t&quot;\"></script>"
         );
-        let inline = inline_tag(None, "<&", &[]);
-        assert!(
-            inline.starts_with("<script data-prefix=\"&lt;&amp;\">(()=>{"),
-            "{inline}"
-        );
+        let about = About {
+            source: "<&",
+            hosts: &["h:1"],
+            token: "t",
+        };
+        let inline = inline_tag(about);
+        let start = "<script data-prefix=\"&lt;&amp;\" data-host=\"h:1\" data-token=\"t\">(()=>{";
+        assert!(inline.starts_with(start), "{inline}");
         assert!(inline.ends_with("})();</script>"));
     }
 }

@@ -97,7 +97,10 @@
         let result = Reflect.apply(f, self, before ? tried(before, args, self) : args);
         return after ? tried(after, result, args, self) : result;
       },
-      construct: (f, args, target) => Reflect.construct(f, tried(before, args), target),
+      construct(f, args, target) {
+        let made = Reflect.construct(f, tried(before, args), target);
+        return after ? tried(after, made) : made;
+      },
     });
   let guard = (kind, names, before, after) => {
     let object = kind?.prototype ?? kind;
@@ -122,7 +125,8 @@
 
   // Requests. kube-apiserver takes Authorization away, and changes some paths and queries on their way.
   let PlainRequest = Request;
-  guard(window, "WebSocket EventSource Worker SharedWorker Audio open", first);
+  let listen = EventTarget.prototype.addEventListener;
+  guard(window, "EventSource Worker SharedWorker Audio open", first);
   guard(window, "Request", at(0, (v) => (v instanceof PlainRequest ? v : map(v))));
   guard(window, "FontFace", at(1, styles));
   guard(Navigator, "sendBeacon", first);
@@ -164,6 +168,36 @@
   guard(xhr, "setRequestHeader", (args, self) =>
     paths.get(self) != null && /^authorization$/i.test(args[0]) ? args.with(0, hidden) : args,
   );
+
+  // A WebSocket's handshake names no page. It offers a token by which the server knows that it is one of the target.
+  let { token } = script.dataset;
+  let renew = (wait) => {
+    let ask = new xhr();
+    ask.onload = () => {
+      if (ask.status === 200) token = ask.responseText;
+    };
+    ask.open("GET", home + ".throughway/page-token", !wait);
+    ask.send();
+  };
+  let left = () => token.split(".")[2] * 1e3 - Date.now();
+  // The document may come from the browser's cache.
+  if (token && left() < 0) tried(renew, true);
+  guard(
+    window,
+    "WebSocket",
+    (args) => {
+      args = first(args);
+      let [url, offers = []] = args;
+      if (!token || !args.length || raw(url) == null) return args;
+      if (left() < 4e7) tried(renew);
+      return [url, (Object(offers) === offers ? [...offers] : [offers]).concat(token)];
+    },
+    // The token was no good: it is too old, or the server has another key. Pages try again.
+    (self) => {
+      if (token) listen.call(self, "error", () => tried(renew));
+    },
+  );
+  guard(window.WebSocket, "protocol", null, (v) => (v.startsWith("throughway.page.") ? "" : v));
 
   // Elements.
   let { getAttribute, setAttribute } = Element.prototype;
