@@ -19,7 +19,7 @@ pub(super) const CASES: &[Case] = &[
     Case::get("leading zeros", "{ns}/services/solo:080/proxy/", CodeAndBody, Same),
     Case::get("an escaped colon", "{ns}/services/solo%3Ahttp/proxy/", CodeAndBody, Same),
     Case::get("a scheme in capitals", "{ns}/services/HTTP:solo:80/proxy/", Code, Same),
-    Case::get("a UDP port", "{ns}/services/datagrams:53/proxy/", CodeAndBody, Same),
+    Case::get("a UDP port", "{ns}/services/datagrams:53/proxy/", Code, NotCopied("A Service's UDP port is 404; the built-in proxy dials the TCP port of the same number.")),
     Case::get("nobody is ready", "{ns}/services/unready:80/proxy/", Code, Same),
     Case::get("an endpoint that is no pod", "{ns}/services/foreign:80/proxy/", Code, Same),
     Case::get("a pod that is not ready, by its name", "{ns}/pods/unready-0:8080/proxy/", CodeAndBody, Same),
