@@ -22,7 +22,7 @@ use crate::certificates::{
 };
 use crate::cluster::{ClientError, Cluster, Connected, FrontProxyLookup, connect};
 use crate::config::{AuthenticationLookup, Config, ServingCertificate, ShutdownConfig};
-use crate::connection::{Listener, Peer};
+use crate::connection::{Classify, Listener, Peer, PeerClass};
 use crate::endpoint::{Endpoints, Outliers};
 use crate::forward::{Credentials, Forward, Logins, PageTokens};
 use crate::lifecycle::{Signals, Tasks};
@@ -100,7 +100,8 @@ impl Server {
         let address = config.listen.address;
         let listener = Listener::bind(
             &config.listen,
-            server_config(Arc::clone(&serving)),
+            server_config(Arc::clone(&serving), config.listen.http2),
+            classify(&trust),
             tasks.clone(),
         )
         .map_err(|cause| StartError::Bind { address, cause })?;
@@ -179,6 +180,12 @@ impl Server {
             .serve(move |peer, request| Box::pin(answer(Arc::clone(&site), peer, request)))
             .await;
     }
+}
+
+/// Judges each new connection by the roots that are in force then.
+fn classify(trust: &Arc<Trust>) -> Classify {
+    let trust = Arc::clone(trust);
+    Arc::new(move |peer: &Peer| Authentication::classify(&trust, peer))
 }
 
 fn trust_sources(config: &Config) -> TrustSources {
@@ -307,6 +314,10 @@ impl Site {
                 .metrics(peer, request)
                 .await
                 .unwrap_or_else(Status::into_response);
+        }
+        // Whoever only asks for what everybody may see does not keep a place among those who wait for one.
+        if peer.class() == PeerClass::Stranger {
+            peer.retire();
         }
         match self.documents.clone().oneshot(*request).await {
             Ok(response) => response,

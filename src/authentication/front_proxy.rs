@@ -23,10 +23,25 @@ pub(super) fn identify(
     headers: &HeaderMap,
 ) -> Result<Option<User>, AuthenticationError> {
     let request_header = trust.request_header.load();
-    let (Some(request_header), Some(leaf)) =
-        (request_header.as_deref(), peer.certificates().first())
-    else {
+    let Some(request_header) = request_header.as_deref() else {
         return Ok(None);
+    };
+    if !is_known(request_header, peer)? {
+        return Ok(None);
+    }
+    Ok(user(request_header, headers))
+}
+
+/// Whether the other end has the front proxy's certificate.
+pub(super) fn is_front_proxy(trust: &Trust, peer: &Peer) -> Result<bool, AuthenticationError> {
+    let request_header = trust.request_header.load();
+    let known = request_header.as_deref().map(|known| is_known(known, peer));
+    known.unwrap_or(Ok(false))
+}
+
+fn is_known(request_header: &RequestHeader, peer: &Peer) -> Result<bool, AuthenticationError> {
+    let Some(leaf) = peer.certificates().first() else {
+        return Ok(false);
     };
     let chain = peer.certificates();
     judge(
@@ -41,7 +56,7 @@ pub(super) fn identify(
             return Err(AuthenticationError::FrontProxyName(name));
         }
     }
-    Ok(user(request_header, headers))
+    Ok(true)
 }
 
 fn common_name(leaf: &[u8]) -> Result<String, AuthenticationError> {

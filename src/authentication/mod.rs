@@ -24,7 +24,7 @@ use bearer_token::Tokens;
 use crate::certificates::Trust;
 use crate::cluster::Unanswered;
 use crate::config::AuthenticationConfig;
-use crate::connection::Peer;
+use crate::connection::{Peer, PeerClass};
 use crate::status::{Request, Status};
 
 /// The group of everybody who is known.
@@ -155,6 +155,10 @@ impl Authentication {
             peer.retire();
         }
         let caller = caller?;
+        // The front proxy came before its CA was known here. Its next connection gets the limits that it needs.
+        if caller.method == Method::FrontProxy && peer.class() == PeerClass::Stranger {
+            peer.retire();
+        }
         if caller.method != Method::FrontProxy && credentials::impersonates(request.headers()) {
             return Err(AuthenticationError::Impersonation);
         }
@@ -167,6 +171,14 @@ impl Authentication {
     pub fn remove_claims(&self, headers: &mut HeaderMap) {
         let configured = self.trust.request_header.load();
         credentials::remove_claims(headers, configured.as_deref());
+    }
+
+    /// Whose connection it is, as its certificate says now.
+    pub fn classify(trust: &Trust, peer: &Peer) -> PeerClass {
+        match front_proxy::is_front_proxy(trust, peer) {
+            Ok(true) => PeerClass::FrontProxy,
+            Ok(false) | Err(_) => PeerClass::Stranger,
+        }
     }
 
     /// How many tokens were reviewed.

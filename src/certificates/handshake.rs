@@ -15,9 +15,10 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, ServerConfig, SignatureScheme};
 
 use super::{Serving, provider};
+use crate::config::Http2Serving;
 
-/// TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1, with the certificate that `serving` holds at the time of each handshake.
-pub fn server_config(serving: Arc<Serving>) -> Arc<ServerConfig> {
+/// TLS 1.2 and 1.3, HTTP/1.1 and perhaps HTTP/2, with the certificate that `serving` holds at the time of each handshake.
+pub fn server_config(serving: Arc<Serving>, http2: Http2Serving) -> Arc<ServerConfig> {
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
         .expect("the provider has suites for both versions")
@@ -25,7 +26,10 @@ pub fn server_config(serving: Arc<Serving>) -> Arc<ServerConfig> {
             provider: provider(),
         }))
         .with_cert_resolver(serving);
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.alpn_protocols = match http2 {
+        Http2Serving::Enabled => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+        Http2Serving::Disabled => vec![b"http/1.1".to_vec()],
+    };
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     Arc::new(config)

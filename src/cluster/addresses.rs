@@ -3,7 +3,8 @@
 //!
 //! Normally an address has one pod. Two claim it for a moment when a pod has gone and its end has not arrived here yet, and
 //! for longer when somebody keeps dead pods for it. Then it belongs to the one that started last, and to nobody if that
-//! can't be told. Pods with their node's network share its addresses and are not in here.
+//! can't be told. Pods with their node's network share its addresses and are not in here. Neither is loopback, which is
+//! dialled in a cluster inside one process alone, where all pods share it.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -47,6 +48,9 @@ impl Addresses {
     }
 
     fn update(&self, ip: IpAddr, change: impl FnOnce(&mut Vec<Arc<Pod>>)) {
+        if ip.is_loopback() {
+            return;
+        }
         let table = self.0.pin();
         let mut claims = table
             .get(&ip)

@@ -104,9 +104,22 @@ pub(super) struct Serving {
     #[arg(long, value_name = "N", default_value_t = 5000)]
     pub(super) max_requests_inflight: usize,
 
-    /// Connections at the same time
-    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    /// Connections at the same time; unknown callers get three quarters of them
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
     pub(super) max_connections: usize,
+
+    /// Connections of unknown callers from one address, or from one /64 of IPv6
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub(super) max_connections_per_address: usize,
+
+    /// Bytes of all headers of a request, by HTTP/2's count, that kube-apiserver may send; users in more than about 800
+    /// groups need more. Above 65535 one user's header can end the connection that all share
+    #[arg(long, value_name = "BYTES", default_value_t = 65_535)]
+    pub(super) max_header_list_bytes: u32,
+
+    /// Offer HTTP/1.1 alone
+    #[arg(long)]
+    pub(super) disable_http2_serving: bool,
 }
 
 #[derive(Debug, Args)]

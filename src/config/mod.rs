@@ -79,7 +79,16 @@ pub struct ClusterConfig {
 pub struct ListenConfig {
     pub address: SocketAddr,
     pub certificate: ServingCertificate,
+    pub http2: Http2Serving,
     pub limits: ConnectionLimits,
+}
+
+/// Whether HTTP/2 is offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Http2Serving {
+    Enabled,
+    /// `--disable-http2-serving`: each request of kube-apiserver then has a connection of its own.
+    Disabled,
 }
 
 /// Where the serving certificate comes from.
@@ -110,9 +119,9 @@ pub struct NamespacedName {
 pub struct ConnectionLimits {
     /// `--http2-max-streams-per-connection`, 1000 as for every aggregated server.
     pub max_streams: u32,
-    /// All headers of one request together, 1 MiB.
+    /// `--max-header-list-bytes`: all headers of one request together, 65 535. It is advertised on HTTP/2.
     pub max_header_bytes: u32,
-    /// Header lines of one request, 1000.
+    /// Header lines of one request, 1000, besides those in which the front proxy names the user.
     pub max_header_lines: usize,
     /// From the first byte of a request to the end of its headers, 32 s.
     pub header_read_limit: Duration,
@@ -122,6 +131,8 @@ pub struct ConnectionLimits {
     pub idle_limit: Duration,
     /// Connections at the same time.
     pub max_connections: usize,
+    /// Connections of strangers from one address, or from one /64 of IPv6.
+    pub max_connections_per_address: usize,
     /// `--max-requests-inflight`: requests at the same time that are no tunnel; 0 is no limit.
     pub max_requests_in_flight: usize,
 }

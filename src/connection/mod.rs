@@ -2,13 +2,19 @@
 //!
 //! TLS 1.2 or 1.3, HTTP/2 or HTTP/1.1 by ALPN; a client certificate is asked for and never required. What a caller may
 //! take of this server before anybody knows them is limited here: connections, handshake time, header bytes and lines,
-//! streams, idle time. k8s.io/apiserver: `pkg/server/secure_serving.go`.
+//! streams, idle time. Right after the handshake the certificate says whether the front proxy is at the other end, which is
+//! the only one whose connection many users share ([`PeerClass`]). k8s.io/apiserver: `pkg/server/secure_serving.go`.
 //!
-//! Refuses by closing: a handshake that is late or broken. A request whose headers exceed the limits gets 431.
+//! Refuses by closing: a handshake that is late or broken, a connection for which there is no place, one on which nothing
+//! is asked. A request whose headers exceed the limits gets 431.
 
+mod failures;
+mod head_budget;
 mod peer;
+mod places;
 mod protocol;
 
+use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -18,14 +24,17 @@ use std::time::Duration;
 use rustls::ServerConfig;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 
-pub use peer::Peer;
+pub use peer::{Peer, PeerClass};
 
+use crate::causes::causes;
 use crate::config::{ConnectionLimits, ListenConfig};
 use crate::lifecycle::Tasks;
 use crate::status::{Request, Response};
+use failures::HandshakeFailures;
+use head_budget::HeadBudget;
+use places::{Places, Shaking};
 
 /// How many connections the kernel holds for a server that is busy accepting.
 const BACKLOG: i32 = 1024;
@@ -33,15 +42,34 @@ const BACKLOG: i32 = 1024;
 /// After a failed accept (no file descriptor left, say) nothing is accepted for this long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Says whose connection it is, of which the handshake is over.
+pub type Classify = Arc<dyn Fn(&Peer) -> PeerClass + Send + Sync>;
+
 /// A bound port.
-#[derive(Debug)]
 pub struct Listener {
     tcp: TcpListener,
     address: SocketAddr,
+    of_connections: Arc<Shared>,
+}
+
+/// What all connections share.
+struct Shared {
     limits: ConnectionLimits,
-    places: Arc<Semaphore>,
-    tls: Arc<ServerConfig>,
+    places: Places,
+    heads: HeadBudget,
+    failures: HandshakeFailures,
+    tls: TlsAcceptor,
+    classify: Classify,
     tasks: Tasks,
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Listener")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Listener {
@@ -49,7 +77,12 @@ impl Listener {
     ///
     /// # Errors
     /// The port is taken or not this process's to bind.
-    pub fn bind(config: &ListenConfig, tls: Arc<ServerConfig>, tasks: Tasks) -> io::Result<Self> {
+    pub fn bind(
+        config: &ListenConfig,
+        tls: Arc<ServerConfig>,
+        classify: Classify,
+        tasks: Tasks,
+    ) -> io::Result<Self> {
         let socket = listening_socket(config.address).or_else(|failed| {
             // A machine without IPv6 has no `::`; there `0.0.0.0` means the same.
             if config.address.is_ipv6() && config.address.ip().is_unspecified() {
@@ -62,10 +95,15 @@ impl Listener {
         Ok(Self {
             address: tcp.local_addr()?,
             tcp,
-            limits: config.limits.clone(),
-            places: Arc::new(Semaphore::new(config.limits.max_connections)),
-            tls,
-            tasks,
+            of_connections: Arc::new(Shared {
+                places: Places::new(&config.limits),
+                limits: config.limits.clone(),
+                heads: HeadBudget::default(),
+                failures: HandshakeFailures::default(),
+                tls: TlsAcceptor::from(tls),
+                classify,
+                tasks,
+            }),
         })
     }
 
@@ -80,7 +118,7 @@ impl Listener {
         A: Fn(Peer, Box<Request>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Response> + Send + 'static,
     {
-        let tasks = self.tasks.clone();
+        let tasks = self.of_connections.tasks.clone();
         tokio::select! {
             () = self.accept(answer) => {}
             () = tasks.draining() => {}
@@ -93,10 +131,8 @@ impl Listener {
         F: Future<Output = Response> + Send + 'static,
     {
         loop {
-            let place = Arc::clone(&self.places).acquire_owned().await;
-            let place = place.expect("the semaphore is never closed");
             match self.tcp.accept().await {
-                Ok((stream, address)) => self.start(stream, address, place, answer.clone()),
+                Ok((stream, address)) => self.start(stream, address, answer.clone()),
                 Err(failed) => {
                     tracing::warn!(error = %failed, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -105,25 +141,29 @@ impl Listener {
         }
     }
 
-    fn start<A, F>(
-        &self,
-        stream: TcpStream,
-        address: SocketAddr,
-        place: OwnedSemaphorePermit,
-        answer: A,
-    ) where
+    /// Lets a connection begin. One for which there is no place is closed at once: if it waited, it would keep those behind
+    /// it waiting, kube-apiserver's among them.
+    fn start<A, F>(&self, stream: TcpStream, address: SocketAddr, answer: A)
+    where
         A: Fn(Peer, Box<Request>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Response> + Send + 'static,
     {
-        let (tls, limits, tasks) = (
-            TlsAcceptor::from(Arc::clone(&self.tls)),
-            self.limits.clone(),
-            self.tasks.clone(),
-        );
-        self.tasks.spawn(async move {
-            let _place = place;
-            if let Err(failed) = connection(stream, address, &tls, limits, tasks, answer).await {
-                tracing::debug!(peer.address = %address, error = %failed, "connection ended");
+        let shared = Arc::clone(&self.of_connections);
+        let shaking = match shared.places.shake(address.ip()) {
+            Ok(shaking) => shaking,
+            Err(no_place) => return shared.failures.no_place(address, no_place),
+        };
+        self.of_connections.tasks.spawn(async move {
+            match connection(stream, address, shaking, &shared, answer).await {
+                Ok(()) => {}
+                Err(protocol::Ended::NoPlace(no_place)) => {
+                    shared.failures.no_place(address, no_place);
+                }
+                Err(protocol::Ended::Handshake(failed)) => shared.failures.failed(address, &failed),
+                Err(ended) => {
+                    let error = causes(&ended);
+                    tracing::debug!(peer.address = %address, error, "connection ended");
+                }
             }
         });
     }
@@ -132,17 +172,17 @@ impl Listener {
 async fn connection<A, F>(
     stream: TcpStream,
     address: SocketAddr,
-    tls: &TlsAcceptor,
-    limits: ConnectionLimits,
-    tasks: Tasks,
+    shaking: Shaking,
+    shared: &Shared,
     answer: A,
 ) -> Result<(), protocol::Ended>
 where
     A: Fn(Peer, Box<Request>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response> + Send + 'static,
 {
+    let (limits, tasks) = (&shared.limits, &shared.tasks);
     stream.set_nodelay(true)?;
-    let stream = tokio::time::timeout(limits.handshake_limit, tls.accept(stream))
+    let stream = tokio::time::timeout(limits.handshake_limit, shared.tls.accept(stream))
         .await
         .map_err(|_| protocol::Ended::HandshakeLate)?
         .map_err(protocol::Ended::Handshake)?;
@@ -155,9 +195,14 @@ where
             .map(|der| der.clone().into_owned())
             .collect(),
     );
+    peer.classify((shared.classify)(&peer));
+    let _place = shared.places.keep(shaking, address.ip(), peer.class())?;
     match session.alpn_protocol() {
-        Some(b"h2") => protocol::serve_http2(stream, peer, &limits, &tasks, answer).await,
-        _ => protocol::serve_http1(stream, peer, &limits, &tasks, answer).await,
+        Some(b"h2") => protocol::serve_http2(stream, peer, limits, tasks, answer).await,
+        _ => {
+            let heads = shared.heads.of_connection();
+            protocol::serve_http1(stream, peer, limits, tasks, heads, answer).await
+        }
     }
 }
 

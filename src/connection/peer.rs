@@ -1,7 +1,7 @@
 //! Who is at the other end of a connection: address and certificates, nothing decided yet.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwapOption;
 use http::HeaderValue;
@@ -17,8 +17,19 @@ use crate::certificates::Verdict;
 #[derive(Debug, Clone)]
 pub struct Peer(Arc<Inner>);
 
+/// Whose connection it is, as its certificate says right after the handshake. It decides what the connection may take, and
+/// nothing else: each request is authenticated by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PeerClass {
+    /// kube-apiserver: many users share its connection, so no event that one of them can cause may end it.
+    FrontProxy,
+    /// Everybody else.
+    Stranger,
+}
+
 #[derive(Debug)]
 struct Inner {
+    class: OnceLock<PeerClass>,
     address: SocketAddr,
     address_text: HeaderValue,
     certificates: Vec<CertificateDer<'static>>,
@@ -31,6 +42,7 @@ impl Peer {
     pub fn new(address: SocketAddr, certificates: Vec<CertificateDer<'static>>) -> Self {
         let text = address.ip().to_canonical().to_string();
         Self(Arc::new(Inner {
+            class: OnceLock::new(),
             address,
             address_text: HeaderValue::try_from(text).expect("an address is header text"),
             certificates,
@@ -38,6 +50,16 @@ impl Peer {
             client_verdict: ArcSwapOption::empty(),
             retired: CancellationToken::new(),
         }))
+    }
+
+    /// Says once and for all whose connection it is.
+    pub(super) fn classify(&self, class: PeerClass) {
+        let _ = self.0.class.set(class);
+    }
+
+    /// A peer that nobody has judged is a stranger.
+    pub fn class(&self) -> PeerClass {
+        self.0.class.get().copied().unwrap_or(PeerClass::Stranger)
     }
 
     pub fn address(&self) -> SocketAddr {

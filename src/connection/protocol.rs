@@ -1,5 +1,12 @@
 //! One connection's HTTP: hyper with the limits of `ConnectionLimits`, and the ways in which a connection ends.
 //!
+//! kube-apiserver carries everybody's requests over one HTTP/2 connection. So on the front proxy's connections nothing that
+//! one user can cause is an error of the connection: streams that are reset at once, header lists that are too large,
+//! bodies that nobody reads. The window of the connection covers all streams that may be open, so a stalled stream takes
+//! from no other, and what a stream may hold is small. Strangers have connections of their own and keep the strict limits.
+//! Header lists above the advertised size are refused by kube-apiserver itself (`net/http` of Go compares them with
+//! SETTINGS_MAX_HEADER_LIST_SIZE, RFC 9113 section 6.5.2).
+//!
 //! A connection ends in order (GOAWAY, `Connection: close`) when the server drains, when its caller was refused as
 //! unknown ([`Peer::retire`]), and on HTTP/2 when it was idle for long; HTTP/1 has its header limit for that.
 
@@ -18,8 +25,11 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
 
-use super::Peer;
+use super::head_budget::{HeadBytes, Metered};
+use super::places::NoPlace;
+use super::{Peer, PeerClass};
 use crate::config::ConnectionLimits;
 use crate::lifecycle::{LastTurn, OnWake, Tasks};
 use crate::status::{Reason, Request, Response, Status};
@@ -33,32 +43,108 @@ pub(super) enum Ended {
     Handshake(#[source] io::Error),
     #[error("the socket failed")]
     Socket(#[from] io::Error),
+    #[error("nothing was asked in time")]
+    NothingAsked,
+    #[error("the address or all strangers have too many connections")]
+    NoPlace(#[from] NoPlace),
     #[error("the HTTP exchange broke off")]
     Http(#[from] hyper::Error),
 }
 
-type Stream = TokioIo<TlsStream<TcpStream>>;
+type Stream = TlsStream<TcpStream>;
+
+/// What a stream may hold of a body that nobody reads: its flow-control window, in bytes.
+const STREAM_WINDOW: u32 = 32 << 10;
+
+/// The window of the front proxy's connection, in bytes. The windows of its streams bound what is held; this only has to be
+/// larger than all of them together. Half of it is what h2 lets unread DATA frames below 256 bytes lack of these, each: 16
+/// streams full of single bytes that nobody reads would end the connection.
+const FRONT_PROXY_WINDOW: u32 = 256 << 20;
+
+/// What waits to be sent on one stream, in bytes, besides the piece that a backend sent last.
+const MAX_SEND_BUFFER: usize = 32 << 10;
+
+/// Streams at the same time on a stranger's connection; Go's servers allow 250 and k8s.io/apiserver 100 to strangers.
+const STRANGER_STREAMS: u32 = 100;
+
+/// Bytes and lines of a stranger's request head.
+const STRANGER_HEADER_BYTES: u32 = 64 << 10;
+const STRANGER_HEADER_LINES: usize = 256;
+
+/// What the head of one request may have.
+#[derive(Debug, Clone, Copy)]
+struct HeadLimits {
+    bytes: u32,
+    /// Lines besides those in which the front proxy names the user.
+    lines: usize,
+}
+
+impl HeadLimits {
+    fn of(class: PeerClass, limits: &ConnectionLimits) -> Self {
+        match class {
+            PeerClass::FrontProxy => Self {
+                bytes: limits.max_header_bytes,
+                lines: limits.max_header_lines,
+            },
+            PeerClass::Stranger => Self {
+                bytes: limits.max_header_bytes.min(STRANGER_HEADER_BYTES),
+                lines: limits.max_header_lines.min(STRANGER_HEADER_LINES),
+            },
+        }
+    }
+
+    fn allow(self, headers: &HeaderMap) -> bool {
+        // Every line counts 32 bytes more in a header list, so a list within its bytes has few enough of them.
+        let lines = headers.len();
+        header_bytes(headers) <= self.bytes as usize
+            && (lines <= self.lines || lines - named_by_the_front_proxy(headers) <= self.lines)
+    }
+}
+
+/// Lines with which the front proxy says who the user is. A user in a thousand groups has a thousand of them.
+fn named_by_the_front_proxy(headers: &HeaderMap) -> usize {
+    let names = headers.iter().map(|(name, _)| name.as_str());
+    names.filter(|name| name.starts_with("x-remote-")).count()
+}
 
 pub(super) async fn serve_http1<A, F>(
     stream: TlsStream<TcpStream>,
     peer: Peer,
     limits: &ConnectionLimits,
     tasks: &Tasks,
+    heads: HeadBytes,
     answer: A,
 ) -> Result<(), Ended>
 where
     A: Fn(Peer, Box<Request>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response> + Send + 'static,
 {
+    let head = HeadLimits::of(peer.class(), limits);
     let shared = Shared::new(peer.clone(), limits, answer);
     let of_requests = Arc::clone(&shared);
-    let service = service_fn(move |request| Arc::clone(&of_requests).within_limits(request));
+    let (stream, open) = match peer.class() {
+        PeerClass::FrontProxy => (Either::Left(stream), None),
+        PeerClass::Stranger => {
+            let metered = Metered::new(stream, heads.clone());
+            (Either::Right(metered), Some(heads))
+        }
+    };
+    let service = service_fn(move |request: http::Request<Incoming>| {
+        let request = match &open {
+            None => request.map(Body::new),
+            Some(heads) => {
+                let open = heads.whole();
+                request.map(|body| Body::new(open.with(body)))
+            }
+        };
+        Arc::clone(&of_requests).within_limits(request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_read_limit)
         // Twice the limits, so that a request above them is answered with a Status and not with hyper's bare 431.
-        .max_headers(limits.max_header_lines * 2)
-        .max_buf_size(limits.max_header_bytes as usize * 2)
+        .max_headers(head.lines * 2)
+        .max_buf_size(head.bytes as usize * 2)
         .preserve_header_case(true)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
@@ -78,11 +164,14 @@ where
 {
     let shared = Shared::new(peer.clone(), limits, answer);
     let of_requests = Arc::clone(&shared);
-    let service = service_fn(move |request| Arc::clone(&of_requests).within_limits(request));
-    let connection = http2::Builder::new(TokioExecutor::new())
+    let service = service_fn(move |request: http::Request<Incoming>| {
+        Arc::clone(&of_requests).within_limits(request.map(Body::new))
+    });
+    let connection = http2_settings(peer.class(), limits)
         .timer(TokioTimer::new())
-        .max_concurrent_streams(limits.max_streams)
-        .max_header_list_size(limits.max_header_bytes)
+        .max_header_list_size(HeadLimits::of(peer.class(), limits).bytes)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .max_send_buf_size(MAX_SEND_BUFFER)
         .keep_alive_interval(limits.idle_limit / 3)
         .keep_alive_timeout(limits.header_read_limit)
         .serve_connection(TokioIo::new(stream), service);
@@ -91,23 +180,43 @@ where
     drive(connection, &peer, limits, tasks, &shared.activity).await
 }
 
+/// What depends on who is at the other end.
+fn http2_settings(class: PeerClass, limits: &ConnectionLimits) -> http2::Builder<TokioExecutor> {
+    let mut settings = http2::Builder::new(TokioExecutor::new());
+    match class {
+        PeerClass::FrontProxy => settings
+            .max_concurrent_streams(limits.max_streams)
+            .initial_connection_window_size(
+                FRONT_PROXY_WINDOW.max(limits.max_streams * STREAM_WINDOW),
+            )
+            // Users hang up and send what is malformed; neither is the others' doing.
+            .max_pending_accept_reset_streams(usize::MAX)
+            .max_local_error_reset_streams(None),
+        PeerClass::Stranger => {
+            let streams = limits.max_streams.min(STRANGER_STREAMS);
+            settings
+                .max_concurrent_streams(streams)
+                .initial_connection_window_size(streams * STREAM_WINDOW)
+        }
+    };
+    settings
+}
+
 /// What the requests of one connection share.
 #[derive(Debug)]
 struct Shared<A> {
     peer: Peer,
     activity: Activity,
-    max_header_lines: usize,
-    max_header_bytes: usize,
+    head: HeadLimits,
     answer: A,
 }
 
 impl<A> Shared<A> {
     fn new(peer: Peer, limits: &ConnectionLimits, answer: A) -> Arc<Self> {
         Arc::new(Self {
+            head: HeadLimits::of(peer.class(), limits),
             peer,
             activity: Activity::default(),
-            max_header_lines: limits.max_header_lines,
-            max_header_bytes: limits.max_header_bytes as usize,
             answer,
         })
     }
@@ -115,19 +224,18 @@ impl<A> Shared<A> {
     /// Answers a request that keeps the limits, and counts it while it waits for its answer.
     async fn within_limits<F>(
         self: Arc<Self>,
-        request: http::Request<Incoming>,
+        request: http::Request<Body>,
     ) -> Result<Response, Infallible>
     where
         A: Fn(Peer, Box<Request>) -> F,
         F: Future<Output = Response>,
     {
-        let bytes = header_bytes(request.headers());
-        if request.headers().len() > self.max_header_lines || bytes > self.max_header_bytes {
-            return Ok(headers_too_large().into_response());
-        }
         let _open = self.activity.begin();
+        if !self.head.allow(request.headers()) {
+            return Ok(headers_too_large(self.head).into_response());
+        }
         // On the heap: a request is passed from stage to stage, each of which would hold a copy of it.
-        let request = Box::new(request.map(Body::new));
+        let request = Box::new(request);
         Ok((self.answer)(self.peer.clone(), request).await)
     }
 }
@@ -170,11 +278,12 @@ fn header_bytes(headers: &HeaderMap) -> usize {
         .sum()
 }
 
-fn headers_too_large() -> Status {
+fn headers_too_large(head: HeadLimits) -> Status {
+    let HeadLimits { bytes, lines } = head;
     Status::new(
         http::StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         Reason::Unknown,
-        "the request's headers are too large: at most 1000 lines and 1 MiB",
+        format!("the request's headers are too large: at most {lines} lines and {bytes} bytes"),
     )
 }
 
@@ -183,7 +292,7 @@ trait Connection: Future<Output = Result<(), hyper::Error>> {
     fn end_in_order(self: Pin<&mut Self>);
 }
 
-impl<S> Connection for http1::UpgradeableConnection<Stream, S>
+impl<S> Connection for http1::UpgradeableConnection<TokioIo<Either<Stream, Metered<Stream>>>, S>
 where
     S: hyper::service::HttpService<Incoming, ResBody = Body, Error = Infallible>,
 {
@@ -192,7 +301,7 @@ where
     }
 }
 
-impl<S> Connection for http2::Connection<Stream, S, TokioExecutor>
+impl<S> Connection for http2::Connection<TokioIo<Stream>, S, TokioExecutor>
 where
     S: hyper::service::HttpService<Incoming, ResBody = Body, Error = Infallible>,
     S::Future: Send + 'static,
@@ -218,17 +327,42 @@ async fn drive(
 ) -> Result<(), Ended> {
     let mut connection = pin!(connection);
     // Cancel-safe: the connection is only borrowed, and waiting for its end to come changes nothing.
-    tokio::select! {
+    let end = tokio::select! {
         biased;
         ended = connection.as_mut() => return Ok(ended?),
-        () = OnWake::new(has_to_end(peer, limits, tasks, activity)) => {}
+        end = OnWake::new(has_to_end(peer, limits, tasks, activity)) => end,
+    };
+    match end {
+        End::InOrder => {
+            connection.as_mut().end_in_order();
+            Ok(connection.await?)
+        }
+        // Nothing was asked, so there is nothing to end in order; a caller that is silent would not take part.
+        End::Silent => Err(Ended::NothingAsked),
     }
-    connection.as_mut().end_in_order();
-    Ok(connection.await?)
 }
 
-/// Resolves when the server drains, the caller is retired, or the connection was idle for a whole interval.
-async fn has_to_end(peer: &Peer, limits: &ConnectionLimits, tasks: &Tasks, activity: &Activity) {
+/// How a connection that has to end does so.
+enum End {
+    InOrder,
+    /// No request was whole within the time for a head, since the handshake.
+    Silent,
+}
+
+/// Resolves when the server drains, the caller is retired, nothing was asked in time, or the connection was idle for a
+/// whole interval.
+async fn has_to_end(
+    peer: &Peer,
+    limits: &ConnectionLimits,
+    tasks: &Tasks,
+    activity: &Activity,
+) -> End {
+    let silent = async {
+        tokio::time::sleep(limits.header_read_limit).await;
+        if activity.begun.load(Ordering::Relaxed) > 0 {
+            std::future::pending::<()>().await;
+        }
+    };
     let idle = async {
         let mut look = tokio::time::interval(limits.idle_limit);
         look.tick().await;
@@ -243,8 +377,9 @@ async fn has_to_end(peer: &Peer, limits: &ConnectionLimits, tasks: &Tasks, activ
         }
     };
     tokio::select! {
-        () = tasks.draining() => {}
-        () = peer.retired() => {}
-        () = idle => {}
+        () = tasks.draining() => End::InOrder,
+        () = peer.retired() => End::InOrder,
+        () = silent => End::Silent,
+        () = idle => End::InOrder,
     }
 }

@@ -115,6 +115,42 @@ async fn a_caller_that_does_not_finish_its_headers_is_let_go() {
     assert_still_serving(s).await;
 }
 
+/// The preface of HTTP/2 byte by byte, and nothing at all after the handshake.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_that_never_asks_for_anything_is_let_go() {
+    let s = Setting::with(|config| {
+        config.listen.limits.header_read_limit = Duration::from_millis(200);
+    })
+    .await;
+    for begun in [&b""[..], b"P", b"PRI * HTTP/2.0\r\n"] {
+        let mut stream = connect_http2(&s).await;
+        stream.write_all(begun).await.unwrap();
+        let mut rest = Vec::new();
+        let end = stream.read_to_end(&mut rest);
+        let ended = tokio::time::timeout(LIMIT, end).await;
+        assert!(ended.is_ok(), "still open after {begun:?}");
+    }
+    assert_still_serving(s).await;
+}
+
+/// What everybody may see keeps no connection.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_who_only_asks_for_documents_is_let_go_after_each() {
+    let s = Setting::new().await;
+    let mut stream = s.client("").connect().await;
+    stream
+        .write_all(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
+        .await
+        .unwrap();
+    let mut answer = Vec::new();
+    let ended = tokio::time::timeout(LIMIT, stream.read_to_end(&mut answer)).await;
+    assert!(
+        ended.is_ok() && answer.starts_with(b"HTTP/1.1 200"),
+        "the connection was kept"
+    );
+    assert_still_serving(s).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_caller_that_does_not_shake_hands_is_let_go() {
     let s = Setting::with(|config| {

@@ -17,17 +17,17 @@ async fn headers_have_limits_and_beyond_them_is_431() {
     let names: Vec<String> = (0..1100).map(|number| format!("x-{number}")).collect();
     let many: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "v")).collect();
     let answer = alice
-        .ask(request("GET", &service("web", "/"), &many[..900], ""))
+        .ask(request("GET", &service("web", "/"), &many[..200], ""))
         .await;
     assert!(answer.status.is_success(), "{}", answer.text());
     let answer = alice
-        .ask(request("GET", &service("web", "/"), &many, ""))
+        .ask(request("GET", &service("web", "/"), &many[..400], ""))
         .await;
     assert_eq!(
         (answer.status.as_u16(), &answer.json()["kind"]),
         (431, &"Status".into())
     );
-    let large = "v".repeat(1 << 20);
+    let large = "v".repeat(65 << 10);
     let answer = alice
         .ask(request(
             "GET",

@@ -28,6 +28,7 @@ mod faults;
 mod limits;
 mod login;
 mod process;
+mod shared_connection;
 mod steady;
 
 use std::net::SocketAddr;

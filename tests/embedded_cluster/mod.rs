@@ -18,8 +18,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use throughway::config::{
     ApiGroup, AuthenticationConfig, AuthenticationLookup, AuthorizationConfig, ClusterConfig,
-    Config, ConnectionLimits, ForwardConfig, KubeletConfig, KubeletTls, ListenConfig, Loopback,
-    ServingCertificate, ShutdownConfig, TargetConfig,
+    Config, ConnectionLimits, ForwardConfig, Http2Serving, KubeletConfig, KubeletTls, ListenConfig,
+    Loopback, ServingCertificate, ShutdownConfig, TargetConfig,
 };
 
 use api::Api;
@@ -103,6 +103,7 @@ impl EmbeddedCluster {
             listen: ListenConfig {
                 address: ([127, 0, 0, 1], 0).into(),
                 certificate: ServingCertificate::SelfSigned,
+                http2: Http2Serving::Enabled,
                 limits: ConnectionLimits::kubernetes(),
             },
             authentication: AuthenticationConfig {

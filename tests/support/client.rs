@@ -53,31 +53,36 @@ impl Client {
         address: SocketAddr,
         certificate: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
     ) -> Self {
-        let any = throughway::certificates::any_backend(&[b"http/1.1"]);
-        let tls = match certificate {
-            None => any,
-            Some((chain, key)) => {
-                let mut config = (*any).clone();
-                let provider = rustls::crypto::aws_lc_rs::default_provider();
-                let signing = provider.key_provider.load_private_key(key).expect("a key");
-                let certified = rustls::sign::CertifiedKey::new(chain, signing);
-                config.client_auth_cert_resolver =
-                    Arc::new(rustls::sign::SingleCertAndKey::from(certified));
-                Arc::new(config)
-            }
-        };
+        match certificate {
+            Some(identity) => Self::presenting(address, identity, b"http/1.1"),
+            None => Self::offering(address, b"http/1.1"),
+        }
+    }
+
+    /// A client that presents a certificate and offers one application protocol alone.
+    pub fn presenting(
+        address: SocketAddr,
+        (chain, key): (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>),
+        protocol: &[u8],
+    ) -> Self {
+        let mut config = (*throughway::certificates::any_backend(&[protocol])).clone();
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        let signing = provider.key_provider.load_private_key(key).expect("a key");
+        let certified = rustls::sign::CertifiedKey::new(chain, signing);
+        config.client_auth_cert_resolver =
+            Arc::new(rustls::sign::SingleCertAndKey::from(certified));
         Self {
-            address,
-            tls,
-            authorization: None,
+            tls: Arc::new(config),
+            ..Self::offering(address, protocol)
         }
     }
 
     /// A client that offers one application protocol alone.
     pub fn offering(address: SocketAddr, protocol: &[u8]) -> Self {
         Self {
+            address,
             tls: throughway::certificates::any_backend(&[protocol]),
-            ..Self::new(address, None)
+            authorization: None,
         }
     }
 

@@ -10,9 +10,9 @@ use super::args::{self, Line, Mode};
 use super::local;
 use super::{
     ApiGroup, AuthenticationConfig, AuthenticationLookup, AuthorizationConfig, ClusterConfig,
-    Command, Config, ConnectionLimits, ForwardConfig, KubeletConfig, KubeletTls, ListenConfig,
-    Loopback, RequestHeaderConfig, RequestHeaderNames, RewriteConfig, ServingCertificate,
-    ShutdownConfig, TargetConfig,
+    Command, Config, ConnectionLimits, ForwardConfig, Http2Serving, KubeletConfig, KubeletTls,
+    ListenConfig, Loopback, RequestHeaderConfig, RequestHeaderNames, RewriteConfig,
+    ServingCertificate, ShutdownConfig, TargetConfig,
 };
 
 /// Why there is no [`Command`].
@@ -123,6 +123,12 @@ fn refuse_what_can_not_work(serve: &args::Serve) -> Result<(), NoCommand> {
     if serve.serving.max_connections == 0 {
         return wrong("max-connections", "at least 1");
     }
+    if serve.serving.max_connections_per_address == 0 {
+        return wrong("max-connections-per-address", "at least 1");
+    }
+    if !(16 << 10..=1 << 20).contains(&serve.serving.max_header_list_bytes) {
+        return wrong("max-header-list-bytes", "between 16384 and 1048576");
+    }
     if serve.backends.backend_connect_timeout.is_zero() {
         return wrong(
             "backend-connect-timeout",
@@ -180,9 +186,16 @@ fn listen(serving: args::Serving) -> ListenConfig {
     ListenConfig {
         address: SocketAddr::new(serving.bind_address, serving.secure_port),
         certificate,
+        http2: if serving.disable_http2_serving {
+            Http2Serving::Disabled
+        } else {
+            Http2Serving::Enabled
+        },
         limits: ConnectionLimits {
             max_streams: serving.http2_max_streams_per_connection,
+            max_header_bytes: serving.max_header_list_bytes,
             max_connections: serving.max_connections,
+            max_connections_per_address: serving.max_connections_per_address,
             max_requests_in_flight: serving.max_requests_inflight,
             ..ConnectionLimits::kubernetes()
         },
@@ -194,12 +207,13 @@ impl ConnectionLimits {
     pub fn kubernetes() -> Self {
         Self {
             max_streams: 1000,
-            max_header_bytes: 1 << 20,
+            max_header_bytes: 65_535,
             max_header_lines: 1000,
             header_read_limit: Duration::from_secs(32),
             handshake_limit: Duration::from_secs(10),
             idle_limit: Duration::from_secs(90),
-            max_connections: 20_000,
+            max_connections: 10_000,
+            max_connections_per_address: 1000,
             max_requests_in_flight: 5000,
         }
     }

@@ -17,7 +17,10 @@ type Exchange = (http::Request<RecvStream>, SendResponse<Bytes>);
 
 /// The next connection to a backend that offers HTTP/2 by ALPN.
 async fn accept(backend: &Backend) -> Connection {
-    let tls = TlsAcceptor::from(server_config(Serving::self_signed().unwrap()));
+    let tls = TlsAcceptor::from(server_config(
+        Serving::self_signed().unwrap(),
+        crate::config::Http2Serving::Enabled,
+    ));
     let stream = tls.accept(backend.accept().await).await.unwrap();
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
     server::handshake(stream).await.unwrap()

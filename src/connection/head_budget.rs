@@ -1,0 +1,227 @@
+//! The memory that unfinished heads of unknown callers may take, for all of them together.
+//!
+//! A caller over HTTP/1 may send the head of a request byte by byte, and what has arrived of it is kept. Each has a bound,
+//! and so have all: a connection that would go past it is closed. Bytes count from their arrival until the head is whole;
+//! while a request is open nothing more of a head is read.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// Bytes of heads that have begun and are not whole, of all unknown callers.
+pub(super) const MAX_BYTES: usize = 32 << 20;
+
+/// What all connections hold.
+#[derive(Debug, Clone, Default)]
+pub(super) struct HeadBudget(Arc<AtomicUsize>);
+
+/// What one connection holds of it.
+#[derive(Debug, Clone)]
+pub(super) struct HeadBytes(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    budget: HeadBudget,
+    held: AtomicUsize,
+    /// Requests that are open: their bodies are not heads.
+    open: AtomicUsize,
+}
+
+impl HeadBudget {
+    pub(super) fn of_connection(&self) -> HeadBytes {
+        HeadBytes(Arc::new(Inner {
+            budget: self.clone(),
+            held: AtomicUsize::new(0),
+            open: AtomicUsize::new(0),
+        }))
+    }
+}
+
+impl HeadBytes {
+    /// Counts bytes that arrived; false if they are too many.
+    fn add(&self, bytes: usize) -> bool {
+        if self.0.open.load(Ordering::Relaxed) > 0 {
+            return true;
+        }
+        self.0.held.fetch_add(bytes, Ordering::Relaxed);
+        self.0.budget.0.fetch_add(bytes, Ordering::Relaxed) + bytes <= MAX_BYTES
+    }
+
+    /// A head is whole, and its request is open until the guard is dropped.
+    pub(super) fn whole(&self) -> OpenRequest {
+        self.0.open.fetch_add(1, Ordering::Relaxed);
+        self.0.give_back();
+        OpenRequest(Arc::clone(&self.0))
+    }
+}
+
+impl Inner {
+    fn give_back(&self) {
+        let held = self.held.swap(0, Ordering::Relaxed);
+        self.budget.0.fetch_sub(held, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.give_back();
+    }
+}
+
+/// A request whose head was whole. It goes along with the request's body, as what arrives until its end is no head.
+#[derive(Debug)]
+pub(super) struct OpenRequest(Arc<Inner>);
+
+impl OpenRequest {
+    /// The same body, which keeps the request open.
+    pub(super) fn with(self, body: Incoming) -> OpenBody {
+        OpenBody { body, _open: self }
+    }
+}
+
+/// The body of an open request.
+#[derive(Debug)]
+pub(super) struct OpenBody {
+    body: Incoming,
+    _open: OpenRequest,
+}
+
+impl http_body::Body for OpenBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for OpenRequest {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A caller's connection whose heads count.
+#[derive(Debug)]
+pub(super) struct Metered<S> {
+    stream: S,
+    bytes: HeadBytes,
+}
+
+impl<S> Metered<S> {
+    pub(super) fn new(stream: S, bytes: HeadBytes) -> Self {
+        Self { stream, bytes }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        std::task::ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        if self.bytes.add(buffer.filled().len() - before) {
+            Poll::Ready(Ok(()))
+        } else {
+            let words = "unknown callers hold too many bytes of unfinished heads";
+            Poll::Ready(Err(io::Error::other(words)))
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn heads_that_are_never_whole_fill_the_budget_and_no_more() {
+        let budget = HeadBudget::default();
+        let mut open = Vec::new();
+        let head = vec![b'x'; 64 << 10];
+        let mut refused = 0;
+        for _ in 0..600 {
+            let (mut caller, here) = tokio::io::duplex(64 << 10);
+            caller.write_all(&head).await.unwrap();
+            let mut metered = Metered::new(here, budget.of_connection());
+            let mut read = vec![0; 64 << 10];
+            match metered.read_exact(&mut read).await {
+                Ok(_) => open.push(metered),
+                Err(_) => refused += 1,
+            }
+        }
+        assert_eq!((open.len(), refused), (512, 88));
+        drop(open);
+        assert_eq!(budget.0.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test]
+    async fn bodies_are_not_heads() {
+        let budget = HeadBudget::default();
+        let bytes = budget.of_connection();
+        let (mut caller, here) = tokio::io::duplex(1 << 10);
+        let mut metered = Metered::new(here, bytes.clone());
+        caller.write_all(b"head").await.unwrap();
+        metered.read_exact(&mut [0; 4]).await.unwrap();
+        assert_eq!(budget.0.load(Ordering::Relaxed), 4);
+        let request = bytes.whole();
+        caller.write_all(b"body").await.unwrap();
+        metered.read_exact(&mut [0; 4]).await.unwrap();
+        assert_eq!(budget.0.load(Ordering::Relaxed), 0);
+        drop(request);
+        caller.write_all(b"next").await.unwrap();
+        metered.read_exact(&mut [0; 4]).await.unwrap();
+        assert_eq!(budget.0.load(Ordering::Relaxed), 4);
+    }
+}
