@@ -1,20 +1,21 @@
 //! The TLS settings of the port: what is offered, and a client certificate that is asked for and judged later.
 //!
 //! Go's `tls.RequestClientCert`, which every Kubernetes server uses: a certificate of an unknown CA does not fail the
-//! handshake, it only proves its key. Whether it means anything is decided for each request, by authentication.
+//! handshake, it only proves its key, and nor does one of a form that rustls does not read ([`signature`]). Whether it means
+//! anything is decided for each request, by authentication.
 //!
 //! Sessions are never resumed: a resumed session would skip the client's proof, and a withdrawn CA would stay trusted.
 
 use std::sync::Arc;
 
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::NoServerSessionStorage;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, ServerConfig, SignatureScheme};
 
-use super::{Serving, provider};
+use super::{Serving, provider, signature};
 use crate::config::Http2Serving;
 
 /// TLS 1.2 and 1.3, HTTP/1.1 and perhaps HTTP/2, with the certificate that `serving` holds at the time of each handshake.
@@ -65,20 +66,20 @@ impl ClientCertVerifier for AskOnly {
         &self,
         message: &[u8],
         certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
+        signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
+        signature::verify_tls12(message, certificate, signed, algorithms)
     }
 
     fn verify_tls13_signature(
         &self,
         message: &[u8],
         certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
+        signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
+        signature::verify_tls13(message, certificate, signed, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -12,7 +12,9 @@ mod kubelet;
 mod secret;
 mod serving;
 mod session;
+mod signature;
 mod trust;
+mod version_one;
 
 use std::sync::{Arc, LazyLock};
 
@@ -24,6 +26,9 @@ pub use kubelet::{KubeletAccess, KubeletSources, Source};
 pub use secret::ServingSecret;
 pub use serving::Serving;
 pub use session::{SESSION_KEY_LENGTH, SessionKey};
+#[cfg(test)]
+pub(crate) use version_one::tests::in_version_one;
+
 pub use trust::{RequestHeader, Roots, Trust, TrustSources, Verdict};
 
 /// Why a certificate, a key or a bundle is of no use.

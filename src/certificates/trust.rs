@@ -19,7 +19,7 @@ use rustls::server::danger::ClientCertVerifier;
 use tokio::sync::watch;
 
 use super::files::{self, Changes};
-use super::{CertificateError, provider};
+use super::{CertificateError, provider, version_one};
 use crate::config::{ExtensionAuthentication, RequestHeaderConfig, RequestHeaderNames};
 use crate::lifecycle::Tasks;
 
@@ -44,6 +44,7 @@ pub struct TrustSources {
 pub struct Roots {
     id: u64,
     verifier: Arc<dyn ClientCertVerifier>,
+    certificates: Vec<CertificateDer<'static>>,
 }
 
 /// `requestheader-*`: which certificates may speak for others, and in which headers.
@@ -77,8 +78,9 @@ impl Roots {
     pub fn parse(pem: &[u8]) -> Result<Self, CertificateError> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let mut store = RootCertStore::empty();
-        for certificate in CertificateDer::pem_slice_iter(pem) {
-            store.add(certificate?)?;
+        let certificates = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>()?;
+        for certificate in &certificates {
+            store.add(certificate.clone())?;
         }
         if store.is_empty() {
             return Err(CertificateError::NoCertificate);
@@ -88,6 +90,7 @@ impl Roots {
         Ok(Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             verifier,
+            certificates,
         })
     }
 
@@ -96,7 +99,8 @@ impl Roots {
         self.id
     }
 
-    /// Verifies a client chain at `now`: leaf first, the others are intermediates, extended key usage clientAuth.
+    /// Verifies a client chain at `now`: leaf first, the others are intermediates, extended key usage clientAuth. A leaf of X.509
+    /// version 1 has no such usage, and is believed if one of these roots signed it.
     ///
     /// # Errors
     /// The chain is empty, not of these roots, not valid at `now`, or not for clients.
@@ -108,6 +112,9 @@ impl Roots {
         let Some((leaf, intermediates)) = chain.split_first() else {
             return Err(rustls::Error::NoCertificatesPresented);
         };
+        if version_one::is_version_one(leaf) {
+            return self.verify_version_one(leaf, now);
+        }
         let since_epoch = now
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or(Duration::ZERO);
@@ -115,6 +122,18 @@ impl Roots {
         self.verifier
             .verify_client_cert(leaf, intermediates, now)
             .map(|_| ())
+    }
+
+    fn verify_version_one(
+        &self,
+        leaf: &CertificateDer<'_>,
+        now: SystemTime,
+    ) -> Result<(), rustls::Error> {
+        let algorithms = &provider().signature_verification_algorithms;
+        version_one::verify(leaf, &self.certificates, now, algorithms).map_err(|disbelief| {
+            let why = rustls::OtherError(Arc::new(disbelief));
+            rustls::Error::InvalidCertificate(rustls::CertificateError::Other(why))
+        })
     }
 }
 

@@ -10,6 +10,7 @@
 
 mod access;
 mod chosen;
+mod client_certificate;
 mod clock;
 mod connect;
 mod credentials;

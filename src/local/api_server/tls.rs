@@ -19,6 +19,7 @@ use tokio::sync::Mutex;
 
 use super::Purpose;
 use super::access::{IdentitySource, Trust};
+use super::client_certificate;
 use super::clock::Clock;
 use super::error::{Material, MaterialError};
 use super::identity::{self, Identity};
@@ -221,19 +222,16 @@ impl Tls {
         // Given roots get a verifier of this folder's in place of kube's.
         config.root_cert.clone_from(&inputs.roots);
         config.accept_invalid_certs = matches!(self.trust, Trust::Anything);
-        if let Some(identity) = &inputs.identity {
-            let key = STANDARD.encode(identity.key.expose_secret());
-            config.auth_info.client_certificate_data = Some(STANDARD.encode(&identity.certificate));
-            config.auth_info.client_key_data = Some(SecretString::from(key));
+        let mut settings = match &inputs.identity {
+            None => config.rustls_client_config().ok(),
+            Some(identity) => with_identity(config, identity),
         }
-        let mut settings = config
-            .rustls_client_config()
-            .map_err(|_| MaterialError::Unusable {
-                origin: inputs.identity.as_ref().map_or_else(
-                    || "the kubeconfig".to_owned(),
-                    |identity| identity.origin.clone(),
-                ),
-            })?;
+        .ok_or_else(|| MaterialError::Unusable {
+            origin: inputs.identity.as_ref().map_or_else(
+                || "the kubeconfig".to_owned(),
+                |identity| identity.origin.clone(),
+            ),
+        })?;
         if let Some(roots) = &inputs.roots {
             let verifier = Verifier::of(roots).ok_or(MaterialError::Malformed {
                 material: Material::Roots,
@@ -249,4 +247,19 @@ impl Tls {
         upgrade.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok([Arc::new(exchange), Arc::new(upgrade)])
     }
+}
+
+/// With the client certificate as kube presents it, or else as one that rustls does not read.
+fn with_identity(config: kube::Config, identity: &Identity) -> Option<ClientConfig> {
+    let mut with_certificate = config.clone();
+    let key = STANDARD.encode(identity.key.expose_secret());
+    with_certificate.auth_info.client_certificate_data =
+        Some(STANDARD.encode(&identity.certificate));
+    with_certificate.auth_info.client_key_data = Some(SecretString::from(key));
+    if let Ok(settings) = with_certificate.rustls_client_config() {
+        return Some(settings);
+    }
+    let mut settings = config.rustls_client_config().ok()?;
+    settings.client_auth_cert_resolver = client_certificate::resolver(identity)?;
+    Some(settings)
 }

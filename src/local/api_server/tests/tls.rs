@@ -1,8 +1,13 @@
 //! Whom TLS believes, and what is said when it does not.
 
-use super::certificates::Authority;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use tokio_rustls::TlsAcceptor;
+
+use super::certificates::{Authority, Pair, data};
 use super::server::Server;
 use super::{Folder, ask, load};
+use crate::certificates::{Serving, in_version_one, server_config};
 use crate::local::api_server::error::Distrust;
 use crate::local::api_server::{ConnectError, Purpose};
 
@@ -168,4 +173,62 @@ async fn a_server_that_vouches_for_itself_is_believed_by_those_who_have_its_cert
             assert!(named, "{failed}");
         }
     }
+}
+
+/// An X.509 version 1 certificate of this authority with its key, and the certificate's bytes.
+fn of_version_one(authority: &Authority) -> (Pair, CertificateDer<'static>) {
+    let ordinary = authority.issue("microk8s-admin", &[]);
+    let der = CertificateDer::from_pem_slice(ordinary.certificate.as_bytes()).unwrap();
+    let key = rcgen::KeyPair::from_pem(&authority.pair().key).unwrap();
+    let der = in_version_one(&der, &key);
+    let text = base64(&der);
+    let certificate = format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n");
+    let key = ordinary.key;
+    (Pair { certificate, key }, der)
+}
+
+fn base64(bytes: &[u8]) -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+fn user(certificate: &str, key: &str) -> String {
+    let (certificate, key) = (data(certificate), data(key));
+    format!("{{client-certificate-data: {certificate}, client-key-data: {key}}}")
+}
+
+#[tokio::test]
+async fn a_client_certificate_of_version_one_is_presented() {
+    let (folder, authority) = (Folder::new(), Authority::new("root"));
+    let (pair, der) = of_version_one(&authority);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let acceptor = TlsAcceptor::from(server_config(
+        Serving::self_signed().unwrap(),
+        crate::config::Http2Serving::Enabled,
+    ));
+    let cluster = format!("{{server: 'https://{address}', insecure-skip-tls-verify: true}}");
+    let api = load(&folder, &cluster, &user(&pair.certificate, &pair.key))
+        .await
+        .unwrap();
+    let (connected, accepted) = tokio::join!(api.connect(Purpose::Exchange), async {
+        let (tcp, _) = listener.accept().await.unwrap();
+        acceptor.accept(tcp).await.unwrap()
+    });
+    connected.unwrap();
+    let presented = accepted.get_ref().1.peer_certificates().unwrap();
+    assert_eq!(presented, [der]);
+
+    // The key of another certificate is still refused before anything is sent.
+    let other = authority.issue("other", &[]);
+    let api = load(&folder, &cluster, &user(&pair.certificate, &other.key)).await;
+    let failed = match api {
+        Ok(api) => api
+            .connect(Purpose::Exchange)
+            .await
+            .unwrap_err()
+            .to_string(),
+        Err(failed) => failed.to_string(),
+    };
+    assert!(failed.contains("can't be used together"), "{failed}");
 }
