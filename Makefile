@@ -62,4 +62,4 @@ certs: ## Certificates for development, into certs/
 
 .PHONY: image
 image: ## A container image, where there is an engine
-	$(or $(shell command -v podman),docker) build -t throughway:0.1.0 -f Containerfile .
+	$(or $(shell command -v podman),docker) build -t localhost/throughway:0.1.0 -f Containerfile .

@@ -17,11 +17,13 @@ use crate::api::{self, Check, Health};
 use crate::authentication::Authentication;
 use crate::authorization::Authorization;
 use crate::certificates::{
-    CertificateError, KubeletAccess, KubeletSources, Serving, ServingSecret, SessionKey, Source,
-    Trust, TrustSources, server_config,
+    CertificateError, CredentialSource, KubeletAccess, KubeletSources, Serving, ServingSecret,
+    SessionKey, Source, Trust, TrustSources, server_config,
 };
 use crate::cluster::{ClientError, Cluster, Connected, FrontProxyLookup, connect};
-use crate::config::{AuthenticationLookup, Config, ServingCertificate, ShutdownConfig};
+use crate::config::{
+    AuthenticationLookup, Config, KubeletCredential, ServingCertificate, ShutdownConfig,
+};
 use crate::connection::{Classify, Listener, Peer, PeerClass};
 use crate::endpoint::{Endpoints, Outliers};
 use crate::forward::{Credentials, Forward, Logins, PageTokens};
@@ -222,17 +224,23 @@ fn kubelet_sources(config: &Config, connected: &Connected) -> KubeletSources {
         (None, Some(content)) => Source::Fixed(content),
         (None, None) => Source::Nothing,
     };
-    let token_file = config
-        .kubelet
-        .token_file
-        .clone()
-        .or_else(|| connected.token_file.clone());
+    let credential = match &config.kubelet.credential {
+        KubeletCredential::ServiceAccount(account) => CredentialSource::ServiceAccount {
+            client: connected.client.clone(),
+            account: account.clone(),
+        },
+        KubeletCredential::TokenFile(path) => CredentialSource::TokenFile {
+            path: path.clone(),
+            own_token: file_or(&connected.token_file, connected.token.clone()),
+        },
+        KubeletCredential::None => CredentialSource::Nothing,
+    };
     KubeletSources {
         cluster_roots: file_or(
             &connected.roots_file,
             connected.roots.clone().map(String::into_bytes),
         ),
-        token: file_or(&token_file, connected.token.clone()),
+        credential,
     }
 }
 

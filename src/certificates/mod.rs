@@ -22,7 +22,7 @@ use rustls::crypto::CryptoProvider;
 
 pub use any::any_backend;
 pub use handshake::server_config;
-pub use kubelet::{KubeletAccess, KubeletSources, Source};
+pub use kubelet::{CredentialSource, KubeletAccess, KubeletSources, NoKubeletCredential, Source};
 pub use secret::ServingSecret;
 pub use serving::Serving;
 pub use session::{SESSION_KEY_LENGTH, SessionKey};
@@ -54,6 +54,12 @@ pub enum CertificateError {
     Roots(#[from] rustls::server::VerifierBuilderError),
     #[error("a certificate could not be made")]
     NotMade(#[from] rcgen::Error),
+    #[error("there is no token in --kubelet-token-file")]
+    NoToken,
+    #[error(
+        "--kubelet-token-file holds a token of this server's own account, which no kubelet may see"
+    )]
+    OwnToken,
     #[error("{0:?} is not the name of a header")]
     HeaderName(String),
 }

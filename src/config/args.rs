@@ -221,7 +221,12 @@ pub(super) struct Targets {
     #[arg(long, conflicts_with = "kubelet_certificate_authority")]
     pub(super) kubelet_insecure_tls: bool,
 
-    /// The token for kubelets [default: the pod's own ServiceAccount token]
+    /// The ServiceAccount whose tokens kubelets are shown, ten minutes each; never this server's own
+    #[arg(long, value_name = "NAMESPACE/NAME", conflicts_with = "kubelet_token_file",
+          value_parser = parse::namespaced_name)]
+    pub(super) kubelet_service_account: Option<NamespacedName>,
+
+    /// A token for kubelets of your own, in place of --kubelet-service-account
     #[arg(long, value_name = "FILE")]
     pub(super) kubelet_token_file: Option<PathBuf>,
 }

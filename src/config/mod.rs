@@ -220,8 +220,18 @@ pub enum Loopback {
 #[derive(Debug, Clone)]
 pub struct KubeletConfig {
     pub tls: KubeletTls,
-    /// Where this server's own token is; without it the mounted ServiceAccount token, or the kubeconfig's.
-    pub token_file: Option<PathBuf>,
+    pub credential: KubeletCredential,
+}
+
+/// What kubelets are shown, which is never this server's own token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KubeletCredential {
+    /// `--kubelet-service-account`: tokens of this ServiceAccount that live ten minutes.
+    ServiceAccount(NamespacedName),
+    /// `--kubelet-token-file`: a token of the administrator's own.
+    TokenFile(PathBuf),
+    /// Neither: requests to kubelets are refused.
+    None,
 }
 
 /// How a kubelet's serving certificate is judged.

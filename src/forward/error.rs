@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::certificates::NoKubeletCredential;
 use crate::status::Status;
 use crate::telemetry::Fault;
 
@@ -65,6 +66,8 @@ pub enum ForwardError {
     Protocol(String),
     #[error("upgrades to a kubelet are not forwarded; they run commands in pods")]
     KubeletUpgrade,
+    #[error(transparent)]
+    KubeletCredential(#[from] NoKubeletCredential),
     #[error("too many tunnels, try again later")]
     TooManyTunnels,
     #[error("the path or a header can't be sent on")]
@@ -75,7 +78,7 @@ impl ForwardError {
     pub fn status(&self) -> Status {
         let message = self.to_string();
         match self {
-            Self::Refused { .. } => Status::unavailable(message),
+            Self::Refused { .. } | Self::KubeletCredential(_) => Status::unavailable(message),
             Self::ConnectLate { .. } | Self::HandshakeLate { .. } | Self::AnswerLate { .. } => {
                 Status::gateway_timeout(message)
             }
@@ -113,6 +116,7 @@ impl ForwardError {
             Self::UpgradeProtocol => "upgrade_protocol",
             Self::Protocol(_) => "protocol",
             Self::KubeletUpgrade => "kubelet_upgrade",
+            Self::KubeletCredential(_) => "kubelet_credential",
             Self::TooManyTunnels => "too_many_tunnels",
             Self::Unsendable => "unsendable",
         }
@@ -124,7 +128,7 @@ impl ForwardError {
             Self::CallerGone(_) | Self::Protocol(_) | Self::KubeletUpgrade | Self::Unsendable => {
                 Fault::Caller
             }
-            Self::TooManyTunnels => Fault::Server,
+            Self::TooManyTunnels | Self::KubeletCredential(_) => Fault::Server,
             Self::Refused { .. }
             | Self::ConnectLate { .. }
             | Self::HandshakeLate { .. }

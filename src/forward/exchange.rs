@@ -115,7 +115,7 @@ impl Forward {
         let (mut parts, body) = request.into_parts();
         let of_caller = self.authorization(sender, &parts.headers);
         let authorization = match endpoint.scheme {
-            Scheme::Kubelet => self.dialer.kubelet.authorization(),
+            Scheme::Kubelet => Some(self.dialer.kubelet.authorization()?),
             Scheme::Http | Scheme::Https => of_caller,
         };
         let authority = parts.uri.authority().map(http::uri::Authority::as_str);

@@ -61,7 +61,7 @@ pub struct Forwarded {
     pub endpoint: Endpoint,
 }
 
-/// What backends are shown: kubelets this server's own, everybody else what is meant for them.
+/// What backends are shown: kubelets the credential for kubelets, everybody else what is meant for them.
 #[derive(Debug)]
 pub struct Credentials {
     pub kubelet: KubeletAccess,

@@ -35,7 +35,7 @@ pub enum Scheme {
     Http,
     /// TLS with any certificate, HTTP/2 or HTTP/1.1 as the backend chooses (the built-in proxy's stance on pods).
     Https,
-    /// A kubelet: TLS verified against the kubelets' CA, with this server's own ServiceAccount token.
+    /// A kubelet: TLS verified against the kubelets' CA, with the token for kubelets.
     Kubelet,
 }
 

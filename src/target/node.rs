@@ -1,4 +1,4 @@
-//! A node: its kubelet's port, with this server's own credential and a verified certificate; other ports without either.
+//! A node: its kubelet's port, with the credential for kubelets and a verified certificate; other ports without either.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -124,6 +124,11 @@ impl Cluster {
         cluster
     }
 
+    /// A file of the control plane, such as a CA's key.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
     pub fn manifests(&self) -> String {
         concat!(env!("CARGO_MANIFEST_DIR"), "/manifests").to_owned()
     }

@@ -6,6 +6,7 @@ use http::StatusCode;
 
 use crate::cluster::{Cluster, alone_on_cluster, on_cluster};
 use crate::road::{GROUP, service};
+use crate::support::client::request;
 
 #[test]
 fn registration_is_available_and_trusts_the_servers_own_ca() {
@@ -26,6 +27,67 @@ fn registration_is_available_and_trusts_the_servers_own_ca() {
             answer = admin.get(path).await;
         }
         assert_eq!(answer.json()["info"]["title"], "throughway.dev");
+    });
+}
+
+#[test]
+fn the_server_may_change_the_ca_bundle_of_its_registration_and_nothing_else() {
+    on_cluster(async |cluster: &Cluster| {
+        let token = cluster.kubectl(&["create", "token", "throughway", "-n", "throughway"]);
+        let bearer = format!("Bearer {}", token.trim());
+        let ask = async |method: &str, path: &str, kind: &str, body: &str| {
+            let headers = [("Authorization", bearer.as_str()), ("Content-Type", kind)];
+            // A dry run passes admission, and leaves the registration as the other tests need it.
+            let path = format!("{path}?dryRun=All");
+            let asked = request(method, &path, &headers, body.to_owned());
+            cluster.stranger().ask(asked).await
+        };
+        let patch = async |body: &str| {
+            let path = "/apis/apiregistration.k8s.io/v1/apiservices/v1.throughway.dev";
+            ask("PATCH", path, "application/merge-patch+json", body).await
+        };
+        let allowed = patch(r#"{"spec":{"caBundle":"b3RoZXI="}}"#).await;
+        assert_eq!(allowed.status, StatusCode::OK, "{}", allowed.text());
+        for body in [
+            r#"{"spec":{"service":{"namespace":"demo"}}}"#,
+            r#"{"spec":{"service":{"name":"web"},"caBundle":"b3RoZXI="}}"#,
+            r#"{"spec":{"service":{"port":444}}}"#,
+            r#"{"spec":{"groupPriorityMinimum":2000}}"#,
+            r#"{"spec":{"versionPriority":16}}"#,
+            r#"{"spec":{"insecureSkipTLSVerify":true,"caBundle":null}}"#,
+            r#"{"metadata":{"labels":{"a":"b"}}}"#,
+            r#"{"metadata":{"annotations":{"a":"b"}}}"#,
+            r#"{"metadata":{"annotations":null}}"#,
+            r#"{"metadata":{"finalizers":["a.example/b"]}}"#,
+        ] {
+            let refused = patch(body).await;
+            assert_eq!(refused.status, StatusCode::FORBIDDEN, "{body}");
+            assert!(
+                refused.text().contains("the server may"),
+                "{body}: {}",
+                refused.text()
+            );
+        }
+        let event = |reason: &str, kind: &str| {
+            serde_json::json!({"apiVersion": "v1", "kind": "Event", "type": "Warning", "reason": reason,
+                "metadata": {"name": "forged", "namespace": "demo"}, "message": "m", "source": {"component": "throughway"},
+                "involvedObject": {"kind": kind, "namespace": "demo", "name": "web", "apiVersion": "v1"}})
+            .to_string()
+        };
+        for (reason, kind, code) in [
+            ("AnnotationNotUnderstood", "Service", 201),
+            ("AnnotationNotUnderstood", "Pod", 403),
+            ("FailedScheduling", "Service", 403),
+        ] {
+            let path = "/api/v1/namespaces/demo/events";
+            let answer = ask("POST", path, "application/json", &event(reason, kind)).await;
+            assert_eq!(
+                answer.status.as_u16(),
+                code,
+                "{reason} {kind}: {}",
+                answer.text()
+            );
+        }
     });
 }
 
@@ -109,7 +171,8 @@ fn deleting_the_manifests_leaves_nothing_behind_and_they_can_be_applied_again() 
     alone_on_cluster(async |cluster: &Cluster| {
         let manifests = cluster.manifests();
         cluster.kubectl(&["delete", "-f", &manifests, "--timeout=120s"]);
-        let kinds = "namespaces,apiservices,clusterroles,clusterrolebindings";
+        let kinds = "namespaces,apiservices,clusterroles,clusterrolebindings,\
+            validatingadmissionpolicies,validatingadmissionpolicybindings";
         let left = cluster.kubectl(&["get", kinds, "-o", "name"])
             + &cluster.kubectl(&[
                 "get",

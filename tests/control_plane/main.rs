@@ -25,6 +25,7 @@ mod apps;
 mod cluster;
 mod compare;
 mod installation;
+mod kubelets;
 mod local;
 mod local_attacks;
 mod node;

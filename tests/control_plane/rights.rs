@@ -4,6 +4,10 @@ use crate::cluster::{Cluster, DEMO, on_cluster};
 use crate::support::client::request;
 
 const SERVER: &str = "--as=system:serviceaccount:throughway:throughway";
+const FOR_KUBELETS: &str = "--as=system:serviceaccount:throughway:throughway-kubelet";
+
+/// What kubelets from 1.33 on ask for where this server lets a path through.
+const HARMLESS: [&str; 5] = ["configz", "healthz", "metrics", "pods", "stats"];
 
 /// Whether the API server would let somebody do it. kubectl says no with exit code 1, so only its words count.
 fn may(cluster: &Cluster, who: &[&str], what: &[&str]) -> bool {
@@ -24,11 +28,31 @@ fn the_server_may_what_it_needs_and_nothing_that_harms() {
             (true, &["watch", "services", "-A"]),
             (true, &["list", "nodes"]),
             (true, &["watch", "endpointslices.discovery.k8s.io", "-A"]),
-            (true, &["get", "nodes", "--subresource=metrics"]),
-            (true, &["get", "nodes", "--subresource=stats"]),
-            (true, &["get", "nodes", "--subresource=pods"]),
-            (true, &["get", "nodes", "--subresource=healthz"]),
-            (true, &["get", "nodes", "--subresource=configz"]),
+            (false, &["get", "nodes", "--subresource=metrics"]),
+            (false, &["get", "nodes", "--subresource=stats"]),
+            (false, &["get", "nodes", "--subresource=pods"]),
+            (false, &["get", "nodes", "--subresource=healthz"]),
+            (false, &["get", "nodes", "--subresource=configz"]),
+            (
+                true,
+                &[
+                    "create",
+                    "serviceaccounts/throughway-kubelet",
+                    "--subresource=token",
+                    "-n",
+                    "throughway",
+                ],
+            ),
+            (
+                false,
+                &[
+                    "create",
+                    "serviceaccounts/throughway",
+                    "--subresource=token",
+                    "-n",
+                    "throughway",
+                ],
+            ),
             (true, &["create", "tokenreviews.authentication.k8s.io"]),
             (
                 true,
@@ -83,6 +107,37 @@ fn the_server_may_what_it_needs_and_nothing_that_harms() {
             ),
         ] {
             assert_eq!(may(cluster, &[SERVER], what), needed, "{what:?}");
+        }
+    });
+}
+
+#[test]
+fn the_account_for_kubelets_may_read_their_harmless_parts_and_nothing_else() {
+    on_cluster(async |cluster: &Cluster| {
+        for subresource in HARMLESS {
+            let subresource = format!("--subresource={subresource}");
+            let get = ["get", "nodes", &subresource];
+            assert!(may(cluster, &[FOR_KUBELETS], &get), "{get:?}");
+            let create = ["create", "nodes", &subresource];
+            assert!(!may(cluster, &[FOR_KUBELETS], &create), "{create:?}");
+        }
+        for what in [
+            &["get", "nodes", "--subresource=proxy"][..],
+            &["get", "nodes", "--subresource=log"],
+            &["get", "nodes", "--subresource=checkpoint"],
+            &["get", "nodes"],
+            &["list", "pods", "-A"],
+            &["get", "secrets/throughway-serving", "-n", "throughway"],
+            &["create", "tokenreviews.authentication.k8s.io"],
+            &["create", "subjectaccessreviews.authorization.k8s.io"],
+            &[
+                "patch",
+                "apiservices.apiregistration.k8s.io/v1.throughway.dev",
+            ],
+            &["create", "events", "-n", "demo"],
+            &["get", "nodes.throughway.dev", "--subresource=proxy"],
+        ] {
+            assert!(!may(cluster, &[FOR_KUBELETS], what), "{what:?}");
         }
     });
 }

@@ -126,7 +126,7 @@ impl EmbeddedCluster {
                 tls: KubeletTls::Verify {
                     certificate_authority: None,
                 },
-                token_file: None,
+                credential: throughway::config::KubeletCredential::None,
             },
             forward: ForwardConfig {
                 connect_limit: Duration::from_secs(5),

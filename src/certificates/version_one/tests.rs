@@ -180,7 +180,7 @@ fn a_leaf_of_version_one_signs_nothing() {
     let middle_leaf = middle.params.signed_by(&middle.key, &issuer).unwrap();
     let middle_leaf = in_version_one(middle_leaf.der(), &root.key);
     assert_eq!(
-        judge(&middle_leaf, &[root.certificate.clone()], now),
+        judge(&middle_leaf, std::slice::from_ref(&root.certificate), now),
         Ok(())
     );
     let forged_issuer = Issuer::from_params(&middle.params, &middle.key);

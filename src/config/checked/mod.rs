@@ -10,9 +10,9 @@ use super::args::{self, Line, Mode};
 use super::local;
 use super::{
     ApiGroup, AuthenticationConfig, AuthenticationLookup, AuthorizationConfig, ClusterConfig,
-    Command, Config, ConnectionLimits, ForwardConfig, Http2Serving, KubeletConfig, KubeletTls,
-    ListenConfig, Loopback, RequestHeaderConfig, RequestHeaderNames, RewriteConfig,
-    ServingCertificate, ShutdownConfig, TargetConfig,
+    Command, Config, ConnectionLimits, ForwardConfig, Http2Serving, KubeletConfig,
+    KubeletCredential, KubeletTls, ListenConfig, Loopback, RequestHeaderConfig, RequestHeaderNames,
+    RewriteConfig, ServingCertificate, ShutdownConfig, TargetConfig,
 };
 
 /// Why there is no [`Command`].
@@ -141,6 +141,7 @@ fn refuse_what_can_not_work(serve: &args::Serve) -> Result<(), NoCommand> {
             "a handshake without a limit is not offered",
         );
     }
+    refuse_kubelets_without_credential(&serve.targets)?;
     if tracing_subscriber::EnvFilter::try_new(&serve.logs.log).is_err() {
         return wrong("log", "no filter such as info or throughway=debug");
     }
@@ -168,6 +169,19 @@ fn refuse_what_can_not_work(serve: &args::Serve) -> Result<(), NoCommand> {
         {
             return wrong(flag, "not the name of a header");
         }
+    }
+    Ok(())
+}
+
+/// Whoever stands before a kubelet that is not verified gets what it is shown, so that is never left to a default.
+fn refuse_kubelets_without_credential(targets: &args::Targets) -> Result<(), NoCommand> {
+    let has_credential =
+        targets.kubelet_service_account.is_some() || targets.kubelet_token_file.is_some();
+    if targets.kubelet_insecure_tls && !has_credential {
+        return Err(NoCommand::Wrong(
+            "--kubelet-insecure-tls: needs --kubelet-service-account or --kubelet-token-file"
+                .to_owned(),
+        ));
     }
     Ok(())
 }
@@ -258,7 +272,11 @@ fn kubelet(flags: &args::Targets) -> KubeletConfig {
                 certificate_authority,
             }
         },
-        token_file: flags.kubelet_token_file.clone(),
+        credential: match (&flags.kubelet_service_account, &flags.kubelet_token_file) {
+            (Some(account), _) => KubeletCredential::ServiceAccount(account.clone()),
+            (None, Some(path)) => KubeletCredential::TokenFile(path.clone()),
+            (None, None) => KubeletCredential::None,
+        },
     }
 }
 

@@ -61,6 +61,28 @@ fn the_defaults_are_those_of_an_aggregated_server() {
             certificate_authority: None
         }
     );
+    assert_eq!(config.kubelet.credential, KubeletCredential::None);
+}
+
+#[test]
+fn any_kubelet_is_believed_only_where_it_is_shown_a_credential_of_its_own() {
+    for (flag, credential) in [
+        (
+            "--kubelet-service-account=throughway/throughway-kubelet",
+            KubeletCredential::ServiceAccount(crate::config::NamespacedName {
+                namespace: "throughway".into(),
+                name: "throughway-kubelet".into(),
+            }),
+        ),
+        (
+            "--kubelet-token-file=token",
+            KubeletCredential::TokenFile("token".into()),
+        ),
+    ] {
+        let config = serve(&["--kubelet-insecure-tls", flag]).unwrap();
+        assert_eq!(config.kubelet.tls, KubeletTls::AnyCertificate);
+        assert_eq!(config.kubelet.credential, credential);
+    }
 }
 
 #[test]
@@ -106,6 +128,9 @@ fn a_wrong_setting_is_one_line() {
             "--kubelet-insecure-tls",
             "--kubelet-certificate-authority=a",
         ],
+        &["--kubelet-insecure-tls"],
+        &["--kubelet-service-account=throughway"],
+        &["--kubelet-service-account=a/b", "--kubelet-token-file=c"],
     ] {
         let Err(NoCommand::Wrong(line)) = serve(flags) else {
             panic!("{flags:?} was accepted")

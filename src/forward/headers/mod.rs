@@ -14,7 +14,7 @@
 //! | `Cookie` | in one line, all but those that `--never-forward-cookies` names, and this server's own; `Throughway-Host-` is `__Host-` again | other parts of the origin live by them |
 //! | `Throughway-*` | none | they are for this server |
 //! | `Audit-Id` | a direct caller's own | the front proxy's is no business of the backend |
-//! | `Authorization` | a kubelet: this server's own; others: what [`super::login`] makes of the request | the caller's ended at authentication |
+//! | `Authorization` | a kubelet: the token for kubelets; others: what [`super::login`] makes of the request | the caller's ended at authentication |
 //!
 //! A target that is seen at an origin of its own (`envelope`) gets that origin's `Host`, all cookies, `Origin`, `Referer` and
 //! `Authorization` as they were sent, and of the `X-Forwarded-*` only `-For`, `-Host` and `-Proto`.

@@ -6,7 +6,7 @@
 //! Neither goes on to a backend by its own name, which `headers` sees to.
 //!
 //! Refused, which means that the backend gets no `Authorization`: two such headers, a cookie that does not open, a cookie that
-//! comes with another origin's request, and everything for nodes, since a kubelet is shown this server's own token.
+//! comes with another origin's request, and everything for nodes, since a kubelet is shown a token of this server's choosing.
 //!
 //! A cookie comes with every request that a browser makes, and cookies have no ports: without the look at
 //! `Sec-Fetch-Site` a page of another server on `localhost` could act for whoever logged in here. Links from elsewhere work.

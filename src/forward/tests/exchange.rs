@@ -321,3 +321,19 @@ async fn ambiguous_framing_never_becomes_two_requests() {
         s.end().await;
     }
 }
+
+#[tokio::test]
+async fn a_kubelet_is_not_asked_without_the_credential_for_kubelets() {
+    let (mut s, backend) = (Setting::new().await, Backend::new().await);
+    let mut caller = s.caller(Scheme::Kubelet, &[backend.address]);
+    let request = get("/metrics", "Connection: close\r\n");
+    caller.write_all(request.as_bytes()).await.unwrap();
+    let told = rest(&mut caller).await;
+    assert!(told.starts_with("HTTP/1.1 503 "), "{told}");
+    assert!(told.contains("--kubelet-service-account"), "{told}");
+    drop(caller);
+    s.end().await;
+    let dialled = backend.listener.accept();
+    let dialled = tokio::time::timeout(Duration::from_millis(20), dialled).await;
+    assert!(dialled.is_err(), "the kubelet was dialled");
+}

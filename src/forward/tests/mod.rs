@@ -64,7 +64,7 @@ impl Setting {
         let tasks = Tasks::new();
         let sources = crate::certificates::KubeletSources {
             cluster_roots: Source::Nothing,
-            token: Source::Nothing,
+            credential: crate::certificates::CredentialSource::Nothing,
         };
         let kubelet = KubeletAccess::start(&KubeletTls::AnyCertificate, sources, &tasks)
             .await

@@ -224,7 +224,7 @@ impl Tls {
         config.accept_invalid_certs = matches!(self.trust, Trust::Anything);
         let mut settings = match &inputs.identity {
             None => config.rustls_client_config().ok(),
-            Some(identity) => with_identity(config, identity),
+            Some(identity) => with_identity(&config, identity),
         }
         .ok_or_else(|| MaterialError::Unusable {
             origin: inputs.identity.as_ref().map_or_else(
@@ -250,7 +250,7 @@ impl Tls {
 }
 
 /// With the client certificate as kube presents it, or else as one that rustls does not read.
-fn with_identity(config: kube::Config, identity: &Identity) -> Option<ClientConfig> {
+fn with_identity(config: &kube::Config, identity: &Identity) -> Option<ClientConfig> {
     let mut with_certificate = config.clone();
     let key = STANDARD.encode(identity.key.expose_secret());
     with_certificate.auth_info.client_certificate_data =

@@ -10,8 +10,8 @@
 //! | `POST /.throughway/login` | the cookie and the way back, for a form of this origin; 403 for others, who could log somebody in as themselves |
 //! | `/.throughway/logout` | forgets the cookie |
 //!
-//! What the cookie holds and when it is sent on is in `forward/login`. Nodes have none of this: kubelets know this server's
-//! own token only.
+//! What the cookie holds and when it is sent on is in `forward/login`. Nodes have none of this: kubelets know the
+//! token for kubelets only.
 //!
 //! Basic: RFC 7617. Cookies: RFC 6265bis.
 

@@ -1,22 +1,27 @@
 //! How this server presents itself to kubelets, and which of their certificates it believes.
 //!
-//! The credential is this server's own ServiceAccount token with the narrow rights of its ClusterRole, never the API
-//! server's client certificate: what a kubelet allows is bounded by what this server may do (CVE-2022-3294 was a dial
-//! with far too good a credential). The token is rotated about hourly and read again.
+//! The credential ([`credential`]) is never this server's own token, nor the API server's client certificate: a kubelet that is
+//! somebody else's keeps what it is shown, so it is shown only what may read the harmless parts of kubelets (CVE-2022-3294 was a
+//! dial with far too good a credential).
+
+mod credential;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwap;
 use http::HeaderValue;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
+pub use credential::{CredentialSource, NoKubeletCredential};
+
 use super::files::{self, Changes};
 use super::{CertificateError, provider};
 use crate::config::KubeletTls;
 use crate::lifecycle::Tasks;
+use credential::Credential;
 
 /// Where something comes from that may change.
 #[derive(Clone)]
@@ -38,23 +43,23 @@ impl std::fmt::Debug for Source {
     }
 }
 
-/// Where the kubelets' roots and this server's token come from.
+/// Where the kubelets' roots and the credential for them come from.
 #[derive(Debug, Clone)]
 pub struct KubeletSources {
     /// PEM of the roots, used when [`KubeletTls::Verify`] names no file of its own.
     pub cluster_roots: Source,
-    pub token: Source,
+    pub credential: CredentialSource,
 }
 
 /// What holds now for connections to kubelets. Read without waiting; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct KubeletAccess {
     tls: Arc<ArcSwap<ClientConfig>>,
-    authorization: Arc<ArcSwapOption<HeaderValue>>,
+    credential: Arc<Credential>,
 }
 
 impl KubeletAccess {
-    /// Reads roots and token once, so that a wrong file ends the start, and keeps both up to date from then on.
+    /// Reads what is in files once, so that a wrong file ends the start, and keeps roots and credential up to date from then on.
     ///
     /// # Errors
     /// A file can't be read or used.
@@ -78,20 +83,12 @@ impl KubeletAccess {
             (_, Source::Fixed(pem)) => verified(pem)?,
             (_, Source::Nothing) => nobody(),
         };
-        let token = match &sources.token {
-            Source::File(path) => Some(files::read(path).await?),
-            Source::Fixed(token) => Some(token.clone()),
-            Source::Nothing => None,
-        };
         let access = Self {
             tls: Arc::new(ArcSwap::new(config)),
-            authorization: Arc::new(ArcSwapOption::new(token.and_then(|token| bearer(&token)))),
+            credential: Credential::start(sources.credential, tasks).await?,
         };
         if let Source::File(path) = roots {
             tasks.spawn_background(access.clone().follow_roots(Changes::of([path])));
-        }
-        if let Source::File(path) = sources.token {
-            tasks.spawn_background(access.clone().follow_token(Changes::of([path])));
         }
         Ok(access)
     }
@@ -101,9 +98,12 @@ impl KubeletAccess {
         self.tls.load_full()
     }
 
-    /// `Bearer …` of this server's own ServiceAccount; `None` where it has none.
-    pub fn authorization(&self) -> Option<HeaderValue> {
-        self.authorization.load().as_deref().cloned()
+    /// The `Authorization` that a kubelet is shown.
+    ///
+    /// # Errors
+    /// There is none now. The request must not go out without it, nor with another one.
+    pub fn authorization(&self) -> Result<HeaderValue, NoKubeletCredential> {
+        self.credential.authorization()
     }
 
     async fn follow_roots(self, mut changes: Changes<1>) {
@@ -117,28 +117,6 @@ impl KubeletAccess {
             }
         }
     }
-
-    async fn follow_token(self, mut changes: Changes<1>) {
-        loop {
-            let [token] = changes.next().await;
-            match bearer(&token) {
-                Some(value) => self.authorization.store(Some(value)),
-                None => tracing::warn!(
-                    "the token for kubelets is empty or unprintable, the last good one stays"
-                ),
-            }
-        }
-    }
-}
-
-fn bearer(token: &[u8]) -> Option<Arc<HeaderValue>> {
-    let token = token.trim_ascii();
-    if token.is_empty() {
-        return None;
-    }
-    let mut value = HeaderValue::from_bytes(&[b"Bearer ", token].concat()).ok()?;
-    value.set_sensitive(true);
-    Some(Arc::new(value))
 }
 
 fn verified(pem: &[u8]) -> Result<Arc<ClientConfig>, CertificateError> {
@@ -182,18 +160,4 @@ fn client_config(
     let mut config = finish(builder);
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Arc::new(config)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_token_is_trimmed_and_never_shown() {
-        let value = bearer(b" secret-token\n").unwrap();
-        assert_eq!(value.as_bytes(), b"Bearer secret-token");
-        assert!(!format!("{value:?}").contains("secret"));
-        assert!(bearer(b" \n").is_none());
-        assert!(!format!("{:?}", Source::Fixed(b"secret".to_vec())).contains("secret"));
-    }
 }
