@@ -12,6 +12,9 @@ use http::{HeaderMap, HeaderValue};
 
 use crate::forward::{HOST_COOKIES, is_own_cookie};
 
+/// A longer `Set-Cookie` is dropped, as browsers do from 4 KiB on: with the path that it names it could be another app's.
+const MAX_COOKIE: usize = 64 * 1024;
+
 /// Where a target is: its path as it arrived here, and as the browser has it. Neither ends in a slash.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place<'a> {
@@ -24,7 +27,7 @@ pub(super) fn rewrite(headers: &mut HeaderMap, place: Place<'_>) {
     if !headers.contains_key(SET_COOKIE) {
         return;
     }
-    drop_ours(headers);
+    drop_unwanted(headers);
     for (name, cookie) in headers.iter_mut() {
         if *name == SET_COOKIE {
             *cookie = rewritten(cookie.as_bytes(), place);
@@ -32,16 +35,21 @@ pub(super) fn rewrite(headers: &mut HeaderMap, place: Place<'_>) {
     }
 }
 
-fn drop_ours(headers: &mut HeaderMap) {
-    let is_ours = |cookie: &HeaderValue| {
+/// Those under this server's names, and those that are too long.
+fn drop_unwanted(headers: &mut HeaderMap) {
+    let is_unwanted = |cookie: &HeaderValue| {
+        if cookie.len() > MAX_COOKIE {
+            return true;
+        }
         let pair = cookie.as_bytes().split(|byte| *byte == b';').next();
         is_own_cookie(name(sent_back(pair.unwrap_or_default())))
     };
     let set = headers.get_all(SET_COOKIE);
-    if !set.iter().any(is_ours) {
+    if !set.iter().any(is_unwanted) {
         return;
     }
-    let kept: Vec<HeaderValue> = set.iter().filter(|set| !is_ours(set)).cloned().collect();
+    let kept = set.iter().filter(|set| !is_unwanted(set)).cloned();
+    let kept: Vec<HeaderValue> = kept.collect();
     headers.remove(SET_COOKIE);
     for cookie in kept {
         headers.append(SET_COOKIE, cookie);

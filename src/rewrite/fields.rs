@@ -8,62 +8,82 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use super::link::Links;
 use super::policy;
 
-const CONTENT_LOCATION: HeaderName = HeaderName::from_static("content-location");
-const LINK: HeaderName = HeaderName::from_static("link");
-const REFRESH: HeaderName = HeaderName::from_static("refresh");
-const SOURCE_MAP: HeaderName = HeaderName::from_static("sourcemap");
+/// A longer line of these fields passes as it is: it leads no further than a link in a page may, and none is that long.
+const MAX_FIELD: usize = 64 * 1024;
 
-/// Whether a field is one of these, or `Location`.
+/// A line that would grow by more than this passes as it is.
+const MAX_FIELD_GROWTH: usize = 64 * 1024;
+
+/// How a field holds URLs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Syntax {
+    Url,
+    Link,
+    Refresh,
+    /// Only where it reports to.
+    Policy,
+    /// A redirect's, which `redirect` sees to.
+    Location,
+}
+
+/// Every field of an answer that holds URLs.
+pub(super) const FIELDS: &[(&str, Syntax)] = &[
+    ("location", Syntax::Location),
+    ("content-location", Syntax::Url),
+    ("sourcemap", Syntax::Url),
+    ("link", Syntax::Link),
+    ("refresh", Syntax::Refresh),
+    ("content-security-policy", Syntax::Policy),
+    ("content-security-policy-report-only", Syntax::Policy),
+];
+
+/// Whether a field is one of these.
 pub(super) fn holds_urls(name: &HeaderName) -> bool {
-    matches!(
-        name.as_str(),
-        "location"
-            | "content-location"
-            | "sourcemap"
-            | "link"
-            | "refresh"
-            | "content-security-policy"
-            | "content-security-policy-report-only"
-    )
+    FIELDS.iter().any(|(field, _)| name.as_str() == *field)
 }
 
 /// Maps the URLs of these fields.
 pub(super) fn rewrite(headers: &mut HeaderMap, links: &Links) {
-    change(headers, &CONTENT_LOCATION, |url| links.map(url));
-    change(headers, &SOURCE_MAP, |url| links.map(url));
-    change(headers, &LINK, |field| link(field, links));
-    change(headers, &REFRESH, |field| refresh(field, links));
-    policy::map_reports(headers, &|url| links.map(url));
-}
-
-fn change(headers: &mut HeaderMap, name: &HeaderName, map: impl Fn(&str) -> Option<String>) {
-    if !headers.contains_key(name) {
-        return;
-    }
-    let lines: Vec<HeaderValue> = headers.get_all(name).iter().cloned().collect();
-    headers.remove(name);
-    for line in lines {
-        let mapped = line.to_str().ok().and_then(&map);
-        let mapped = mapped.and_then(|text| HeaderValue::try_from(text).ok());
-        headers.append(name, mapped.unwrap_or(line));
+    for (name, line) in headers.iter_mut() {
+        let field = FIELDS.iter().find(|(field, _)| name.as_str() == *field);
+        let Some((_, syntax)) = field else { continue };
+        let text = line.to_str().ok().filter(|text| text.len() <= MAX_FIELD);
+        let mapped = text.and_then(|text| match syntax {
+            Syntax::Url => links.map(text),
+            Syntax::Link => link(text, links),
+            Syntax::Refresh => refresh(text, links),
+            Syntax::Policy => policy::with_reports(text, &|url| links.map(url)),
+            Syntax::Location => None,
+        });
+        let mapped = mapped.filter(|text| text.len() <= line.len() + MAX_FIELD_GROWTH);
+        if let Some(mapped) = mapped.and_then(|text| HeaderValue::try_from(text).ok()) {
+            *line = mapped;
+        }
     }
 }
 
-/// `<url>; rel=x, <url>; rel=y`: a `<` begins a URL unless it stands in a quoted string.
+/// `<url>; rel=x, <url>; rel=y`: a `<` begins a URL unless it stands in a quoted string. One pass: a URL ends at the first `>`,
+/// and where there is none no other URL of the line has an end.
 fn link(field: &str, links: &Links) -> Option<String> {
     let mut text = String::with_capacity(field.len());
     let mut rest = field;
     let mut is_quoted = false;
     while let Some(at) = rest.find(['<', '"']) {
-        text.push_str(&rest[..=at]);
-        let found = rest.as_bytes()[at];
-        rest = &rest[at + 1..];
-        if found == b'"' {
+        let (before, found) = rest.split_at(at);
+        text.push_str(before);
+        let (mark, after) = found.split_at(1);
+        text.push_str(mark);
+        rest = after;
+        if mark == "\"" {
             is_quoted = !is_quoted;
-        } else if !is_quoted && let Some(end) = rest.find('>') {
+        } else if !is_quoted {
+            let Some(end) = rest.find('>') else { break };
             let (url, after) = rest.split_at(end);
             text.push_str(&links.map(url).unwrap_or_else(|| url.to_owned()));
             rest = after;
+        }
+        if text.len() > field.len() + MAX_FIELD_GROWTH {
+            return None;
         }
     }
     text.push_str(rest);

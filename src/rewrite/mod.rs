@@ -19,6 +19,8 @@ mod reader;
 mod redirect;
 mod safety;
 
+use std::sync::Arc;
+
 use http::{StatusCode, header};
 
 pub use reader::Reading;
@@ -33,6 +35,7 @@ use crate::forward::{Logins, PageTokens};
 use crate::status::{Request, Response};
 use crate::target::Scheme;
 use link::{Form, Links};
+use page::budget::{Budget, MAX_TOTAL};
 use page::{Injection, PageLimits, PageTreatment};
 use policy::Admission;
 use reader::{Reader, Via};
@@ -50,6 +53,7 @@ pub enum Outcome {
 pub struct Answers {
     config: RewriteConfig,
     page_tokens: PageTokens,
+    pages: Arc<Budget>,
 }
 
 /// One answer and what it is an answer to.
@@ -79,6 +83,7 @@ impl Answers {
         Self {
             config,
             page_tokens,
+            pages: Budget::new(MAX_TOTAL),
         }
     }
 
@@ -194,6 +199,7 @@ impl Answers {
                 memory: self.config.page_memory,
                 decoded: self.config.page_limit,
             },
+            budget: Arc::clone(&self.pages),
         };
         page::rewrite(response, &treatment)
     }

@@ -15,6 +15,9 @@ use super::link::Links;
 
 const SERVICE_WORKER_ALLOWED: HeaderName = HeaderName::from_static("service-worker-allowed");
 
+/// A longer scope of a service worker is dropped: it could be one outside the target.
+const MAX_SCOPE: usize = 8 * 1024;
+
 /// Takes out what no backend may say.
 pub(super) fn remove(headers: &mut HeaderMap, links: &Links) {
     if !headers.keys().any(is_suspect) {
@@ -23,6 +26,7 @@ pub(super) fn remove(headers: &mut HeaderMap, links: &Links) {
     let own = headers
         .get(SERVICE_WORKER_ALLOWED)
         .and_then(|value| value.to_str().ok())
+        .filter(|scope| scope.len() <= MAX_SCOPE)
         .and_then(|scope| links.map(scope))
         .and_then(|scope| HeaderValue::try_from(scope).ok());
     let refused: Vec<HeaderName> = headers

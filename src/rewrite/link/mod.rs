@@ -28,6 +28,14 @@ use crate::target::Scheme;
 use path::after;
 use reference::{Reference, as_browsers_read};
 
+/// The longest relative way to the target's root that is put before every link. From deeper pages links get a path of the
+/// origin instead: what a page grows by is bounded by its links, whatever path somebody asks for.
+pub(super) const MAX_CLIMB: usize = 512;
+
+/// The longest path of a target that is put before links; below a longer one they stay as they are. Names end at 253 bytes,
+/// the rest is what a server in front adds.
+pub(super) const MAX_PREFIX: usize = 1024;
+
 /// How a mapped URL is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Form {
@@ -56,8 +64,19 @@ pub(super) struct Links {
 enum Base {
     /// Something from where this relative reference leads to the target's root; it ends in a slash.
     SameOrigin { to_root: String },
+    /// The same origin, so deep below the target's root that links are written as paths of the origin.
+    Deep,
     /// Another origin. Root-absolute URLs mean that origin then, and no path leads back from there.
     Elsewhere,
+}
+
+impl Base {
+    fn at(prefix: &str, base: &str) -> Self {
+        match to_root(prefix, base) {
+            to_root if to_root.len() <= MAX_CLIMB => Self::SameOrigin { to_root },
+            _ => Self::Deep,
+        }
+    }
 }
 
 impl Links {
@@ -67,13 +86,13 @@ impl Links {
             "" => String::new(),
             path => without_dots(path).into_owned(),
         };
-        let to_root = to_root(&prefix, &format!("{prefix}{page}"));
+        let base = Base::at(&prefix, &format!("{prefix}{page}"));
         Self {
             prefix,
             page,
             endpoint: endpoint.clone(),
             form,
-            base: Base::SameOrigin { to_root },
+            base,
             seen_host: None,
             seen_prefix: None,
         }
@@ -133,8 +152,7 @@ impl Links {
         if let Some(inside) = self.path_of(&href) {
             let end = inside.find(['?', '#']).unwrap_or(inside.len());
             let path = without_dots(&inside[..end]);
-            let to_root = to_root(&self.prefix, &format!("{}{path}", self.prefix));
-            self.base = Base::SameOrigin { to_root };
+            self.base = Base::at(&self.prefix, &format!("{}{path}", self.prefix));
             return;
         }
         match Reference::read(&href) {
@@ -149,25 +167,42 @@ impl Links {
                     "" => page,
                     relative => format!("{}{relative}", &page[..folder]),
                 };
-                let to_root = to_root(&self.prefix, &without_dots(&joined));
-                self.base = Base::SameOrigin { to_root };
+                self.base = Base::at(&self.prefix, &without_dots(&joined));
             }
         }
     }
 
     fn written(&self, url: &str, mark: &str) -> Option<String> {
-        let Base::SameOrigin { to_root } = &self.base else {
-            return None;
+        let to_root = match &self.base {
+            Base::SameOrigin { to_root } => Some(to_root),
+            Base::Deep => None,
+            Base::Elsewhere => return None,
         };
         let inside = self.inside(url)?;
         let end = inside.find(['?', '#']).unwrap_or(inside.len());
         let (path, rest) = inside.split_at(end);
         let path = without_dots(path);
-        let (begin, mark, path) = match &self.form {
-            Form::Relative => (to_root, mark, &path[1..]),
-            Form::Absolute(prefix) => (prefix, "", &*path),
+        let (begin, mark, path) = match (&self.form, to_root) {
+            (Form::Relative, Some(to_root)) => (to_root, mark, &path[1..]),
+            (Form::Relative, None) => (self.path_of_origin(), "", &*path),
+            (Form::Absolute(prefix), _) => (prefix, "", &*path),
         };
-        Some([begin, mark, path, rest].concat())
+        (begin.len() <= MAX_PREFIX).then(|| [begin, mark, path, rest].concat())
+    }
+
+    /// The target's path, as the browser has it if that is known.
+    fn path_of_origin(&self) -> &String {
+        self.seen_prefix.as_ref().unwrap_or(&self.prefix)
+    }
+
+    /// How many bytes a link grows by at the most, so that whoever writes many can stop in time.
+    pub(super) fn growth(&self) -> usize {
+        match (&self.form, &self.base) {
+            (Form::Absolute(prefix), _) => prefix.len(),
+            (Form::Relative, Base::SameOrigin { to_root }) => to_root.len() + 2,
+            (Form::Relative, Base::Deep | Base::Elsewhere) => self.path_of_origin().len(),
+        }
+        .min(MAX_PREFIX)
     }
 
     fn path_of<'u>(&self, url: &'u str) -> Option<&'u str> {

@@ -10,6 +10,10 @@ use http::{HeaderMap, header};
 /// Characters of a realm that are shown.
 const MOST_REALM: usize = 200;
 
+/// Challenges that are read of one answer, and bytes of each line. What is past that is read as a challenge that opens a dialog.
+const MAX_CHALLENGES: usize = 32;
+const MAX_LINE: usize = 8 * 1024;
+
 /// The realm of the first Basic challenge, empty if it has none; `None` if there is no such challenge.
 pub(super) fn basic_realm(headers: &HeaderMap) -> Option<String> {
     challenges(headers)
@@ -20,7 +24,12 @@ pub(super) fn basic_realm(headers: &HeaderMap) -> Option<String> {
 
 /// Whether a browser that sees these challenges would ask its user in a dialog.
 pub(super) fn opens_dialog(headers: &HeaderMap) -> bool {
-    challenges(headers).iter().any(|challenge| {
+    let found = challenges(headers);
+    let mut lines = headers.get_all(header::WWW_AUTHENTICATE).iter();
+    if found.len() >= MAX_CHALLENGES || lines.any(|line| line.len() > MAX_LINE) {
+        return true;
+    }
+    found.iter().any(|challenge| {
         matches!(
             challenge.scheme.as_str(),
             "basic" | "digest" | "ntlm" | "negotiate"
@@ -38,9 +47,13 @@ struct Challenge {
 fn challenges(headers: &HeaderMap) -> Vec<Challenge> {
     let mut found = Vec::new();
     for line in headers.get_all(header::WWW_AUTHENTICATE) {
+        let line = &line.as_bytes()[..line.len().min(MAX_LINE)];
         // Each line begins anew: a parameter belongs to no challenge of another line.
         let from = found.len();
-        for piece in pieces(&String::from_utf8_lossy(line.as_bytes())) {
+        for piece in pieces(&String::from_utf8_lossy(line)) {
+            if found.len() >= MAX_CHALLENGES {
+                return found;
+            }
             read(piece.trim(), from, &mut found);
         }
     }

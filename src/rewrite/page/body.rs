@@ -1,14 +1,17 @@
 //! A body on its way through decoder, rewriter and encoder.
 //!
 //! In: a backend's body. Out: the rewritten one, in the same encoding, with the same trailers. It waits for nothing: when
-//! the backend pauses, all that was understood so far goes out. Memory holds one decoded piece of
-//! [`PIECE`] bytes and what the rewriter keeps.
+//! the backend pauses, all that was understood so far goes out. Memory holds one decoded piece of [`PIECE`] bytes, what the
+//! rewriter keeps, and what came of one step of that piece ([`super::step`]): the next step waits until that is handed out.
 //!
 //! Ends with an error, and so does the caller's body: when the backend's does, when the encoding is broken or ends early, and
-//! when more than the limit of bytes was decoded.
+//! when more than the limit of bytes was decoded. Passes untouched what
+//! would need a larger window than its content coding has, and what finds no room in the [`Budget`] when it begins.
 
 use std::io;
+use std::ops::Range;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
@@ -16,18 +19,20 @@ use bytes::Bytes;
 use http_body::Frame;
 use tokio::io::ReadBuf;
 
-use super::encoding::{Decoder, Encoder, Encoding, Format};
+use super::PIECE;
+use super::budget::{Budget, Share};
+use super::encoding::{Begin, Decoder, Encoder, Encoding, Format};
 use super::media::Rewriter;
 use super::source::Source;
 
-/// How much is decoded at once.
-const PIECE: usize = 16 * 1024;
+/// So much of a window is reserved before a page begins, so that pages that aren't larger never end early.
+const FIRST_DECODED: usize = 512 * 1024;
 
 /// As much as this goes out in one frame.
 const FRAME: usize = 16 * 1024;
 
-/// After so many pieces without a frame, others get their turn.
-const PIECES_A_TURN: usize = 32;
+/// After so many steps without a frame, others get their turn.
+const STEPS_A_TURN: usize = 8;
 
 /// Why a body ends before its end.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +41,8 @@ enum PageError {
         "the page has more than {limit} bytes when decoded, which is the limit for pages that are rewritten"
     )]
     TooLarge { limit: u64 },
+    #[error("too many large pages are decoded at once")]
+    Crowded,
     #[error("the page's content encoding is broken or ends early")]
     Encoding(#[source] io::Error),
 }
@@ -48,12 +55,19 @@ pub(super) struct Rewritten {
     /// What the rewriter gave out.
     page: Vec<u8>,
     piece: Box<[u8]>,
+    /// What of the piece was decoded and is still to be rewritten.
+    left: Range<usize>,
+    /// How much of it is rewritten in one go.
+    step: usize,
     decoded: u64,
     limit: u64,
+    budget: Arc<Budget>,
 }
 
 enum Stage {
     Begins(Source),
+    /// Nothing of it is rewritten.
+    Passes(Source),
     Flows(Box<Flow>),
     Over,
 }
@@ -62,6 +76,29 @@ struct Flow {
     decoder: Decoder,
     encoder: Encoder,
     reach: Reach,
+    need: Need,
+    share: Share,
+}
+
+/// What decoder and encoder of a page hold.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Need {
+    pub(super) format: Format,
+    pub(super) window: usize,
+}
+
+impl Need {
+    /// Bytes after so many were decoded: a window is only as large as what is in it.
+    pub(super) fn at(self, decoded: usize) -> usize {
+        let window = self.window.min(decoded);
+        match self.format {
+            Format::Plain => 48 * 1024,
+            Format::Gzip | Format::Zlib | Format::BareDeflate => 256 * 1024,
+            // Its ring is copied to one of twice the size as it fills.
+            Format::Brotli => 1024 * 1024 + window + window / 2,
+            Format::Zstd => 1280 * 1024 + window,
+        }
+    }
 }
 
 /// How far the bytes have come.
@@ -76,15 +113,24 @@ enum Reach {
 }
 
 impl Rewritten {
-    pub(super) fn new(body: Body, encoding: Encoding, rewriter: Rewriter, limit: u64) -> Self {
+    pub(super) fn new(
+        body: Body,
+        encoding: Encoding,
+        rewriter: Rewriter,
+        step: usize,
+        (limit, budget): (u64, Arc<Budget>),
+    ) -> Self {
         Self {
             stage: Stage::Begins(Source::new(body)),
             encoding,
             rewriter,
             page: Vec::new(),
             piece: vec![0; PIECE].into(),
+            left: 0..0,
+            step,
             decoded: 0,
             limit,
+            budget,
         }
     }
 
@@ -92,19 +138,23 @@ impl Rewritten {
     fn poll_step(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Next>, axum::Error>> {
         match &mut self.stage {
             Stage::Over => Poll::Ready(Ok(Some(Next::Nothing))),
+            Stage::Passes(source) => {
+                let frame = ready!(source.poll_frame(context)).transpose()?;
+                Poll::Ready(Ok(Some(frame.map_or(Next::Nothing, Next::Frame))))
+            }
             Stage::Begins(source) => {
-                let begin = match ready!(source.poll_begin(context)) {
-                    Ok(begin) => begin,
+                let encoding = self.encoding;
+                let begin = source.poll_begin(context, |begin, ended| {
+                    match Begin::of(encoding, begin, ended) {
+                        Begin::Unclear => None,
+                        clear => Some(clear),
+                    }
+                });
+                let begin = match ready!(begin) {
+                    Ok(begin) => begin.unwrap_or(Begin::TooLarge),
                     Err(error) => return Poll::Ready(Err(failure(source, error))),
                 };
-                let format = Format::of(self.encoding, begin);
-                if let Stage::Begins(source) = std::mem::replace(&mut self.stage, Stage::Over) {
-                    self.stage = Stage::Flows(Box::new(Flow {
-                        decoder: Decoder::new(format, source),
-                        encoder: Encoder::new(format),
-                        reach: Reach::Out,
-                    }));
-                }
+                self.begin(begin);
                 Poll::Ready(Ok(None))
             }
             Stage::Flows(flow) => {
@@ -120,8 +170,68 @@ impl Rewritten {
         }
     }
 
-    /// Takes one piece through.
+    /// Takes the decoder for what the body turned out to be, if there is room for it.
+    fn begin(&mut self, begin: Begin) {
+        let Stage::Begins(source) = std::mem::replace(&mut self.stage, Stage::Over) else {
+            return;
+        };
+        let Begin::Is(format, window) = begin else {
+            tracing::debug!("a page's window is larger than its content coding allows");
+            self.stage = Stage::Passes(source);
+            return;
+        };
+        let need = Need { format, window };
+        let Some(share) = self.budget.share(need.at(FIRST_DECODED)) else {
+            self.stage = Stage::Passes(source);
+            return;
+        };
+        self.stage = Stage::Flows(Box::new(Flow {
+            decoder: Decoder::new(format, source),
+            encoder: Encoder::new(format),
+            reach: Reach::Out,
+            need,
+            share,
+        }));
+    }
+
+    /// Takes one step of a piece through, after the next piece was decoded if none is left.
     fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Next>, axum::Error>> {
+        if self.left.is_empty()
+            && let Some(next) = ready!(self.poll_decode(context))?
+        {
+            return Poll::Ready(Ok(Some(next)));
+        }
+        let Stage::Flows(flow) = &mut self.stage else {
+            return Poll::Ready(Ok(None));
+        };
+        // Nothing was decoded: that is the end.
+        let ended = self.left.is_empty();
+        if ended {
+            self.rewriter.end(&mut self.page);
+        } else {
+            let end = self.left.end.min(self.left.start + self.step);
+            let step = &self.piece[self.left.start..end];
+            self.left.start = end;
+            self.rewriter.write(step, &mut self.page);
+        }
+        if !self.page.is_empty() {
+            flow.reach = Reach::Encoder;
+        }
+        flow.encoder
+            .write(&mut self.page)
+            .map_err(axum::Error::new)?;
+        if ended {
+            flow.encoder.finish().map_err(axum::Error::new)?;
+            flow.reach = Reach::End;
+        }
+        Poll::Ready(Ok(None))
+    }
+
+    /// Decodes the next piece; what is ready goes out while there is none.
+    fn poll_decode(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Option<Next>, axum::Error>> {
         let Stage::Flows(flow) = &mut self.stage else {
             return Poll::Ready(Ok(None));
         };
@@ -143,28 +253,20 @@ impl Rewritten {
             }
             Poll::Ready(Ok(())) => {}
         }
-        let piece = piece.filled();
-        self.decoded += piece.len() as u64;
+        self.left = 0..piece.filled().len();
+        self.decoded += self.left.len() as u64;
         if self.decoded > self.limit {
             let limit = self.limit;
             tracing::warn!(limit, "page is larger than the limit when decoded");
             return Poll::Ready(Err(axum::Error::new(PageError::TooLarge { limit })));
         }
-        if piece.is_empty() {
-            self.rewriter.end(&mut self.page);
-        } else {
-            self.rewriter.write(piece, &mut self.page);
-        }
-        if !self.page.is_empty() {
-            flow.reach = Reach::Encoder;
-        }
-        let ended = piece.is_empty();
-        flow.encoder
-            .write(&mut self.page)
-            .map_err(axum::Error::new)?;
-        if ended {
-            flow.encoder.finish().map_err(axum::Error::new)?;
-            flow.reach = Reach::End;
+        let decoded = usize::try_from(self.decoded).unwrap_or(usize::MAX);
+        if decoded > FIRST_DECODED
+            && !flow
+                .share
+                .grow_to(flow.need.at(decoded.next_multiple_of(FIRST_DECODED)))
+        {
+            return Poll::Ready(Err(axum::Error::new(PageError::Crowded)));
         }
         Poll::Ready(Ok(None))
     }
@@ -213,7 +315,7 @@ impl http_body::Body for Rewritten {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        for _ in 0..PIECES_A_TURN {
+        for _ in 0..STEPS_A_TURN {
             match ready!(self.poll_step(context)) {
                 Ok(None) => {}
                 Ok(Some(Next::Frame(frame))) => return Poll::Ready(Some(Ok(frame))),

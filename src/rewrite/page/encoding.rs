@@ -13,10 +13,12 @@ use std::task::{Context, Poll};
 
 use async_compression::Level;
 use async_compression::tokio::{bufread, write};
+use async_compression::zstd::DParameter;
 use http::header::{CONTENT_ENCODING, HeaderMap};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::source::Source;
+use super::source::{Ended, Source};
+use super::window::{self, Window};
 
 /// An encoding that can be undone and done again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,19 +62,43 @@ pub(super) enum Format {
     Zstd,
 }
 
-impl Format {
-    /// Tells by the encoding and a body's first two bytes. A body without bytes is in no format.
-    pub(super) fn of(encoding: Encoding, begin: &[u8]) -> Self {
-        if begin.is_empty() {
-            return Self::Plain;
-        }
-        match encoding {
-            Encoding::Identity => Self::Plain,
-            Encoding::Gzip => Self::Gzip,
-            Encoding::Deflate if is_zlib(begin) => Self::Zlib,
-            Encoding::Deflate => Self::BareDeflate,
-            Encoding::Brotli => Self::Brotli,
-            Encoding::Zstd => Self::Zstd,
+/// What a body's first bytes say of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Begin {
+    /// The format, and how far back its decoder has to look.
+    Is(Format, usize),
+    /// No decoder of the web has to keep so much.
+    TooLarge,
+    /// More bytes are needed.
+    Unclear,
+}
+
+impl Begin {
+    /// Tells by the encoding and a body's first bytes, which are all of it if it has `ended`. A body without bytes is in no
+    /// format.
+    pub(super) fn of(encoding: Encoding, begin: &[u8], ended: Ended) -> Self {
+        const DEFLATE: usize = 32 * 1024;
+        let window = match encoding {
+            _ if begin.is_empty() && ended == Ended::Yes => return Self::Is(Format::Plain, 0),
+            Encoding::Identity => return Self::Is(Format::Plain, 0),
+            _ if begin.is_empty() => return Self::Unclear,
+            Encoding::Gzip => return Self::Is(Format::Gzip, DEFLATE),
+            Encoding::Deflate if begin.len() < 2 && ended == Ended::No => Window::Unclear,
+            Encoding::Deflate if is_zlib(begin) => return Self::Is(Format::Zlib, DEFLATE),
+            Encoding::Deflate => return Self::Is(Format::BareDeflate, DEFLATE),
+            Encoding::Brotli => window::of_brotli(begin),
+            Encoding::Zstd => window::of_zstd(begin),
+        };
+        let format = match encoding {
+            Encoding::Brotli => Format::Brotli,
+            Encoding::Zstd => Format::Zstd,
+            Encoding::Identity | Encoding::Gzip | Encoding::Deflate => Format::Plain,
+        };
+        match (window, ended) {
+            (Window::Bytes(window), _) => Self::Is(format, window),
+            (Window::TooLarge, _) => Self::TooLarge,
+            (Window::Unclear, Ended::No) => Self::Unclear,
+            (Window::Unclear, Ended::Yes) => Self::Is(format, 0),
         }
     }
 }
@@ -109,7 +135,8 @@ impl Decoder {
             Format::BareDeflate => Self::BareDeflate(bufread::DeflateDecoder::new(source)),
             Format::Brotli => Self::Brotli(Box::new(bufread::BrotliDecoder::new(source))),
             Format::Zstd => {
-                let mut decoder = bufread::ZstdDecoder::new(source);
+                let largest = DParameter::window_log_max(window::ZSTD_LOG);
+                let mut decoder = bufread::ZstdDecoder::with_params(source, &[largest]);
                 decoder.multiple_members(true);
                 Self::Zstd(decoder)
             }

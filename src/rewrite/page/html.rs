@@ -13,7 +13,8 @@ use lol_html::send::{Element, ElementContentHandlers, HtmlRewriter, Settings};
 use lol_html::{AsciiCompatibleEncoding, MemorySettings};
 
 use super::charset::Charset;
-use super::splice::{Attribute, Splice, Tag};
+use super::splice::{Attribute, MAX_ATTRIBUTES, Splice, Tag};
+use super::{MAX_GROWTH, step};
 use crate::rewrite::link::Links;
 
 /// Whether a page stands for itself or within another.
@@ -101,13 +102,20 @@ impl Html {
         splice.take(out);
     }
 
-    /// A page that is there as a whole.
-    pub(super) fn whole(ingredients: Ingredients, page: &[u8]) -> Vec<u8> {
+    /// A page that is there as a whole; `None`: it would grow by more than [`MAX_GROWTH`].
+    pub(super) fn whole(ingredients: Ingredients, page: &[u8]) -> Option<Vec<u8>> {
+        let most = page.len() + MAX_GROWTH;
+        let step = step(&ingredients.links);
         let mut html = Self::new(ingredients);
         let mut out = Vec::with_capacity(page.len() + 64);
-        html.write(page, &mut out);
+        for piece in page.chunks(step) {
+            html.write(piece, &mut out);
+            if out.len() > most {
+                return None;
+            }
+        }
         html.end(&mut out);
-        out
+        (out.len() <= most).then_some(out)
     }
 }
 
@@ -129,7 +137,7 @@ fn note(splice: &Shared, element: &mut Element<'_, '_>) {
     let with_content = element.can_have_content() && WITH_CONTENT.contains(&name.as_str());
     let tag = Tag {
         range: element.source_location().bytes(),
-        attributes: attributes.collect(),
+        attributes: attributes.take(MAX_ATTRIBUTES).collect(),
         with_content,
     };
     locked(splice).expect_tag(tag);

@@ -1,9 +1,11 @@
 //! JSON of which some strings are replaced, and all else stays byte for byte.
 //!
 //! In: a whole text of JSON and a rule that is asked about every string: where it stands and what it says. Out: the text
-//! with those strings replaced for which the rule had an answer, or nothing if it is no JSON.
+//! with those strings replaced for which the rule had an answer, or nothing if it is no JSON or would grow by more than [`MAX_GROWTH`].
 
 use serde::de::IgnoredAny;
+
+use super::MAX_GROWTH;
 
 /// Nothing lies deeper than this.
 const DEEPEST: usize = 64;
@@ -52,6 +54,9 @@ pub(super) fn replaced(text: &[u8], rule: &Rule<'_>) -> Option<Vec<u8>> {
                 match answer {
                     Some(now) => result.extend_from_slice(&literal_of(&now)?),
                     None => result.extend_from_slice(literal.as_bytes()),
+                }
+                if result.len() > end + MAX_GROWTH {
+                    return None;
                 }
                 at = end;
                 continue;

@@ -31,6 +31,7 @@
 
 mod attributes;
 mod body;
+pub(super) mod budget;
 mod charset;
 mod css;
 mod encoding;
@@ -41,6 +42,9 @@ mod media;
 mod source;
 mod splice;
 mod value;
+mod window;
+
+use std::sync::Arc;
 
 use axum::body::Body;
 use http::header::{
@@ -52,6 +56,7 @@ use http::{Method, StatusCode};
 use super::link::Links;
 use crate::status::Response;
 use body::Rewritten;
+use budget::Budget;
 use encoding::Encoding;
 use media::Rewriter;
 
@@ -62,6 +67,7 @@ pub(super) struct PageTreatment {
     pub links: Links,
     pub injection: Option<Injection>,
     pub limits: PageLimits,
+    pub budget: Arc<Budget>,
 }
 
 /// What is put first into a document, before all scripts. ASCII, as it must be the same in every charset.
@@ -88,6 +94,23 @@ impl Default for PageLimits {
     }
 }
 
+/// What is written in one go, a tag or a text of JSON, may grow by this much through its links; what would grow by more keeps
+/// the rest of its links as they are.
+const MAX_GROWTH: usize = 256 * 1024;
+
+/// About as much comes of a page before it is handed out.
+const HANDED_OUT: usize = 64 * 1024;
+
+/// The most of a page that is rewritten in one go, if its links grow by no more than a few bytes.
+const PIECE: usize = 16 * 1024;
+
+/// How much of a page is rewritten in one go, so that no more than [`HANDED_OUT`] comes of it even if it is nothing but links.
+fn step(links: &Links) -> usize {
+    const SHORTEST_LINK: usize = "url(/)".len();
+    let written = SHORTEST_LINK + links.growth();
+    (HANDED_OUT / written * SHORTEST_LINK).clamp(PIECE / 64, PIECE)
+}
+
 /// Fields that say something of the very bytes of a body.
 const OF_THE_BYTES: [&str; 6] = [
     "content-md5",
@@ -111,7 +134,14 @@ pub(super) fn rewrite(response: Response, how: &PageTreatment) -> Response {
     };
     let (mut head, body) = response.into_parts();
     bytes_change(&mut head.headers);
-    let body = Rewritten::new(body, encoding, rewriter, how.limits.decoded);
+    let step = step(&how.links);
+    let body = Rewritten::new(
+        body,
+        encoding,
+        rewriter,
+        step,
+        (how.limits.decoded, Arc::clone(&how.budget)),
+    );
     Response::from_parts(head, Body::new(body))
 }
 

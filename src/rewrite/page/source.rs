@@ -8,13 +8,17 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 use http::HeaderMap;
-use http_body::Body as _;
+use http_body::{Body as _, Frame};
 use tokio::io::{AsyncBufRead, AsyncRead, ReadBuf};
 
-/// How much of a body's begin can be seen before it is read.
-pub(super) const BEGIN: usize = 2;
+/// Whether there is more of a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    No,
+    Yes,
+}
 
 #[derive(Debug)]
 pub(super) struct Source {
@@ -37,20 +41,46 @@ impl Source {
         }
     }
 
-    /// The first [`BEGIN`] bytes, or fewer if there are no more. They stay to be read.
-    pub(super) fn poll_begin(&mut self, context: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
-        let mut begin = BytesMut::new();
-        while !self.ended && begin.len() + self.chunk.len() < BEGIN {
-            begin.extend_from_slice(&self.chunk);
-            self.chunk.clear();
+    /// The first bytes, as many as `read` needs to make something of them. They stay to be read.
+    pub(super) fn poll_begin<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        read: impl Fn(&[u8], Ended) -> Option<T>,
+    ) -> Poll<io::Result<Option<T>>> {
+        loop {
+            let ended = if self.ended { Ended::Yes } else { Ended::No };
+            let found = read(&self.chunk, ended);
+            if found.is_some() || self.ended {
+                return Poll::Ready(Ok(found));
+            }
+            let begin = std::mem::take(&mut self.chunk);
             let polled = self.poll_chunk(context);
             if !begin.is_empty() {
-                begin.extend_from_slice(&self.chunk);
-                self.chunk = std::mem::take(&mut begin).freeze();
+                self.chunk = [&begin[..], &self.chunk[..]].concat().into();
             }
             ready!(polled)?;
         }
-        Poll::Ready(Ok(&self.chunk))
+    }
+
+    /// The next bytes as they are, or the trailers behind them.
+    pub(super) fn poll_frame(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        match ready!(self.poll_chunk(context)) {
+            Err(broken) => {
+                let failure = self.failure.take();
+                Poll::Ready(Some(Err(
+                    failure.unwrap_or_else(|| axum::Error::new(broken))
+                )))
+            }
+            Ok(()) if self.chunk.is_empty() => Poll::Ready(
+                self.trailers
+                    .take()
+                    .map(|trailers| Ok(Frame::trailers(trailers))),
+            ),
+            Ok(()) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.chunk))))),
+        }
     }
 
     /// Reads to the end and keeps nothing but the trailers.

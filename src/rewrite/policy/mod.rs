@@ -15,6 +15,9 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 /// The Trusted Types policy that the page helper makes.
 const TRUSTED_TYPES_POLICY: &str = "throughway";
 
+/// A longer line of policies stays as it is, so the page helper may not run in such a page.
+const MAX_POLICY: usize = 64 * 1024;
+
 const REPORT_ONLY: HeaderName = HeaderName::from_static("content-security-policy-report-only");
 
 /// How the helper's tags have to look.
@@ -62,16 +65,18 @@ pub(super) fn admit_helper(headers: &mut HeaderMap) -> Admission {
     Admission { nonce, form }
 }
 
-/// Maps what a policy reports to; other directives hold origins, not paths.
-pub(super) fn map_reports(headers: &mut HeaderMap, map: &dyn Fn(&str) -> Option<String>) {
-    for name in [CONTENT_SECURITY_POLICY, REPORT_ONLY] {
-        change(headers, &name, |policy| {
-            let directives = policy
-                .split(';')
-                .map(|text| reporting_inside(text, map).unwrap_or_else(|| text.to_owned()));
-            directives.collect::<Vec<_>>().join(";")
-        });
+/// A line of policies with what they report to mapped; other directives hold origins, not paths. `None`: nothing changes.
+pub(super) fn with_reports(line: &str, map: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+    if !line.to_ascii_lowercase().contains("report-uri") {
+        return None;
     }
+    let policies = line.split(',').map(|policy| {
+        let directives = policy
+            .split(';')
+            .map(|text| reporting_inside(text, map).unwrap_or_else(|| text.to_owned()));
+        directives.collect::<Vec<_>>().join(";")
+    });
+    Some(policies.collect::<Vec<_>>().join(","))
 }
 
 /// A `report-uri` directive with its URLs mapped; `None` for any other, and for one without a URL to map.
@@ -115,7 +120,8 @@ fn relies_on_unsafe_inline(headers: &HeaderMap) -> bool {
 /// Changes each policy of a header; one line may hold several.
 fn change(headers: &mut HeaderMap, name: &HeaderName, change: impl Fn(&str) -> String) {
     for (_, line) in headers.iter_mut().filter(|(found, _)| *found == name) {
-        let Ok(text) = line.to_str() else { continue };
+        let text = line.to_str().ok().filter(|text| text.len() <= MAX_POLICY);
+        let Some(text) = text else { continue };
         let policies: Vec<String> = text.split(',').map(&change).collect();
         if let Ok(changed) = HeaderValue::try_from(policies.join(",")) {
             *line = changed;

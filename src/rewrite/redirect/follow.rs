@@ -6,6 +6,7 @@
 //! handed out with the last answer. Only what leads into the target of the first request is followed, and every hop is
 //! authorized, resolved and sent like a request of its own.
 
+use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -23,6 +24,11 @@ const MOST_HOPS: usize = 10;
 
 /// Bytes of a request's body that are kept for a redirect that asks for them again.
 const REPLAYED_BODY: usize = 64 * 1024;
+
+/// Cookies that all hops of a request may set together, and their bytes. Browsers keep 180 a site, of 4 KiB each; a redirect
+/// that would set more is told to its reader and not followed.
+const MAX_COOKIES: usize = 50;
+const MAX_COOKIE_BYTES: usize = 16 * 1024;
 
 /// The way of one request over several hops.
 #[derive(Debug)]
@@ -61,6 +67,10 @@ pub(super) enum NotFollowed {
     Body,
     #[error("it leads to no path that can be asked for")]
     Path,
+    #[error(
+        "it and those before it set more than {MAX_COOKIES} cookies or {MAX_COOKIE_BYTES} bytes of them"
+    )]
+    Cookies,
 }
 
 /// The beginning of a body, and whether that was all.
@@ -124,12 +134,15 @@ impl Trail {
     pub(super) fn hop(
         &self,
         asked: &RequestInfo,
-        status: StatusCode,
+        (status, answered): (StatusCode, &HeaderMap),
         inside: &str,
     ) -> Result<Hop, NotFollowed> {
         let first = self.first.as_ref().ok_or(NotFollowed::Path)?;
         if self.hops >= MOST_HOPS {
             return Err(NotFollowed::TooMany);
+        }
+        if !self.has_room_for(answered) {
+            return Err(NotFollowed::Cookies);
         }
         let method = method_after(status, &asked.method);
         let body = if method == asked.method && !matches!(method, Method::GET | Method::HEAD) {
@@ -144,6 +157,14 @@ impl Trail {
             body,
             first: Arc::clone(first),
         })
+    }
+
+    fn has_room_for(&self, answered: &HeaderMap) -> bool {
+        let set = answered.get_all(header::SET_COOKIE).iter();
+        let mut bytes = 0;
+        let all = self.cookies.iter().chain(set).take(MAX_COOKIES + 1);
+        let count = all.map(|cookie| bytes += cookie.len()).count();
+        count <= MAX_COOKIES && bytes <= MAX_COOKIE_BYTES
     }
 
     /// Keeps the cookies of an answer that is not passed on.
@@ -211,33 +232,41 @@ fn method_after(status: StatusCode, method: &Method) -> Method {
     }
 }
 
-/// The `Cookie` of a next hop: what the caller sent, with what the hops have set since.
+/// The `Cookie` of a next hop: what the caller sent, with what the hops have set since, the last of each name.
 fn jar(sent: &HeaderMap, set: &[HeaderValue]) -> Option<HeaderValue> {
+    // Named as a browser would send it.
+    let pairs: Vec<(Vec<u8>, bool)> = set.iter().map(read).collect();
+    let last: HashMap<&[u8], usize> = pairs
+        .iter()
+        .enumerate()
+        .map(|(at, (pair, _))| (name_of(pair), at))
+        .collect();
     let pairs_sent = sent
         .get_all(header::COOKIE)
         .iter()
         .flat_map(|line| line.as_bytes().split(|byte| *byte == b';'))
-        .map(<[u8]>::trim_ascii);
-    let mut jar: Vec<Vec<u8>> = pairs_sent
-        .filter(|pair| !pair.is_empty())
-        .map(<[u8]>::to_vec)
-        .collect();
-    for cookie in set {
-        let mut parts = cookie
-            .as_bytes()
-            .split(|byte| *byte == b';')
-            .map(<[u8]>::trim_ascii);
-        // Named as a browser would send it.
-        let pair = renamed(parts.next().unwrap_or_default());
-        jar.retain(|kept| name_of(kept) != name_of(&pair));
-        if !parts.any(ends_it) {
-            jar.push(pair);
-        }
-    }
+        .map(<[u8]>::trim_ascii)
+        .filter(|pair| !pair.is_empty() && !last.contains_key(name_of(pair)));
+    let pairs_set = pairs
+        .iter()
+        .enumerate()
+        .filter(|(at, (pair, is_over))| !is_over && last[name_of(pair)] == *at)
+        .map(|(_, (pair, _))| pair.as_slice());
+    let jar: Vec<&[u8]> = pairs_sent.chain(pairs_set).collect();
     if jar.is_empty() {
         return None;
     }
     HeaderValue::from_bytes(&jar.join(&b"; "[..])).ok()
+}
+
+/// The pair of a `Set-Cookie`, and whether it takes the cookie back.
+fn read(cookie: &HeaderValue) -> (Vec<u8>, bool) {
+    let mut parts = cookie
+        .as_bytes()
+        .split(|byte| *byte == b';')
+        .map(<[u8]>::trim_ascii);
+    let pair = renamed(parts.next().unwrap_or_default());
+    (pair, parts.any(ends_it))
 }
 
 fn name_of(pair: &[u8]) -> &[u8] {
@@ -357,6 +386,25 @@ mod tests {
         ];
         assert_eq!(jar(&sent, &set), Some(value("b=3; c=5")));
         assert_eq!(jar(&HeaderMap::new(), &[]), None);
+    }
+
+    #[test]
+    fn a_chain_sets_no_more_cookies_than_its_limits() {
+        let value = |text: String| HeaderValue::try_from(text).unwrap();
+        let headers = |count: usize, length: usize| -> HeaderMap {
+            let cookie = |at: usize| value(format!("a{at:02}={}", "x".repeat(length - 4)));
+            (0..count)
+                .map(|at| (header::SET_COOKIE, cookie(at)))
+                .collect()
+        };
+        let mut trail = Trail::without_hops();
+        assert!(trail.has_room_for(&headers(MAX_COOKIES, 10)));
+        assert!(!trail.has_room_for(&headers(MAX_COOKIES + 1, 10)));
+        assert!(trail.has_room_for(&headers(16, 1024)));
+        assert!(!trail.has_room_for(&headers(16, 1025)));
+        trail.collect(&headers(30, 10));
+        assert!(trail.has_room_for(&headers(MAX_COOKIES - 30, 10)));
+        assert!(!trail.has_room_for(&headers(MAX_COOKIES - 29, 10)));
     }
 
     #[test]

@@ -95,7 +95,8 @@ pub(super) fn decide(at: Situation<'_>, trail: &mut Trail, mut response: Respons
             response,
         )),
         (Telling::Follow, Place::Inside(inside)) => {
-            match trail.hop(at.asked, response.status(), &inside) {
+            let answered = (response.status(), response.headers());
+            match trail.hop(at.asked, answered, &inside) {
                 Ok(hop) => {
                     trail.collect(response.headers());
                     Outcome::Follow(hop)

@@ -1,7 +1,10 @@
 //! What changes in one start tag.
 
+use std::cell::Cell;
+
 use super::tag::Shown;
 use super::{Place, Splice};
+use crate::rewrite::page::MAX_GROWTH;
 use crate::rewrite::page::attributes::{Holds, holds};
 use crate::rewrite::page::charset;
 use crate::rewrite::page::html::{Html, Ingredients, Nesting};
@@ -13,20 +16,24 @@ impl Splice {
         let mapping = Mapping {
             charset: self.charset(),
             map: &|url| links.map_in_page(url),
+            room: Cell::new(MAX_GROWTH),
         };
+        // Found once a tag: it may have thousands of attributes.
+        let element = shown.name();
+        let is_refresh = shown.is("meta") && shown.says("http-equiv", "refresh");
         let mut edits = Vec::new();
         for attribute in &shown.tag.attributes {
             let Some(range) = attribute.value.clone() else {
                 continue;
             };
             let name = shown.bytes(&attribute.name);
-            let Some(holds) = holds(shown.name(), name) else {
+            let Some(holds) = holds(element, name) else {
                 continue;
             };
             let value = shown.bytes(&range);
             let begin = range.start - shown.tag.range.start;
             match holds {
-                Holds::Refresh if !shown.says("http-equiv", "refresh") => {}
+                Holds::Refresh if !is_refresh => {}
                 Holds::Document if shown.is_quoted(&range) => {
                     edits.extend(self.document(value, begin));
                 }
@@ -51,7 +58,7 @@ impl Splice {
             // Its URL is relative to the page, and this document has the page's base.
             ingredients.injection = None;
         }
-        let now = Html::whole(ingredients, &document);
+        let now = Html::whole(ingredients, &document)?;
         (now != *document).then(|| Edit {
             range: begin..begin + value.len(),
             now: value::written_between_quotes(&now),

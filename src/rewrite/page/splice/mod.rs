@@ -19,7 +19,7 @@ use super::html::{Html, Ingredients, Nesting};
 use super::json;
 use super::value;
 use tag::Shown;
-pub(super) use tag::{Attribute, Tag};
+pub(super) use tag::{Attribute, MAX_ATTRIBUTES, Tag};
 
 /// A larger import map stays as it is.
 const LARGEST_IMPORT_MAP: usize = 256 * 1024;

@@ -2,6 +2,9 @@
 
 use std::ops::Range;
 
+/// A tag's attributes past these stay as they are.
+pub(in crate::rewrite::page) const MAX_ATTRIBUTES: usize = 4096;
+
 /// Where one start tag is, in bytes from the page's begin.
 #[derive(Debug)]
 pub(in crate::rewrite::page) struct Tag {

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 use super::*;
 
-async fn encoded(coding: &str, plain: &[u8]) -> Vec<u8> {
+pub(super) async fn encoded(coding: &str, plain: &[u8]) -> Vec<u8> {
     let mut encoder: Pin<Box<dyn AsyncRead + '_>> = match coding {
         "gzip" | "x-gzip" => Box::pin(GzipEncoder::new(plain)),
         "deflate" => Box::pin(ZlibEncoder::new(plain)),
@@ -195,8 +195,15 @@ async fn readable(coding: &str, bytes: &[u8]) -> Vec<u8> {
         bytes,
     )))]));
     let encoding = Encoding::of(answer(&headers_of(coding), "").headers()).unwrap();
-    let begin = std::future::poll_fn(|context| source.poll_begin(context).map_ok(<[u8]>::to_vec));
-    let format = encoding::Format::of(encoding, &begin.await.unwrap());
+    let begin = std::future::poll_fn(|context| {
+        source.poll_begin(context, |begin, ended| {
+            match encoding::Begin::of(encoding, begin, ended) {
+                encoding::Begin::Is(format, _) => Some(format),
+                encoding::Begin::TooLarge | encoding::Begin::Unclear => None,
+            }
+        })
+    });
+    let format = begin.await.unwrap().unwrap();
     let mut decoder = encoding::Decoder::new(format, source);
     let mut page = Vec::new();
     let mut piece = [0; 7];

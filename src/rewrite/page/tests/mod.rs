@@ -1,6 +1,7 @@
 //! Whole answers: which are rewritten, and what becomes of their heads. [`encodings`] has their bodies, [`constructs`] what is
 //! done within a page, [`tree`] that it is still the same page.
 
+mod bombs;
 mod constructs;
 mod encodings;
 mod tree;
@@ -20,6 +21,7 @@ fn treatment() -> PageTreatment {
         links: links("/", Form::Relative),
         injection: None,
         limits: PageLimits::default(),
+        budget: Budget::new(budget::MAX_TOTAL),
     }
 }
 

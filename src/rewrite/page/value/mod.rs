@@ -11,6 +11,7 @@ mod places;
 mod reference;
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::ops::Range;
 
 use super::attributes::Holds;
@@ -30,6 +31,17 @@ pub(super) struct Edit {
 pub(super) struct Mapping<'m> {
     pub charset: Charset,
     pub map: &'m Map<'m>,
+    /// Bytes that may still be put in.
+    pub room: Cell<usize>,
+}
+
+impl Mapping<'_> {
+    /// Takes room for an edit; `false`: there is none left, so this URL and all after it stay as they are.
+    fn takes(&self, now: &[u8]) -> bool {
+        let left = self.room.get().checked_sub(now.len() + size_of::<Edit>());
+        self.room.set(left.unwrap_or(0));
+        left.is_some()
+    }
 }
 
 /// Adds the edits that a value needs, in their order, with ranges that begin at `begin`.
@@ -60,9 +72,10 @@ fn plain_url(value: &[u8], begin: usize, mapping: &Mapping<'_>) -> Option<Edit> 
     let now = (mapping.map)(&shown(was))?;
     let now = bytes_of(&now);
     let same = same_at_the_end(was, &now);
-    Some(Edit {
+    let now = written(&now[..now.len() - same]);
+    mapping.takes(&now).then(|| Edit {
         range: begin + url.start..begin + url.end - same,
-        now: written(&now[..now.len() - same]),
+        now,
     })
 }
 
@@ -121,7 +134,7 @@ impl Edits<'_, '_> {
         let within = url_in(&self.text.bytes[range.clone()]);
         let begin = range.start + within.start;
         let was = &self.text.bytes[begin..range.start + within.end];
-        if !may_be_mapped(was, self.mapping) {
+        if !may_be_mapped(was, self.mapping) || self.mapping.room.get() == 0 {
             return;
         }
         if let Some(now) = (self.mapping.map)(&shown(was)) {
@@ -145,10 +158,14 @@ impl Edits<'_, '_> {
         let mut css = Css::new(self.mapping.charset);
         let mut at = 0;
         let mut changes = Vec::new();
+        let mut room = self.mapping.room.get();
         let mut out = |piece: Piece<'_>| match piece {
             Piece::AsItWas(bytes) => at += bytes.len(),
             Piece::Changed { was, now } => {
-                changes.push((at, was.to_vec(), now.to_vec()));
+                room = room.saturating_sub(now.len() + size_of::<Edit>());
+                if room > 0 {
+                    changes.push((at, was.to_vec(), now.to_vec()));
+                }
                 at += was.len();
             }
         };
@@ -168,7 +185,9 @@ impl Edits<'_, '_> {
         }
         let range = self.text.place(decoded.start)..self.text.place(decoded.end);
         let now = written(&now[..now.len() - same]);
-        self.found.push(Edit { range, now });
+        if self.mapping.takes(&now) {
+            self.found.push(Edit { range, now });
+        }
     }
 }
 
@@ -214,6 +233,7 @@ mod tests {
     fn mapped(value: &str, holds: Holds) -> String {
         let mapping = Mapping {
             charset: Charset::Ascii,
+            room: Cell::new(1024),
             map: &|url| {
                 let url = url.trim();
                 url.starts_with('/').then(|| format!("./.{url}"))
@@ -322,6 +342,7 @@ mod tests {
         );
         let mapping = Mapping {
             charset: Charset::Ascii,
+            room: Cell::new(1024),
             map: &|_| Some("\"><script>".into()),
         };
         assert_eq!(
@@ -334,9 +355,24 @@ mod tests {
     }
 
     #[test]
+    fn a_value_grows_no_further_than_its_room_and_keeps_the_rest_as_it_is() {
+        for (value, holds) in [
+            ("/ ".repeat(1000), Holds::SpacedUrls),
+            ("/,".repeat(1000), Holds::CommaUrls),
+            ("/ ,".repeat(1000), Holds::Srcset),
+            ("url(/)".repeat(1000), Holds::Css),
+        ] {
+            let now = mapped(&value, holds);
+            assert!(now.len() > value.len(), "{holds:?}");
+            assert!(now.len() < value.len() + 1024, "{holds:?}");
+        }
+    }
+
+    #[test]
     fn text_with_characters_of_two_bytes_stays() {
         let mapping = Mapping {
             charset: Charset::ShiftJis,
+            room: Cell::new(1024),
             map: &|_| Some("x".into()),
         };
         assert_eq!(edits(b"/\x83\x5c", Holds::Url, &mapping), []);

@@ -4,11 +4,14 @@
 
 use std::ops::Range;
 
+/// URLs of a longer srcset stay as they are.
+const MAX_CANDIDATES: usize = 4096;
+
 /// Where the URLs of a srcset stand.
 pub(super) fn candidates(text: &[u8]) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut at = 0;
-    while at < text.len() {
+    while at < text.len() && found.len() < MAX_CANDIDATES {
         if text[at].is_ascii_whitespace() || text[at] == b',' {
             at += 1;
             continue;

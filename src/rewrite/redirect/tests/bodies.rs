@@ -55,7 +55,8 @@ async fn a_body_of_known_length_is_whole_once_that_was_read() {
     let mut request = Request::new(Body::from("body"));
     let trail = Trail::begin(&asked("POST", "/"), &mut request);
     request.body_mut().frame().await.unwrap().unwrap();
-    let hop = trail.hop(&asked("POST", "/"), StatusCode::TEMPORARY_REDIRECT, "/x");
+    let answered = (StatusCode::TEMPORARY_REDIRECT, &HeaderMap::new());
+    let hop = trail.hop(&asked("POST", "/"), answered, "/x");
     let body = trail.request(hop.unwrap()).into_body();
     assert_eq!(body.collect().await.unwrap().to_bytes(), "body");
 }
