@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use k8s_openapi::api::discovery::v1;
 use serde::Deserialize;
 
-use super::object::{Content, Known, MAX_ENTRIES, or_default, port};
+use super::object::{Content, Known, MAX_ENTRIES, first_entries, or_default, port};
 use super::table::{Key, Table};
 use super::watch::Change;
 use super::{Cluster, Kinds};
@@ -46,9 +46,9 @@ pub(super) struct RawSlice {
     metadata: RawMetadata,
     #[serde(default, deserialize_with = "or_default")]
     address_type: String,
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "first_entries")]
     endpoints: Vec<RawEndpoint>,
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "first_entries")]
     ports: Vec<RawPort>,
 }
 
@@ -71,7 +71,7 @@ struct RawLabels {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RawEndpoint {
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "first_entries")]
     addresses: Vec<String>,
     #[serde(default, deserialize_with = "or_default")]
     conditions: RawConditions,

@@ -96,6 +96,10 @@ where
     C: Content,
     T: From<Known<C>> + Send + Sync + 'static,
 {
+    // Callers name only what can be a name; here it would be part of a path.
+    if !is_path_segment(&key.namespace) || !is_path_segment(&key.name) {
+        return Ok(None);
+    }
     let name = key.name.clone();
     let asking = async {
         let object = ask(|| api.get_opt(&name)).await?;
@@ -104,4 +108,11 @@ where
         Ok(known.map(|known| Arc::new(T::from(known))))
     };
     Box::pin(found.try_get_with(key, asking)).await
+}
+
+/// Whether a name means nothing but itself in a path. The namespace of what has none is empty.
+fn is_path_segment(name: &str) -> bool {
+    let is_plain =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
+    name.bytes().all(is_plain) && !matches!(name, "." | "..")
 }

@@ -17,6 +17,7 @@ mod complaints;
 mod endpoints;
 mod find;
 mod front_proxy;
+mod list_page;
 mod nodes;
 mod object;
 mod pods;
@@ -187,9 +188,9 @@ impl Cluster {
         self.0.addresses.is_claimed(ip)
     }
 
-    /// The port of the kubelet at a node's address; `None` if no node has the address.
-    pub fn kubelet_port(&self, ip: IpAddr) -> Option<u16> {
-        self.0.kubelets.port(ip)
+    /// Whether a node that has the address says its kubelet listens at the port; `None` if no node has the address.
+    pub fn is_kubelet_port(&self, ip: IpAddr, port: u16) -> Option<bool> {
+        self.0.kubelets.listens_at(ip, port)
     }
 
     /// That of the table that was confirmed least.

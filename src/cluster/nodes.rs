@@ -9,7 +9,7 @@ use papaya::HashMap;
 use serde::Deserialize;
 
 use super::Cluster;
-use super::object::{Content, Known, MAX_ENTRIES, or_default, port};
+use super::object::{Content, Known, MAX_ENTRIES, first_entries, or_default, port};
 use super::watch::Change;
 
 /// The kubelet's port where a node does not say.
@@ -36,7 +36,7 @@ impl Content for RawNode {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RawStatus {
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "first_entries")]
     addresses: Vec<RawAddress>,
     #[serde(default, deserialize_with = "or_default")]
     daemon_endpoints: RawEndpoints,
@@ -84,6 +84,15 @@ impl From<Known<RawNode>> for Node {
     }
 }
 
+impl Node {
+    /// Where its kubelet listens.
+    fn listens(&self) -> impl Iterator<Item = (IpAddr, u16)> {
+        self.ips
+            .iter()
+            .map(|ip| (ip.to_canonical(), self.kubelet_port))
+    }
+}
+
 impl Cluster {
     pub(super) fn apply_node(&self, change: Change<RawNode>) {
         let (table, ports) = (&self.0.nodes, &self.0.kubelets);
@@ -119,26 +128,47 @@ impl Cluster {
     }
 }
 
-/// Where kubelets listen: from the nodes' addresses to their kubelets' ports.
+/// Where kubelets listen: from the nodes' addresses to their kubelets' ports. A node may claim the address of another and
+/// let it go again; that takes nothing from the other, so there is one entry for each claim.
 #[derive(Debug, Default)]
-pub(super) struct Kubelets(HashMap<IpAddr, u16, RandomState>);
+pub(super) struct Kubelets(HashMap<IpAddr, Box<[u16]>, RandomState>);
 
 impl Kubelets {
     fn replace(&self, before: Option<&Node>, now: Option<&Arc<Node>>) {
-        let ports = self.0.pin();
-        for ip in before.iter().flat_map(|node| &node.ips) {
-            ports.remove(&ip.to_canonical());
+        let now = now.map(|node| &**node);
+        if before == now {
+            return;
         }
-        for (ip, node) in now
-            .iter()
-            .flat_map(|node| node.ips.iter().map(move |ip| (ip, node)))
-        {
-            ports.insert(ip.to_canonical(), node.kubelet_port);
+        for (ip, port) in before.iter().flat_map(|node| node.listens()) {
+            self.update(ip, |ports| {
+                if let Some(at) = ports.iter().position(|its| *its == port) {
+                    ports.swap_remove(at);
+                }
+            });
+        }
+        for (ip, port) in now.iter().flat_map(|node| node.listens()) {
+            self.update(ip, |ports| ports.push(port));
         }
     }
 
-    /// The kubelet's port at an address; `None` if it is no node's.
-    pub(super) fn port(&self, ip: IpAddr) -> Option<u16> {
-        self.0.pin().get(&ip.to_canonical()).copied()
+    fn update(&self, ip: IpAddr, change: impl FnOnce(&mut Vec<u16>)) {
+        let table = self.0.pin();
+        let mut ports = table
+            .get(&ip)
+            .map(|ports| ports.to_vec())
+            .unwrap_or_default();
+        change(&mut ports);
+        if ports.is_empty() {
+            table.remove(&ip);
+        } else {
+            table.insert(ip, ports.into());
+        }
+    }
+
+    /// Whether a port of an address is its kubelet's; `None` if the address is no node's.
+    pub(super) fn listens_at(&self, ip: IpAddr, port: u16) -> Option<bool> {
+        let table = self.0.pin();
+        let ports = table.get(&ip.to_canonical())?;
+        Some(ports.contains(&port))
     }
 }

@@ -8,10 +8,12 @@
 //! by any tenant in a form that a strict reader refuses.
 
 use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
 
 use kube::Resource;
 use kube::api::ObjectMeta;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -170,4 +172,70 @@ where
     T: Deserialize<'de> + Default,
 {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Reads the first [`MAX_ENTRIES`] of a list and skips the rest, so that an entry of three bytes, repeated, does not become a
+/// row each. `null` is an empty list.
+pub(super) fn first_entries<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    deserializer.deserialize_any(Entries(PhantomData))
+}
+
+struct Entries<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Entries<T> {
+    type Value = Vec<T>;
+
+    fn expecting(&self, text: &mut fmt::Formatter<'_>) -> fmt::Result {
+        text.write_str("a list or null")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Vec::new())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+        let mut kept = Vec::new();
+        while kept.len() < MAX_ENTRIES {
+            let Some(entry) = entries.next_element()? else {
+                return Ok(kept);
+            };
+            kept.push(entry);
+        }
+        while entries.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(kept)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct Few {
+        #[serde(default, deserialize_with = "first_entries")]
+        entries: Vec<String>,
+    }
+
+    #[test]
+    fn of_a_long_list_the_first_entries_are_kept() {
+        let long = format!("{{\"entries\":[{}\"\"]}}", "\"\",".repeat(100_000));
+        let read: Few = serde_json::from_str(&long).unwrap();
+        assert_eq!(read.entries.len(), MAX_ENTRIES);
+        assert!(read.entries.capacity() <= 2 * MAX_ENTRIES);
+        for short in ["{}", "{\"entries\":null}", "{\"entries\":[]}"] {
+            let read: Few = serde_json::from_str(short).unwrap();
+            assert!(read.entries.is_empty(), "{short}");
+        }
+        for wrong in [
+            "{\"entries\":{}}",
+            "{\"entries\":\"x\"}",
+            "{\"entries\":[5]}",
+        ] {
+            assert!(serde_json::from_str::<Few>(wrong).is_err(), "{wrong}");
+        }
+    }
 }

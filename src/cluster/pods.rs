@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1;
 use serde::Deserialize;
 
 use super::Cluster;
-use super::object::{Content, Known, MAX_ENTRIES, or_default, port};
+use super::object::{Content, Known, MAX_ENTRIES, first_entries, or_default, port};
 use super::watch::Change;
 
 /// What is kept of a Pod.
@@ -68,9 +68,9 @@ impl Content for RawPod {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RawSpec {
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "first_entries")]
     init_containers: Vec<RawContainer>,
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "first_entries")]
     containers: Vec<RawContainer>,
     #[serde(default, deserialize_with = "or_default")]
     host_network: bool,
@@ -79,7 +79,7 @@ struct RawSpec {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RawContainer {
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "first_entries")]
     ports: Vec<RawPort>,
     #[serde(default, deserialize_with = "or_default")]
     restart_policy: String,
@@ -103,7 +103,7 @@ struct RawStatus {
     phase: String,
     #[serde(default, deserialize_with = "or_default")]
     start_time: Box<str>,
-    #[serde(default, deserialize_with = "or_default", rename = "podIPs")]
+    #[serde(default, deserialize_with = "first_entries", rename = "podIPs")]
     pod_ips: Vec<RawIp>,
 }
 

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::Cluster;
 use super::complaints::reference;
-use super::object::{Content, Known, MAX_ENTRIES, or_default, port};
+use super::object::{Content, Known, MAX_ENTRIES, first_entries, or_default, port};
 use super::settings::ServiceSettings;
 use super::table::Key;
 use super::watch::Change;
@@ -55,11 +55,11 @@ struct RawMetadata {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RawSpec {
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "first_entries")]
     ports: Vec<RawPort>,
     #[serde(default, deserialize_with = "or_default", rename = "type")]
     kind: String,
-    #[serde(default, deserialize_with = "or_default", rename = "clusterIPs")]
+    #[serde(default, deserialize_with = "first_entries", rename = "clusterIPs")]
     cluster_ips: Vec<String>,
 }
 

@@ -14,26 +14,36 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use kube::Client;
-use kube::api::{Api, ListParams, WatchParams};
+use kube::api::{ListParams, WatchParams};
 use kube::runtime::utils::Backoff;
 use kube::runtime::watcher::DefaultBackoff;
 use tokio::time::Instant;
 
 use super::Cluster;
+use super::list_page::{self, ListError};
 use super::object::{Content, Known, Object};
 use super::table::Key;
 use super::watch_stream::{WatchError, WatchEvent, WatchStream};
 use crate::causes::causes;
 
-/// Objects in one page of a list. An object may have 1.5 MiB, so a page has 150 MiB at the worst and some hundred KiB
-/// usually; one page is read at a time, whatever its kind.
+/// Objects in one page of a list; fewer if they are larger than [`super::list_page::MAX_PAGE`] together. One page is read
+/// at a time, whatever its kind.
 const PAGE: u32 = 100;
 
 /// How long the API server lets a watch run before it ends it, in seconds. client-go has 5 to 10 minutes.
 const WATCH_TIMEOUT: u32 = 290;
 
-/// A watch in which nothing comes for this long is given up and resumed. Bookmarks come about every minute.
-const SILENCE_TIMEOUT: Duration = Duration::from_secs(150);
+/// A watch in which nothing comes for this long is given up and resumed. Bookmarks come about every minute, but none is
+/// promised: an API server that has seen no change of a kind since it started sends none. Shorter than
+/// [`super::table::CONFIRM_AFTER`], so that a quiet cluster costs no lookups.
+const SILENCE_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// How long the API server may take to accept a watch.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Failures in a row after which the place to resume from is given up, about a minute. Etcd that was restored from a
+/// backup, for example, never reaches it again. client-go lists anew after nearly every failure.
+const MAX_RESUMES: u32 = 5;
 
 /// Unreadable objects are counted always, and said once in this time for each kind.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
@@ -88,15 +98,11 @@ pub(super) async fn supervise<C: Content>(
     let mut backoff = DefaultBackoff::default();
     loop {
         match writer.list().await {
-            Ok(version) => {
-                backoff.reset();
-                writer.follow(version, &mut backoff).await;
-            }
-            Err(failed) => {
-                writer.broke(&failed);
-                pause(&mut backoff).await;
-            }
+            Ok(version) => writer.follow(version, &mut backoff).await,
+            Err(failed) => writer.broke(&failed),
         }
+        // A place that is forgotten as soon as it was listed would be listed without end.
+        pause(&mut backoff).await;
     }
 }
 
@@ -108,14 +114,21 @@ async fn pause(backoff: &mut DefaultBackoff) {
 
 impl<C: Content> Writer<C> {
     /// Lists everything; the resource version from which to watch.
-    async fn list(&mut self) -> kube::Result<String> {
-        let api: Api<Object<C>> = Api::all(self.client.clone());
+    async fn list(&mut self) -> Result<String, ListError> {
         (self.apply)(&self.cluster, Change::ListBegins);
-        let mut page = ListParams::default().limit(PAGE);
+        let (mut limit, mut place) = (PAGE, ListParams::default());
         loop {
             let turn = Arc::clone(&self.cluster.0.lists).acquire_owned().await;
-            let listed = api.list(&page).await?;
-            for object in listed.items {
+            place.limit = Some(limit);
+            let page = match list_page::read::<C>(&self.client, &place).await {
+                Err(ListError::TooLarge) if limit > 1 => {
+                    limit = limit.div_ceil(4);
+                    continue;
+                }
+                page => page?,
+            };
+            limit = PAGE.min(limit * 2);
+            for object in page.objects {
                 match object.known() {
                     Ok(known) => (self.apply)(&self.cluster, Change::Listed(known)),
                     // What a list does not bring is gone at its end.
@@ -123,21 +136,33 @@ impl<C: Content> Writer<C> {
                 }
             }
             drop(turn);
-            page.continue_token = listed.metadata.continue_;
-            if page.continue_token.as_deref().is_none_or(str::is_empty) {
+            place.continue_token = page.next;
+            if place.continue_token.is_none() {
                 (self.apply)(&self.cluster, Change::ListEnds);
                 (self.confirm)(&self.cluster);
-                return Ok(listed.metadata.resource_version.unwrap_or_default());
+                return Ok(page.version);
             }
         }
     }
 
-    /// Watches from a version on, until that place is forgotten.
+    /// Watches from a version on, until that place is forgotten or does not seem to come back.
     async fn follow(&mut self, mut version: String, backoff: &mut DefaultBackoff) {
+        let mut failures = 0;
         loop {
-            match self.watch(&mut version, backoff).await {
-                Broken::Ended => {}
-                Broken::Failed => pause(backoff).await,
+            let before = version.clone();
+            let broken = self.watch(&mut version, backoff).await;
+            if version != before {
+                failures = 0;
+            }
+            match broken {
+                Broken::Ended => failures = 0,
+                Broken::Failed => {
+                    failures += 1;
+                    if failures >= MAX_RESUMES {
+                        return;
+                    }
+                    pause(backoff).await;
+                }
                 Broken::Forgotten => return,
             }
         }
@@ -145,11 +170,14 @@ impl<C: Content> Writer<C> {
 
     async fn watch(&mut self, version: &mut String, backoff: &mut DefaultBackoff) -> Broken {
         let params = WatchParams::default().timeout(WATCH_TIMEOUT);
-        let opened = WatchStream::open::<C>(&self.client, &params, version).await;
-        let mut events = match opened {
+        let opening = WatchStream::open::<C>(&self.client, &params, version);
+        let opened = tokio::time::timeout(OPEN_TIMEOUT, opening).await;
+        let mut events = match opened.unwrap_or(Err(WatchError::Late)) {
             Ok(events) => events,
             Err(failed) => return self.failed(&failed),
         };
+        // It goes on from the last version, so whatever had happened before would come now.
+        (self.confirm)(&self.cluster);
         let mut has_come = false;
         loop {
             // Cancel-safe: a watch that was silent is dropped as a whole and resumed from the last version.
@@ -160,8 +188,7 @@ impl<C: Content> Writer<C> {
                 Ok(Ok(None)) => return Broken::Failed,
                 Ok(Err(failed)) => return self.failed(&failed),
                 Err(_) => {
-                    self.count();
-                    tracing::warn!(kind = self.kind, "a watch was silent and is resumed");
+                    tracing::debug!(kind = self.kind, "a watch was silent and is resumed");
                     return Broken::Ended;
                 }
             };

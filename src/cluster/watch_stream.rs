@@ -45,6 +45,8 @@ pub(super) enum WatchError {
     Malformed(#[from] serde_json::Error),
     #[error("an event has more than {MAX_EVENT} bytes")]
     TooLong,
+    #[error("the API server did not accept the watch in time")]
+    Late,
 }
 
 impl WatchError {
@@ -52,7 +54,11 @@ impl WatchError {
     pub(super) fn is_gone(&self) -> bool {
         match self {
             Self::Refused(kube::Error::Api(status)) | Self::Status(status) => status.code == 410,
-            Self::Refused(_) | Self::Broken(_) | Self::Malformed(_) | Self::TooLong => false,
+            Self::Refused(_)
+            | Self::Broken(_)
+            | Self::Malformed(_)
+            | Self::TooLong
+            | Self::Late => false,
         }
     }
 }

@@ -101,6 +101,8 @@ pub enum TargetError {
     NodePort { port: u16 },
     #[error("what this server knows of the cluster is not complete or too old; try again later")]
     Unsynced,
+    #[error("the name can't be a host name")]
+    HostName,
     #[error("a kubelet is asked here only for {}, spelled plainly", kubelet_paths::ALLOWED.join(", "))]
     KubeletPath,
 }
@@ -109,7 +111,7 @@ impl TargetError {
     pub fn status(&self) -> Status {
         let message = self.to_string();
         match self {
-            Self::Name { .. } | Self::PortNeeded { .. } | Self::Address { .. } => {
+            Self::Name { .. } | Self::HostName | Self::PortNeeded { .. } | Self::Address { .. } => {
                 Status::bad_request(message)
             }
             Self::NotFound(subject) => Status::not_found(message).about(subject.clone()),
@@ -125,7 +127,7 @@ impl TargetError {
     /// One word for the log line and the metric label.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::Name { .. } => "name",
+            Self::Name { .. } | Self::HostName => "name",
             Self::NotFound(_) => "not_found",
             Self::Unknown { .. } => "lookup",
             Self::NoSuchPort { .. } => "no_such_port",
@@ -205,7 +207,10 @@ fn subject(asked: &RequestInfo, reference: &Reference<'_>) -> Subject {
 }
 
 /// `Host` as a client of the target itself would send it: the port only where it is not the scheme's own.
-fn host_header(name: &str, port: u16, scheme: Scheme) -> HeaderValue {
+///
+/// # Errors
+/// The name is no header text. No Kubernetes object and no IP address has such a name.
+fn host_header(name: &str, port: u16, scheme: Scheme) -> Result<HeaderValue, TargetError> {
     let is_default = matches!(
         (scheme, port),
         (Scheme::Http, 80) | (Scheme::Https | Scheme::Kubelet, 443)
@@ -215,8 +220,7 @@ fn host_header(name: &str, port: u16, scheme: Scheme) -> HeaderValue {
     } else {
         format!("{name}:{port}")
     };
-    HeaderValue::try_from(text)
-        .expect("names of Kubernetes objects and IP addresses are header text")
+    HeaderValue::try_from(text).map_err(|_| TargetError::HostName)
 }
 
 #[cfg(test)]

@@ -61,7 +61,7 @@ pub(super) async fn resolve(
     }
     Ok(Target {
         scheme,
-        host: host_header(&bracketed(&address), port, scheme),
+        host: host_header(&bracketed(&address), port, scheme)?,
         settings: ServiceSettings::unset(),
         reach: Reach::Addresses {
             addresses: vec![address],

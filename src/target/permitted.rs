@@ -78,8 +78,8 @@ impl Permitted {
     }
 
     fn is_kubelet(&self, ip: IpAddr, port: u16) -> bool {
-        let kubelet = self.cluster.kubelet_port(ip);
-        kubelet.is_some_and(|its| its == port || KUBELET_PORTS.contains(&port))
+        let is_said = self.cluster.is_kubelet_port(ip, port);
+        is_said.is_some_and(|is_said| is_said || KUBELET_PORTS.contains(&port))
     }
 
     fn never(&self, ip: IpAddr) -> Option<&'static str> {

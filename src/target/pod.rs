@@ -55,7 +55,7 @@ pub(super) async fn resolve(
     }
     Ok(Target {
         scheme: reference.scheme,
-        host: host_header(&bracketed(first), port, reference.scheme),
+        host: host_header(&bracketed(first), port, reference.scheme)?,
         settings: ServiceSettings::unset(),
         reach: Reach::Addresses {
             pod: Arc::clone(&pod.name),

@@ -25,13 +25,13 @@ pub(super) async fn resolve(
     }
     let port = port(&service, reference)?;
     let name = format!("{}.{}.svc", reference.name, asked.namespace);
+    let host = match &service.settings.host {
+        Some(host) => host.clone(),
+        None => host_header(&name, port.number, reference.scheme)?,
+    };
     Ok(Target {
         scheme: reference.scheme,
-        host: service
-            .settings
-            .host
-            .clone()
-            .unwrap_or_else(|| host_header(&name, port.number, reference.scheme)),
+        host,
         settings: Arc::clone(&service.settings),
         reach: Reach::Endpoints {
             namespace: Arc::from(asked.namespace.as_str()),

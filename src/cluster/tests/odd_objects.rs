@@ -81,6 +81,29 @@ async fn an_object_that_can_not_be_read_is_counted_and_its_old_row_is_gone() {
     assert_eq!(cluster.unreadable(), 3);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_page_that_is_too_large_is_asked_for_in_smaller_parts() {
+    let (client, mut handle) = client();
+    let tasks = Tasks::new();
+    let cluster = watched(&client, &tasks);
+    let small = slice("a", Some("web"), "10.77.0.10");
+    let mut large = small.clone();
+    large["metadata"]["annotations"] =
+        json!({"a": "x".repeat(crate::cluster::list_page::MAX_PAGE)});
+    let first = answer(&mut handle, 200, list(&[large], "1", "next")).await;
+    let again = answer(&mut handle, 200, list(&[small], "1", "next")).await;
+    assert!(first.contains("limit=100") && again.contains("limit=25"));
+    assert!(!again.contains("continue="), "{again}");
+    let rest = answer(&mut handle, 200, list(&[], "1", "")).await;
+    assert!(
+        rest.contains("limit=50") && rest.contains("continue=next"),
+        "{rest}"
+    );
+    assert_eq!(cluster.watch_failures(), 0, "it is no failure");
+    answer(&mut handle, 410, status(410)).await;
+    assert!(cluster.slices("demo", "web").is_some());
+}
+
 #[test]
 fn a_time_that_no_reader_takes_is_not_read() {
     let mut odd = pod("web-0", "10.77.0.10");

@@ -64,6 +64,24 @@ async fn a_kubelet_at_a_port_of_its_own_is_not_reached_at_the_usual_one_either()
 }
 
 #[tokio::test]
+async fn a_node_that_claims_anothers_address_and_lets_it_go_opens_no_kubelet() {
+    let mut claiming = node("10.77.0.2");
+    claiming["metadata"]["name"] = json!("n2");
+    claiming["status"]["daemonEndpoints"]["kubeletEndpoint"]["Port"] = json!(1);
+    let mut let_go = claiming.clone();
+    let_go["status"]["addresses"] = json!([]);
+    let objects = [
+        node("10.77.0.2"),
+        claiming,
+        let_go,
+        of_node("agent", json!([])),
+    ];
+    let (code, message) = refusal(&objects, "/namespaces/demo/pods/https:agent:10250/proxy/").await;
+    assert_eq!(code, 400);
+    assert!(message.contains("it is a kubelet"), "{message}");
+}
+
+#[tokio::test]
 async fn other_ports_of_nodes_are_the_administrators_to_open() {
     let (code, message) = refusal(
         &[node("10.77.0.2")],
