@@ -18,7 +18,7 @@ pub(super) const AUTHORITY_LIFETIME: Duration = Duration::from_secs(3650 * DAY.a
 pub(super) const LEAF_LIFETIME: Duration = Duration::from_secs(90 * DAY.as_secs());
 
 /// Clocks of a cluster differ: what is made now is valid a little earlier.
-const CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
+pub(super) const CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
 
 /// A certificate and its key, PEM.
 #[derive(Clone)]

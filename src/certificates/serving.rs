@@ -117,10 +117,24 @@ fn hold(certificate: &[u8], key: &[u8], now: SystemTime) -> Result<Held, Certifi
 
 /// When a certificate's validity ends.
 pub(super) fn not_after(certificate: &CertificateDer<'_>) -> Result<SystemTime, CertificateError> {
+    Ok(validity(certificate)?.1)
+}
+
+/// When a certificate's validity begins.
+pub(super) fn not_before(certificate: &CertificateDer<'_>) -> Result<SystemTime, CertificateError> {
+    Ok(validity(certificate)?.0)
+}
+
+fn validity(
+    certificate: &CertificateDer<'_>,
+) -> Result<(SystemTime, SystemTime), CertificateError> {
     let (_, parsed) = x509_parser::parse_x509_certificate(certificate)
         .map_err(|_| CertificateError::Unparsable)?;
-    let seconds = u64::try_from(parsed.validity().not_after.timestamp()).unwrap_or(0);
-    Ok(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+    let time = |time: x509_parser::time::ASN1Time| {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(time.timestamp()).unwrap_or(0))
+    };
+    let validity = parsed.validity();
+    Ok((time(validity.not_before), time(validity.not_after)))
 }
 
 fn humane(time: SystemTime) -> String {

@@ -1,5 +1,8 @@
 //! The key that logins at apps are sealed with: 32 random bytes, shared by the replicas where they share a Secret.
 //!
+//! The key is rotated with the serving certificate. The one before it opens what it sealed for as long as that may live, and is the
+//! one that seals until every replica has had the time to read the new one: a login at one replica holds at all of them.
+//!
 //! Whoever reads it waits for nobody. A server with a certificate of its own has a key that lives as long as its process, so
 //! people log in again after a restart.
 
@@ -13,9 +16,16 @@ use base64::engine::general_purpose::STANDARD;
 /// Bytes of a key.
 pub const SESSION_KEY_LENGTH: usize = 32;
 
-/// The key now in force.
+/// The keys now in force.
 #[derive(Clone)]
-pub struct SessionKey(Arc<ArcSwap<[u8; SESSION_KEY_LENGTH]>>);
+pub struct SessionKey(Arc<ArcSwap<SessionKeys>>);
+
+/// The key that seals, and another one that opens as well.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct SessionKeys {
+    pub(super) sealing: [u8; SESSION_KEY_LENGTH],
+    pub(super) other: Option<[u8; SESSION_KEY_LENGTH]>,
+}
 
 impl std::fmt::Debug for SessionKey {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -26,16 +36,26 @@ impl std::fmt::Debug for SessionKey {
 impl SessionKey {
     /// A key that nobody else has.
     pub fn random() -> Self {
-        Self(Arc::new(ArcSwap::from_pointee(random())))
+        Self(Arc::new(ArcSwap::from_pointee(SessionKeys {
+            sealing: random(),
+            other: None,
+        })))
     }
 
-    pub fn bytes(&self) -> Arc<[u8; SESSION_KEY_LENGTH]> {
-        self.0.load_full()
+    /// The key for what is sealed now.
+    pub fn sealing(&self) -> [u8; SESSION_KEY_LENGTH] {
+        self.0.load().sealing
     }
 
-    /// Takes over a key as the Secret has it.
-    pub(super) fn replace(&self, key: [u8; SESSION_KEY_LENGTH]) {
-        self.0.store(Arc::new(key));
+    /// The keys for what was sealed lately, the likely one first.
+    pub fn opening(&self) -> impl Iterator<Item = [u8; SESSION_KEY_LENGTH]> + Clone + use<> {
+        let keys = **self.0.load();
+        std::iter::once(keys.sealing).chain(keys.other)
+    }
+
+    /// Takes over the keys as the Secret has them.
+    pub(super) fn replace(&self, keys: SessionKeys) {
+        self.0.store(Arc::new(keys));
     }
 }
 

@@ -20,7 +20,7 @@ use http::{HeaderMap, HeaderValue, header};
 
 use super::login::bound_to;
 use crate::authorization::Permit;
-use crate::certificates::SessionKey;
+use crate::certificates::{SESSION_KEY_LENGTH, SessionKey};
 
 /// How every token begins, as a sub-protocol.
 const START: &str = "throughway.page.";
@@ -57,7 +57,7 @@ impl PageTokens {
     /// A token for pages of this target that this user reads.
     pub fn issue(&self, permit: &Permit) -> String {
         let expires = now().saturating_add(LIFETIME.as_secs());
-        let tag = hmac::sign(&self.signing_key(), &signed(permit, expires));
+        let tag = hmac::sign(&signing_key(self.key.sealing()), &signed(permit, expires));
         format!("{START}{expires}.{}", URL_SAFE_NO_PAD.encode(tag))
     }
 
@@ -113,13 +113,14 @@ impl PageTokens {
             return false;
         };
         let bytes = signed(permit, expires);
-        expires > now && hmac::verify(&self.signing_key(), &bytes, &tag).is_ok()
+        let mut keys = self.key.opening();
+        expires > now && keys.any(|key| hmac::verify(&signing_key(key), &bytes, &tag).is_ok())
     }
+}
 
-    fn signing_key(&self) -> hmac::Key {
-        let session = hmac::Key::new(HMAC_SHA256, &*self.key.bytes());
-        hmac::Key::new(HMAC_SHA256, hmac::sign(&session, PURPOSE).as_ref())
-    }
+fn signing_key(session: [u8; SESSION_KEY_LENGTH]) -> hmac::Key {
+    let session = hmac::Key::new(HMAC_SHA256, &session);
+    hmac::Key::new(HMAC_SHA256, hmac::sign(&session, PURPOSE).as_ref())
 }
 
 impl Offered {

@@ -10,8 +10,15 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::super::CertificateError;
-use super::super::serving::not_after;
-use super::super::session;
+use super::super::generate::CLOCK_SKEW;
+use super::super::serving::{not_after, not_before};
+use super::super::session::{self, SessionKeys};
+
+/// How long a key of logins opens after its successor was made: longer than any login, and than the token of a page.
+pub(super) const PREVIOUS_KEY_LIFETIME: Duration = Duration::from_secs(25 * 60 * 60);
+
+/// How long a new key of logins only opens: every replica has read the Secret by then.
+pub(super) const KEY_SPREAD_TIME: Duration = Duration::from_secs(5 * 60);
 
 /// What the Secret holds.
 #[derive(Clone, PartialEq, Eq)]
@@ -24,6 +31,8 @@ pub(super) struct Content {
     pub(super) key: String,
     /// What logins are sealed with; `None` until a replica of this version has been here.
     pub(super) session_key: Option<String>,
+    /// What they were sealed with before the present certificate; `None` when it is over.
+    pub(super) previous_session_key: Option<String>,
 }
 
 impl Content {
@@ -36,6 +45,7 @@ impl Content {
             certificate: text("tls.crt")?,
             key: text("tls.key")?,
             session_key: session_key(secret),
+            previous_session_key: usable_key(secret, "session-previous.key"),
         })
     }
 
@@ -46,6 +56,7 @@ impl Content {
             ("tls.crt", Some(&self.certificate)),
             ("tls.key", Some(&self.key)),
             ("session.key", self.session_key.as_ref()),
+            ("session-previous.key", self.previous_session_key.as_ref()),
         ];
         Secret {
             metadata: ObjectMeta {
@@ -63,6 +74,34 @@ impl Content {
         }
     }
 
+    /// The keys of logins as of `now`; `None` while there is none.
+    pub(super) fn session_keys(&self, now: SystemTime) -> Option<SessionKeys> {
+        let current = session::parse(self.session_key.as_deref()?)?;
+        let previous = self.previous_session_key.as_deref();
+        let keys = match previous.and_then(session::parse) {
+            None => (current, None),
+            // The other replicas may not have the new one yet.
+            Some(previous) if !self.made_before(now, KEY_SPREAD_TIME) => (previous, Some(current)),
+            Some(previous) => (current, Some(previous)),
+        };
+        Some(SessionKeys {
+            sealing: keys.0,
+            other: keys.1,
+        })
+    }
+
+    /// Whether nothing can be alive that the previous key sealed.
+    pub(super) fn previous_key_is_over(&self, now: SystemTime) -> bool {
+        self.previous_session_key.is_some() && self.made_before(now, PREVIOUS_KEY_LIFETIME)
+    }
+
+    /// Whether the certificate, and with it the key of logins, was made longer ago than this.
+    fn made_before(&self, now: SystemTime, age: Duration) -> bool {
+        let der = CertificateDer::from_pem_slice(self.certificate.as_bytes());
+        let begin = der.ok().and_then(|der| not_before(&der).ok());
+        begin.is_some_and(|begin| begin + CLOCK_SKEW + age <= now)
+    }
+
     /// The bundle's certificates one by one, PEM.
     pub(super) fn authorities(&self) -> Vec<String> {
         const END: &str = "-----END CERTIFICATE-----";
@@ -76,7 +115,11 @@ impl Content {
 
 /// The key of logins, if what the Secret has for one can be used.
 pub(super) fn session_key(secret: &Secret) -> Option<String> {
-    text(secret, "session.key").filter(|text| session::parse(text).is_some())
+    usable_key(secret, "session.key")
+}
+
+fn usable_key(secret: &Secret, name: &str) -> Option<String> {
+    text(secret, name).filter(|text| session::parse(text).is_some())
 }
 
 fn text(secret: &Secret, key: &str) -> Option<String> {

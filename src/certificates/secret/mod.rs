@@ -9,8 +9,8 @@
 //! The authority lives ten years. Its successor joins the bundle long before it signs anything, so that kube-apiserver
 //! trusts it by then; the old one leaves the bundle when it has expired.
 //!
-//! The Secret also keeps the key that logins at apps are sealed with, which stays as it is whatever the certificates do: a
-//! login at one replica holds at all of them.
+//! The Secret also keeps the key that logins at apps are sealed with, and rotates it with the serving certificate: a login that
+//! somebody copied is not good for ever, and one at one replica holds at all of them.
 
 mod content;
 
@@ -140,11 +140,12 @@ impl ServingSecret {
         served: &mut Option<Content>,
     ) -> Result<(), SecretError> {
         let content = self.up_to_date().await?;
+        // Which key seals depends on the time as well.
+        if let Some(keys) = content.session_keys(SystemTime::now()) {
+            session_key.replace(keys);
+        }
         if served.as_ref() == Some(&content) {
             return Ok(());
-        }
-        if let Some(key) = content.session_key.as_deref().and_then(session::parse) {
-            session_key.replace(key);
         }
         let pair = |content: &Content| (content.certificate.clone(), content.key.clone());
         if served.as_ref().map(pair) != Some(pair(&content)) {
@@ -194,6 +195,7 @@ impl ServingSecret {
             certificate: leaf.certificate,
             key: leaf.key,
             session_key: session_key.or_else(|| Some(session::new_text())),
+            previous_session_key: None,
         })
     }
 
@@ -238,6 +240,14 @@ impl ServingSecret {
             return Ok(Some(Content {
                 certificate: leaf.certificate,
                 key: leaf.key,
+                session_key: Some(session::new_text()),
+                previous_session_key: content.session_key.clone(),
+                ..content.clone()
+            }));
+        }
+        if content.previous_key_is_over(now) {
+            return Ok(Some(Content {
+                previous_session_key: None,
                 ..content.clone()
             }));
         }

@@ -114,17 +114,47 @@ async fn a_secret_without_a_key_of_logins_gets_one_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_key_of_logins_outlives_every_certificate() {
+async fn a_key_of_logins_goes_with_the_leaf_and_opens_until_what_it_sealed_is_over() {
+    let (secret, _handle) = secret();
+    let content = secret.first(None).unwrap();
+    let (made, key) = (SystemTime::now(), session::parse);
+    let old = key(content.session_key.as_deref().unwrap()).unwrap();
+    let keys = |content: &Content, at| {
+        let keys = content.session_keys(at).unwrap();
+        (keys.sealing, keys.other)
+    };
+    assert!(keys(&content, made) == (old, None));
+    let authority = secret.renewed(&content, made + AUTHORITY_LIFETIME * 3 / 4);
+    assert!(authority.unwrap().unwrap().session_key == content.session_key);
+
+    // The new leaf says that it was made now, whatever time the renewal was told.
+    let due = made + LEAF_LIFETIME * 3 / 4;
+    let renewed = secret.renewed(&content, due).unwrap().unwrap();
+    let new = key(renewed.session_key.as_deref().unwrap()).unwrap();
+    assert!(new != old);
+    let minute = Duration::from_secs(60);
+    assert!(
+        keys(&renewed, made + minute) == (old, Some(new)),
+        "others don't know the new one yet"
+    );
+    let spread = made + content::KEY_SPREAD_TIME + minute;
+    assert!(keys(&renewed, spread) == (new, Some(old)));
+    let end = made + content::PREVIOUS_KEY_LIFETIME;
+    assert!(secret.renewed(&renewed, end - minute).unwrap().is_none());
+    let after = secret.renewed(&renewed, end + minute).unwrap().unwrap();
+    assert!(keys(&after, end + minute) == (new, None));
+    assert!(after.certificate == renewed.certificate);
+    let written = after.write("serving", None);
+    assert!(!written.data.unwrap().contains_key("session-previous.key"));
+    let read = Content::read(&renewed.write("serving", None)).unwrap();
+    assert!(read == renewed);
+}
+
+#[tokio::test]
+async fn certificates_that_were_taken_out_are_made_anew_and_the_key_of_logins_stays() {
     let (secret, mut handle) = secret();
     let content = secret.first(None).unwrap();
     let key = content.session_key.clone();
-    assert!(key.is_some());
-    for lifetime in [LEAF_LIFETIME, AUTHORITY_LIFETIME] {
-        let later = SystemTime::now() + lifetime * 3 / 4;
-        let renewed = secret.renewed(&content, later).unwrap().unwrap();
-        assert!(renewed.session_key == key);
-    }
-    // Certificates that were taken out are made anew; the key beside them stays.
     let mut written = content.write("serving", Some("7".into()));
     written.data.as_mut().unwrap().remove("tls.crt");
     let (filled, _) = tokio::join!(secret.up_to_date(), async {
@@ -148,9 +178,9 @@ async fn replicas_that_share_the_secret_share_the_key_of_logins() {
         );
         done.unwrap();
     }
-    assert_eq!(keys[0].bytes(), keys[1].bytes());
+    assert_eq!(keys[0].sealing(), keys[1].sealing());
     let kept = content.session_key.as_deref().and_then(session::parse);
-    assert_eq!(Some(*keys[0].bytes()), kept);
+    assert_eq!(Some(keys[0].sealing()), kept);
 }
 
 #[tokio::test]

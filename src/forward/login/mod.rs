@@ -69,7 +69,7 @@ impl Logins {
             path: path.to_owned(),
             credentials,
         };
-        sealed::seal(&self.key.bytes(), permit, &login)
+        sealed::seal(&self.key.sealing(), permit, &login)
     }
 
     /// The `Path` of a request's login cookie, if it opens.
@@ -131,8 +131,11 @@ impl Logins {
             .take(MAX_LOGIN_COOKIES)
             .peekable();
         pairs.peek()?;
-        let (key, now) = (self.key.bytes(), now());
-        pairs.find_map(|(_, value)| sealed::open(&key, permit, value.trim(), now))
+        let (keys, now) = (self.key.opening(), now());
+        pairs.find_map(|(_, value)| {
+            let mut keys = keys.clone();
+            keys.find_map(|key| sealed::open(&key, permit, value.trim(), now))
+        })
     }
 }
 
