@@ -29,7 +29,7 @@ pub use session::{SESSION_KEY_LENGTH, SessionKey};
 #[cfg(test)]
 pub(crate) use version_one::tests::in_version_one;
 
-pub use trust::{RequestHeader, Roots, Trust, TrustSources, Verdict};
+pub use trust::{RequestHeader, Roots, Trust, TrustSources, TrustWarning, Verdict};
 
 /// Why a certificate, a key or a bundle is of no use.
 #[derive(Debug, thiserror::Error)]

@@ -4,6 +4,7 @@
 //! kube-system/extension-apiserver-authentication. Content that is empty or broken changes nothing: the last good bundle
 //! stays. Kubernetes: `pkg/server/options/authentication_dynamic_request_header.go` of k8s.io/apiserver.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,7 +20,7 @@ use rustls::server::danger::ClientCertVerifier;
 use tokio::sync::watch;
 
 use super::files::{self, Changes};
-use super::{CertificateError, provider, version_one};
+use super::{CertificateError, provider, signature, version_one};
 use crate::config::{ExtensionAuthentication, RequestHeaderConfig, RequestHeaderNames};
 use crate::lifecycle::Tasks;
 
@@ -60,6 +61,19 @@ pub struct RequestHeader {
     pub extra_header_prefixes: Vec<String>,
 }
 
+/// What is dangerous in how a cluster believes its front proxy, though Kubernetes accepts it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TrustWarning {
+    #[error(
+        "requestheader-allowed-names is empty: every certificate of the front proxy's CA may speak for every user"
+    )]
+    AnyName,
+    #[error(
+        "the front proxy's CA is one of the CAs of clients: with an allowed name, or none required, any client may speak for every user (CVE-2025-64432 was such a case); give the front proxy a CA of its own"
+    )]
+    SharedCa,
+}
+
 /// What was found out about one connection's chain under one set of roots.
 #[derive(Debug, Clone, Copy)]
 pub struct Verdict {
@@ -92,6 +106,17 @@ impl Roots {
             verifier,
             certificates,
         })
+    }
+
+    /// Whether some CA is in both, also as another certificate for the same key.
+    fn shares_a_key_with(&self, other: &Self) -> bool {
+        let keys = |roots: &Self| -> Vec<Vec<u8>> {
+            let certificates = roots.certificates.iter();
+            let keys = certificates.filter_map(|root| signature::public_key_info(root));
+            keys.map(<[u8]>::to_vec).collect()
+        };
+        let others: HashSet<Vec<u8>> = keys(other).into_iter().collect();
+        keys(self).iter().any(|key| others.contains(key))
     }
 
     /// A number that no other set of roots of this process has.
@@ -177,6 +202,7 @@ impl Trust {
             trust.use_request_header(&pem, &config.names)?;
             tasks.spawn_background(follow_request_header_file(Arc::clone(&trust), config));
         }
+        trust.warn();
         Ok(trust)
     }
 
@@ -188,6 +214,32 @@ impl Trust {
         tasks: &Tasks,
     ) {
         tasks.spawn_background(follow_cluster(Arc::clone(self), sources, said));
+    }
+
+    /// What is dangerous in the roots now in force.
+    pub fn warnings(&self) -> Vec<TrustWarning> {
+        let (client, request_header) = (self.client.load(), self.request_header.load());
+        let Some(request_header) = request_header.as_deref() else {
+            return Vec::new();
+        };
+        let mut warnings = Vec::new();
+        if request_header.allowed_names.is_empty() {
+            warnings.push(TrustWarning::AnyName);
+        }
+        let is_shared = client
+            .as_deref()
+            .is_some_and(|client| client.shares_a_key_with(&request_header.roots));
+        if is_shared {
+            warnings.push(TrustWarning::SharedCa);
+        }
+        warnings
+    }
+
+    /// Says what is dangerous, after each change of roots.
+    fn warn(&self) {
+        for warning in self.warnings() {
+            tracing::warn!("{warning}");
+        }
     }
 
     fn use_client_file(&self, pem: &[u8]) -> Result<(), CertificateError> {
@@ -225,6 +277,7 @@ async fn follow_cluster(
     loop {
         let now = said.borrow_and_update().clone();
         trust.update(&sources, &now);
+        trust.warn();
         if said.changed().await.is_err() {
             return;
         }
@@ -235,6 +288,7 @@ async fn follow_client_file(trust: Arc<Trust>, mut changes: Changes<1>) {
     loop {
         let [pem] = changes.next().await;
         keep_if_broken("--client-ca-file", trust.use_client_file(&pem));
+        trust.warn();
     }
 }
 
@@ -246,6 +300,7 @@ async fn follow_request_header_file(trust: Arc<Trust>, config: RequestHeaderConf
             "--requestheader-client-ca-file",
             trust.use_request_header(&pem, &config.names),
         );
+        trust.warn();
     }
 }
 
@@ -266,4 +321,40 @@ fn header_names(names: &[String]) -> Result<Vec<HeaderName>, CertificateError> {
                 .map_err(|_| CertificateError::HeaderName(name.clone()))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::generate;
+    use super::*;
+
+    fn names(allowed: &[&str]) -> RequestHeaderNames {
+        RequestHeaderNames {
+            allowed_names: allowed.iter().map(|name| (*name).to_owned()).collect(),
+            ..RequestHeaderNames::default()
+        }
+    }
+
+    #[test]
+    fn a_front_proxy_that_anybody_could_be_is_warned_of() {
+        let (own, shared) = (
+            generate::authority("own").unwrap().certificate,
+            generate::authority("shared").unwrap().certificate,
+        );
+        let both = format!("{own}{shared}");
+        let trust = Trust::default();
+        assert_eq!(trust.warnings(), [], "nothing is known yet");
+        trust.use_client_file(shared.as_bytes()).unwrap();
+        for (front_proxy, allowed, expected) in [
+            (&own, &["front-proxy-client"][..], &[][..]),
+            (&own, &[], &[TrustWarning::AnyName]),
+            (&shared, &["front-proxy-client"], &[TrustWarning::SharedCa]),
+            (&both, &["front-proxy-client"], &[TrustWarning::SharedCa]),
+            (&both, &[], &[TrustWarning::AnyName, TrustWarning::SharedCa]),
+        ] {
+            let pem = front_proxy.as_bytes();
+            trust.use_request_header(pem, &names(allowed)).unwrap();
+            assert_eq!(trust.warnings(), expected, "{allowed:?}");
+        }
+    }
 }
