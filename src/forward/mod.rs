@@ -227,10 +227,13 @@ impl Forward {
 
 /// What a direct caller sent the request to. Through the front proxy nobody knows.
 fn own_origin(permit: &Permit, request: &Request) -> Option<String> {
-    if permit.caller().method == Method::FrontProxy {
+    let headers = request.headers();
+    // Programs say nothing that it would be compared with.
+    let is_compared = headers.contains_key(header::ORIGIN) || headers.contains_key(header::REFERER);
+    if !is_compared || permit.caller().method == Method::FrontProxy {
         return None;
     }
-    let host = fetch_metadata::line(request.headers(), &header::HOST);
+    let host = fetch_metadata::line(headers, &header::HOST);
     let host = host.or_else(|| request.uri().authority().map(http::uri::Authority::as_str))?;
     Some(format!("https://{host}"))
 }

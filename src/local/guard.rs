@@ -10,10 +10,10 @@
 //! Browsers say it in `Sec-Fetch-Site` (<https://www.w3.org/TR/fetch-metadata/>); of a WebSocket, and of old browsers, only
 //! `Origin` is there. A name that another site made to resolve to loopback (DNS rebinding) is refused by its Host before.
 
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, header};
 
 use super::problem::{Advice, Problem};
-use crate::fetch_metadata::{Site, is_link};
+use crate::fetch_metadata::{SEC_FETCH_SITE, Site, is_link};
 use crate::status::{Request, Status};
 
 /// A request that a page of another origin makes.
@@ -39,6 +39,19 @@ pub(super) fn check(request: &Request, host: &str, linked: Linked) -> Result<(),
     if is_welcome { Ok(()) } else { Err(CrossSite) }
 }
 
+/// Says to a Throughway in the cluster what only this program can know. The handshake of a WebSocket has no `Sec-Fetch-Site`,
+/// and behind kube-apiserver nobody knows the Host that its `Origin` was found to agree with.
+pub(super) fn vouch(request: &mut Request) {
+    let is_for_aggregated = request.uri().path().starts_with("/apis/");
+    let headers = request.headers_mut();
+    if is_for_aggregated
+        && headers.contains_key(header::ORIGIN)
+        && Site::of(headers) == Site::Unsaid
+    {
+        headers.insert(SEC_FETCH_SITE, HeaderValue::from_static("same-origin"));
+    }
+}
+
 /// Whether `Origin`, if there is one, is that of the host.
 fn is_of(headers: &HeaderMap, host: &str) -> bool {
     headers.get_all(header::ORIGIN).iter().all(|origin| {
@@ -59,8 +72,6 @@ impl CrossSite {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     const HOST: &str = "grafana.monitoring.svc.localhost:8001";
@@ -171,6 +182,29 @@ mod tests {
             ("origin", "http://evil.example"),
         ];
         assert!(!outcome("POST", &both));
+    }
+
+    #[test]
+    fn what_agrees_with_its_host_is_said_to_be_of_the_same_origin() {
+        let vouched = |path: &'static str, lines: &[(&'static str, &'static str)]| {
+            let mut request = Request::default();
+            *request.uri_mut() = http::Uri::from_static(path);
+            for (name, value) in lines {
+                let value = HeaderValue::from_static(value);
+                request.headers_mut().append(*name, value);
+            }
+            vouch(&mut request);
+            Site::of(request.headers())
+        };
+        let own = ("origin", "http://localhost:8001");
+        assert_eq!(
+            vouched("/apis/throughway.dev/v1/x", &[own]),
+            Site::SameOrigin
+        );
+        assert_eq!(vouched("/apis/throughway.dev/v1/x", &[]), Site::Unsaid);
+        assert_eq!(vouched("/api/v1/x", &[own]), Site::Unsaid);
+        let other = [own, ("sec-fetch-site", "cross-site")];
+        assert_eq!(vouched("/apis/throughway.dev/v1/x", &other), Site::Other);
     }
 
     #[test]

@@ -54,6 +54,9 @@ async fn travel(
     let is_kubectls = place == Place::Api && road.cross_site == CrossSite::Allow;
     if !is_kubectls {
         guard::check(&request, &host, linked(&place, &request)).map_err(|no| no.problem())?;
+        if place == Place::Api {
+            guard::vouch(&mut request);
+        }
     }
     match &road.logins {
         Some(logins) => match logins.admit(&host, &place, reader, &mut request)? {

@@ -21,7 +21,7 @@ mod safety;
 
 use std::sync::Arc;
 
-use http::{StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 
 pub use reader::Reading;
 pub use redirect::follow::{Hop, Trail};
@@ -38,7 +38,7 @@ use link::{Form, Links};
 use page::budget::{Budget, MAX_TOTAL};
 use page::{Injection, PageLimits, PageTreatment};
 use policy::Admission;
-use reader::{Reader, Via};
+use reader::{Destination, Reader, Via};
 use redirect::Situation;
 
 /// What becomes of an answer.
@@ -122,7 +122,7 @@ impl Answers {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             reading.seen().token.agree(response.headers_mut());
         }
-        if !trail.has_hops() && is_plain(permit, &response) {
+        if !trail.has_hops() && is_plain(on, &response) {
             return Outcome::Answer(response);
         }
         let links = Self::links(on, Form::Relative);
@@ -191,7 +191,10 @@ impl Answers {
             let html = helper_tag(&links, on.endpoint, &admission, &token);
             Injection { html }
         });
+        let is_prepared =
+            settings.page_helper == PageHelper::On && is_of_worker(on, response.headers());
         let treatment = PageTreatment {
+            prologue: is_prepared.then(page_helper::worker_prologue),
             method: on.permit.asked().method.clone(),
             links,
             injection,
@@ -224,7 +227,7 @@ impl Answers {
 }
 
 /// Whether no rewriter has anything to do, as with most answers that programs read.
-fn is_plain(permit: &Permit, response: &Response) -> bool {
+fn is_plain(on: Occasion<'_>, response: &Response) -> bool {
     let status = response.status();
     let headers = response.headers();
     !status.is_redirection()
@@ -232,7 +235,13 @@ fn is_plain(permit: &Permit, response: &Response) -> bool {
         && !headers.keys().any(|name| {
             fields::holds_urls(name) || safety::is_suspect(name) || *name == header::SET_COOKIE
         })
-        && !page::is_of_a_page(headers, permit.asked().path_inside())
+        && !page::is_of_a_page(headers, on.permit.asked().path_inside())
+        && !is_of_worker(on, headers)
+}
+
+/// Whether an answer is a script that a worker begins with.
+fn is_of_worker(on: Occasion<'_>, headers: &HeaderMap) -> bool {
+    on.reading.destination == Destination::Worker && page::is_script(headers)
 }
 
 /// What a document begins with.

@@ -11,6 +11,7 @@ use crate::authorization::Permit;
 use crate::forward::{Presented, Seen};
 
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const THROUGHWAY_REDIRECT: HeaderName = HeaderName::from_static("throughway-redirect");
 
@@ -23,6 +24,14 @@ pub(super) enum Reader {
     Script,
     /// kubectl, a probe, a program.
     Tool,
+}
+
+/// What a browser makes of an answer, as far as it matters here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Destination {
+    /// The script that a worker begins with; a service worker's is another thing.
+    Worker,
+    Other,
 }
 
 /// Which way an answer goes to its reader.
@@ -45,6 +54,7 @@ pub(super) enum Redirecting {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reading {
     pub(super) reader: Reader,
+    pub(super) destination: Destination,
     pub(super) via: Via,
     pub(super) redirecting: Redirecting,
     /// How the browser sees the target, as far as it is known.
@@ -67,6 +77,10 @@ impl Reading {
         };
         Self {
             reader: reader(&permit.asked().method, headers),
+            destination: match text(headers, &SEC_FETCH_DEST) {
+                Some("worker" | "sharedworker") => Destination::Worker,
+                _ => Destination::Other,
+            },
             via,
             redirecting,
             seen,

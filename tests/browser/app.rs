@@ -78,6 +78,10 @@ const FILES: &[(&str, &str)] = &[
         "imported-by-worker.js",
         include_str!("fixtures/imported-by-worker.js"),
     ),
+    (
+        "socket-worker.js",
+        include_str!("fixtures/socket-worker.js"),
+    ),
     ("worker.js", include_str!("fixtures/worker.js")),
 ];
 
@@ -124,8 +128,16 @@ struct State {
 }
 
 impl App {
+    /// An app at `127.0.0.1`.
     pub async fn start(name: &str) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+        Self::start_at([127, 0, 0, 1], name).await
+    }
+
+    /// An app at a loopback address; no two pods have one address.
+    pub async fn start_at(address: [u8; 4], name: &str) -> Self {
+        let listener = TcpListener::bind(SocketAddr::from((address, 0)))
+            .await
+            .expect("a port");
         let address = listener.local_addr().expect("a bound address");
         let (sender, seen) = watch::channel(Vec::new());
         let origin = Arc::default();

@@ -11,7 +11,7 @@ use crate::world::{World, prefix};
 
 /// Opens a page of the attacker, which has nothing of Throughway in it.
 async fn at_the_attackers(world: &World) {
-    let page = format!("http://{}/blank", world.other.address);
+    let page = format!("http://{}/blank", world.attacker.address);
     world.tab.goto(&page).await;
 }
 
@@ -88,6 +88,48 @@ async fn a_frame_of_the_target_opens_websockets_too() {
         json!(socket("/ws/inner", "[]"))
     );
     assert_eq!(world.tab.evaluate(&script).await, json!(["/ws/inner", ""]));
+    world.end().await;
+}
+
+/// No page helper is in a worker, so its script begins with a line that does the same for WebSockets.
+#[tokio::test]
+async fn workers_of_the_target_open_websockets_too() {
+    let world = World::new().await;
+    world.tab.goto(&world.url("/blank")).await;
+    for kind in ["classic", "module"] {
+        let script = format!(
+            "new Promise((done) => {{
+                const worker = new Worker('/js/socket-worker.js', {{ type: '{kind}' }});
+                worker.onmessage = (event) => done(event.data);
+                worker.onerror = (event) => done(event.message || 'error');
+            }})"
+        );
+        assert_eq!(
+            world.tab.evaluate(&script).await,
+            json!([
+                ["/ws/plain", ""],
+                ["/ws/chat", "chat"],
+                ["/ws/full", ""],
+                true
+            ]),
+            "{kind}"
+        );
+    }
+    let shared = "new Promise((done) => {
+        const worker = new SharedWorker('/js/socket-worker.js');
+        worker.port.onmessage = (event) => done(event.data);
+        worker.onerror = (event) => done(event.message || 'error');
+    })";
+    assert_eq!(
+        world.tab.evaluate(shared).await[0],
+        json!(["/ws/plain", ""])
+    );
+    let with_token = world.app.seen().into_iter().any(|seen| {
+        let offered = seen.headers.get(header::SEC_WEBSOCKET_PROTOCOL);
+        offered.is_some_and(|offered| offered.to_str().unwrap().contains("throughway"))
+    });
+    assert!(!with_token, "the app sees nothing of the token");
+    world.nothing_left_the_prefix();
     world.end().await;
 }
 

@@ -20,6 +20,8 @@ use throughway::telemetry::AccessLog;
 pub struct World {
     pub app: App,
     pub other: App,
+    /// A site that the cluster knows nothing of, at the host that the browser has for the API.
+    pub attacker: App,
     pub tab: Tab,
     pub browser: Browser,
     relay: Relay,
@@ -53,7 +55,11 @@ impl World {
     pub async fn with(annotations: Value) -> Self {
         let dir = fresh_dir();
         let cluster = EmbeddedCluster::start(&dir).await;
-        let (app, other) = (App::start("app").await, App::start("other").await);
+        let (app, other) = (
+            App::start_at([127, 0, 0, 2], "app").await,
+            App::start_at([127, 0, 0, 3], "other").await,
+        );
+        let attacker = App::start("attacker").await;
         for (name, app) in [("app", &app), ("other", &other)] {
             cluster.pod("demo", &format!("{name}-0"), app.address);
             cluster.service("demo", name, 80, &[(&format!("{name}-0"), app.address)]);
@@ -91,6 +97,7 @@ impl World {
         Self {
             app,
             other,
+            attacker,
             tab,
             browser,
             relay,

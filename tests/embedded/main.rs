@@ -24,6 +24,7 @@ mod support;
 
 mod answers;
 mod attacks;
+mod cross_site;
 mod faults;
 mod limits;
 mod login;

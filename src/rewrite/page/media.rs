@@ -28,6 +28,8 @@ enum Media {
     Html(Box<Html>),
     Css(Box<Css>, Links),
     Manifest(Vec<u8>, Links),
+    /// What is to be put first.
+    Script(&'static str),
     Untouched,
 }
 
@@ -38,6 +40,30 @@ pub(super) fn is_rewritten(media_type: &[u8], path: &str) -> bool {
     essence.eq_ignore_ascii_case(b"text/html")
         || essence.eq_ignore_ascii_case(b"text/css")
         || is_manifest(&essence.to_ascii_lowercase(), path)
+}
+
+/// Whether a media type is JavaScript, by the names that browsers know and servers use.
+pub(super) fn is_script(media_type: &[u8]) -> bool {
+    let essence = media_type.split(|byte| *byte == b';').next();
+    let essence = essence.unwrap_or_default().trim_ascii();
+    [
+        "text/javascript",
+        "application/javascript",
+        "application/x-javascript",
+        "application/ecmascript",
+    ]
+    .iter()
+    .any(|known| essence.eq_ignore_ascii_case(known.as_bytes()))
+}
+
+/// A directive counts only where it stands first, so one that does is said once more.
+fn strictness(script: &[u8]) -> &'static [u8] {
+    let begin = script.trim_ascii_start();
+    if begin.starts_with(b"\"use strict\"") || begin.starts_with(b"'use strict'") {
+        b"\"use strict\";"
+    } else {
+        b""
+    }
 }
 
 impl Rewriter {
@@ -61,6 +87,7 @@ impl Rewriter {
                 let css = Css::new(charset.unwrap_or(Charset::Ascii));
                 Media::Css(Box::new(css), how.links.clone())
             }
+            other if is_script(other) => Media::Script(how.prologue?),
             other if is_manifest(other, how.links.page()) => {
                 Media::Manifest(Vec::new(), how.links.clone())
             }
@@ -109,6 +136,12 @@ impl Media {
                     *self = Self::Untouched;
                 }
             }
+            Self::Script(prologue) => {
+                out.extend_from_slice(strictness(bytes));
+                out.extend_from_slice(prologue.as_bytes());
+                out.extend_from_slice(bytes);
+                *self = Self::Untouched;
+            }
             Self::Untouched => out.extend_from_slice(bytes),
         }
     }
@@ -123,7 +156,7 @@ impl Media {
                 Some(mapped) => out.extend_from_slice(&mapped),
                 None => out.append(held),
             },
-            Self::Untouched => {}
+            Self::Script(_) | Self::Untouched => {}
         }
     }
 }

@@ -8,6 +8,7 @@
 //!   elements and attributes, SVG, import maps, documents in `srcdoc`, what stands in `<noscript>` and `<template>`.
 //! - `text/css`: `url()`, `@import`, `image-set()` ([`css`]).
 //! - Web app manifests, by their type or their name ([`manifest`]).
+//! - JavaScript that a worker begins with gets a line of the page helper's put first.
 //!
 //! Only root-absolute URLs change, and absolute ones that name the backend ([`super::link`]); all else stays byte for byte.
 //!
@@ -66,6 +67,8 @@ pub(super) struct PageTreatment {
     pub method: Method,
     pub links: Links,
     pub injection: Option<Injection>,
+    /// What a script begins with, where the answer is one.
+    pub prologue: Option<&'static str>,
     pub limits: PageLimits,
     pub budget: Arc<Budget>,
 }
@@ -165,6 +168,12 @@ pub(super) fn hide_from_aggregator(headers: &mut HeaderMap) {
 pub(super) fn is_of_a_page(headers: &HeaderMap, path: &str) -> bool {
     let media_type = headers.get(CONTENT_TYPE);
     media_type.is_some_and(|value| media::is_rewritten(value.as_bytes(), path))
+}
+
+/// Whether an answer is a script.
+pub(super) fn is_script(headers: &HeaderMap) -> bool {
+    let media_type = headers.get(CONTENT_TYPE);
+    media_type.is_some_and(|value| media::is_script(value.as_bytes()))
 }
 
 /// Whether an answer is a page.

@@ -36,6 +36,7 @@ const JAVASCRIPT: HeaderValue = HeaderValue::from_static("text/javascript; chars
 const WHOLE_TARGET: HeaderValue = HeaderValue::from_static("../");
 
 static PAGE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("page.js")));
+static SOCKETS: LazyLock<String> = LazyLock::new(|| served(include_str!("sockets.js")));
 static WORKER: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("worker.js")));
 
 struct Script {
@@ -92,6 +93,11 @@ pub(super) fn token(inside: &str, issue: impl FnOnce() -> String) -> Option<Resp
         HeaderValue::from_static("same-origin"),
     );
     Some(response)
+}
+
+/// What scripts of workers begin with, so that their WebSockets are known like those of pages.
+pub(super) fn worker_prologue() -> &'static str {
+    &SOCKETS
 }
 
 /// What the helper is told of the document that it stands in.
@@ -151,6 +157,15 @@ mod tests {
     fn the_helper_is_at_most_eleven_kilobytes() {
         let bytes = PAGE.program.len();
         assert!(bytes <= 11_264, "{bytes} bytes");
+    }
+
+    /// It stands before the first line of another script, whose lines keep their numbers.
+    #[test]
+    fn a_workers_prologue_is_a_line_of_at_most_two_kilobytes_and_ends_its_statement() {
+        let prologue = worker_prologue();
+        assert!(prologue.len() <= 2048, "{} bytes", prologue.len());
+        assert!(prologue.starts_with("(()=>{") && prologue.ends_with("})();"));
+        assert!(!prologue.contains('\n') && prologue.is_ascii());
     }
 
     #[test]

@@ -19,6 +19,7 @@ fn treatment() -> PageTreatment {
     PageTreatment {
         method: Method::GET,
         links: links("/", Form::Relative),
+        prologue: None,
         injection: None,
         limits: PageLimits::default(),
         budget: Budget::new(budget::MAX_TOTAL),
@@ -251,4 +252,30 @@ fn the_charset_of_a_media_type_is_found() {
         let found = charset_of(media_type.as_bytes());
         assert_eq!(found, charset.map(str::as_bytes), "{media_type}");
     }
+}
+
+#[tokio::test]
+async fn a_workers_script_begins_with_what_is_put_first_and_stays_strict() {
+    let how = PageTreatment {
+        prologue: Some("first();"),
+        ..treatment()
+    };
+    let rewritten = async |kind: &str, script: &'static str| {
+        let response = rewrite(answer(&[("content-type", kind)], script), &how);
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        String::from_utf8(bytes.to_vec()).unwrap()
+    };
+    for kind in [
+        "text/javascript; charset=utf-8",
+        "application/javascript",
+        "Text/JavaScript",
+    ] {
+        assert_eq!(rewritten(kind, "own();\n").await, "first();own();\n");
+    }
+    assert_eq!(
+        rewritten("text/javascript", "\n'use strict';own()").await,
+        "\"use strict\";first();\n'use strict';own()"
+    );
+    assert_eq!(rewritten("application/json", "{}").await, "{}");
+    assert_eq!(rewritten("text/javascript", "").await, "first();");
 }
