@@ -17,6 +17,7 @@ mod complaints;
 mod endpoints;
 mod find;
 mod front_proxy;
+mod isolated;
 mod list_page;
 mod nodes;
 mod object;
@@ -47,6 +48,7 @@ use crate::lifecycle::Tasks;
 use addresses::Addresses;
 use complaints::Complaints;
 use find::Finder;
+use isolated::Isolated;
 use nodes::Kubelets;
 use table::{Freshness, Table};
 
@@ -66,6 +68,7 @@ struct Kinds {
     addresses: Addresses,
     /// At which addresses a kubelet listens, and where.
     kubelets: Kubelets,
+    isolated: Isolated,
     finder: Finder,
     complaints: Complaints,
     /// One page of a list is in memory at a time.
@@ -105,6 +108,7 @@ impl Cluster {
             slices_of: endpoints::Writer::default(),
             addresses: Addresses::default(),
             kubelets: Kubelets::default(),
+            isolated: Isolated::default(),
             finder: Finder::new(client),
             complaints,
             lists: Arc::new(Semaphore::new(1)),

@@ -110,16 +110,21 @@ impl Cluster {
             Change::ListBegins => table.list_begins(),
             Change::Listed(known) => {
                 let (key, service) = self.judged(known);
+                self.0.isolated.note(&key, Some(&service));
                 table.listed_one(key, service);
             }
             Change::ListEnds => {
                 table.list_ends();
+                let isolated = &self.0.isolated;
+                isolated.keep(|namespace, name| table.get(namespace, name).is_some());
             }
             Change::Applied(known) => {
                 let (key, service) = self.judged(known);
+                self.0.isolated.note(&key, Some(&service));
                 table.insert(key, service);
             }
             Change::Removed(key) => {
+                self.0.isolated.note(&key, None);
                 table.remove(&key);
             }
         }

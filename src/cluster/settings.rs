@@ -72,17 +72,39 @@ pub enum Redirects {
 pub enum Isolation {
     #[default]
     None,
-    /// Documents get an origin of their own that shares nothing with anybody.
+    /// Documents get an origin of their own that shares nothing with anybody. A Service may ask for it, none can lift what the
+    /// administrator or another Service of its pods asks for.
     Sandbox,
 }
 
 /// Most Services say nothing, and share this.
 static DEFAULT: LazyLock<Arc<ServiceSettings>> = LazyLock::new(Arc::default);
 
+static DEFAULT_SANDBOXED: LazyLock<Arc<ServiceSettings>> = LazyLock::new(|| {
+    Arc::new(ServiceSettings {
+        isolation: Isolation::Sandbox,
+        ..ServiceSettings::default()
+    })
+});
+
 impl ServiceSettings {
     /// What holds for whatever has no annotations: pods, nodes, most Services.
     pub fn unset() -> Arc<Self> {
         Arc::clone(&DEFAULT)
+    }
+
+    /// The same for documents that are kept apart from the rest of the origin.
+    pub fn sandboxed(self: &Arc<Self>) -> Arc<Self> {
+        if self.isolation == Isolation::Sandbox {
+            return Arc::clone(self);
+        }
+        if Arc::ptr_eq(self, &DEFAULT) {
+            return Arc::clone(&DEFAULT_SANDBOXED);
+        }
+        Arc::new(Self {
+            isolation: Isolation::Sandbox,
+            ..Self::clone(self)
+        })
     }
 
     /// Reads a Service's annotations; the second part says what was not understood, one sentence each.

@@ -297,6 +297,15 @@ pub(super) struct Browsers {
     )]
     pub(super) never_forward_cookies: Vec<String>,
 
+    /// Whether the documents of every target are kept apart from the rest of the origin; throughway.dev/isolation adds to it
+    #[arg(
+        long,
+        default_value = "off",
+        value_name = "off|sandbox",
+        hide_possible_values = true
+    )]
+    pub(super) isolation: super::IsolationDefault,
+
     /// Bytes of one page that its rewriting may hold; past it the rest of the page passes as it is
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 20)]
     pub(super) page_memory: usize,

@@ -206,6 +206,17 @@ pub struct TargetConfig {
     /// `--node-ports`: ports of nodes that may be asked besides the kubelet's; none unless told.
     pub node_ports: Vec<RangeInclusive<u16>>,
     pub loopback: Loopback,
+    /// `--isolation`: what holds for all targets; the annotation of a Service can only be stricter.
+    pub isolation: IsolationDefault,
+}
+
+/// Whether documents of targets get an origin of their own, that shares nothing with the API and with other apps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum IsolationDefault {
+    /// Where a Service asks for it.
+    Off,
+    /// Everywhere.
+    Sandbox,
 }
 
 /// Whether loopback addresses may be dialled.

@@ -36,6 +36,7 @@ fn setting(objects: &[Value]) -> Setting {
         denied_networks: Vec::new(),
         node_ports: vec![9100..=9100],
         loopback: Loopback::Refused,
+        isolation: crate::config::IsolationDefault::Off,
     };
     let outliers = Outliers::default();
     let permitted = Permitted::new(&config, cluster.clone());

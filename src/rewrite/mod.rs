@@ -8,6 +8,7 @@
 //!
 //! Each rewriter is a file or folder, this page has their order. A tunnel's 101 loses what no backend may say, and is done.
 
+mod caching;
 mod cookies;
 mod fields;
 mod link;
@@ -34,6 +35,7 @@ use crate::envelope;
 use crate::forward::{Logins, PageTokens};
 use crate::status::{Request, Response};
 use crate::target::Scheme;
+use caching::Depends;
 use link::{Form, Links};
 use page::budget::{Budget, MAX_TOTAL};
 use page::{Injection, PageLimits, PageTreatment};
@@ -54,6 +56,15 @@ pub struct Answers {
     config: RewriteConfig,
     page_tokens: PageTokens,
     pages: Arc<Budget>,
+}
+
+/// What the rewriters made of an answer.
+enum Made {
+    /// It is still the backend's.
+    Answer(Response, Depends),
+    /// A page or a text of this server's own.
+    Ours(Response, Depends),
+    Follow(Hop),
 }
 
 /// One answer and what it is an answer to.
@@ -110,11 +121,7 @@ impl Answers {
 
     /// Applies the rewriters in their order.
     pub fn rewrite(&self, on: Occasion<'_>, trail: &mut Trail, mut response: Response) -> Outcome {
-        let Occasion {
-            reading,
-            permit,
-            endpoint,
-        } = on;
+        let reading = on.reading;
         if let Some(own) = &reading.seen().own {
             envelope::seal_answer(response.headers_mut(), own);
             return Outcome::Answer(response);
@@ -122,8 +129,31 @@ impl Answers {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             reading.seen().token.agree(response.headers_mut());
         }
+        let (mut response, depends) = match self.made(on, trail, response) {
+            Made::Answer(tunnel, _) if tunnel.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                return Outcome::Answer(tunnel);
+            }
+            Made::Follow(hop) => return Outcome::Follow(hop),
+            Made::Ours(response, depends) => (response, depends),
+            Made::Answer(mut response, depends) => {
+                if on.endpoint.settings.isolation == Isolation::Sandbox {
+                    policy::isolate(response.headers_mut());
+                }
+                (response, depends)
+            }
+        };
+        caching::tell(response.headers_mut(), reading, depends);
+        Outcome::Answer(response)
+    }
+
+    fn made(&self, on: Occasion<'_>, trail: &mut Trail, mut response: Response) -> Made {
+        let Occasion {
+            reading,
+            permit,
+            endpoint,
+        } = on;
         if !trail.has_hops() && is_plain(on, &response) {
-            return Outcome::Answer(response);
+            return Made::Answer(response, Depends::OnUrlAlone);
         }
         let links = Self::links(on, Form::Relative);
         safety::remove(response.headers_mut(), &links);
@@ -133,7 +163,7 @@ impl Answers {
         };
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             cookies::rewrite(response.headers_mut(), place);
-            return Outcome::Answer(response);
+            return Made::Answer(response, Depends::OnUrlAlone);
         }
         let at = Situation {
             reading,
@@ -145,13 +175,13 @@ impl Answers {
         let (mut response, is_ours) = match decided {
             redirect::Outcome::Answer(response) => (response, false),
             redirect::Outcome::Told(response) => (response, true),
-            redirect::Outcome::Follow(hop) => return Outcome::Follow(hop),
+            redirect::Outcome::Follow(hop) => return Made::Follow(hop),
         };
         let headers = response.headers_mut();
         trail.hand_out(headers);
         cookies::rewrite(headers, place);
         if is_ours {
-            return Outcome::Answer(response);
+            return Made::Ours(response, Depends::OnReader);
         }
         fields::rewrite(headers, &links);
         if trail.has_hops() {
@@ -160,14 +190,29 @@ impl Answers {
         if response.status() == StatusCode::UNAUTHORIZED {
             let refused = response.headers_mut();
             if let Some(page) = login::in_place_of(reading, permit.asked(), refused) {
-                return Outcome::Answer(page);
+                return Made::Ours(page, Depends::OnUrlAlone);
             }
         }
+        let depends = self.depends(on, trail, &response);
         let mut response = self.page(on, response);
         if reading.via == Via::FrontProxy {
             page::hide_from_aggregator(response.headers_mut());
         }
-        Outcome::Answer(response)
+        Made::Answer(response, depends)
+    }
+
+    fn depends(&self, on: Occasion<'_>, trail: &Trail, response: &Response) -> Depends {
+        let settings = &on.endpoint.settings;
+        let is_left = settings.prefix == Prefix::Keep || settings.rewrite == Rewrite::Off;
+        let is_page = page::is_html(response.headers()) && !is_left;
+        match (is_page, on.reading.reader) {
+            (true, Reader::Script) if self.config.links == LinkStyle::Relative => {
+                Depends::OnReaderAndPlace
+            }
+            (true, _) => Depends::OnReader,
+            (false, _) if trail.has_hops() => Depends::OnReader,
+            (false, _) => Depends::OnUrlAlone,
+        }
     }
 
     /// Rewrites what a page consists of, and lets documents begin with the page helper.
@@ -175,9 +220,6 @@ impl Answers {
         let settings = &on.endpoint.settings;
         let is_html = page::is_html(response.headers());
         let is_document = is_html && on.reading.reader == Reader::Document;
-        if is_document && settings.isolation == Isolation::Sandbox {
-            policy::sandbox(response.headers_mut());
-        }
         if settings.prefix == Prefix::Keep || settings.rewrite == Rewrite::Off {
             return response;
         }
@@ -273,3 +315,6 @@ fn hosts(endpoint: &Endpoint) -> [String; 2] {
     };
     [host, endpoint.address.to_string()]
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,7 @@ use crate::forward::{Presented, Seen};
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const THROUGHWAY_PATH: HeaderName = HeaderName::from_static("throughway-path");
 const THROUGHWAY_REDIRECT: HeaderName = HeaderName::from_static("throughway-redirect");
 
 /// What kind of client reads an answer.
@@ -42,6 +43,14 @@ pub(super) enum Via {
     Direct,
 }
 
+/// What names the path that is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Named {
+    ByUrl,
+    /// `Throughway-Path`.
+    ByHeader,
+}
+
 /// Whether the reader wants to see redirects as they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Redirecting {
@@ -57,6 +66,7 @@ pub struct Reading {
     pub(super) destination: Destination,
     pub(super) via: Via,
     pub(super) redirecting: Redirecting,
+    pub(super) named: Named,
     /// How the browser sees the target, as far as it is known.
     pub(super) seen: Seen,
     /// The login at the app that goes along with the request.
@@ -83,6 +93,10 @@ impl Reading {
             },
             via,
             redirecting,
+            named: match headers.contains_key(THROUGHWAY_PATH) {
+                true => Named::ByHeader,
+                false => Named::ByUrl,
+            },
             seen,
             login: Presented::Nothing,
         }

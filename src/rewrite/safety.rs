@@ -42,22 +42,23 @@ pub(super) fn remove(headers: &mut HeaderMap, links: &Links) {
     }
 }
 
+/// Names, and beginnings of names.
+pub(super) const SUSPECT: [&str; 8] = [
+    "clear-site-data",
+    "strict-transport-security",
+    "public-key-pins",
+    "public-key-pins-report-only",
+    "alt-svc",
+    "nel",
+    "report-to",
+    "service-worker-allowed",
+];
+const SUSPECT_BEGINS: [&str; 2] = ["access-control-", "throughway-"];
+
 /// Whether a header is one of these.
 pub(super) fn is_suspect(name: &HeaderName) -> bool {
     let name = name.as_str();
-    name.starts_with("access-control-")
-        || name.starts_with("throughway-")
-        || matches!(
-            name,
-            "clear-site-data"
-                | "strict-transport-security"
-                | "public-key-pins"
-                | "public-key-pins-report-only"
-                | "alt-svc"
-                | "nel"
-                | "report-to"
-                | "service-worker-allowed"
-        )
+    SUSPECT_BEGINS.iter().any(|begin| name.starts_with(begin)) || SUSPECT.contains(&name)
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ pub use permitted::Permitted;
 use crate::api::{RequestInfo, Resource};
 use crate::authorization::Permit;
 use crate::cluster::{Cluster, ServiceSettings, Slice, Unanswered};
-use crate::config::TargetConfig;
+use crate::config::{IsolationDefault, TargetConfig};
 use crate::status::{Status, Subject};
 use reference::Reference;
 
@@ -163,11 +163,13 @@ fn listed(known: &[String]) -> String {
 pub struct Targets {
     cluster: Cluster,
     permitted: Permitted,
+    isolation: IsolationDefault,
 }
 
 impl Targets {
     pub fn new(config: &TargetConfig, cluster: Cluster) -> Self {
         Self {
+            isolation: config.isolation,
             permitted: Permitted::new(config, cluster.clone()),
             cluster,
         }
@@ -187,13 +189,25 @@ impl Targets {
             resource: asked.resource,
             name: asked.name.clone(),
         })?;
-        match asked.resource {
+        let mut target = match asked.resource {
             Resource::Pods => pod::resolve(&self.cluster, &self.permitted, asked, &reference).await,
             Resource::Services => service::resolve(&self.cluster, asked, &reference).await,
             Resource::Nodes => {
                 node::resolve(&self.cluster, &self.permitted, asked, &reference).await
             }
+        }?;
+        if self.is_isolated(asked, &reference) {
+            target.settings = target.settings.sandboxed();
         }
+        Ok(target)
+    }
+
+    /// Whether somebody else than the target itself asks for its documents to be kept apart.
+    fn is_isolated(&self, asked: &RequestInfo, reference: &Reference<'_>) -> bool {
+        let cluster = &self.cluster;
+        self.isolation == IsolationDefault::Sandbox
+            || (asked.resource == Resource::Pods
+                && cluster.pod_is_isolated(&asked.namespace, reference.name))
     }
 }
 

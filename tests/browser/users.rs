@@ -73,6 +73,8 @@ async fn an_app_that_asks_for_a_password_gets_it_from_a_page() {
     });
     assert!(!leaked, "the app must not see the sealed cookie");
     world.tab.goto(&world.url("/.throughway/logout")).await;
+    world.tab.click("button").await;
+    world.tab.wait_for("document.title === 'Logged out'").await;
     world.tab.goto(&world.url("/basic/vault")).await;
     world
         .tab

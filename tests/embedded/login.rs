@@ -113,12 +113,23 @@ async fn a_person_logs_in_at_an_app_and_out_again() {
     assert_eq!(arrived(&echoed, "authorization"), [BASIC]);
     assert_eq!(arrived(&echoed, "cookie"), ["app=1; z=2"]);
 
-    let gone = navigate(
+    let asked = navigate(
         &alice,
         &service("web", "/.throughway/logout"),
         &[("Cookie", &cookie)],
     )
     .await;
+    assert_eq!(asked.status, 200);
+    assert_eq!(asked.header("set-cookie"), None);
+    let by_a_link = [
+        ("Cookie", cookie.as_str()),
+        ("Sec-Fetch-Mode", "navigate"),
+        ("Sec-Fetch-Site", "same-origin"),
+        ("Sec-Fetch-Dest", "document"),
+    ];
+    let logout = service("web", "/.throughway/logout");
+    let gone = alice.ask(request("GET", &logout, &by_a_link, ""));
+    let gone = gone.await;
     assert_eq!(gone.status, 200);
     let forgotten = format!(
         "Throughway-Login=; Path={}; HttpOnly; SameSite=Lax; Max-Age=0",

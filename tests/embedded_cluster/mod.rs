@@ -121,6 +121,7 @@ impl EmbeddedCluster {
                 denied_networks: Vec::new(),
                 node_ports: vec![1..=65535],
                 loopback: Loopback::AllowedForDevelopment,
+                isolation: throughway::config::IsolationDefault::Off,
             },
             kubelet: KubeletConfig {
                 tls: KubeletTls::Verify {

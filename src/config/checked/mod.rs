@@ -99,6 +99,7 @@ fn check(serve: args::Serve) -> Result<Config, NoCommand> {
             denied_networks: serve.targets.deny_networks,
             node_ports: serve.targets.node_ports,
             loopback: Loopback::Refused,
+            isolation: serve.browsers.isolation,
         },
         forward: forward(&serve.backends, &serve.browsers),
         rewrite: RewriteConfig {

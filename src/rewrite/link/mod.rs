@@ -26,7 +26,8 @@ use crate::endpoint::Endpoint;
 use crate::forward::Seen;
 use crate::target::Scheme;
 use path::after;
-use reference::{Reference, as_browsers_read};
+use reference::Reference;
+pub(super) use reference::as_browsers_read;
 
 /// The longest relative way to the target's root that is put before every link. From deeper pages links get a path of the
 /// origin instead: what a page grows by is bounded by its links, whatever path somebody asks for.

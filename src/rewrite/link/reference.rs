@@ -66,7 +66,7 @@ fn is_scheme(text: &str) -> bool {
 }
 
 /// Without control characters and spaces around it, and without tabs and line ends within.
-pub(super) fn as_browsers_read(url: &str) -> Cow<'_, str> {
+pub(in crate::rewrite) fn as_browsers_read(url: &str) -> Cow<'_, str> {
     let url = url.trim_matches(|c: char| c <= ' ');
     if url
         .bytes()

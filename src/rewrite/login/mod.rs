@@ -8,7 +8,8 @@
 //! |---|---|
 //! | `GET /.throughway/login` | the form |
 //! | `POST /.throughway/login` | the cookie and the way back, for a form of this origin; 403 for others, who could log somebody in as themselves |
-//! | `/.throughway/logout` | forgets the cookie |
+//! | `POST /.throughway/logout` | forgets the cookie, for a form of this origin |
+//! | `/.throughway/logout` otherwise | the same for a link of this origin; everybody else is asked by a form, as an image of any site could ask for it |
 //!
 //! What the cookie holds and when it is sent on is in `forward/login`. Nodes have none of this: kubelets know the
 //! token for kubelets only.
@@ -26,6 +27,7 @@ use super::reader::{Reader, Reading, Via};
 use super::redirect::page as redirect_page;
 use crate::api::{RequestInfo, Resource};
 use crate::authorization::Permit;
+use crate::fetch_metadata::{Site, is_link};
 use crate::forward::{LOGIN_COOKIE, LOGIN_LIFETIME, Logins, Presented};
 use crate::status::{Request, Response, Status};
 use page::{Form, Notice};
@@ -98,7 +100,10 @@ pub(super) async fn own_answer(
             Some(logged_in.unwrap_or_else(Status::into_response))
         }
         LOGOUT if is_read || asked.method == Method::POST => {
-            Some(log_out(reading, permit, logins, request.headers()))
+            Some(match means_to_log_out(reading, request) {
+                true => log_out(reading, permit, logins, request.headers()),
+                false => page::log_out(&relative(LOGOUT, LOGOUT)),
+            })
         }
         LOGIN | LOGOUT => {
             let words = "logins know GET, HEAD and POST";
@@ -147,6 +152,17 @@ async fn log_in(
     cookie.set_sensitive(true);
     response.headers_mut().insert(header::SET_COOKIE, cookie);
     Ok(response)
+}
+
+/// Whether somebody asks for it who may, and not a page of another site: its form, its link, its image.
+fn means_to_log_out(reading: &Reading, request: &Request) -> bool {
+    match *request.method() {
+        Method::POST => is_of_this_origin(reading, request),
+        _ => {
+            let headers = request.headers();
+            Site::of(headers) == Site::SameOrigin && is_link(request.method(), headers)
+        }
+    }
 }
 
 fn log_out(reading: &Reading, permit: &Permit, logins: &Logins, headers: &HeaderMap) -> Response {

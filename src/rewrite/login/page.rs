@@ -84,6 +84,17 @@ pub(super) fn form(status: StatusCode, form: Form<'_>) -> Response {
     page(status, "Log in", &main)
 }
 
+/// The page that asks whether to log out.
+pub(super) fn log_out(action: &str) -> Response {
+    let main = format!(
+        "<h1>Log out?</h1>\
+         <p>What you typed for this application is forgotten here then.</p>\
+         <form method=\"post\" action=\"{}\"><button type=\"submit\">Log out</button></form>",
+        escaped(action)
+    );
+    page(StatusCode::OK, "Log out", &main)
+}
+
 /// The page after logging out.
 pub(super) fn logged_out() -> Response {
     let main = "<h1>You are logged out</h1>\

@@ -277,13 +277,14 @@ async fn what_can_not_be_sent_is_asked_for_again() {
 #[tokio::test]
 async fn logging_out_forgets_the_cookie_where_it_was_set() {
     let logins = logins();
-    let permit = permit(FRONT, "GET", LOGOUT);
+    let permit = permit(FRONT, "POST", LOGOUT);
     let sealed = logins.seal(&permit, "/k8s/p/", "a:b".into()).unwrap();
     for (cookie, path) in [
         (format!("Throughway-Login={sealed}"), "/k8s/p/".to_owned()),
         ("Throughway-Login=other".to_owned(), format!("{PREFIX}/")),
     ] {
         let mut request = Request::new(Body::empty());
+        *request.method_mut() = Method::POST;
         *request.headers_mut() = headers(&[("Cookie", &cookie)]);
         let reading = reading(&permit, request.headers());
         let answer = own_answer(&reading, &permit, &logins, &mut request)
@@ -315,4 +316,52 @@ async fn other_methods_are_refused_and_other_paths_are_the_apps() {
         let found = answer.map(|answer| answer.status().as_u16());
         assert_eq!(found, status, "{method} {inside}");
     }
+}
+
+#[tokio::test]
+async fn no_page_of_another_site_logs_anybody_out() {
+    let forgets = async |method: &str, lines: &[(&str, &str)]| {
+        let permit = permit(FRONT, method, LOGOUT);
+        let mut request = Request::new(Body::empty());
+        *request.method_mut() = method.parse().unwrap();
+        *request.headers_mut() = headers(lines);
+        let reading = reading(&permit, request.headers());
+        let answer = own_answer(&reading, &permit, &logins(), &mut request).await;
+        let answer = answer.unwrap();
+        assert_eq!(answer.status(), 200);
+        let forgets = answer.headers().contains_key("set-cookie");
+        let page = answer.into_body().collect().await.unwrap().to_bytes();
+        let page = String::from_utf8(page.to_vec()).unwrap();
+        let asks = page.contains("<form method=\"post\" action=\"../.throughway/logout\">");
+        assert_ne!(forgets, asks, "{page}");
+        forgets
+    };
+    let link = [
+        ("sec-fetch-mode", "navigate"),
+        ("sec-fetch-dest", "document"),
+    ];
+    let image = [("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "image")];
+    let site = |site| [("sec-fetch-site", site)];
+    for (method, site, rest, expected) in [
+        ("GET", "same-origin", &link, true),
+        ("GET", "none", &link, false),
+        ("GET", "cross-site", &link, false),
+        ("GET", "same-origin", &image, false),
+        ("GET", "cross-site", &image, false),
+        ("POST", "same-origin", &link, true),
+        ("POST", "cross-site", &link, false),
+        ("POST", "same-site", &image, false),
+    ]
+    .map(|(method, from, rest, expected)| (method, site(from), rest, expected))
+    {
+        let lines = [&site[..], rest].concat();
+        assert_eq!(
+            forgets(method, &lines).await,
+            expected,
+            "{method} {lines:?}"
+        );
+    }
+    assert!(forgets("POST", &[]).await, "a program");
+    assert!(!forgets("GET", &[]).await, "nobody knows who");
+    assert!(!forgets("POST", &[("origin", "https://evil.example")]).await);
 }

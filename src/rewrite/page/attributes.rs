@@ -26,7 +26,7 @@ pub(super) enum Holds {
 }
 
 /// What an attribute belongs to.
-enum Of {
+pub(super) enum Of {
     /// Every element that is no custom element.
     Any,
     Only(&'static [&'static str]),
@@ -34,7 +34,7 @@ enum Of {
 
 use Of::{Any, Only};
 
-const TABLE: &[(&str, Of, Holds)] = &[
+pub(super) const TABLE: &[(&str, Of, Holds)] = &[
     ("href", Any, Holds::Url),
     ("xlink:href", Any, Holds::Url),
     (

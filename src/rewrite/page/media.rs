@@ -3,13 +3,13 @@
 //! In: the head of an answer. Out: a [`Rewriter`], which takes its body in pieces, or nothing: the type is another, its
 //! charset is not compatible with ASCII, or its encoding isn't known.
 
-use http::header::{CONTENT_TYPE, HeaderMap};
+use http::header::HeaderMap;
 
 use super::charset::{Charset, is_marked_as_utf16};
 use super::css::Css;
 use super::html::{Html, Ingredients, Nesting};
-use super::manifest;
 use super::{PageTreatment, charset_of};
+use super::{manifest, media_type};
 use crate::rewrite::link::Links;
 
 /// A larger manifest stays as it is.
@@ -35,8 +35,7 @@ enum Media {
 
 /// Whether a media type is one that is rewritten.
 pub(super) fn is_rewritten(media_type: &[u8], path: &str) -> bool {
-    let essence = media_type.split(|byte| *byte == b';').next();
-    let essence = essence.unwrap_or_default().trim_ascii();
+    let essence = media_type::essence(media_type);
     essence.eq_ignore_ascii_case(b"text/html")
         || essence.eq_ignore_ascii_case(b"text/css")
         || is_manifest(&essence.to_ascii_lowercase(), path)
@@ -68,13 +67,12 @@ fn strictness(script: &[u8]) -> &'static [u8] {
 
 impl Rewriter {
     pub(super) fn of(headers: &HeaderMap, how: &PageTreatment) -> Option<Self> {
-        let media_type = headers.get(CONTENT_TYPE)?.as_bytes();
+        let media_type = media_type::of(headers)?;
         let charset = match charset_of(media_type) {
             Some(label) => Some(Charset::named(std::str::from_utf8(label).ok()?)?),
             None => None,
         };
-        let essence = media_type.split(|byte| *byte == b';').next()?;
-        let essence = essence.trim_ascii().to_ascii_lowercase();
+        let essence = media_type::essence(media_type).to_ascii_lowercase();
         let media = match essence.as_slice() {
             b"text/html" => Media::Html(Box::new(Html::new(Ingredients {
                 links: how.links.clone(),

@@ -40,6 +40,7 @@ mod html;
 mod json;
 mod manifest;
 mod media;
+mod media_type;
 mod source;
 mod splice;
 mod value;
@@ -151,23 +152,38 @@ pub(super) fn rewrite(response: Response, how: &PageTreatment) -> Response {
 /// Writes `text/html` as `Text/html`. It means the same (RFC 9110 section 8.3.1), but kube-aggregator, which rewrites the URLs of
 /// a page to addresses that no browser reaches, compares it as it is written.
 pub(super) fn hide_from_aggregator(headers: &mut HeaderMap) {
-    let Some(value) = headers.get(CONTENT_TYPE) else {
-        return;
-    };
-    if !starts_with_html(value.as_bytes()) {
-        return;
+    for (name, value) in headers.iter_mut() {
+        // It looks at the first line alone and for the begin alone. Each keeps its place, so the one that counts still does.
+        if *name != CONTENT_TYPE || !begins_as_html(value.as_bytes()) {
+            continue;
+        }
+        let hidden = [
+            b"Text/html",
+            &value.as_bytes().trim_ascii_start()[HTML.len()..],
+        ]
+        .concat();
+        if let Ok(hidden) = HeaderValue::from_bytes(&hidden) {
+            *value = hidden;
+        }
     }
-    let mut hidden = b"Text/html".to_vec();
-    hidden.extend_from_slice(&value.as_bytes().trim_ascii_start()[hidden.len()..]);
-    if let Ok(hidden) = HeaderValue::from_bytes(&hidden) {
-        headers.insert(CONTENT_TYPE, hidden);
-    }
+}
+
+const HTML: &[u8] = b"text/html";
+
+/// Whether the first type of a line is that of a page, even if another one counts.
+fn begins_as_html(line: &[u8]) -> bool {
+    let line = line.trim_ascii_start();
+    let (begin, rest) = line.split_at(line.len().min(HTML.len()));
+    begin.eq_ignore_ascii_case(HTML) && rest.first().is_none_or(|byte| b"; \t,".contains(byte))
 }
 
 /// Whether an answer is one of those that pages consist of and that are rewritten, as far as its type says it.
 pub(super) fn is_of_a_page(headers: &HeaderMap, path: &str) -> bool {
-    let media_type = headers.get(CONTENT_TYPE);
-    media_type.is_some_and(|value| media::is_rewritten(value.as_bytes(), path))
+    let mut lines = headers.get_all(CONTENT_TYPE).iter();
+    let counts = media_type::of(headers);
+    counts.is_some_and(|value| media::is_rewritten(value, path))
+        // kube-aggregator would rewrite it.
+        || lines.any(|line| begins_as_html(line.as_bytes()))
 }
 
 /// Whether an answer is a script.
@@ -178,13 +194,11 @@ pub(super) fn is_script(headers: &HeaderMap) -> bool {
 
 /// Whether an answer is a page.
 pub(super) fn is_html(headers: &HeaderMap) -> bool {
-    let media_type = headers.get(CONTENT_TYPE);
-    media_type.is_some_and(|value| starts_with_html(value.as_bytes()))
+    media_type::of(headers).is_some_and(starts_with_html)
 }
 
 fn starts_with_html(media_type: &[u8]) -> bool {
-    let essence = media_type.split(|byte| *byte == b';').next();
-    essence.is_some_and(|essence| essence.trim_ascii().eq_ignore_ascii_case(b"text/html"))
+    media_type::essence(media_type).eq_ignore_ascii_case(HTML)
 }
 
 fn has_whole_body(method: &Method, status: StatusCode, headers: &HeaderMap) -> bool {
@@ -234,5 +248,7 @@ fn charset_of(media_type: &[u8]) -> Option<&[u8]> {
     Some(unquoted.unwrap_or(value))
 }
 
+#[cfg(test)]
+pub(super) mod cost;
 #[cfg(test)]
 mod tests;

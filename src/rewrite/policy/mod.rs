@@ -9,7 +9,7 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use http::header::CONTENT_SECURITY_POLICY;
+use http::header::{CONTENT_SECURITY_POLICY, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// The Trusted Types policy that the page helper makes.
@@ -101,11 +101,15 @@ fn reporting_inside(text: &str, map: &dyn Fn(&str) -> Option<String>) -> Option<
     Some(line)
 }
 
-/// Gives a document an origin of its own, whatever else its policies say: each of them has to be met.
-pub(super) fn sandbox(headers: &mut HeaderMap) {
+/// Keeps whatever a browser makes of an answer apart from the rest of the origin, whatever else its policies say: each of them
+/// has to be met. It goes with every answer, of any type and status: XHTML, SVG and XML run scripts too, an answer without a
+/// type is guessed at, and what was fetched as an image may be opened from the browser's cache. Outside of documents it
+/// means nothing.
+pub(super) fn isolate(headers: &mut HeaderMap) {
     const SANDBOX: &str =
         "sandbox allow-scripts allow-forms allow-popups allow-modals allow-downloads";
     headers.append(CONTENT_SECURITY_POLICY, HeaderValue::from_static(SANDBOX));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
 }
 
 fn relies_on_unsafe_inline(headers: &HeaderMap) -> bool {

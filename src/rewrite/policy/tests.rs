@@ -162,7 +162,10 @@ fn a_sandbox_can_not_be_widened_by_the_backend() {
     let mut headers = HeaderMap::new();
     let own = HeaderValue::from_static("sandbox allow-same-origin allow-scripts");
     headers.append(CONTENT_SECURITY_POLICY, own);
-    sandbox(&mut headers);
+    headers.append(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("sniff"));
+    isolate(&mut headers);
+    let sniffing: Vec<_> = headers.get_all(X_CONTENT_TYPE_OPTIONS).iter().collect();
+    assert_eq!(sniffing, ["nosniff"]);
     let lines: Vec<&HeaderValue> = headers.get_all(CONTENT_SECURITY_POLICY).iter().collect();
     assert_eq!(lines.len(), 2, "policies of two lines are both to be met");
     assert!(!lines[1].to_str().unwrap().contains("allow-same-origin"));

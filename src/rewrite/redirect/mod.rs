@@ -14,17 +14,19 @@
 //! RFC 9110 section 15.4; kube-apiserver's `pkg/util/proxy/transport.go`.
 
 pub(super) mod follow;
+mod location;
 pub(super) mod page;
 
 use http::header::LOCATION;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
-use super::link::{Links, without_dots};
+use super::link::Links;
 use super::reader::{Reader, Reading, Redirecting, Via};
 use crate::api::RequestInfo;
 use crate::cluster::{Redirects, ServiceSettings};
 use crate::status::{Reason, Request, Response, Status};
 use follow::{Hop, Trail};
+use location::Place;
 
 const THROUGHWAY_LOCATION: HeaderName = HeaderName::from_static("throughway-location");
 
@@ -48,13 +50,6 @@ pub(super) struct Situation<'a> {
     pub(super) links: &'a Links,
 }
 
-/// Where a redirect leads.
-enum Place {
-    /// Path, query and fragment inside the target.
-    Inside(String),
-    Elsewhere(String),
-}
-
 /// How its reader is told of a redirect.
 enum Telling {
     Page,
@@ -73,15 +68,15 @@ pub(super) fn decide(at: Situation<'_>, trail: &mut Trail, mut response: Respons
     let Some(location) = response.headers().get(LOCATION) else {
         return Outcome::Answer(response);
     };
+    let place = location::place(location, at.asked, at.links);
     if at.reading.via == Via::Direct || !response.status().is_redirection() {
-        make_relative(at.links, response.headers_mut());
+        make_relative(at.links, place, response.headers_mut());
         return Outcome::Answer(response);
     }
-    if !is_redirect {
+    if !is_redirect || place == Place::Nowhere {
         response.headers_mut().remove(LOCATION);
         return Outcome::Answer(response);
     }
-    let place = place(at, &String::from_utf8_lossy(location.as_bytes()));
     match (telling(at.reading, at.settings), place) {
         (Telling::Page, Place::Inside(inside)) => {
             let relative = at.links.map(&inside).unwrap_or(inside);
@@ -90,10 +85,12 @@ pub(super) fn decide(at: Situation<'_>, trail: &mut Trail, mut response: Respons
         (Telling::Page, Place::Elsewhere(url)) if is_web(&url) => {
             Outcome::Told(page::leading_to(&url, response))
         }
-        (Telling::Page, Place::Elsewhere(_)) => Outcome::Told(page::leading_nowhere(
-            "The application wants to redirect to an address that is none of the web.",
-            response,
-        )),
+        (Telling::Page, Place::Elsewhere(_) | Place::Nowhere | Place::TooLong) => {
+            Outcome::Told(page::leading_nowhere(
+                "The application wants to redirect to an address that is none of the web.",
+                response,
+            ))
+        }
         (Telling::Follow, Place::Inside(inside)) => {
             let answered = (response.status(), response.headers());
             match trail.hop(at.asked, answered, &inside) {
@@ -107,7 +104,7 @@ pub(super) fn decide(at: Situation<'_>, trail: &mut Trail, mut response: Respons
                 }
             }
         }
-        (Telling::Follow, place @ Place::Elsewhere(_)) => {
+        (Telling::Follow, place) => {
             let why = "this redirect leads elsewhere and was not followed";
             Outcome::Told(told(at, &place, why, response))
         }
@@ -162,47 +159,33 @@ fn telling(reading: &Reading, settings: &ServiceSettings) -> Telling {
     }
 }
 
-fn make_relative(links: &Links, headers: &mut HeaderMap) {
-    let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
-    let Some(relative) = location.and_then(|location| links.map(location)) else {
-        return;
+/// What leads into the target is written such that it does, whatever a browser makes of it; what does so already stays.
+fn make_relative(links: &Links, place: Place, headers: &mut HeaderMap) {
+    let inside = match place {
+        Place::Inside(inside) => inside,
+        Place::Elsewhere(_) | Place::Nowhere => return,
+        // A browser would be led out of the target, or nowhere.
+        Place::TooLong => {
+            headers.remove(LOCATION);
+            return;
+        }
     };
-    if let Ok(value) = HeaderValue::try_from(relative) {
+    let stays = |location: &str| {
+        links.inside(location).is_none()
+            && location
+                .bytes()
+                .all(|byte| byte.is_ascii_graphic() && byte != b'\\')
+            && !location.contains("..")
+            && !location.to_ascii_lowercase().contains("%2e")
+    };
+    let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
+    if location.is_some_and(stays) {
+        return;
+    }
+    let relative = links.map(&inside).map(HeaderValue::try_from);
+    if let Some(Ok(value)) = relative {
         headers.insert(LOCATION, value);
     }
-}
-
-fn place(at: Situation<'_>, location: &str) -> Place {
-    if let Some(inside) = at.links.inside(location) {
-        let end = inside.find(['?', '#']).unwrap_or(inside.len());
-        return Place::Inside(format!(
-            "{}{}",
-            without_dots(&inside[..end]),
-            &inside[end..]
-        ));
-    }
-    let location = location.trim();
-    let begins = location
-        .find([':', '/', '\\', '?', '#'])
-        .map(|at| &location[at..]);
-    let has_authority = location.starts_with(['/', '\\']);
-    if has_authority || begins.is_some_and(|rest| rest.starts_with(':')) {
-        return Place::Elsewhere(location.to_owned());
-    }
-    let page = match at.asked.path_inside() {
-        "" => "/",
-        path => path,
-    };
-    let end = location.find(['?', '#']).unwrap_or(location.len());
-    let (path, rest) = location.split_at(end);
-    if path.is_empty() {
-        let query = at.asked.query().filter(|_| !rest.starts_with('?'));
-        let query = query.map(|query| format!("?{query}")).unwrap_or_default();
-        return Place::Inside(format!("{page}{query}{rest}"));
-    }
-    let folder = page.rfind('/').map_or("/", |slash| &page[..=slash]);
-    let joined = format!("{folder}{path}");
-    Place::Inside(format!("{}{rest}", without_dots(&joined)))
 }
 
 fn is_web(url: &str) -> bool {
@@ -219,6 +202,7 @@ fn told(at: Situation<'_>, place: &Place, why: &str, response: Response) -> Resp
     let target = match place {
         Place::Inside(inside) => format!("{}{inside}", at.asked.prefix()),
         Place::Elsewhere(url) => url.clone(),
+        Place::Nowhere | Place::TooLong => String::from("a place that is not shown"),
     };
     let said = Status::new(
         parts.status,

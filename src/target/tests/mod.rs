@@ -35,6 +35,7 @@ fn targets(cluster: Cluster) -> Targets {
         denied_networks: vec!["192.0.2.0/24".parse().unwrap()],
         node_ports: vec![9100..=9100],
         loopback: Loopback::Refused,
+        isolation: crate::config::IsolationDefault::Off,
     };
     Targets::new(&config, cluster)
 }

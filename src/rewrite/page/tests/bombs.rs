@@ -193,3 +193,43 @@ async fn a_page_that_grows_out_of_the_room_ends_and_says_why() {
     let error = error.unwrap_err().to_string();
     assert!(error.contains("too many large pages"), "{error}");
 }
+
+#[tokio::test]
+async fn a_deep_path_makes_no_piece_of_a_page_large() {
+    let deep = "/".repeat(60_000);
+    let as_deep_as_it_gets = "/a".repeat(160);
+    for path in [deep.as_str(), &as_deep_as_it_gets, "/"] {
+        for (kind, link) in [("text/css", "url(/)"), ("text/html", "<a href=/>")] {
+            let sent = link.repeat(MIB / 4 / link.len());
+            let mut how = treatment();
+            how.links = links(path, Form::Relative);
+            let body = rewrite(answer(&[("content-type", kind)], sent.clone()), &how);
+            let (mut body, mut largest, mut length) = (body.into_body(), 0, 0);
+            while let Some(frame) = body.frame().await {
+                let frame = frame.unwrap().into_data().unwrap();
+                largest = largest.max(frame.len());
+                length += frame.len();
+            }
+            assert!(length > sent.len(), "{kind}: links are mapped");
+            assert!(largest <= 2 * HANDED_OUT, "{kind}: {largest} at once");
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_tag_grows_no_further_than_its_bound() {
+    for (begin, link) in [
+        ("<img srcset='", "/ ,"),
+        ("<a ping='", "/ "),
+        ("<p style='", "url(/)"),
+        ("<iframe srcdoc='", "<a href=/>"),
+        ("<script type=importmap>", "0"),
+    ] {
+        let sent = format!("{begin}{}'>", link.repeat(MIB / 2 / link.len()));
+        let mut how = treatment();
+        how.links = links(&"/a".repeat(160), Form::Relative);
+        let page = rewrite(answer(&[("content-type", "text/html")], sent.clone()), &how);
+        let page = bytes(page).await.unwrap();
+        assert!(page.len() <= sent.len() + MAX_GROWTH, "{begin}");
+    }
+}
