@@ -31,9 +31,10 @@ unit: ## Tests of single files and stages, and of the module map
 	$(LIMIT) $(CARGO) test --locked --lib --bins --test architecture
 
 .PHONY: embedded
-embedded: ## Tests against the embedded cluster
-	$(CARGO) test --locked --no-run --test embedded
-	$(LIMIT) $(CARGO) test --locked --test embedded
+embedded: ## Tests against the embedded cluster, and HTTP/2 by the book
+	tests/h2spec/build.sh
+	$(CARGO) test --locked --no-run --test embedded --test h2spec
+	$(LIMIT) $(CARGO) test --locked --test embedded --test h2spec
 
 .PHONY: browser
 browser: ## Tests with a real Chromium in front of the embedded cluster

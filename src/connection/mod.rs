@@ -10,6 +10,7 @@
 
 mod failures;
 mod head_budget;
+mod http2;
 mod peer;
 mod places;
 mod protocol;

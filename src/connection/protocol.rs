@@ -20,16 +20,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use axum::body::Body;
 use http::HeaderMap;
 use hyper::body::Incoming;
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
 
 use super::head_budget::{HeadBytes, Metered};
 use super::places::NoPlace;
-use super::{Peer, PeerClass};
+use super::{Peer, PeerClass, http2};
 use crate::config::ConnectionLimits;
 use crate::lifecycle::{LastTurn, OnWake, Tasks};
 use crate::status::{Reason, Request, Response, Status};
@@ -49,23 +49,13 @@ pub(super) enum Ended {
     NoPlace(#[from] NoPlace),
     #[error("the HTTP exchange broke off")]
     Http(#[from] hyper::Error),
+    #[error("the HTTP/2 connection broke off")]
+    Http2(#[from] h2::Error),
+    #[error("the caller does not answer a PING")]
+    Unreachable,
 }
 
 type Stream = TlsStream<TcpStream>;
-
-/// What a stream may hold of a body that nobody reads: its flow-control window, in bytes.
-const STREAM_WINDOW: u32 = 32 << 10;
-
-/// The window of the front proxy's connection, in bytes. The windows of its streams bound what is held; this only has to be
-/// larger than all of them together. Half of it is what h2 lets unread DATA frames below 256 bytes lack of these, each: 16
-/// streams full of single bytes that nobody reads would end the connection.
-const FRONT_PROXY_WINDOW: u32 = 256 << 20;
-
-/// What waits to be sent on one stream, in bytes, besides the piece that a backend sent last.
-const MAX_SEND_BUFFER: usize = 32 << 10;
-
-/// Streams at the same time on a stranger's connection; Go's servers allow 250 and k8s.io/apiserver 100 to strangers.
-const STRANGER_STREAMS: u32 = 100;
 
 /// Bytes and lines of a stranger's request head.
 const STRANGER_HEADER_BYTES: u32 = 64 << 10;
@@ -164,42 +154,21 @@ where
 {
     let shared = Shared::new(peer.clone(), limits, answer);
     let of_requests = Arc::clone(&shared);
-    let service = service_fn(move |request: http::Request<Incoming>| {
-        Arc::clone(&of_requests).within_limits(request.map(Body::new))
-    });
-    let connection = http2_settings(peer.class(), limits)
-        .timer(TokioTimer::new())
-        .max_header_list_size(HeadLimits::of(peer.class(), limits).bytes)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .max_send_buf_size(MAX_SEND_BUFFER)
-        .keep_alive_interval(limits.idle_limit / 3)
-        .keep_alive_timeout(limits.header_read_limit)
-        .serve_connection(TokioIo::new(stream), service);
+    let service = move || {
+        let shared = Arc::clone(&of_requests);
+        move |request| async move {
+            match shared.within_limits(request).await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            }
+        }
+    };
+    let bytes = HeadLimits::of(peer.class(), limits).bytes;
+    let settings = http2::settings(peer.class(), limits, bytes);
+    let connection = http2::Connection::new(stream, &settings, limits, service);
     // Requests of one connection are often answered together; their answers leave in one write then.
     let connection = LastTurn::new(connection);
     drive(connection, &peer, limits, tasks, &shared.activity).await
-}
-
-/// What depends on who is at the other end.
-fn http2_settings(class: PeerClass, limits: &ConnectionLimits) -> http2::Builder<TokioExecutor> {
-    let mut settings = http2::Builder::new(TokioExecutor::new());
-    match class {
-        PeerClass::FrontProxy => settings
-            .max_concurrent_streams(limits.max_streams)
-            .initial_connection_window_size(
-                FRONT_PROXY_WINDOW.max(limits.max_streams * STREAM_WINDOW),
-            )
-            // Users hang up and send what is malformed; neither is the others' doing.
-            .max_pending_accept_reset_streams(usize::MAX)
-            .max_local_error_reset_streams(None),
-        PeerClass::Stranger => {
-            let streams = limits.max_streams.min(STRANGER_STREAMS);
-            settings
-                .max_concurrent_streams(streams)
-                .initial_connection_window_size(streams * STREAM_WINDOW)
-        }
-    };
-    settings
 }
 
 /// What the requests of one connection share.
@@ -288,7 +257,9 @@ fn headers_too_large(head: HeadLimits) -> Status {
 }
 
 /// What HTTP/1 and HTTP/2 connections have in common here: both run as a future and can be asked to end in order.
-trait Connection: Future<Output = Result<(), hyper::Error>> {
+trait Connection: Future<Output = Result<(), Self::Failure>> {
+    type Failure: Into<Ended>;
+
     fn end_in_order(self: Pin<&mut Self>);
 }
 
@@ -296,22 +267,27 @@ impl<S> Connection for http1::UpgradeableConnection<TokioIo<Either<Stream, Meter
 where
     S: hyper::service::HttpService<Incoming, ResBody = Body, Error = Infallible>,
 {
+    type Failure = hyper::Error;
+
     fn end_in_order(self: Pin<&mut Self>) {
         self.graceful_shutdown();
     }
 }
 
-impl<S> Connection for http2::Connection<TokioIo<Stream>, S, TokioExecutor>
+impl<S> Connection for http2::Connection<Stream, S>
 where
-    S: hyper::service::HttpService<Incoming, ResBody = Body, Error = Infallible>,
-    S::Future: Send + 'static,
+    Self: Future<Output = Result<(), Ended>> + Unpin,
 {
+    type Failure = Ended;
+
     fn end_in_order(self: Pin<&mut Self>) {
-        self.graceful_shutdown();
+        self.get_mut().end_in_order();
     }
 }
 
 impl<C: Connection> Connection for LastTurn<C> {
+    type Failure = C::Failure;
+
     fn end_in_order(mut self: Pin<&mut Self>) {
         self.inner().end_in_order();
     }
@@ -329,13 +305,13 @@ async fn drive(
     // Cancel-safe: the connection is only borrowed, and waiting for its end to come changes nothing.
     let end = tokio::select! {
         biased;
-        ended = connection.as_mut() => return Ok(ended?),
+        ended = connection.as_mut() => return ended.map_err(Into::into),
         end = OnWake::new(has_to_end(peer, limits, tasks, activity)) => end,
     };
     match end {
         End::InOrder => {
             connection.as_mut().end_in_order();
-            Ok(connection.await?)
+            connection.await.map_err(Into::into)
         }
         // Nothing was asked, so there is nothing to end in order; a caller that is silent would not take part.
         End::Silent => Err(Ended::NothingAsked),

@@ -1,0 +1,117 @@
+//! HTTP/2 by the book: every case of h2spec, once as a stranger and once as the front proxy.
+//!
+//! The Go program beside this file runs the cases; `tests/h2spec/build.sh` builds it. What fails and can't be mended here
+//! is listed with its reason, so that a further failure fails this test, and so does one that is gone.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that meets something unexpected ends there"
+)]
+#![allow(
+    clippy::unused_self,
+    clippy::too_many_lines,
+    reason = "a test's helpers read as what the cluster does"
+)]
+#![allow(dead_code, reason = "not every helper has a user in every test binary")]
+#![allow(unreachable_pub, reason = "helpers are shared between test binaries")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the rules for the product's tasks, files and connections are not for tests"
+)]
+
+#[path = "../embedded_cluster/mod.rs"]
+mod embedded_cluster;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+use throughway::server::Server;
+use throughway::telemetry::AccessLog;
+use tokio::process::Command;
+
+use embedded_cluster::EmbeddedCluster;
+
+/// What the HTTP/2 library does otherwise and has no setting for: the case, and why.
+const KNOWN: [(&str, &str); 0] = [];
+
+/// All cases of this version of h2spec, so that a program that runs none is no success.
+const CASES: usize = 146;
+
+/// One case as the Go program tells it.
+#[derive(Debug, Deserialize)]
+struct Outcome {
+    case: String,
+    title: String,
+    result: String,
+    #[serde(default)]
+    detail: String,
+}
+
+fn program() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("target"),
+        PathBuf::from,
+    );
+    target.join("h2spec/h2spec")
+}
+
+async fn conforms(name: &str) {
+    let dir = std::env::temp_dir().join(format!("throughway-h2spec-{name}-{}", std::process::id()));
+    let cluster = EmbeddedCluster::start(&dir).await;
+    let (certificate, key) = cluster.front_proxy_ca.issue_pem(name);
+    let (certificate_file, key_file) = (dir.join("tls.crt"), dir.join("tls.key"));
+    std::fs::write(&certificate_file, certificate).unwrap();
+    std::fs::write(&key_file, key).unwrap();
+    let server = Server::build(cluster.config(), AccessLog::off())
+        .await
+        .unwrap();
+    let (address, tasks) = (server.address(), server.tasks());
+    let running = tokio::spawn(server.run_until_ended());
+    let said = Command::new(program())
+        .args(["-port", &address.port().to_string()])
+        .arg("-cert")
+        .arg(certificate_file)
+        .arg("-key")
+        .arg(key_file)
+        .kill_on_drop(true)
+        .output()
+        .await
+        .expect("tests/h2spec/build.sh was run");
+    assert!(
+        said.status.success(),
+        "{}",
+        String::from_utf8_lossy(&said.stderr)
+    );
+    tasks.end(Duration::ZERO, Duration::from_secs(5)).await;
+    running.await.unwrap();
+    let said = String::from_utf8(said.stdout).unwrap();
+    let outcomes: Vec<Outcome> = said
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(outcomes.len(), CASES);
+    let failed: BTreeSet<&str> = outcomes
+        .iter()
+        .filter(|outcome| outcome.result == "failed")
+        .map(|outcome| outcome.case.as_str())
+        .collect();
+    let known: BTreeSet<&str> = KNOWN.iter().map(|(case, _)| *case).collect();
+    let news: Vec<_> = outcomes
+        .iter()
+        .filter(|outcome| failed.contains(&*outcome.case) != known.contains(&*outcome.case))
+        .collect();
+    assert!(news.is_empty(), "otherwise than known: {news:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_strangers_connection_keeps_to_the_book() {
+    conforms("somebody").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_front_proxys_connection_keeps_to_the_book() {
+    conforms("front-proxy-client").await;
+}
