@@ -6,20 +6,21 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use rustls::{AlertDescription, ClientConfig};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::ForwardError;
+use super::records::Records;
+use super::{ForwardError, tls_failure};
 use crate::certificates::{KubeletAccess, any_backend};
 use crate::config::ForwardConfig;
 use crate::endpoint::{Choice, Endpoint, Outliers};
@@ -154,10 +155,10 @@ impl Dialer {
         tcp: TcpStream,
         address: SocketAddr,
         config: Arc<ClientConfig>,
-    ) -> Result<TlsStream<TcpStream>, ForwardError> {
+    ) -> Result<TlsStream<Records<TcpStream>>, ForwardError> {
         let limit = self.config.tls_handshake_limit;
         let name = ServerName::IpAddress(address.ip().into());
-        let shaking = TlsConnector::from(config).connect(name, tcp);
+        let shaking = TlsConnector::from(config).connect(name, Records::new(tcp));
         match tokio::time::timeout(limit, shaking).await {
             Ok(Ok(tls)) => Ok(tls),
             Ok(Err(failed)) if is_no_tls(&failed) => Err(ForwardError::NotTls { address }),
@@ -187,7 +188,7 @@ fn is_no_tls(failed: &io::Error) -> bool {
 #[derive(Debug)]
 enum Transport {
     Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<TlsStream<Records<TcpStream>>>),
 }
 
 /// A connection to a backend that counts what it received: nobody else can tell a connection that closed before any byte
@@ -204,6 +205,8 @@ pub(super) struct Received {
     bytes: AtomicU64,
     /// The first two bytes, once they are there.
     first: AtomicU64,
+    /// What the backend said of TLS as it ended. In TLS 1.3 a client certificate is missed only after the handshake.
+    alert: OnceLock<AlertDescription>,
 }
 
 impl Received {
@@ -214,6 +217,22 @@ impl Received {
     /// Whether the first thing that came was a TLS record: an alert, or a handshake.
     pub(super) fn looks_like_tls(&self) -> bool {
         matches!(self.first.load(Ordering::Relaxed), 0x1503 | 0x1603)
+    }
+
+    /// The alert that the backend ended TLS with.
+    pub(super) fn alert(&self) -> Option<AlertDescription> {
+        self.alert.get().copied()
+    }
+
+    /// What the end of TLS means to who reads. An end without `close_notify` is one if no record is cut.
+    fn ended(&self, tls: &TlsStream<Records<TcpStream>>, failed: io::Error) -> io::Result<()> {
+        if failed.kind() == io::ErrorKind::UnexpectedEof && tls.get_ref().0.at_record_end() {
+            return Ok(());
+        }
+        if let Some(alert) = tls_failure::alert(&failed) {
+            let _ = self.alert.set(alert);
+        }
+        Err(failed)
     }
 
     fn add(&self, new: &[u8]) {
@@ -242,16 +261,20 @@ impl Io {
 
 impl AsyncRead for Io {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        let polled = match &mut self.transport {
+        let this = self.get_mut();
+        let polled = match &mut this.transport {
             Transport::Plain(tcp) => Pin::new(tcp).poll_read(context, buffer),
-            Transport::Tls(tls) => Pin::new(tls).poll_read(context, buffer),
+            Transport::Tls(tls) => match Pin::new(&mut *tls).poll_read(context, buffer) {
+                Poll::Ready(Err(failed)) => Poll::Ready(this.received.ended(tls, failed)),
+                polled => polled,
+            },
         };
-        self.received.add(&buffer.filled()[before..]);
+        this.received.add(&buffer.filled()[before..]);
         polled
     }
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::tls_failure;
 use crate::certificates::NoKubeletCredential;
 use crate::status::Status;
 use crate::telemetry::Fault;
@@ -31,11 +32,16 @@ pub enum ForwardError {
     NotTls { address: SocketAddr },
     #[error("error trying to reach service: {address} speaks TLS; try https:NAME:PORT")]
     Tls { address: SocketAddr },
-    #[error("error trying to reach service: TLS with {address} failed: {cause}")]
+    #[error("error trying to reach service: TLS with {address} failed: {}", tls_failure::of_handshake(.cause))]
     Handshake {
         address: SocketAddr,
         #[source]
         cause: Arc<std::io::Error>,
+    },
+    #[error("error trying to reach service: TLS with {address} ended: {}", tls_failure::of_alert(*.alert))]
+    TlsAlert {
+        address: SocketAddr,
+        alert: rustls::AlertDescription,
     },
     #[error("error trying to reach service: {address} closed the connection without an answer")]
     Closed {
@@ -85,6 +91,7 @@ impl ForwardError {
             Self::NotTls { .. }
             | Self::Tls { .. }
             | Self::Handshake { .. }
+            | Self::TlsAlert { .. }
             | Self::Closed { .. }
             | Self::Malformed { .. } => Status::bad_gateway(message),
             // What the caller has sent behind a refused upgrade was meant for a tunnel and is no request.
@@ -108,6 +115,7 @@ impl ForwardError {
             Self::NotTls { .. } => "not_tls",
             Self::Tls { .. } => "speaks_tls",
             Self::Handshake { .. } => "handshake",
+            Self::TlsAlert { .. } => "tls_alert",
             Self::Closed { .. } => "closed",
             Self::Malformed { .. } => "malformed",
             Self::AnswerLate { .. } => "answer_late",
@@ -135,6 +143,7 @@ impl ForwardError {
             | Self::NotTls { .. }
             | Self::Tls { .. }
             | Self::Handshake { .. }
+            | Self::TlsAlert { .. }
             | Self::Closed { .. }
             | Self::Malformed { .. }
             | Self::AnswerLate { .. }

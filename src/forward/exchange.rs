@@ -202,7 +202,10 @@ impl Forward {
         self.drive(connection);
         self.pool.share(key, sender.clone());
         let attempt = self.over_http2(journey, sender, &endpoint, request).await;
-        attempt.map_err(|broken| broken.failed)
+        attempt.map_err(|broken| match received.alert() {
+            Some(alert) => ForwardError::TlsAlert { address, alert },
+            None => broken.failed,
+        })
     }
 
     /// The connection's own task. It ends with the connection, and is cut only after everything else has ended.
@@ -349,6 +352,8 @@ pub(super) fn failed(
     let cause_is_a_body = cause.is_user();
     if received.looks_like_tls() {
         ForwardError::Tls { address }
+    } else if let Some(alert) = received.alert() {
+        ForwardError::TlsAlert { address, alert }
     } else if cause_is_a_body {
         ForwardError::CallerGone(Arc::new(cause))
     } else if cause.is_parse() {

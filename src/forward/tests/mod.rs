@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 mod exchange;
 mod heads;
 mod http2;
+mod tls;
 mod upgrade;
 
 use super::*;
