@@ -34,7 +34,8 @@ pub fn keep(before: &mut HeaderMap, after: &mut HeaderMap, is_kept: impl Fn(&Hea
     }
 }
 
-/// Headers of one connection. `Trailer` is none: the trailers are passed on.
+/// Headers of one connection. `Trailer` is none: the trailers are passed on. `named` is sorted, as
+/// [`named_by_connection`] returns it: a stranger's `Connection` may name thousands.
 pub fn is_hop_by_hop(name: &HeaderName, named: &[String]) -> bool {
     let name = name.as_str();
     matches!(
@@ -47,16 +48,18 @@ pub fn is_hop_by_hop(name: &HeaderName, named: &[String]) -> bool {
             | "te"
             | "transfer-encoding"
             | "upgrade"
-    ) || named.iter().any(|listed| listed == name)
+    ) || named
+        .binary_search_by(|listed| listed.as_str().cmp(name))
+        .is_ok()
 }
 
-/// The header names that `Connection` lists, in one line or many, but for its own words, which are on no other line.
+/// The header names that `Connection` lists, in one line or many, but for its own words, which are on no other line. Sorted.
 pub fn named_by_connection(headers: &HeaderMap) -> Vec<String> {
     let is_a_name = |token: &&[u8]| {
         let own: [&[u8]; 4] = [b"", b"close", b"keep-alive", b"upgrade"];
         !own.iter().any(|word| word.eq_ignore_ascii_case(token))
     };
-    headers
+    let mut named: Vec<String> = headers
         .get_all(header::CONNECTION)
         .iter()
         .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
@@ -67,7 +70,52 @@ pub fn named_by_connection(headers: &HeaderMap) -> Vec<String> {
                 .trim_matches('"')
                 .to_ascii_lowercase()
         })
-        .collect()
+        .collect();
+    named.sort_unstable();
+    named.dedup();
+    named
+}
+
+/// Whether a trailer may be passed on: nothing that says how a message is framed, routed, authenticated or handled
+/// (RFC 9110 section 6.5.1).
+pub fn is_trailer(name: &HeaderName) -> bool {
+    !is_hop_by_hop(name, &[])
+        && !matches!(
+            *name,
+            header::AUTHORIZATION
+                | header::CACHE_CONTROL
+                | header::CONTENT_ENCODING
+                | header::CONTENT_LENGTH
+                | header::CONTENT_RANGE
+                | header::CONTENT_TYPE
+                | header::COOKIE
+                | header::EXPECT
+                | header::HOST
+                | header::LOCATION
+                | header::ORIGIN
+                | header::SET_COOKIE
+                | header::TRAILER
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_names_half_a_million_headers_is_read_in_one_go() {
+        let mut headers = HeaderMap::new();
+        let tokens = "a,".repeat(1 << 19);
+        headers.insert(header::CONNECTION, tokens.parse().unwrap());
+        for at in 0..1000 {
+            let name = HeaderName::try_from(format!("x-{at}")).unwrap();
+            headers.insert(name, "v".parse().unwrap());
+        }
+        headers.insert("a", "v".parse().unwrap());
+        assert_eq!(named_by_connection(&headers), ["a"]);
+        remove(&mut headers);
+        assert_eq!(headers.len(), 1000);
+    }
 }
 
 /// `TE: trailers` is the one thing of `TE` that a proxy can promise.

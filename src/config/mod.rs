@@ -129,6 +129,8 @@ pub struct ConnectionLimits {
     pub handshake_limit: Duration,
     /// An HTTP/2 or kept HTTP/1 connection without a request ends after this, 90 s as in k8s.io/apiserver.
     pub idle_limit: Duration,
+    /// `--exchange-idle-timeout`: how long a caller may leave a response untaken that is there for it; 0 is no limit.
+    pub exchange_idle_timeout: Duration,
     /// Connections at the same time.
     pub max_connections: usize,
     /// Connections of strangers from one address, or from one /64 of IPv6.
@@ -265,6 +267,8 @@ pub struct ForwardConfig {
     pub tls_handshake_limit: Duration,
     /// From the request's end to the answer's head; 0 is no limit.
     pub response_header_limit: Duration,
+    /// `--exchange-idle-timeout`: how long a backend may leave a request's body untaken that is there for it; 0 is no limit.
+    pub exchange_idle_timeout: Duration,
     /// How long a kept connection to a backend waits for its next request.
     pub idle_connection_lifetime: Duration,
     /// Kept connections that wait, per endpoint.

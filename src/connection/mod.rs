@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ServerConfig;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
@@ -183,6 +183,10 @@ where
 {
     let (limits, tasks) = (&shared.limits, &shared.tasks);
     stream.set_nodelay(true)?;
+    if !limits.exchange_idle_timeout.is_zero() {
+        // A caller that reads nothing at all for so long has a window of 0, which the kernel counts as unacknowledged.
+        SockRef::from(&stream).set_tcp_user_timeout(Some(limits.exchange_idle_timeout))?;
+    }
     let stream = tokio::time::timeout(limits.handshake_limit, shared.tls.accept(stream))
         .await
         .map_err(|_| protocol::Ended::HandshakeLate)?

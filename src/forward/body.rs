@@ -1,16 +1,23 @@
 //! Bodies on their way: counted as they pass, and the answer's last byte gives its connection back.
+//!
+//! Trailers are held to the rules of headers, both ways: a backend may merge them with the headers (RFC 9110 section 6.5.1),
+//! and then they would claim an identity, or say how the message is framed.
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use axum::body::Body;
 use bytes::Bytes;
+use http::{HeaderMap, HeaderName};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::expect::Gate;
-use super::pool::Return;
+use super::headers;
+use super::pool::{Return, StreamPlace};
+use crate::hop_by_hop;
 use crate::telemetry::Journey;
 
 /// A caller's body on its way to the backend.
@@ -19,15 +26,39 @@ pub(super) struct Up {
     body: Body,
     journey: Arc<Journey>,
     gate: Option<Gate>,
+    /// `None` for a request without a body.
+    taken: Option<Taken>,
+}
+
+/// Whether the backend takes what there is of a body. It is asked for a piece as soon as there is room for one, so a piece
+/// that nobody follows up is one that the backend has not read.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Taken(Arc<AtomicBool>);
+
+impl Taken {
+    /// Whether the last piece was handed out and the next one was not asked for.
+    pub(super) fn is_waited_for(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn handed_out(&self, has_more: bool) {
+        self.0.store(has_more, Ordering::Relaxed);
+    }
 }
 
 impl Up {
     pub(super) fn new(body: Body, journey: Arc<Journey>, gate: Option<Gate>) -> Self {
         Self {
+            taken: (!body.is_end_stream()).then(Taken::default),
             body,
             journey,
             gate,
         }
+    }
+
+    /// How the backend takes this body, for whoever waits for the answer; `None` if there is none.
+    pub(super) fn taken(&self) -> Option<Taken> {
+        self.taken.clone()
     }
 
     pub(super) fn empty(journey: Arc<Journey>) -> Self {
@@ -48,10 +79,14 @@ impl http_body::Body for Up {
             self.gate = None;
         }
         let polled = Pin::new(&mut self.body).poll_frame(context);
-        if let Poll::Ready(Some(Ok(frame))) = &polled {
-            self.journey.went_up(frame.data_ref().map_or(0, Bytes::len));
+        if let Some(taken) = &self.taken {
+            let is_piece = matches!(&polled, Poll::Ready(Some(Ok(frame))) if frame.is_data());
+            taken.handed_out(is_piece && !self.body.is_end_stream());
         }
-        polled
+        polled.map_ok(|frame| {
+            self.journey.went_up(frame.data_ref().map_or(0, Bytes::len));
+            with_trailers(frame, headers::is_request_trailer)
+        })
     }
 
     fn is_end_stream(&self) -> bool {
@@ -63,17 +98,45 @@ impl http_body::Body for Up {
     }
 }
 
+/// The same frame; of trailers those that may be passed on.
+fn with_trailers(frame: Frame<Bytes>, may_pass: fn(&HeaderName) -> bool) -> Frame<Bytes> {
+    let mut before = match frame.into_trailers() {
+        Ok(trailers) => trailers,
+        Err(data) => return data,
+    };
+    let mut after = HeaderMap::with_capacity(before.len());
+    hop_by_hop::keep(&mut before, &mut after, may_pass);
+    Frame::trailers(after)
+}
+
 /// A backend's body on its way to the caller.
 #[derive(Debug)]
 pub(super) struct Down {
     body: Incoming,
     journey: Arc<Journey>,
-    /// Taken when the last byte has passed; dropped with the body if it never does, which closes the connection.
-    connection: Option<Return>,
+    /// Taken when the last byte has passed; dropped with the body if it never does, which closes an HTTP/1 connection and
+    /// gives the place on an HTTP/2 connection back.
+    connection: Option<Lease>,
+}
+
+/// What an exchange has of a connection until its end.
+#[derive(Debug)]
+pub(super) enum Lease {
+    Http1(Return),
+    Http2(StreamPlace),
+}
+
+impl Lease {
+    fn give_back(self) {
+        match self {
+            Self::Http1(connection) => connection.give_back(),
+            Self::Http2(place) => drop(place),
+        }
+    }
 }
 
 impl Down {
-    pub(super) fn new(body: Incoming, journey: Arc<Journey>, connection: Option<Return>) -> Self {
+    pub(super) fn new(body: Incoming, journey: Arc<Journey>, connection: Option<Lease>) -> Self {
         let mut down = Self {
             body,
             journey,
@@ -115,7 +178,7 @@ impl http_body::Body for Down {
             Poll::Ready(Some(Err(_))) => self.connection = None,
             Poll::Pending => {}
         }
-        polled
+        polled.map_ok(|frame| with_trailers(frame, hop_by_hop::is_trailer))
     }
 
     fn is_end_stream(&self) -> bool {

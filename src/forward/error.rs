@@ -62,6 +62,13 @@ pub enum ForwardError {
         address: SocketAddr,
         limit: Duration,
     },
+    #[error(
+        "error trying to reach service: {address} did not take the request's body for {timeout:?}"
+    )]
+    NotTaken {
+        address: SocketAddr,
+        timeout: Duration,
+    },
     #[error("the request's body broke off")]
     CallerGone(#[source] Arc<hyper::Error>),
     #[error("invalid upgrade response: status code {0}")]
@@ -85,9 +92,10 @@ impl ForwardError {
         let message = self.to_string();
         match self {
             Self::Refused { .. } | Self::KubeletCredential(_) => Status::unavailable(message),
-            Self::ConnectLate { .. } | Self::HandshakeLate { .. } | Self::AnswerLate { .. } => {
-                Status::gateway_timeout(message)
-            }
+            Self::ConnectLate { .. }
+            | Self::HandshakeLate { .. }
+            | Self::AnswerLate { .. }
+            | Self::NotTaken { .. } => Status::gateway_timeout(message),
             Self::NotTls { .. }
             | Self::Tls { .. }
             | Self::Handshake { .. }
@@ -119,6 +127,7 @@ impl ForwardError {
             Self::Closed { .. } => "closed",
             Self::Malformed { .. } => "malformed",
             Self::AnswerLate { .. } => "answer_late",
+            Self::NotTaken { .. } => "body_not_taken",
             Self::CallerGone(_) => "caller_gone",
             Self::UpgradeAnswer(_) => "upgrade_answer",
             Self::UpgradeProtocol => "upgrade_protocol",
@@ -147,6 +156,7 @@ impl ForwardError {
             | Self::Closed { .. }
             | Self::Malformed { .. }
             | Self::AnswerLate { .. }
+            | Self::NotTaken { .. }
             | Self::UpgradeAnswer(_)
             | Self::UpgradeProtocol => Fault::Backend,
         }

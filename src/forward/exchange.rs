@@ -4,7 +4,9 @@
 //! once more: if nothing of it was sent; or if no byte of an answer came, the method may be repeated and there is no body.
 //! An HTTP/2 backend may also say itself that it has not begun with a request (RFC 9113 section 8.7).
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use http::{Method, Request, StatusCode, Uri, Version};
@@ -13,9 +15,9 @@ use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper_util::rt::TokioIo;
 
-use super::body::{Down, Up};
+use super::body::{Down, Lease, Taken, Up};
 use super::dial::{Dialled, Purpose, Received};
-use super::pool::{Http1, Http2, Kept, Key, Return};
+use super::pool::{Http1, Http2, Kept, Key, Return, StreamPlace};
 use super::versions::{Spelling, as_http1, as_http2, http1_settings, http2_settings, is_refused};
 use super::{Forward, ForwardError, Forwarded, Sender, expect, headers};
 use crate::cluster::Prefix;
@@ -37,7 +39,7 @@ struct Errand<'a> {
 struct Attempt {
     answer: http::Response<Incoming>,
     endpoint: Endpoint,
-    connection: Option<Return>,
+    connection: Lease,
 }
 
 /// An attempt over a connection that broke; on the heap, as it seldom comes to that.
@@ -97,8 +99,16 @@ impl Forward {
         }
         let (mut parts, body) = answer.into_parts();
         hop_by_hop::remove(&mut parts.headers);
+        // They have no body. Go's HTTP/2 client would wait for as many bytes as they say.
+        if matches!(
+            parts.status,
+            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+        ) {
+            parts.headers.remove(http::header::CONTENT_LENGTH);
+        }
         parts.version = Version::HTTP_11;
-        let body = Body::new(Down::new(body, Arc::clone(sender.journey), connection));
+        let down = Down::new(body, Arc::clone(sender.journey), Some(connection));
+        let body = Body::new(down);
         Ok(Forwarded {
             response: status::Response::from_parts(parts, body),
             endpoint,
@@ -134,13 +144,23 @@ impl Forward {
         request: Request<Up>,
     ) -> Result<Attempt, ForwardError> {
         let (journey, endpoint) = (errand.journey, &errand.choice.first);
-        let Some(kept) = self.pool.take(&self.key(endpoint, errand.spelling)) else {
+        let key = Key::new(endpoint, self.trust(endpoint.scheme), errand.spelling);
+        let Some(kept) = self.pool.take(&key) else {
             return Box::pin(self.over_a_new_connection(errand, request)).await;
         };
         let spare = repeatable(&request, journey);
         let tried = match kept {
             Kept::Http1(kept) => self.over_http1(journey, kept, endpoint, request).await,
-            Kept::Http2(kept) => self.over_http2(journey, kept, endpoint, request).await,
+            Kept::Http2(kept, place) => {
+                let tried = kept.clone();
+                let attempt = self.over_http2(journey, kept, place, endpoint, request);
+                let attempt = attempt.await;
+                if attempt.as_ref().is_err_and(|broken| broken.not_begun) {
+                    // It refuses streams or is going away. Those that are open on it go on.
+                    self.pool.forget(&key, &tried);
+                }
+                attempt
+            }
         };
         let broken = match tried {
             Ok(attempt) => return Ok(attempt),
@@ -164,6 +184,7 @@ impl Forward {
         request: Request<Up>,
     ) -> Result<Attempt, ForwardError> {
         let journey = errand.journey;
+        let trust = self.trust(errand.choice.first.scheme);
         let Dialled {
             io,
             endpoint,
@@ -171,7 +192,8 @@ impl Forward {
         } = self.dialer.dial(errand.choice, Purpose::Exchange).await?;
         journey.metrics().connected();
         let address = endpoint.address;
-        let (received, key) = (io.received(), self.key(&endpoint, errand.spelling));
+        let key = Key::new(&endpoint, trust, errand.spelling);
+        let received = io.received();
         if !speaks_http2 {
             let (sender, connection) = http1_settings(errand.spelling)
                 .handshake(TokioIo::new(io))
@@ -199,9 +221,21 @@ impl Forward {
                     address,
                     cause: Arc::new(cause),
                 })?;
-        self.drive(connection);
-        self.pool.share(key, sender.clone());
-        let attempt = self.over_http2(journey, sender, &endpoint, request).await;
+        let (shared, place) = Http2::new(sender);
+        let streams = shared.streams();
+        self.drive(async move {
+            let mut connection = connection;
+            std::future::poll_fn(|context| {
+                let polled = Pin::new(&mut connection).poll(context);
+                streams.allow(connection.current_max_send_streams());
+                polled
+            })
+            .await
+        });
+        self.pool.share(key, shared.clone());
+        let attempt = self
+            .over_http2(journey, shared, place, &endpoint, request)
+            .await;
         attempt.map_err(|broken| match received.alert() {
             Some(alert) => ForwardError::TlsAlert { address, alert },
             None => broken.failed,
@@ -225,14 +259,15 @@ impl Forward {
         request: Request<Up>,
     ) -> Result<Attempt, Box<Broken>> {
         let before = connection.received.bytes();
+        let taken = request.body().taken();
         let answer = connection.sender.try_send_request(request);
-        match self.within_limit(journey, endpoint, answer).await {
+        match self.within_limit(journey, endpoint, taken, answer).await {
             Ok(Ok(answer)) => {
                 let back = Return::new(Arc::clone(&self.pool), connection);
                 Ok(Attempt {
                     answer,
                     endpoint: endpoint.clone(),
-                    connection: Some(back),
+                    connection: Lease::Http1(back),
                 })
             }
             Ok(Err(broken)) => {
@@ -249,23 +284,25 @@ impl Forward {
     async fn over_http2(
         &self,
         journey: &Journey,
-        mut sender: Http2,
+        mut connection: Http2,
+        place: StreamPlace,
         endpoint: &Endpoint,
         mut request: Request<Up>,
     ) -> Result<Attempt, Box<Broken>> {
-        as_http2(&mut request, endpoint).map_err(Broken::late)?;
-        let answer = sender.try_send_request(request);
-        match self.within_limit(journey, endpoint, answer).await {
+        as_http2(&mut request).map_err(Broken::late)?;
+        let taken = request.body().taken();
+        let answer = connection.sender.try_send_request(request);
+        match self.within_limit(journey, endpoint, taken, answer).await {
             Ok(Ok(answer)) => Ok(Attempt {
                 answer,
                 endpoint: endpoint.clone(),
-                connection: None,
+                connection: Lease::Http2(place),
             }),
             Ok(Err(broken)) => {
                 let not_begun = is_refused(broken.error());
                 let mut broken = Broken::new(endpoint, &Received::default(), broken);
                 if let Some(unsent) = &mut broken.unsent {
-                    as_http1(unsent, endpoint);
+                    as_http1(unsent);
                 }
                 broken.not_begun = not_begun;
                 Err(broken)
@@ -274,39 +311,59 @@ impl Forward {
         }
     }
 
-    /// Waits for the answer's head. The limit counts from the last byte of the request that moved.
+    /// Waits for the answer's head. The limit counts from the last byte of the request that moved. It is another one, and
+    /// shorter, while the backend does not take what there is of the request's body.
     pub(super) async fn within_limit<A>(
         &self,
         journey: &Journey,
         endpoint: &Endpoint,
+        taken: Option<Taken>,
         answer: impl Future<Output = A>,
     ) -> Result<A, ForwardError> {
         let limit = self.config.response_header_limit;
+        let timeout = self.config.exchange_idle_timeout;
+        let idle = taken.as_ref().filter(|_| !timeout.is_zero());
+        let is_idle = || idle.is_some_and(Taken::is_waited_for);
         let mut answer = std::pin::pin!(answer);
-        if limit.is_zero() {
-            return Ok(answer.await);
-        }
+        let step = match (limit.is_zero(), idle) {
+            (true, None) => return Ok(answer.await),
+            (true, Some(_)) => timeout,
+            (false, None) => limit,
+            (false, Some(_)) => limit.min(timeout),
+        };
+        let (mut silent, mut untaken) = (Duration::ZERO, Duration::ZERO);
         loop {
-            let moved = journey.moved();
-            match tokio::time::timeout(limit, answer.as_mut()).await {
-                Ok(answer) => return Ok(answer),
-                Err(_) if journey.moved() == moved => {
-                    return Err(ForwardError::AnswerLate {
-                        address: endpoint.address,
-                        limit,
-                    });
-                }
-                Err(_) => {}
+            let (moved, was_idle) = (journey.moved(), is_idle());
+            if let Ok(answer) = tokio::time::timeout(step, answer.as_mut()).await {
+                return Ok(answer);
+            }
+            if journey.moved() != moved {
+                (silent, untaken) = (Duration::ZERO, Duration::ZERO);
+                continue;
+            }
+            silent += step;
+            untaken = if was_idle && is_idle() {
+                untaken + step
+            } else {
+                Duration::ZERO
+            };
+            let address = endpoint.address;
+            if idle.is_some() && untaken >= timeout {
+                return Err(ForwardError::NotTaken { address, timeout });
+            }
+            if !limit.is_zero() && silent >= limit {
+                return Err(ForwardError::AnswerLate { address, limit });
             }
         }
     }
 
-    fn key(&self, endpoint: &Endpoint, spelling: Spelling) -> Key {
-        let trust = match endpoint.scheme {
-            Scheme::Kubelet => Arc::as_ptr(&self.dialer.kubelet.tls()).addr(),
+    /// Which roots hold now for a connection in this scheme. Asked before the connection is made: one that was made under
+    /// roots that are withdrawn meanwhile is then found by nobody.
+    fn trust(&self, scheme: Scheme) -> u64 {
+        match scheme {
+            Scheme::Kubelet => self.dialer.kubelet.trust_id(),
             Scheme::Http | Scheme::Https => 0,
-        };
-        Key::new(endpoint, trust, spelling)
+        }
     }
 }
 

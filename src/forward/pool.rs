@@ -1,10 +1,11 @@
 //! Kept connections to backends, by address and scheme.
 //!
-//! HTTP/1 connections wait in a stack, the one used last on top, so that the others grow old and go; one HTTP/2
-//! connection is shared by everybody. A connection that its backend closed is noticed before it is used if the close has
+//! HTTP/1 connections wait in a stack, the one used last on top, so that the others grow old and go. HTTP/2 connections are
+//! shared: each takes as many streams as its backend allows, then another is opened. A connection that its backend closed is noticed before it is used if the close has
 //! arrived, and otherwise by the retry in `exchange.rs`.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,9 +15,15 @@ use papaya::HashMap;
 
 use super::body::Up;
 use super::dial::Received;
-use super::versions::Spelling;
+use super::versions::{MAX_EARLY_STREAMS, MAX_STREAMS, Spelling};
 use crate::endpoint::Endpoint;
 use crate::target::Scheme;
+
+/// HTTP/1 connections that wait at all addresses together. A Service may have thousands of endpoints.
+const MAX_IDLE: usize = 1024;
+
+/// HTTP/2 connections to one address that are shared.
+const MAX_SHARED: usize = 16;
 
 /// How often connections that waited for too long are looked for.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
@@ -27,12 +34,12 @@ pub(super) struct Key {
     address: SocketAddr,
     scheme: Scheme,
     /// The kubelets' trust that it was made under: connections under withdrawn roots are not used again.
-    trust: usize,
+    trust: u64,
     spelling: Spelling,
 }
 
 impl Key {
-    pub(super) fn new(endpoint: &Endpoint, trust: usize, spelling: Spelling) -> Self {
+    pub(super) fn new(endpoint: &Endpoint, trust: u64, spelling: Spelling) -> Self {
         Self {
             address: endpoint.address,
             scheme: endpoint.scheme,
@@ -51,13 +58,70 @@ pub(super) struct Http1 {
 }
 
 /// A connection that many requests share.
-pub(super) type Http2 = http2::SendRequest<Up>;
+#[derive(Debug, Clone)]
+pub(super) struct Http2 {
+    pub(super) sender: http2::SendRequest<Up>,
+    streams: Arc<Streams>,
+}
+
+/// How many streams of a connection are open, and how many its backend allows.
+#[derive(Debug)]
+pub(super) struct Streams {
+    open: AtomicUsize,
+    allowed: AtomicUsize,
+}
+
+/// A stream's place on its connection, until the exchange is over.
+#[derive(Debug)]
+pub(super) struct StreamPlace(Arc<Streams>);
+
+impl Drop for StreamPlace {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Streams {
+    /// What the backend says that it allows, as its settings come and change.
+    pub(super) fn allow(&self, streams: usize) {
+        let streams = streams.min(MAX_STREAMS);
+        self.allowed.store(streams, Ordering::Relaxed);
+    }
+
+    /// A place, whether one is free or not: h2 then lets the request wait.
+    fn take_any(self: &Arc<Self>) -> StreamPlace {
+        self.open.fetch_add(1, Ordering::Relaxed);
+        StreamPlace(Arc::clone(self))
+    }
+
+    fn take_free(self: &Arc<Self>) -> Option<StreamPlace> {
+        let place = self.take_any();
+        // Counted before it is looked at, so that two requests can't both take the last one.
+        (self.open.load(Ordering::Relaxed) <= self.allowed.load(Ordering::Relaxed)).then_some(place)
+    }
+}
+
+impl Http2 {
+    /// A fresh connection, and the place of the request that it was made for.
+    pub(super) fn new(sender: http2::SendRequest<Up>) -> (Self, StreamPlace) {
+        let streams = Arc::new(Streams {
+            open: AtomicUsize::new(0),
+            allowed: AtomicUsize::new(MAX_EARLY_STREAMS),
+        });
+        let place = streams.take_any();
+        (Self { sender, streams }, place)
+    }
+
+    pub(super) fn streams(&self) -> Arc<Streams> {
+        Arc::clone(&self.streams)
+    }
+}
 
 /// What was kept for an endpoint.
 #[derive(Debug)]
 pub(super) enum Kept {
     Http1(Http1),
-    Http2(Http2),
+    Http2(Http2, StreamPlace),
 }
 
 #[derive(Debug)]
@@ -70,7 +134,7 @@ struct Waiting {
 #[derive(Debug, Default)]
 struct Host {
     http1: Mutex<Vec<Waiting>>,
-    http2: Mutex<Option<Http2>>,
+    http2: Mutex<Vec<Http2>>,
 }
 
 #[derive(Debug)]
@@ -78,6 +142,8 @@ pub(super) struct Pool {
     hosts: HashMap<Key, Arc<Host>, RandomState>,
     lifetime: Duration,
     most: usize,
+    /// HTTP/1 connections that wait, at all addresses.
+    idle: AtomicUsize,
 }
 
 /// A connection in use, and its way back.
@@ -102,29 +168,42 @@ impl Return {
 
 impl Host {
     /// An HTTP/1 connection that is ready for a request.
-    fn take(&self, lifetime: Duration) -> Option<Http1> {
+    fn take(&self, lifetime: Duration, idle: &AtomicUsize) -> Option<Http1> {
         let mut waiting = lock(&self.http1);
         // From the top: one that is still busy with the end of its last exchange stays for the next caller.
         for at in (0..waiting.len()).rev() {
             if waiting[at].connection.sender.is_ready() {
                 let found = waiting.remove(at);
+                idle.fetch_sub(1, Ordering::Relaxed);
                 if found.since.elapsed() < lifetime {
                     return Some(found.connection);
                 }
             } else if waiting[at].connection.sender.is_closed() {
                 waiting.remove(at);
+                idle.fetch_sub(1, Ordering::Relaxed);
             }
         }
         None
     }
 
-    /// The HTTP/2 connection, if it still takes requests.
-    fn shared(&self) -> Option<Http2> {
-        let shared = lock(&self.http2);
-        shared
-            .as_ref()
-            .filter(|sender| !sender.is_closed())
-            .cloned()
+    /// An HTTP/2 connection with a free stream; any, if there may be no more connections.
+    fn shared(&self) -> Option<(Http2, StreamPlace)> {
+        let mut shared = lock(&self.http2);
+        shared.retain(|connection| !connection.sender.is_closed());
+        let free = |connection: &Http2| {
+            let place = connection.streams.take_free()?;
+            Some((connection.clone(), place))
+        };
+        if let Some(found) = shared.iter().find_map(free) {
+            return Some(found);
+        }
+        if shared.len() < MAX_SHARED {
+            return None;
+        }
+        let least = shared
+            .iter()
+            .min_by_key(|connection| connection.streams.open.load(Ordering::Relaxed))?;
+        Some((least.clone(), least.streams.take_any()))
     }
 }
 
@@ -134,22 +213,25 @@ impl Pool {
             hosts: HashMap::default(),
             lifetime,
             most,
+            idle: AtomicUsize::new(0),
         }
     }
 
     /// A kept connection that can carry a request now.
     pub(super) fn take(&self, key: &Key) -> Option<Kept> {
         let host = self.hosts.pin().get(key).cloned()?;
-        host.shared()
-            .map(Kept::Http2)
-            .or_else(|| host.take(self.lifetime).map(Kept::Http1))
+        if let Some((connection, place)) = host.shared() {
+            return Some(Kept::Http2(connection, place));
+        }
+        host.take(self.lifetime, &self.idle).map(Kept::Http1)
     }
 
     fn put(&self, connection: Http1) {
         let key = connection.key;
         let host = Arc::clone(self.hosts.pin().get_or_insert_with(key, Arc::default));
         let mut waiting = lock(&host.http1);
-        if waiting.len() < self.most {
+        if waiting.len() < self.most && self.idle.load(Ordering::Relaxed) < MAX_IDLE {
+            self.idle.fetch_add(1, Ordering::Relaxed);
             waiting.push(Waiting {
                 connection,
                 since: Instant::now(),
@@ -157,17 +239,25 @@ impl Pool {
         }
     }
 
-    pub(super) fn share(&self, key: Key, sender: Http2) {
+    pub(super) fn share(&self, key: Key, connection: Http2) {
         let host = Arc::clone(self.hosts.pin().get_or_insert_with(key, Arc::default));
-        *lock(&host.http2) = Some(sender);
+        let mut shared = lock(&host.http2);
+        // Requests that came together may each have made one; those too many end with their own requests.
+        if shared.len() < MAX_SHARED {
+            shared.push(connection);
+        }
+    }
+
+    /// Shares a connection no longer.
+    pub(super) fn forget(&self, key: &Key, gone: &Http2) {
+        if let Some(host) = self.hosts.pin().get(key) {
+            let is_another = |kept: &Http2| !Arc::ptr_eq(&kept.streams, &gone.streams);
+            lock(&host.http2).retain(is_another);
+        }
     }
 
     pub(super) fn waiting(&self) -> usize {
-        self.hosts
-            .pin()
-            .values()
-            .map(|host| lock(&host.http1).len())
-            .sum()
+        self.idle.load(Ordering::Relaxed)
     }
 
     /// Lets connections go that waited for too long, and forgets addresses that nobody uses.
@@ -177,10 +267,15 @@ impl Pool {
             tick.tick().await;
             self.hosts.pin().retain(|_, host| {
                 let mut waiting = lock(&host.http1);
+                let before = waiting.len();
                 waiting.retain(|one| {
                     one.since.elapsed() < self.lifetime && !one.connection.sender.is_closed()
                 });
-                !waiting.is_empty() || host.shared().is_some()
+                self.idle
+                    .fetch_sub(before - waiting.len(), Ordering::Relaxed);
+                let mut shared = lock(&host.http2);
+                shared.retain(|connection| !connection.sender.is_closed());
+                !waiting.is_empty() || !shared.is_empty()
             });
         }
     }

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, Version, header};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 
@@ -55,8 +55,11 @@ impl Protocol {
     }
 }
 
-/// Reads what a request asks for.
+/// Reads what a request asks for. Of HTTP/1.0, `Upgrade` is ignored (RFC 9110 section 7.8); HTTP/2 has none.
 pub(super) fn asked(request: &Request, scheme: Scheme) -> Result<Asked, ForwardError> {
+    if request.version() != Version::HTTP_11 {
+        return Ok(Asked::Plain);
+    }
     let headers = request.headers();
     if !tokens(headers, &header::CONNECTION).any(|token| token.eq_ignore_ascii_case(b"upgrade")) {
         return Ok(Asked::Plain);
@@ -119,7 +122,9 @@ impl Forward {
         self.drive_upgradeable(connection);
         let request = self.asking_to_upgrade(sender, &endpoint, request, protocol)?;
         let answer = requests.send_request(request);
-        let answer = self.within_limit(sender.journey, &endpoint, answer).await?;
+        let answer = self
+            .within_limit(sender.journey, &endpoint, None, answer)
+            .await?;
         let mut answer = answer.map_err(|cause| failed(address, &received, cause))?;
         match answer.status() {
             StatusCode::SWITCHING_PROTOCOLS => {}

@@ -3,16 +3,29 @@
 use std::error::Error as _;
 use std::time::Duration;
 
-use http::{Request, Uri, Version};
+use http::uri::Authority;
+use http::{HeaderValue, Request, Uri, Version};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::ForwardError;
 use super::body::Up;
-use crate::endpoint::Endpoint;
 
-/// A backend's headers may be as large as a caller's.
-const MAX_HEADER_BYTES: u32 = 1 << 20;
+/// Bytes of the head of a backend's answer, and of one piece of its body. Go's and nginx' servers send a few kilobytes.
+const MAX_HEADER_BYTES: u32 = 128 << 10;
+
+/// What one stream of an HTTP/2 backend may have under way to a caller that does not read, in bytes.
+const STREAM_WINDOW: u32 = 64 << 10;
+
+/// Streams that are open at the same time on one connection to a backend, whatever the backend allows. The connection's
+/// window is that of all of them, so that stalled streams take nothing from the others.
+pub(super) const MAX_STREAMS: usize = 100;
+
+/// Streams that are opened before the backend has said how many it allows.
+pub(super) const MAX_EARLY_STREAMS: usize = 8;
+
+/// What waits to be sent on one stream, in bytes.
+const MAX_SEND_BUFFER: usize = 64 << 10;
 
 /// How long an HTTP/2 backend may leave a ping unanswered.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
@@ -50,28 +63,35 @@ pub(super) fn http2_settings() -> http2::Builder<TokioExecutor> {
     settings
         .timer(TokioTimer::new())
         .keep_alive_interval(PING_INTERVAL)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(STREAM_WINDOW * MAX_STREAMS as u32)
+        .initial_max_send_streams(MAX_EARLY_STREAMS)
+        .max_send_buf_size(MAX_SEND_BUFFER)
         .max_header_list_size(MAX_HEADER_BYTES);
     settings
 }
 
-/// HTTP/2 names host and scheme in the request's own fields.
-pub(super) fn as_http2(request: &mut Request<Up>, endpoint: &Endpoint) -> Result<(), ForwardError> {
+/// HTTP/2 names host and scheme in the request's own fields. The host is the one that the request has.
+pub(super) fn as_http2(request: &mut Request<Up>) -> Result<(), ForwardError> {
+    let host = request.headers_mut().remove(http::header::HOST);
+    let authority = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
     let mut parts = std::mem::take(request.uri_mut()).into_parts();
     parts.scheme = Some(http::uri::Scheme::HTTPS);
-    let authority = http::uri::Authority::try_from(endpoint.host.as_bytes());
-    parts.authority = Some(authority.map_err(|_| ForwardError::Unsendable)?);
+    parts.authority = Some(authority.ok_or(ForwardError::Unsendable)?);
     *request.uri_mut() = Uri::from_parts(parts).map_err(|_| ForwardError::Unsendable)?;
-    request.headers_mut().remove(http::header::HOST);
     *request.version_mut() = Version::HTTP_2;
     Ok(())
 }
 
 /// Undoes [`as_http2`]: the next connection may speak HTTP/1.
-pub(super) fn as_http1(request: &mut Request<Up>, endpoint: &Endpoint) {
+pub(super) fn as_http1(request: &mut Request<Up>) {
+    let authority = request.uri().authority();
+    let host = authority.and_then(|host| HeaderValue::try_from(host.as_str()).ok());
     let path = request.uri().path_and_query().cloned();
     *request.uri_mut() = path.map_or_else(Uri::default, Uri::from);
-    let host = endpoint.host.clone();
-    request.headers_mut().insert(http::header::HOST, host);
+    if let Some(host) = host {
+        request.headers_mut().insert(http::header::HOST, host);
+    }
     *request.version_mut() = Version::HTTP_11;
 }
 

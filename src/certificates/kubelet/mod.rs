@@ -8,6 +8,7 @@ mod credential;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use http::HeaderValue;
@@ -55,6 +56,8 @@ pub struct KubeletSources {
 #[derive(Debug, Clone)]
 pub struct KubeletAccess {
     tls: Arc<ArcSwap<ClientConfig>>,
+    /// Grows with each new set of roots, after it is in force.
+    trust: Arc<AtomicU64>,
     credential: Arc<Credential>,
 }
 
@@ -85,6 +88,7 @@ impl KubeletAccess {
         };
         let access = Self {
             tls: Arc::new(ArcSwap::new(config)),
+            trust: Arc::default(),
             credential: Credential::start(sources.credential, tasks).await?,
         };
         if let Source::File(path) = roots {
@@ -96,6 +100,11 @@ impl KubeletAccess {
     /// The TLS settings now in force. A new CA is a new `Arc`, so kept connections can be told apart by it.
     pub fn tls(&self) -> Arc<ClientConfig> {
         self.tls.load_full()
+    }
+
+    /// A number that no other set of roots of this process has had. Connections under withdrawn roots are known by it.
+    pub fn trust_id(&self) -> u64 {
+        self.trust.load(Ordering::Acquire)
     }
 
     /// The `Authorization` that a kubelet is shown.
@@ -110,7 +119,11 @@ impl KubeletAccess {
         loop {
             let [pem] = changes.next().await;
             match verified(&pem) {
-                Ok(config) => self.tls.store(config),
+                Ok(config) => {
+                    self.tls.store(config);
+                    // After the roots: a connection of the old ones never gets the new number.
+                    self.trust.fetch_add(1, Ordering::Release);
+                }
                 Err(failed) => {
                     tracing::warn!(error = %failed, "the kubelets' roots are of no use, the last good ones stay");
                 }

@@ -84,7 +84,7 @@ fn check(serve: args::Serve) -> Result<Config, NoCommand> {
         cluster: ClusterConfig {
             kubeconfig: serve.cluster.kubeconfig,
         },
-        listen: listen(serve.serving),
+        listen: listen(serve.serving, serve.backends.exchange_idle_timeout),
         authentication: authentication(serve.authentication),
         authorization: AuthorizationConfig {
             allowed_lifetime: serve
@@ -187,7 +187,7 @@ fn refuse_kubelets_without_credential(targets: &args::Targets) -> Result<(), NoC
     Ok(())
 }
 
-fn listen(serving: args::Serving) -> ListenConfig {
+fn listen(serving: args::Serving, exchange_idle_timeout: Duration) -> ListenConfig {
     let certificate = match (
         serving.tls_cert_file,
         serving.tls_private_key_file,
@@ -209,6 +209,7 @@ fn listen(serving: args::Serving) -> ListenConfig {
         limits: ConnectionLimits {
             max_streams: serving.http2_max_streams_per_connection,
             max_header_bytes: serving.max_header_list_bytes,
+            exchange_idle_timeout,
             max_connections: serving.max_connections,
             max_connections_per_address: serving.max_connections_per_address,
             max_requests_in_flight: serving.max_requests_inflight,
@@ -227,6 +228,7 @@ impl ConnectionLimits {
             header_read_limit: Duration::from_secs(32),
             handshake_limit: Duration::from_secs(10),
             idle_limit: Duration::from_secs(90),
+            exchange_idle_timeout: Duration::from_secs(300),
             max_connections: 10_000,
             max_connections_per_address: 1000,
             max_requests_in_flight: 5000,
@@ -286,6 +288,7 @@ fn forward(flags: &args::Backends, browsers: &args::Browsers) -> ForwardConfig {
         connect_limit: flags.backend_connect_timeout,
         tls_handshake_limit: flags.backend_tls_handshake_timeout,
         response_header_limit: flags.backend_response_header_timeout,
+        exchange_idle_timeout: flags.exchange_idle_timeout,
         idle_connection_lifetime: flags.backend_idle_connection_timeout,
         max_idle_per_endpoint: flags.backend_max_idle_connections,
         tunnel_idle_limit: flags.tunnel_idle_timeout,

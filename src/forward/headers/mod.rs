@@ -33,7 +33,7 @@ pub use cookies::{HOST_COOKIES, LOGIN_COOKIE, is_own_cookie};
 use super::Sender;
 use crate::authentication::Method;
 use crate::endpoint::Endpoint;
-use crate::hop_by_hop::{accepts_trailers, is_hop_by_hop, keep, named_by_connection};
+use crate::hop_by_hop::{accepts_trailers, is_hop_by_hop, is_trailer, keep, named_by_connection};
 use cookies::NeverForwarded;
 use forwarded::View;
 
@@ -75,6 +75,11 @@ pub(super) fn to_backend(
         None => view.tell(&mut headers, endpoint, sender),
     }
     headers
+}
+
+/// Whether a caller's trailer reaches the backend: as a header it would, and as a trailer it may mean something.
+pub(super) fn is_request_trailer(name: &HeaderName) -> bool {
+    is_trailer(name) && !is_ours_or_an_identity(name)
 }
 
 /// Headers that only this server or nobody may set, however they are spelled: some backends read `_` as `-`.

@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 mod exchange;
 mod heads;
 mod http2;
+mod strangers;
 mod tls;
 mod upgrade;
 
@@ -38,6 +39,7 @@ fn config() -> ForwardConfig {
         connect_limit: Duration::from_secs(5),
         tls_handshake_limit: Duration::from_secs(5),
         response_header_limit: Duration::from_secs(60),
+        exchange_idle_timeout: Duration::from_secs(300),
         idle_connection_lifetime: Duration::from_secs(30),
         max_idle_per_endpoint: 8,
         tunnel_idle_limit: Duration::from_secs(3600),
