@@ -33,6 +33,7 @@ mod origins;
 mod rights;
 mod road;
 mod start_page;
+mod strangers;
 
 #[path = "../support/companion.rs"]
 mod companion;

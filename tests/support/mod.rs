@@ -3,3 +3,4 @@
 pub mod backend;
 pub mod browser;
 pub mod client;
+pub mod hostile;
