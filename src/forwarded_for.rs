@@ -1,5 +1,7 @@
 //! `X-Forwarded-For`: whom a request passed through, each proxy with the address that it saw. Pure.
 
+use std::net::IpAddr;
+
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 pub const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -18,6 +20,13 @@ pub fn with(headers: &HeaderMap, address: &HeaderValue) -> HeaderValue {
     HeaderValue::from_bytes(&list).expect("values joined by commas are a value")
 }
 
+/// The address that the other end of the connection had the request from, as it says; `None` if that is no address.
+pub fn last_hop(headers: &HeaderMap) -> Option<IpAddr> {
+    let last = headers.get_all(X_FORWARDED_FOR).iter().next_back()?;
+    let last = last.to_str().ok()?.rsplit(',').next()?;
+    last.trim().parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -34,5 +43,20 @@ mod tests {
             with(&headers, &address),
             "1.1.1.1, 2.2.2.2, 3.3.3.3, 10.0.0.9"
         );
+    }
+
+    #[test]
+    fn the_last_hop_is_the_last_address_of_the_last_line() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(last_hop(&headers), None);
+        for (line, last) in [
+            ("1.1.1.1, 2.2.2.2", Some("2.2.2.2")),
+            ("2001:db8::1", Some("2001:db8::1")),
+            ("3.3.3.3, evil\"", None),
+        ] {
+            headers.append(X_FORWARDED_FOR, HeaderValue::from_static(line));
+            let last = last.map(|last| last.parse().unwrap());
+            assert_eq!(last_hop(&headers), last, "{line}");
+        }
     }
 }

@@ -1,18 +1,22 @@
 //! The road: one request from the first look at it to the head of its answer.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use tokio::sync::Semaphore;
+use axum::body::Body;
+use http::{StatusCode, header};
 
-use crate::api::{RequestInfo, Unserved, Verb};
+use crate::api::{RequestInfo, THROUGHWAY_PATH, Unserved, Verb};
 use crate::authentication::{Authentication, AuthenticationError};
 use crate::authorization::{Authorization, AuthorizationError, Permit};
+use crate::causes::causes;
 use crate::config::ApiGroup;
 use crate::connection::Peer;
 use crate::endpoint::{Endpoint, EndpointError, Endpoints};
 use crate::envelope::{self, NoOrigin};
+use crate::fairness::{Full, Held, Place, Places, Rate, ReviewLimit};
 use crate::forward::{CrossSite, Forward, ForwardError};
+use crate::forwarded_for;
 use crate::rewrite::{self, Answers, Occasion, Outcome, Reading};
 use crate::status::{Request, Response, Status};
 use crate::target::{TargetError, Targets};
@@ -28,8 +32,12 @@ pub struct Road {
     pub endpoints: Endpoints,
     pub forward: Forward,
     pub answers: Answers,
-    /// Places for requests that are no tunnel; `None` is no limit.
-    pub in_flight: Option<Arc<Semaphore>>,
+    /// The limit that authentication and authorization share.
+    pub reviews: Arc<ReviewLimit>,
+    /// Places for requests of known callers that are no tunnel.
+    pub in_flight: Arc<Places>,
+    /// Log lines about refusals: callers cause them, so there are so many and no more.
+    pub refusals: Rate,
     pub metrics: Arc<Metrics>,
     pub access: AccessLog,
 }
@@ -37,8 +45,8 @@ pub struct Road {
 /// Why a request did not reach the end of the road: one variant a stage.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
-    #[error("too many requests, try again later")]
-    Crowded,
+    #[error("too many requests, try again later: {0}")]
+    Crowded(#[from] Full),
     #[error(transparent)]
     Unserved(#[from] Unserved),
     #[error(transparent)]
@@ -64,17 +72,29 @@ pub async fn proxy(road: &Road, peer: &Peer, request: Box<Request>) -> Response 
     journey.note(|record| {
         record.method = Some(request.method().clone());
         record.trace = TraceId::of(request.headers());
+        record.peer = Some(peer.address());
+        record.forwarded_for = forwarded_for::last_hop(request.headers());
     });
-    let mut response = match travel(road, peer, &journey, request).await {
+    let mut place = None;
+    let mut response = match travel(road, peer, &journey, request, &mut place).await {
         Ok(answer) => answer,
-        Err(refusal) => refuse(&refusal, &journey),
+        Err(refusal) => refuse(road, &refusal, peer, &journey),
     };
-    journey.audit_id().echo(response.headers_mut());
+    // kube-apiserver says it itself, and would pass ours on as a second line.
+    if !peer.is_front_proxy() {
+        journey.audit_id().echo(response.headers_mut());
+    }
     journey.note(|record| {
         record.status = response.status().as_u16();
         record.answered = Some(Instant::now());
     });
-    response
+    match place {
+        // A tunnel has a place of its own.
+        Some(place) if response.status() != StatusCode::SWITCHING_PROTOCOLS => {
+            response.map(|body| Body::new(Held::new(body, place)))
+        }
+        _ => response,
+    }
 }
 
 async fn travel(
@@ -82,26 +102,23 @@ async fn travel(
     peer: &Peer,
     journey: &Arc<Journey>,
     request: Box<Request>,
+    place: &mut Option<Place>,
 ) -> Result<Response, Refusal> {
-    let place = road
-        .in_flight
-        .as_ref()
-        .map(|places| Arc::clone(places).try_acquire_owned())
-        .transpose();
-    let place = place.map_err(|_| Refusal::Crowded)?;
     let asked = RequestInfo::of(
         &road.group,
         request.method(),
         request.uri(),
         request.headers(),
     );
-    note_asked(journey, asked.as_ref().ok(), place);
+    note_asked(journey, asked.as_ref().ok(), &request);
     let (caller, mut request) = road.authentication.identify(peer, request).await?;
     journey.note(|record| {
         record.user.clone_from(&caller.user.name);
         record.groups = caller.user.groups.len();
         record.identified = journey.time();
     });
+    let namespace = asked.as_ref().map_or("", |asked| &asked.namespace);
+    *place = Some(road.in_flight.take(caller.holder(), namespace)?);
     let mut permit = road.authorization.authorize(caller, asked?).await?;
     journey.note(|record| record.authorized = journey.time());
     let reading = describe_client(road, &permit, &mut request)?;
@@ -167,19 +184,23 @@ fn note_answering(journey: &Journey, endpoint: Endpoint) {
     });
 }
 
-fn note_asked(
-    journey: &Journey,
-    asked: Option<&RequestInfo>,
-    place: Option<tokio::sync::OwnedSemaphorePermit>,
-) {
+fn note_asked(journey: &Journey, asked: Option<&RequestInfo>, request: &Request) {
     journey.note(|record| {
-        record.place = place;
+        let inside = request.headers().get(THROUGHWAY_PATH);
+        record.inner_path = inside.map(|inside| inner_path(inside.as_bytes()));
         let Some(asked) = asked else { return };
         record.verb = label(asked.verb);
         record.resource = asked.resource.as_str();
         record.namespace.clone_from(&asked.namespace);
         record.name.clone_from(&asked.name);
     });
+}
+
+/// The path that stands for the one of the URL, without its query, as far as a log line has room for it.
+fn inner_path(raw: &[u8]) -> String {
+    const MAX_LENGTH: usize = 256;
+    let path = raw.split(|byte| *byte == b'?').next().unwrap_or_default();
+    String::from_utf8_lossy(&path[..path.len().min(MAX_LENGTH)]).into_owned()
 }
 
 fn label(verb: Verb) -> telemetry::Verb {
@@ -193,19 +214,38 @@ fn label(verb: Verb) -> telemetry::Verb {
     }
 }
 
-fn refuse(refusal: &Refusal, journey: &Journey) -> Response {
+/// The one place where a refusal becomes a response, and where its causes are said.
+fn refuse(road: &Road, refusal: &Refusal, peer: &Peer, journey: &Journey) -> Response {
     let (reason, fault) = refusal.cause();
     journey.note(|record| {
         record.reason = Some(reason);
         record.fault = Some(fault);
     });
-    refusal.status().into_response()
+    let audit_id = journey.audit_id().as_str();
+    let address = peer.address();
+    match fault {
+        Fault::Server | Fault::Backend => {
+            if road.refusals.take(Duration::ZERO).is_some() {
+                let error = causes(refusal);
+                tracing::warn!(audit_id, peer.address = %address, reason, error, "request refused");
+            }
+        }
+        Fault::Caller => {
+            tracing::debug!(audit_id, peer.address = %address, reason, error = causes(refusal), "request refused");
+        }
+    }
+    let mut response = refusal.status().into_response();
+    if peer.is_front_proxy() {
+        // kube-apiserver says the same itself, and would pass ours on as a second line.
+        response.headers_mut().remove(header::CACHE_CONTROL);
+    }
+    response
 }
 
 impl Refusal {
     fn status(&self) -> Status {
         match self {
-            Self::Crowded => Status::too_many_requests(self.to_string()),
+            Self::Crowded(_) => Status::too_many_requests(self.to_string()),
             Self::Unserved(unserved) => unserved.status(),
             Self::Authentication(refused) => refused.status(),
             Self::Envelope(refused) => Status::bad_request(refused.to_string()),
@@ -227,7 +267,9 @@ impl Refusal {
             }
         };
         match self {
-            Self::Crowded => ("crowded", Fault::Server),
+            Self::Crowded(Full::Everybody) => ("crowded", Fault::Server),
+            Self::Crowded(Full::User) => ("user_share", Fault::Caller),
+            Self::Crowded(Full::Namespace) => ("namespace_share", Fault::Caller),
             Self::Unserved(unserved) => (unserved.reason(), Fault::Caller),
             Self::Envelope(_) => ("origin", Fault::Caller),
             Self::CrossSite(_) => ("cross_site", Fault::Caller),

@@ -10,12 +10,12 @@ use axum::Router;
 use axum::body::Body;
 use futures_util::FutureExt;
 use http::{HeaderValue, Method, Response as HttpResponse, StatusCode, header};
-use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
 use crate::api::{self, Check, Health};
-use crate::authentication::Authentication;
+use crate::authentication::{Authentication, AuthenticationError};
 use crate::authorization::Authorization;
+use crate::causes::causes;
 use crate::certificates::{
     CertificateError, CredentialSource, KubeletAccess, KubeletSources, Serving, ServingSecret,
     SessionKey, Source, Trust, TrustSources, server_config,
@@ -26,6 +26,7 @@ use crate::config::{
 };
 use crate::connection::{Classify, Listener, Peer, PeerClass};
 use crate::endpoint::{Endpoints, Outliers};
+use crate::fairness::{Full, Places, Rate, ReviewLimit};
 use crate::forward::{Credentials, Forward, Logins, PageTokens};
 use crate::lifecycle::{Signals, Tasks};
 use crate::proxy::{self, Road};
@@ -33,6 +34,13 @@ use crate::rewrite::Answers;
 use crate::status::{Request, Response, Status};
 use crate::target::{Permitted, Targets};
 use crate::telemetry::{AccessLog, Gauges, Metrics};
+
+/// In the order of the metrics.
+const FULL: [Full; 3] = [Full::Everybody, Full::User, Full::Namespace];
+
+/// Log lines about refusals, a second and after a pause.
+const REFUSALS_A_SECOND: u32 = 20;
+const REFUSALS_BURST: u32 = 200;
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -212,7 +220,10 @@ async fn serving(
             let serving = Arc::new(Serving::default());
             let client = connected.client.clone();
             let secret = ServingSecret::new(client, &config.group, secret, service);
-            tasks.spawn_background(secret.keep(Arc::clone(&serving), session_key.clone()));
+            tasks.spawn_required(
+                "serving-secret",
+                secret.keep(Arc::clone(&serving), session_key.clone()),
+            );
             Ok(serving)
         }
     }
@@ -255,21 +266,33 @@ fn road(
 ) -> Road {
     let outliers = Outliers::default();
     let permitted = Permitted::new(&config.target, cluster.clone());
-    let most = config.listen.limits.max_requests_in_flight;
+    let most = match config.listen.limits.max_requests_in_flight {
+        0 => usize::MAX / 2,
+        most => most,
+    };
+    let reviews = Arc::new(ReviewLimit::default());
     let page_tokens = credentials.page_tokens.clone();
     Road {
         group: config.group.clone(),
-        authentication: Authentication::new(&config.authentication, trust, client.clone()),
+        authentication: Authentication::new(
+            &config.authentication,
+            trust,
+            client.clone(),
+            Arc::clone(&reviews),
+        ),
         authorization: Authorization::new(
             config.group.clone(),
             &config.authorization,
             client.clone(),
+            Arc::clone(&reviews),
         ),
         targets: Targets::new(&config.target, cluster.clone()),
         endpoints: Endpoints::new(cluster.clone(), permitted, outliers.clone()),
         forward: Forward::new(config.forward.clone(), credentials, outliers, tasks.clone()),
         answers: Answers::new(config.rewrite.clone(), page_tokens),
-        in_flight: (most > 0).then(|| Arc::new(Semaphore::new(most))),
+        reviews,
+        in_flight: Places::new(most),
+        refusals: Rate::new(REFUSALS_A_SECOND, REFUSALS_BURST),
         metrics: Arc::new(Metrics::new()),
         access,
     }
@@ -284,6 +307,7 @@ fn health(
     lookup: Option<FrontProxyLookup>,
     serving: &Arc<Serving>,
 ) -> Health {
+    let background = tasks.clone();
     let (tasks, cluster, serving) = (tasks.clone(), cluster.clone(), Arc::clone(serving));
     let required = config.authentication.lookup == AuthenticationLookup::Required;
     let looked_up = move || !required || lookup.as_ref().is_some_and(|lookup| lookup.state.done());
@@ -295,6 +319,7 @@ fn health(
                 .not_after()
                 .is_some_and(|not_after| not_after > SystemTime::now())
         }),
+        Check::ready("background-tasks", move || background.failed().is_empty()),
         Check::ready("shutdown", move || !tasks.terminating()),
     ])
 }
@@ -309,6 +334,13 @@ async fn answer(site: Arc<Site>, peer: Peer, request: Box<Request>) -> Response 
             tracing::error!("a request met a defect of this server");
             Status::internal("this server met a defect of its own").into_response()
         })
+}
+
+/// kube-apiserver says itself how long its answers keep, and would pass ours on as a second line.
+fn without_duplicates(peer: &Peer, response: &mut Response) {
+    if peer.is_front_proxy() {
+        response.headers_mut().remove(header::CACHE_CONTROL);
+    }
 }
 
 impl Site {
@@ -327,6 +359,40 @@ impl Site {
         if peer.class() == PeerClass::Stranger {
             peer.retire();
         }
+        if api::is_health(path) {
+            return self.document(request).await;
+        }
+        match self.identify_reader(peer, request).await {
+            Ok(request) => {
+                let mut response = self.document(request).await;
+                without_duplicates(peer, &mut response);
+                response
+            }
+            Err(refused) => {
+                tracing::debug!(peer.address = %peer.address(), error = causes(&refused), "request refused");
+                let mut response = refused.status().into_response();
+                without_duplicates(peer, &mut response);
+                response
+            }
+        }
+    }
+
+    /// The documents are for everybody who is known. Before it is known who the front proxy is, nobody can be told from
+    /// it, and discovery that fails would do harm to the whole cluster.
+    async fn identify_reader(
+        &self,
+        peer: &Peer,
+        request: Box<Request>,
+    ) -> Result<Box<Request>, AuthenticationError> {
+        let authentication = &self.road.authentication;
+        if !authentication.knows_front_proxy() {
+            return Ok(request);
+        }
+        let (_, request) = authentication.identify(peer, request).await?;
+        Ok(request)
+    }
+
+    async fn document(&self, request: Box<Request>) -> Response {
         match self.documents.clone().oneshot(*request).await {
             Ok(response) => response,
             Err(never) => match never {},
@@ -340,6 +406,8 @@ impl Site {
         }
         let identified = self.road.authentication.identify(peer, request).await;
         let (caller, _) = identified.map_err(|refused| refused.status())?;
+        let place = self.road.in_flight.take(caller.holder(), "");
+        let _place = place.map_err(|full| Status::too_many_requests(full.to_string()))?;
         let authorized = self
             .road
             .authorization
@@ -372,6 +440,10 @@ impl Site {
             access_lines_lost: self.road.access.lost(),
             tunnels: self.road.forward.tunnels() as u64,
             kept_connections: self.road.forward.kept_connections() as u64,
+            limited_known_reviews: self.road.reviews.limited_known(),
+            limited_unknown_reviews: self.road.reviews.limited_unknown(),
+            refused_requests: FULL.map(|full| self.road.in_flight.refused(full)),
+            refused_tunnels: FULL.map(|full| self.road.forward.tunnels_refused(full)),
         }
     }
 }

@@ -32,8 +32,9 @@ const ROAD: [&str; 8] = [
 ];
 
 /// What every stage may import besides.
-const GROUND: [&str; 13] = [
+const GROUND: [&str; 14] = [
     "causes",
+    "fairness",
     "envelope",
     "hop_by_hop",
     "forwarded_for",
@@ -85,13 +86,21 @@ fn allowed(module: &str) -> Vec<&'static str> {
         "proxy" => ROAD
             .iter()
             .copied()
-            .chain(["causes", "status", "telemetry", "config", "envelope"])
+            .chain([
+                "causes",
+                "fairness",
+                "forwarded_for",
+                "status",
+                "telemetry",
+                "config",
+                "envelope",
+            ])
             .collect(),
         "cluster" | "certificates" => vec!["causes", "config", "telemetry", "lifecycle"],
         "lifecycle" | "telemetry" => vec!["config"],
         "envelope" => vec!["host"],
         "config" | "status" | "hop_by_hop" | "forwarded_for" | "host" | "fetch_metadata"
-        | "html_text" | "causes" | "lib" => vec![],
+        | "html_text" | "causes" | "fairness" | "lib" => vec![],
         _ => panic!("{module} is on no line of the module map"),
     }
 }

@@ -1,7 +1,7 @@
 //! 2, what is asked. In: a request. Out: a [`RequestInfo`] for the road, or one of the documents.
 //!
-//! The documents (discovery, OpenAPI, version, health) are made once and served from memory, to everybody: they say nothing
-//! about the cluster, and kube-apiserver needs them whatever state the rest of this server is in. A registered server whose
+//! The documents (discovery, OpenAPI, version, health) are made once and served from memory. Health is for everybody, the
+//! others are for everybody who is known, without a review of what they may. They say nothing about the cluster, and kube-apiserver needs them whatever state the rest of this server is in. A registered server whose
 //! discovery fails keeps namespaces from being deleted and every kubectl waiting.
 //!
 //! Refuses: 404 and 405 as a Status.
@@ -23,7 +23,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 pub use health::{Check, Health};
-pub use request_info::{RequestInfo, Resource, Unserved, Verb};
+pub use request_info::{RequestInfo, Resource, THROUGHWAY_PATH, Unserved, Verb};
 
 use crate::config::ApiGroup;
 use crate::status::{Response, Status};
@@ -101,6 +101,12 @@ struct Documents {
 }
 
 const JSON: &str = "application/json";
+
+/// Whether a path is one of health, which answers everybody.
+pub fn is_health(path: &str) -> bool {
+    let first = path.trim_start_matches('/').split('/').next();
+    matches!(first, Some("livez" | "readyz" | "healthz"))
+}
 
 /// Routes for all documents; whatever else comes is a 404.
 pub fn documents(group: &ApiGroup, health: Health) -> Router {

@@ -1,12 +1,14 @@
 //! Bearer tokens, judged by the API server in a TokenReview and remembered for seconds.
 //!
 //! Yes and no are remembered equally long and never past the token's own end; a review that failed is not remembered. A
-//! burst with one new token is one review. The memory's keys are keyed hashes, so that a core dump holds no token.
+//! burst with one new token is one review. A token that has never been somebody's is a stranger's: its review is limited
+//! with those of all strangers, and what was said of it is kept apart, so that strangers push out nobody's answer. The memory's keys are keyed hashes, so that a core dump holds no token.
 //!
 //! Kubernetes: `plugin/pkg/authenticator/token/webhook/webhook.go`, `pkg/authentication/token/cache/` and
 //! `pkg/authentication/request/websocket/protocol.go` of k8s.io/apiserver.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -21,15 +23,27 @@ use kube::api::{Api, PostParams};
 use moka::Expiry;
 use moka::future::Cache;
 
-use super::{AuthenticationError, User, claims};
-use crate::cluster::{Unanswered, ask};
+use tokio::sync::Semaphore;
+
+use super::{AuthenticationError, ReviewError, User, claims};
+use crate::cluster::ask;
 use crate::config::AuthenticationConfig;
+use crate::fairness::ReviewLimit;
 
 /// How a token is marked among the sub-protocols of a WebSocket.
 pub(super) const WEBSOCKET_TOKEN: &str = "base64url.bearer.authorization.k8s.io.";
 
-/// Tokens that are remembered at the same time.
-const CAPACITY: u64 = 10_000;
+/// Bytes of the answers that are remembered: of tokens that are somebody's, and of those that nobody has seen before.
+const MAX_KNOWN_BYTES: u64 = 8 << 20;
+const MAX_UNKNOWN_BYTES: u64 = 2 << 20;
+
+/// Tokens that were somebody's are treated as such for so long after their last review, and so many of them.
+const PROVEN_LIFETIME: Duration = Duration::from_secs(60 * 60);
+const MAX_PROVEN: u64 = 10_000;
+
+/// Requests that wait for the review of their token.
+const MAX_KNOWN_WAITING: usize = 1024;
+const MAX_UNKNOWN_WAITING: usize = 256;
 
 /// No token is longer: a request's headers hold 1 MiB, but nobody is made to hash or send that.
 const MAX_TOKEN_BYTES: usize = 64 << 10;
@@ -37,8 +51,7 @@ const MAX_TOKEN_BYTES: usize = 64 << 10;
 /// Longer than any answer is remembered: what a token that says nothing of its end has to live.
 const LONG: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Why a review gave no verdict; shared by all who waited for it.
-type TokenError = Arc<Unanswered>;
+type Answers = Cache<[u8; 32], Verdict, RandomState>;
 
 /// Who the tokens belong to.
 #[derive(Debug)]
@@ -46,8 +59,26 @@ pub(super) struct Tokens {
     reviews: Api<TokenReview>,
     audiences: Vec<String>,
     key: hmac::Key,
-    cache: Cache<[u8; 32], Verdict, RandomState>,
+    known: Lane,
+    unknown: Lane,
+    /// Tokens that were somebody's a while ago.
+    proven: Cache<[u8; 32], (), RandomState>,
+    limit: Arc<ReviewLimit>,
     asked: AtomicU64,
+}
+
+/// What is kept for tokens of one kind.
+#[derive(Debug)]
+struct Lane {
+    answers: Answers,
+    waiting: Semaphore,
+}
+
+/// Whose turn a review takes.
+#[derive(Debug, Clone, Copy)]
+enum Asker {
+    Proven([u8; 32]),
+    Stranger(IpAddr),
 }
 
 /// What a review said; `None` for a token that is nobody's.
@@ -71,19 +102,44 @@ impl Expiry<[u8; 32], Verdict> for Lifetime {
     }
 }
 
+impl Verdict {
+    /// Bytes that it takes to remember it.
+    fn size(&self) -> u32 {
+        // An allowance for what the cache itself keeps of an entry.
+        const ENTRY: usize = 256;
+        let user = self.user.as_ref().map_or(0, |user| user.size());
+        u32::try_from(ENTRY + user).unwrap_or(u32::MAX)
+    }
+}
+
 impl Tokens {
-    pub(super) fn new(config: &AuthenticationConfig, client: kube::Client) -> Self {
+    pub(super) fn new(
+        config: &AuthenticationConfig,
+        client: kube::Client,
+        limit: Arc<ReviewLimit>,
+    ) -> Self {
+        let lane = |bytes, waiting| Lane {
+            answers: Cache::builder()
+                .max_capacity(bytes)
+                .weigher(|_: &[u8; 32], verdict: &Verdict| verdict.size())
+                .expire_after(Lifetime)
+                .time_to_live(config.token_cache_lifetime)
+                .build_with_hasher(RandomState::default()),
+            waiting: Semaphore::new(waiting),
+        };
         let mut secret = [0; 32];
         rand::fill(&mut secret).expect("the system has randomness");
         Self {
             reviews: Api::all(client),
             audiences: config.audiences.clone(),
             key: hmac::Key::new(hmac::HMAC_SHA256, &secret),
-            cache: Cache::builder()
-                .max_capacity(CAPACITY)
-                .expire_after(Lifetime)
-                .time_to_live(config.token_cache_lifetime)
+            known: lane(MAX_KNOWN_BYTES, MAX_KNOWN_WAITING),
+            unknown: lane(MAX_UNKNOWN_BYTES, MAX_UNKNOWN_WAITING),
+            proven: Cache::builder()
+                .max_capacity(MAX_PROVEN)
+                .time_to_live(PROVEN_LIFETIME)
                 .build_with_hasher(RandomState::default()),
+            limit,
             asked: AtomicU64::new(0),
         }
     }
@@ -96,29 +152,57 @@ impl Tokens {
     /// The user of the request's token; `None` when it brought none.
     pub(super) async fn identify(
         &self,
+        address: IpAddr,
         headers: &HeaderMap,
     ) -> Result<Option<Arc<User>>, AuthenticationError> {
         if let Some(token) = bearer(headers) {
-            return self.review(token).await.map(Some);
+            return self.review(address, token).await.map(Some);
         }
         match websocket_token(headers)? {
-            Some(token) => self.review(&token).await.map(Some),
+            Some(token) => self.review(address, &token).await.map(Some),
             None => Ok(None),
         }
     }
 
-    async fn review(&self, token: &str) -> Result<Arc<User>, AuthenticationError> {
+    async fn review(&self, address: IpAddr, token: &str) -> Result<Arc<User>, AuthenticationError> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(AuthenticationError::Token);
         }
         let key = self.cache_key(token);
-        let verdict = match self.cache.get(&key).await {
+        let verdict = match self.known.answers.get(&key).await {
             Some(verdict) => verdict,
-            None => Box::pin(self.cache.try_get_with(key, self.ask(token)))
-                .await
-                .map_err(|failed| AuthenticationError::Review(Arc::clone(&failed)))?,
+            None => Box::pin(self.first_answer(address, key, token)).await?,
         };
         verdict.user.ok_or(AuthenticationError::Token)
+    }
+
+    /// What is said of a token of which nothing is remembered among those of known users.
+    async fn first_answer(
+        &self,
+        address: IpAddr,
+        key: [u8; 32],
+        token: &str,
+    ) -> Result<Verdict, AuthenticationError> {
+        let (lane, asker) = if self.proven.contains_key(&key) {
+            (&self.known, Asker::Proven(key))
+        } else {
+            (&self.unknown, Asker::Stranger(address))
+        };
+        if let Some(verdict) = lane.answers.get(&key).await {
+            return Ok(verdict);
+        }
+        let waiting = lane.waiting.try_acquire();
+        let _waiting = waiting.map_err(|_| AuthenticationError::Crowded)?;
+        let review = lane.answers.try_get_with(key, self.ask(asker, token));
+        let verdict = review.await.map_err(|failed| match *failed {
+            ReviewError::Limited(_) => AuthenticationError::Crowded,
+            ReviewError::Unanswered(_) => AuthenticationError::Review(Arc::clone(&failed)),
+        })?;
+        if verdict.user.is_some() {
+            self.proven.insert(key, ()).await;
+            self.known.answers.insert(key, verdict.clone()).await;
+        }
+        Ok(verdict)
     }
 
     /// Audiences are part of the key: an answer for one audience says nothing about another.
@@ -135,7 +219,12 @@ impl Tokens {
             .expect("SHA-256 gives 32 bytes")
     }
 
-    async fn ask(&self, token: &str) -> Result<Verdict, TokenError> {
+    async fn ask(&self, asker: Asker, token: &str) -> Result<Verdict, ReviewError> {
+        let turn = match asker {
+            Asker::Proven(key) => self.limit.known(&key).await,
+            Asker::Stranger(address) => self.limit.unknown(address),
+        };
+        let _turn = turn?;
         self.asked.fetch_add(1, Ordering::Relaxed);
         let audiences = (!self.audiences.is_empty()).then(|| self.audiences.clone());
         let review = TokenReview {
@@ -146,9 +235,7 @@ impl Tokens {
             ..TokenReview::default()
         };
         let params = PostParams::default();
-        let answer = ask(|| self.reviews.create(&params, &review))
-            .await
-            .map_err(Arc::new)?;
+        let answer = ask(|| self.reviews.create(&params, &review)).await?;
         let user = answer
             .status
             .and_then(|status| self.accept(status))

@@ -12,8 +12,9 @@ use rustls::pki_types::CertificateDer;
 use super::AuthenticationError;
 use crate::certificates::{Roots, Verdict};
 
-/// A refusal is looked at again after this long: a certificate may become valid, an intermediate may not.
-const REFUSAL_LIFETIME: Duration = Duration::from_secs(10);
+/// A refusal is looked at again after this long: a certificate may become valid, an intermediate may not. So is a chain
+/// with a certificate that can't be read, as nobody knows when that one ends.
+const SHORT_LIFETIME: Duration = Duration::from_secs(10);
 
 /// Accepts or refuses a chain under `roots`, as of `now`.
 pub(super) fn judge(
@@ -36,9 +37,9 @@ pub(super) fn judge(
     let outcome = roots.verify(chain, now);
     let accepted = outcome.is_ok();
     let until = if accepted {
-        end_of(chain).unwrap_or(now)
+        end_of(chain).unwrap_or(now + SHORT_LIFETIME)
     } else {
-        now + REFUSAL_LIFETIME
+        now + SHORT_LIFETIME
     };
     remembered.store(Some(Arc::new(Verdict {
         roots: roots.id(),
@@ -52,15 +53,16 @@ fn unknown_issuer() -> rustls::Error {
     rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer)
 }
 
-/// The earliest end of any certificate in the chain: past it the signatures have to be looked at again.
+/// The earliest end of any certificate in the chain: past it the signatures have to be looked at again. `None` when one
+/// of them does not say.
 fn end_of(chain: &[CertificateDer<'static>]) -> Option<SystemTime> {
-    chain
+    let ends: Option<Vec<SystemTime>> = chain
         .iter()
         .map(|der| {
             let (_, parsed) = x509_parser::parse_x509_certificate(der).ok()?;
             let seconds = u64::try_from(parsed.validity().not_after.timestamp()).ok()?;
-            Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+            SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
         })
-        .min()
-        .flatten()
+        .collect();
+    ends?.into_iter().min()
 }

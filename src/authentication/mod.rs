@@ -2,10 +2,11 @@
 //!
 //! The order is that of k8s.io/apiserver (`authenticatorfactory/delegating.go`): the front proxy, a client certificate, a
 //! bearer token, a bearer token in the WebSocket sub-protocol; the first success wins. Anonymous is only who brought no
-//! credential at all: one that nobody knows is a refusal, never a downgrade.
+//! credential at all: one that nobody knows is a refusal, never a downgrade. A direct caller without a credential is refused
+//! too, unless `--anonymous-auth` is given: through kube-apiserver anonymous users come under their name.
 //!
-//! Refuses: 401 for an unknown credential, 400 for `Impersonate-*` from a direct caller, 500 when a token could not be
-//! reviewed. On HTTP/2 an unknown or anonymous direct caller loses the connection after the answer.
+//! Refuses: 401 for an unknown credential or none, 400 for `Impersonate-*` from a direct caller, 429 when too many unknown
+//! callers wait, 500 when a token could not be reviewed. On HTTP/2 an unknown or anonymous direct caller loses the connection after the answer.
 
 mod bearer_token;
 mod claims;
@@ -23,8 +24,9 @@ use bearer_token::Tokens;
 
 use crate::certificates::Trust;
 use crate::cluster::Unanswered;
-use crate::config::AuthenticationConfig;
+use crate::config::{AnonymousAuth, AuthenticationConfig};
 use crate::connection::{Peer, PeerClass};
+use crate::fairness::{Holder, ReviewLimit, TooManyReviews};
 use crate::status::{Request, Status};
 
 /// The group of everybody who is known.
@@ -32,6 +34,9 @@ const AUTHENTICATED: &str = "system:authenticated";
 
 /// The group of everybody who is not.
 const UNAUTHENTICATED: &str = "system:unauthenticated";
+
+/// Members may do everything, as everywhere in Kubernetes; without this nobody could repair a broken authorizer.
+const MASTERS: &str = "system:masters";
 
 const ANONYMOUS: &str = "system:anonymous";
 
@@ -60,6 +65,16 @@ pub struct Caller {
     pub method: Method,
 }
 
+impl Caller {
+    /// Whose share of everything this caller takes.
+    pub fn holder(&self) -> Holder<'_> {
+        match self.user.is_master() {
+            true => Holder::Master,
+            false => Holder::User(&self.user.name),
+        }
+    }
+}
+
 /// Why nobody knows who asks.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthenticationError {
@@ -74,9 +89,22 @@ pub enum AuthenticationError {
     #[error("the WebSocket sub-protocol holds no usable token")]
     WebSocketToken,
     #[error("the token could not be reviewed")]
-    Review(#[source] Arc<Unanswered>),
+    Review(#[source] Arc<ReviewError>),
+    #[error("too many callers that are not known yet, try again later")]
+    Crowded,
+    #[error("no credential came, and anonymous requests are not accepted here")]
+    Anonymous,
     #[error("impersonation is not offered here; ask kube-apiserver")]
     Impersonation,
+}
+
+/// Why a review gave no verdict.
+#[derive(Debug, thiserror::Error)]
+pub enum ReviewError {
+    #[error(transparent)]
+    Limited(#[from] TooManyReviews),
+    #[error(transparent)]
+    Unanswered(#[from] Unanswered),
 }
 
 /// Finds out who asks.
@@ -84,10 +112,26 @@ pub enum AuthenticationError {
 pub struct Authentication {
     trust: Arc<Trust>,
     tokens: Tokens,
-    anonymous: Arc<User>,
+    anonymous: Option<Arc<User>>,
 }
 
 impl User {
+    /// Bytes that it takes to remember it, about.
+    pub fn size(&self) -> usize {
+        let texts = |texts: &[String]| -> usize {
+            let size = |text: &String| text.len() + size_of::<String>();
+            texts.iter().map(size).sum()
+        };
+        let extra = self.extra.iter();
+        let extra: usize = extra.map(|(key, values)| key.len() + texts(values)).sum();
+        size_of::<Self>() + self.name.len() + texts(&self.groups) + extra
+    }
+
+    /// Whether they may do everything, whatever is full and whatever an authorizer says.
+    pub fn is_master(&self) -> bool {
+        self.groups.iter().any(|group| group == MASTERS)
+    }
+
     /// Adds the group of everybody who is known, unless the groups say otherwise already.
     fn authenticated(mut self) -> Self {
         let decided = |group: &String| group == AUTHENTICATED || group == UNAUTHENTICATED;
@@ -104,10 +148,12 @@ impl AuthenticationError {
         match self {
             Self::Review(_) => Status::internal(self.to_string()),
             Self::Impersonation => Status::bad_request(self.to_string()),
+            Self::Crowded => Status::too_many_requests(self.to_string()),
             Self::Certificate(_)
             | Self::FrontProxyName(_)
             | Self::Unparsable
             | Self::Token
+            | Self::Anonymous
             | Self::WebSocketToken => Status::unauthorized(),
         }
     }
@@ -121,22 +167,32 @@ impl AuthenticationError {
             Self::Token => "token",
             Self::WebSocketToken => "websocket_token",
             Self::Review(_) => "token_review",
+            Self::Crowded => "crowded_unknown",
+            Self::Anonymous => "anonymous",
             Self::Impersonation => "impersonation",
         }
     }
 }
 
 impl Authentication {
-    pub fn new(config: &AuthenticationConfig, trust: Arc<Trust>, client: kube::Client) -> Self {
-        let anonymous = User {
+    pub fn new(
+        config: &AuthenticationConfig,
+        trust: Arc<Trust>,
+        client: kube::Client,
+        limit: Arc<ReviewLimit>,
+    ) -> Self {
+        let anonymous = || User {
             name: ANONYMOUS.to_owned(),
             groups: vec![UNAUTHENTICATED.to_owned()],
             ..User::default()
         };
         Self {
             trust,
-            tokens: Tokens::new(config, client),
-            anonymous: Arc::new(anonymous),
+            tokens: Tokens::new(config, client, limit),
+            anonymous: match config.anonymous {
+                AnonymousAuth::Refused => None,
+                AnonymousAuth::Accepted => Some(Arc::new(anonymous())),
+            },
         }
     }
 
@@ -165,6 +221,11 @@ impl Authentication {
         let configured = self.trust.request_header.load();
         credentials::remove(request.headers_mut(), configured.as_deref());
         Ok((caller, request))
+    }
+
+    /// Whether it is known yet whose certificates speak for others.
+    pub fn knows_front_proxy(&self) -> bool {
+        self.trust.request_header.load().is_some()
     }
 
     /// Takes every claim of an identity out of headers that a request brought inside another form.
@@ -205,16 +266,19 @@ impl Authentication {
             Ok(None) => {}
             Err(refused) => failed = failed.or(Some(refused)),
         }
-        match self.tokens.identify(headers).await {
+        match self.tokens.identify(peer.address().ip(), headers).await {
             Ok(Some(user)) => return known(user, Method::BearerToken),
             Ok(None) => {}
-            // A token that could not be reviewed may be good, so that is the news, whatever else failed.
-            Err(refused @ AuthenticationError::Review(_)) => failed = Some(refused),
+            // A token that was not reviewed may be good, so that is the news, whatever else failed.
+            Err(refused @ (AuthenticationError::Review(_) | AuthenticationError::Crowded)) => {
+                failed = Some(refused);
+            }
             Err(refused) => failed = failed.or(Some(refused)),
         }
-        match failed {
-            Some(refused) => Err(refused),
-            None => known(Arc::clone(&self.anonymous), Method::Anonymous),
+        match (failed, &self.anonymous) {
+            (Some(refused), _) => Err(refused),
+            (None, Some(anonymous)) => known(Arc::clone(anonymous), Method::Anonymous),
+            (None, None) => Err(AuthenticationError::Anonymous),
         }
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! Yes and no have a lifetime each; a review that failed is not remembered. The memory is bounded in bytes, as who asks and
 //! for what is the callers' to choose. A question that would take much of it is asked every time; k8s.io/apiserver does the
-//! same from 10 000 bytes on.
+//! same from 10 000 bytes on. Anonymous direct callers have a memory of their own, so that they push out nobody's answer.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -16,11 +17,16 @@ use moka::future::Cache;
 
 use super::AuthorizationError;
 use super::attributes::Question;
-use crate::cluster::{Unanswered, ask};
+use crate::authentication::ReviewError;
+use crate::cluster::ask;
 use crate::config::AuthorizationConfig;
+use crate::fairness::ReviewLimit;
 
 /// Bytes of all decisions that are remembered, their questions included. A usual one takes about 500.
 const MAX_CACHE_BYTES: u64 = 12 << 20;
+
+/// The same for anonymous direct callers.
+const MAX_UNKNOWN_BYTES: u64 = 1 << 20;
 
 /// A question that is larger is not remembered. A user in 1 000 groups with long names still is.
 const MAX_QUESTION_BYTES: usize = 64 << 10;
@@ -32,8 +38,21 @@ const MAX_REASON_BYTES: usize = 1024;
 #[derive(Debug)]
 pub(super) struct Reviews {
     api: Api<SubjectAccessReview>,
-    cache: Cache<Question, Decision, RandomState>,
+    known: Answers,
+    unknown: Answers,
+    limit: Arc<ReviewLimit>,
     asked: AtomicU64,
+}
+
+type Answers = Cache<Question, Decision, RandomState>;
+
+/// Whose turn a review takes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Asker {
+    /// The user of the question.
+    Known,
+    /// Anonymous direct callers, who are all one.
+    Unknown,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,20 +84,28 @@ impl Expiry<Question, Decision> for Lifetimes {
 }
 
 impl Reviews {
-    pub(super) fn new(config: &AuthorizationConfig, client: kube::Client) -> Self {
-        let lifetimes = Lifetimes {
-            allowed: config.allowed_lifetime,
-            denied: config.denied_lifetime,
-        };
-        Self {
-            api: Api::all(client),
-            cache: Cache::builder()
-                .max_capacity(MAX_CACHE_BYTES)
+    pub(super) fn new(
+        config: &AuthorizationConfig,
+        client: kube::Client,
+        limit: Arc<ReviewLimit>,
+    ) -> Self {
+        let answers = |bytes| {
+            Cache::builder()
+                .max_capacity(bytes)
                 .weigher(|question: &Question, decision: &Decision| {
                     u32::try_from(question.size() + decision.size()).unwrap_or(u32::MAX)
                 })
-                .expire_after(lifetimes)
-                .build_with_hasher(RandomState::default()),
+                .expire_after(Lifetimes {
+                    allowed: config.allowed_lifetime,
+                    denied: config.denied_lifetime,
+                })
+                .build_with_hasher(RandomState::default())
+        };
+        Self {
+            api: Api::all(client),
+            known: answers(MAX_CACHE_BYTES),
+            unknown: answers(MAX_UNKNOWN_BYTES),
+            limit,
             asked: AtomicU64::new(0),
         }
     }
@@ -88,11 +115,16 @@ impl Reviews {
         self.asked.load(Ordering::Relaxed)
     }
 
-    pub(super) async fn decide(&self, question: Question) -> Result<(), AuthorizationError> {
-        let decision = self
-            .decision(&question)
-            .await
-            .map_err(AuthorizationError::Review)?;
+    pub(super) async fn decide(
+        &self,
+        asker: Asker,
+        question: Question,
+    ) -> Result<(), AuthorizationError> {
+        let decision = self.decision(asker, &question).await;
+        let decision = decision.map_err(|failed| match *failed {
+            ReviewError::Limited(_) => AuthorizationError::Crowded,
+            ReviewError::Unanswered(_) => AuthorizationError::Review(failed),
+        })?;
         match decision {
             Decision::Allowed => Ok(()),
             Decision::Denied(reason) => {
@@ -102,17 +134,31 @@ impl Reviews {
         }
     }
 
-    async fn decision(&self, question: &Question) -> Result<Decision, Arc<Unanswered>> {
-        if let Some(decision) = self.cache.get(question).await {
+    async fn decision(
+        &self,
+        asker: Asker,
+        question: &Question,
+    ) -> Result<Decision, Arc<ReviewError>> {
+        let answers = match asker {
+            Asker::Known => &self.known,
+            Asker::Unknown => &self.unknown,
+        };
+        if let Some(decision) = answers.get(question).await {
             return Ok(decision);
         }
+        let review = self.ask(asker, question);
         if question.size() > MAX_QUESTION_BYTES {
-            return self.ask(question).await.map_err(Arc::new);
+            return Box::pin(review).await.map_err(Arc::new);
         }
-        Box::pin(self.cache.try_get_with_by_ref(question, self.ask(question))).await
+        Box::pin(answers.try_get_with_by_ref(question, review)).await
     }
 
-    async fn ask(&self, question: &Question) -> Result<Decision, Unanswered> {
+    async fn ask(&self, asker: Asker, question: &Question) -> Result<Decision, ReviewError> {
+        let turn = match asker {
+            Asker::Known => self.limit.known(&question.user.name).await,
+            Asker::Unknown => self.limit.unknown(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+        };
+        let _turn = turn?;
         self.asked.fetch_add(1, Ordering::Relaxed);
         let review = SubjectAccessReview {
             spec: question.spec(),

@@ -65,19 +65,7 @@ impl Question {
             } => namespace.len() + name.len(),
             Attributes::Path { path, .. } => path.len(),
         };
-        let user = &self.user;
-        let texts = |texts: &[String]| -> usize {
-            let size = |text: &String| text.len() + size_of::<String>();
-            texts.iter().map(size).sum()
-        };
-        let extra = user.extra.iter();
-        let extra: usize = extra.map(|(key, values)| key.len() + texts(values)).sum();
-        size_of::<Self>()
-            + size_of::<User>()
-            + chosen
-            + user.name.len()
-            + texts(&user.groups)
-            + extra
+        size_of::<Self>() + chosen + self.user.size()
     }
 
     /// The question as the API server wants it.

@@ -12,17 +12,14 @@ mod attributes;
 
 use std::sync::Arc;
 
-use access_review::Reviews;
+use access_review::{Asker, Reviews};
 use attributes::{Attributes, Question};
 
 use crate::api::RequestInfo;
-use crate::authentication::Caller;
-use crate::cluster::Unanswered;
+use crate::authentication::{Caller, Method, ReviewError};
 use crate::config::{ApiGroup, AuthorizationConfig};
+use crate::fairness::{Holder, ReviewLimit};
 use crate::status::{Status, Subject};
-
-/// Members may do everything, as everywhere in Kubernetes; without this nobody could repair a broken authorizer.
-const MASTERS: &str = "system:masters";
 
 /// The proof that this caller may do what they asked. Nothing else makes one.
 #[derive(Debug, Clone)]
@@ -34,6 +31,11 @@ pub struct Permit {
 impl Permit {
     pub fn caller(&self) -> &Caller {
         &self.caller
+    }
+
+    /// Whose share of everything this request takes.
+    pub fn holder(&self) -> Holder<'_> {
+        self.caller.holder()
     }
 
     pub fn asked(&self) -> &RequestInfo {
@@ -56,7 +58,9 @@ pub enum AuthorizationError {
         subject: Option<Subject>,
     },
     #[error("it could not be found out whether this is allowed")]
-    Review(#[source] Arc<Unanswered>),
+    Review(#[source] Arc<ReviewError>),
+    #[error("too many reviews at once, try again later")]
+    Crowded,
     #[error("the authorizer said both yes and no")]
     Contradiction,
 }
@@ -71,6 +75,7 @@ impl AuthorizationError {
                     ..status
                 }
             }
+            Self::Crowded => Status::too_many_requests(self.to_string()),
             Self::Review(_) | Self::Contradiction => Status::internal(self.to_string()),
         }
     }
@@ -80,6 +85,7 @@ impl AuthorizationError {
         match self {
             Self::Forbidden { .. } => "forbidden",
             Self::Review(_) => "access_review",
+            Self::Crowded => "crowded_reviews",
             Self::Contradiction => "contradiction",
         }
     }
@@ -93,10 +99,15 @@ pub struct Authorization {
 }
 
 impl Authorization {
-    pub fn new(group: ApiGroup, config: &AuthorizationConfig, client: kube::Client) -> Self {
+    pub fn new(
+        group: ApiGroup,
+        config: &AuthorizationConfig,
+        client: kube::Client,
+        limit: Arc<ReviewLimit>,
+    ) -> Self {
         Self {
             group,
-            reviews: Reviews::new(config, client),
+            reviews: Reviews::new(config, client, limit),
         }
     }
 
@@ -143,14 +154,18 @@ impl Authorization {
         caller: &Caller,
         attributes: Attributes,
     ) -> Result<(), AuthorizationError> {
-        if caller.user.groups.iter().any(|group| group == MASTERS) {
+        if caller.user.is_master() {
             return Ok(());
         }
+        let asker = match caller.method {
+            Method::Anonymous => Asker::Unknown,
+            Method::FrontProxy | Method::ClientCertificate | Method::BearerToken => Asker::Known,
+        };
         let question = Question {
             user: Arc::clone(&caller.user),
             attributes,
         };
-        self.reviews.decide(question).await
+        self.reviews.decide(asker, question).await
     }
 }
 

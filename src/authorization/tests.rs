@@ -26,7 +26,12 @@ fn authorization(lifetime: Duration) -> (Authorization, Handle) {
         denied_lifetime: lifetime,
     };
     (
-        Authorization::new(group(), &config, kube::Client::new(service, "default")),
+        Authorization::new(
+            group(),
+            &config,
+            kube::Client::new(service, "default"),
+            Arc::default(),
+        ),
         handle,
     )
 }

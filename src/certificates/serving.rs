@@ -41,7 +41,7 @@ impl Serving {
         let serving = Arc::new(Self::default());
         serving.replace(&files::read(&certificate).await?, &files::read(&key).await?)?;
         let changes = Changes::of([certificate, key]);
-        tasks.spawn_background(follow(Arc::clone(&serving), changes));
+        tasks.spawn_required("serving-certificate", follow(Arc::clone(&serving), changes));
         Ok(serving)
     }
 

@@ -195,12 +195,18 @@ impl Trust {
         let trust = Arc::new(Self::default());
         if let Some(path) = sources.client_ca_file.clone() {
             trust.use_client_file(&files::read(&path).await?)?;
-            tasks.spawn_background(follow_client_file(Arc::clone(&trust), Changes::of([path])));
+            tasks.spawn_required(
+                "client-ca",
+                follow_client_file(Arc::clone(&trust), Changes::of([path])),
+            );
         }
         if let Some(config) = sources.request_header.clone() {
             let pem = files::read(&config.client_ca_file).await?;
             trust.use_request_header(&pem, &config.names)?;
-            tasks.spawn_background(follow_request_header_file(Arc::clone(&trust), config));
+            tasks.spawn_required(
+                "requestheader-ca",
+                follow_request_header_file(Arc::clone(&trust), config),
+            );
         }
         trust.warn();
         Ok(trust)
@@ -213,7 +219,10 @@ impl Trust {
         said: watch::Receiver<ExtensionAuthentication>,
         tasks: &Tasks,
     ) {
-        tasks.spawn_background(follow_cluster(Arc::clone(self), sources, said));
+        tasks.spawn_required(
+            "cluster-ca",
+            follow_cluster(Arc::clone(self), sources, said),
+        );
     }
 
     /// What is dangerous in the roots now in force.

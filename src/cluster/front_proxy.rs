@@ -47,11 +47,10 @@ impl FrontProxyLookup {
     pub fn start(client: kube::Client, tasks: &Tasks) -> Self {
         let (publish, said) = watch::channel(ExtensionAuthentication::default());
         let state = Lookup::default();
-        tasks.spawn_background(follow(
-            Api::namespaced(client, NAMESPACE),
-            publish,
-            state.clone(),
-        ));
+        tasks.spawn_required(
+            "authentication-lookup",
+            follow(Api::namespaced(client, NAMESPACE), publish, state.clone()),
+        );
         Self { said, state }
     }
 }

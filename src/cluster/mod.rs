@@ -82,19 +82,19 @@ impl Cluster {
     pub fn start(client: &kube::Client, tasks: &Tasks) -> Self {
         let (complaints, waiting) = complaints::channel();
         let cluster = Self::empty(client.clone(), complaints);
-        tasks.spawn_background(waiting.write(client.clone()));
+        tasks.spawn_required("events", waiting.write(client.clone()));
         let (apply, confirm) = (Self::apply_pod, Self::confirm_pods);
         let pods = watch::supervise(client.clone(), cluster.clone(), apply, confirm);
-        tasks.spawn_background(pods);
+        tasks.spawn_required("pods", pods);
         let (apply, confirm) = (Self::apply_service, Self::confirm_services);
         let services = watch::supervise(client.clone(), cluster.clone(), apply, confirm);
-        tasks.spawn_background(services);
+        tasks.spawn_required("services", services);
         let (apply, confirm) = (Self::apply_node, Self::confirm_nodes);
         let nodes = watch::supervise(client.clone(), cluster.clone(), apply, confirm);
-        tasks.spawn_background(nodes);
+        tasks.spawn_required("nodes", nodes);
         let (apply, confirm) = (Self::apply_slice, Self::confirm_slices);
         let slices = watch::supervise(client.clone(), cluster.clone(), apply, confirm);
-        tasks.spawn_background(slices);
+        tasks.spawn_required("endpointslices", slices);
         cluster
     }
 

@@ -185,6 +185,10 @@ pub(super) struct Authentication {
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse::duration)]
     pub(super) authentication_token_webhook_cache_ttl: Duration,
 
+    /// Take direct callers without a credential for system:anonymous instead of refusing them
+    #[arg(long, value_name = "BOOL", default_value_t = false, default_missing_value = "true", num_args = 0..=1, require_equals = true, action = clap::ArgAction::Set)]
+    pub(super) anonymous_auth: bool,
+
     /// Audiences of which a token must have one [default: the API server's own]
     #[arg(long, value_name = "AUDIENCES", value_delimiter = ',')]
     pub(super) api_audiences: Vec<String>,

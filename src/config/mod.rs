@@ -150,8 +150,19 @@ pub struct AuthenticationConfig {
     pub lookup: AuthenticationLookup,
     /// `--authentication-token-webhook-cache-ttl`, 10 s.
     pub token_cache_lifetime: Duration,
+    /// `--anonymous-auth`: direct callers without a credential.
+    pub anonymous: AnonymousAuth,
     /// `--api-audiences`: audiences that a token must be for; empty means the API server's own.
     pub audiences: Vec<String>,
+}
+
+/// What becomes of direct callers without a credential. Anonymous users of the front proxy are the front proxy's to judge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnonymousAuth {
+    /// 401; health answers everybody all the same.
+    Refused,
+    /// They are `system:anonymous`, and the authorizer says what they may.
+    Accepted,
 }
 
 /// What happens with ConfigMap kube-system/extension-apiserver-authentication.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::tls_failure;
 use crate::certificates::NoKubeletCredential;
+use crate::fairness::Full;
 use crate::status::Status;
 use crate::telemetry::Fault;
 
@@ -81,8 +82,8 @@ pub enum ForwardError {
     KubeletUpgrade,
     #[error(transparent)]
     KubeletCredential(#[from] NoKubeletCredential),
-    #[error("too many tunnels, try again later")]
-    TooManyTunnels,
+    #[error("too many tunnels, try again later: {0}")]
+    TooManyTunnels(#[from] Full),
     #[error("the path or a header can't be sent on")]
     Unsendable,
 }
@@ -110,7 +111,7 @@ impl ForwardError {
                 Status::bad_request(message)
             }
             Self::KubeletUpgrade => Status::forbidden(message),
-            Self::TooManyTunnels => Status::too_many_requests(message),
+            Self::TooManyTunnels(_) => Status::too_many_requests(message),
         }
     }
 
@@ -134,7 +135,9 @@ impl ForwardError {
             Self::Protocol(_) => "protocol",
             Self::KubeletUpgrade => "kubelet_upgrade",
             Self::KubeletCredential(_) => "kubelet_credential",
-            Self::TooManyTunnels => "too_many_tunnels",
+            Self::TooManyTunnels(Full::Everybody) => "too_many_tunnels",
+            Self::TooManyTunnels(Full::User) => "user_share_tunnels",
+            Self::TooManyTunnels(Full::Namespace) => "namespace_share_tunnels",
             Self::Unsendable => "unsendable",
         }
     }
@@ -142,10 +145,12 @@ impl ForwardError {
     /// Whose doing it is.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::CallerGone(_) | Self::Protocol(_) | Self::KubeletUpgrade | Self::Unsendable => {
-                Fault::Caller
-            }
-            Self::TooManyTunnels | Self::KubeletCredential(_) => Fault::Server,
+            Self::CallerGone(_)
+            | Self::Protocol(_)
+            | Self::KubeletUpgrade
+            | Self::TooManyTunnels(Full::User | Full::Namespace)
+            | Self::Unsendable => Fault::Caller,
+            Self::TooManyTunnels(Full::Everybody) | Self::KubeletCredential(_) => Fault::Server,
             Self::Refused { .. }
             | Self::ConnectLate { .. }
             | Self::HandshakeLate { .. }

@@ -29,12 +29,10 @@ mod versions;
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderValue, header};
-use tokio::sync::Semaphore;
-
 pub use cross_site::CrossSite;
 pub use error::ForwardError;
 pub use headers::{HOST_COOKIES, LOGIN_COOKIE, is_own_cookie};
+use http::{HeaderMap, HeaderValue, header};
 pub use login::{LOGIN_LIFETIME, Logins, Presented};
 pub use page_token::PageTokens;
 pub use seen::{Known, Seen};
@@ -48,6 +46,7 @@ use crate::config::{self, ForwardConfig};
 use crate::connection::Peer;
 use crate::endpoint::{Choice, Endpoint, Outliers};
 use crate::envelope::{NoOrigin, OwnOrigin};
+use crate::fairness::{Full, Places};
 use crate::fetch_metadata;
 use crate::lifecycle::Tasks;
 use crate::status::{Request, Response};
@@ -79,7 +78,7 @@ pub struct Forward {
     logins: Logins,
     page_tokens: PageTokens,
     pool: Arc<Pool>,
-    tunnels: Arc<Semaphore>,
+    tunnels: Arc<Places>,
     tasks: Tasks,
 }
 
@@ -104,12 +103,12 @@ impl Forward {
             config.idle_connection_lifetime,
             config.max_idle_per_endpoint,
         ));
-        tasks.spawn_background(Arc::clone(&pool).sweep());
+        tasks.spawn_required("connection-pool", Arc::clone(&pool).sweep());
         Self {
             dialer: Dialer::new(config.clone(), credentials.kubelet, outliers),
             logins: credentials.logins,
             page_tokens: credentials.page_tokens,
-            tunnels: Arc::new(Semaphore::new(config.max_tunnels)),
+            tunnels: Places::new(config.max_tunnels),
             config,
             pool,
             tasks,
@@ -214,11 +213,14 @@ impl Forward {
         &self.logins
     }
 
+    /// How often there was no place for a tunnel, for this reason.
+    pub fn tunnels_refused(&self, full: Full) -> u64 {
+        self.tunnels.refused(full)
+    }
+
     /// Tunnels under way.
     pub fn tunnels(&self) -> usize {
-        self.config
-            .max_tunnels
-            .saturating_sub(self.tunnels.available_permits())
+        self.tunnels.taken()
     }
 
     /// Kept connections that wait for a request.

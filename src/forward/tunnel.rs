@@ -15,13 +15,13 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tokio_rustls::server::TlsStream;
 
 use super::dial::Io;
 use super::frames::{Frames, GOING_AWAY};
 use super::upgrade::Protocol;
+use crate::fairness::Place;
 use crate::lifecycle::Tasks;
 use crate::telemetry::Journey;
 
@@ -44,7 +44,7 @@ pub(super) struct Ends {
     pub(super) idle_limit: Duration,
     pub(super) journey: Arc<Journey>,
     pub(super) tasks: Tasks,
-    pub(super) _place: OwnedSemaphorePermit,
+    pub(super) _place: Place,
 }
 
 /// Runs a tunnel to its end.

@@ -98,8 +98,9 @@ impl Forward {
         mut request: Box<Request>,
         protocol: Protocol,
     ) -> Result<Forwarded, ForwardError> {
-        let place = Arc::clone(&self.tunnels).try_acquire_owned();
-        let place = place.map_err(|_| ForwardError::TooManyTunnels)?;
+        let place = self
+            .tunnels
+            .take(sender.permit.holder(), &sender.permit.asked().namespace)?;
         #[expect(
             clippy::disallowed_methods,
             reason = "the one place that joins upgraded connections"
@@ -140,10 +141,9 @@ impl Forward {
             reason = "the one place that joins upgraded connections"
         )]
         let backend = hyper::upgrade::on(&mut answer);
-        sender.journey.note(|record| {
-            record.upgrade = Some(protocol.as_str());
-            record.place = None;
-        });
+        sender
+            .journey
+            .note(|record| record.upgrade = Some(protocol.as_str()));
         self.tasks.spawn(tunnel::run(tunnel::Ends {
             caller,
             backend,

@@ -9,10 +9,13 @@ mod wake;
 
 use std::future::Future;
 use std::io;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 pub use wake::{LastTurn, OnWake};
 
+use futures_util::FutureExt;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -24,6 +27,8 @@ pub struct Tasks {
     terminating: CancellationToken,
     draining: CancellationToken,
     stopped: CancellationToken,
+    /// Background tasks that met a defect and are gone.
+    failed: Arc<Mutex<Vec<&'static str>>>,
 }
 
 impl Tasks {
@@ -61,6 +66,31 @@ impl Tasks {
                 () = OnWake::new(stopped.cancelled_owned()) => {}
             }
         });
+    }
+
+    /// Starts a task that the server can't do without, as [`Tasks::spawn_background`]: a watch that keeps a view of the
+    /// cluster, say. If it panics, the view is frozen, so the log names it and readiness fails from then on.
+    pub fn spawn_required<F>(&self, name: &'static str, task: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let failed = Arc::clone(&self.failed);
+        self.spawn_background(async move {
+            if AssertUnwindSafe(task).catch_unwind().await.is_err() {
+                tracing::error!(
+                    task = name,
+                    "a background task met a defect of this server; it is not ready any more"
+                );
+                let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
+                failed.push(name);
+            }
+        });
+    }
+
+    /// Names of the required tasks that are gone by a defect.
+    pub fn failed(&self) -> Vec<&'static str> {
+        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.clone()
     }
 
     /// Whether the end has begun: readiness fails from here on.
@@ -159,6 +189,23 @@ mod tests {
         let start = tokio::time::Instant::now();
         assert!(!tasks.end(DELAY, GRACE).await);
         assert_eq!(start.elapsed(), DELAY + GRACE);
+    }
+
+    #[tokio::test]
+    #[expect(clippy::panic, reason = "the defect that is tested")]
+    async fn a_required_task_that_panics_is_named_and_others_go_on() {
+        let tasks = Tasks::new();
+        let (sender, receiver) = tokio::sync::oneshot::channel::<()>();
+        tasks.spawn_required("pods", async move {
+            let _dropped_by_the_panic = sender;
+            panic!("a defect");
+        });
+        assert!(receiver.await.is_err());
+        while tasks.failed().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(tasks.failed(), ["pods"]);
+        assert!(!tasks.terminating());
     }
 
     #[tokio::test(start_paused = true)]

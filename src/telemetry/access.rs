@@ -5,12 +5,13 @@
 
 use std::io::Write;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
-/// Lines that may wait for the writer.
+/// Lines that may wait for the writer, and their bytes: a line is as long as the names in it.
 const WAITING: usize = 16 * 1024;
+const MAX_WAITING_BYTES: usize = 8 << 20;
 
 /// As much is written at once, if it is there.
 const BATCH: usize = 64 * 1024;
@@ -29,6 +30,8 @@ pub struct AccessLog(Option<Open>);
 struct Open {
     entries: SyncSender<Entry>,
     lost: Arc<AtomicU64>,
+    /// Bytes of the lines that wait.
+    bytes: Arc<AtomicUsize>,
 }
 
 #[derive(Debug)]
@@ -50,12 +53,15 @@ impl AccessLog {
     /// The system gives no thread.
     pub fn to(out: impl Write + Send + 'static) -> std::io::Result<Self> {
         let (entries, waiting) = sync_channel(WAITING);
+        let bytes = Arc::new(AtomicUsize::new(0));
+        let written = Arc::clone(&bytes);
         std::thread::Builder::new()
             .name("access-log".into())
-            .spawn(move || write(out, &waiting))?;
+            .spawn(move || write(out, &waiting, &written))?;
         Ok(Self(Some(Open {
             entries,
             lost: Arc::default(),
+            bytes,
         })))
     }
 
@@ -64,9 +70,11 @@ impl AccessLog {
     }
 
     pub(super) fn line(&self, line: Vec<u8>) {
-        if let Some(open) = &self.0
-            && open.entries.try_send(Entry::Line(line)).is_err()
-        {
+        let Some(open) = &self.0 else { return };
+        let length = line.len();
+        let waiting = open.bytes.fetch_add(length, Ordering::Relaxed) + length;
+        if waiting > MAX_WAITING_BYTES || open.entries.try_send(Entry::Line(line)).is_err() {
+            open.bytes.fetch_sub(length, Ordering::Relaxed);
             open.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -89,7 +97,7 @@ impl AccessLog {
     }
 }
 
-fn write(mut out: impl Write, waiting: &Receiver<Entry>) {
+fn write(mut out: impl Write, waiting: &Receiver<Entry>, bytes: &AtomicUsize) {
     let (mut batch, mut marks) = (Vec::new(), Vec::new());
     while let Ok(first) = waiting.recv() {
         std::thread::park_timeout(GATHERING);
@@ -100,6 +108,8 @@ fn write(mut out: impl Write, waiting: &Receiver<Entry>) {
             if out.write_all(&batch).and_then(|()| out.flush()).is_err() {
                 return;
             }
+            // What is being written counts as waiting.
+            bytes.fetch_sub(batch.len(), Ordering::Relaxed);
             batch.clear();
             for written in marks.drain(..) {
                 // Whoever waited may have given up.
@@ -146,6 +156,37 @@ mod tests {
         fn flush(&mut self) -> std::io::Result<()> {
             Ok(())
         }
+    }
+
+    /// A reader that does not read until it is told to.
+    struct Stopped(std::sync::mpsc::Receiver<()>);
+
+    impl Write for Stopped {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            let _ = self.0.recv();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_that_wait_for_a_stopped_reader_are_bounded_in_bytes() {
+        let (go, stopped) = std::sync::mpsc::channel();
+        let access = AccessLog::to(Stopped(stopped)).unwrap();
+        let line = vec![b'x'; 100 << 10];
+        for _ in 0..1000 {
+            access.line(line.clone());
+        }
+        let waiting = MAX_WAITING_BYTES / line.len();
+        assert_eq!(access.lost(), 1000 - waiting as u64);
+        drop(go);
+        access.finish();
+        let lost = access.lost();
+        access.line(line);
+        assert_eq!(access.lost(), lost, "there is room again");
     }
 
     #[test]

@@ -1,15 +1,17 @@
 //! One request from its first look to its last byte, in plain values.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use serde::Serialize;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::metrics::{Metrics, Sample, Verb};
 use super::{AccessLog, AuditId, TraceId};
+
+/// Bytes of one text in a line.
+const MAX_TEXT: usize = 256;
 
 /// Whose doing it is that a request did not end well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -33,6 +35,12 @@ pub struct Record {
     pub name: String,
     pub user: String,
     pub groups: usize,
+    /// The other end of the connection.
+    pub peer: Option<SocketAddr>,
+    /// Whom the other end had the request from, as it says.
+    pub forwarded_for: Option<IpAddr>,
+    /// The path inside the target, where a header stands for that of the URL.
+    pub inner_path: Option<String>,
     pub pod: Option<Arc<str>>,
     pub address: Option<SocketAddr>,
     pub status: u16,
@@ -46,8 +54,6 @@ pub struct Record {
     pub authorized: Option<Instant>,
     pub resolved: Option<Instant>,
     pub answered: Option<Instant>,
-    /// Its place among the requests in flight, given up at the end, or when it becomes a tunnel.
-    pub place: Option<OwnedSemaphorePermit>,
 }
 
 /// A request on its way.
@@ -70,6 +76,10 @@ struct Line<'a> {
     audit_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     trace_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peer: Option<SocketAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    forwarded_for: Option<IpAddr>,
     user: &'a str,
     groups: usize,
     method: &'a str,
@@ -77,6 +87,8 @@ struct Line<'a> {
     resource: &'static str,
     namespace: &'a str,
     name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inner_path: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pod: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -161,13 +173,16 @@ impl Journey {
             message: "request",
             audit_id: self.audit_id.as_str(),
             trace_id: record.trace.as_ref().map(TraceId::as_str),
-            user: &record.user,
+            peer: record.peer,
+            forwarded_for: record.forwarded_for,
+            user: short(&record.user),
             groups: record.groups,
             method: record.method.as_ref().map_or("", http::Method::as_str),
             verb: record.verb.as_str(),
             resource: record.resource,
-            namespace: &record.namespace,
-            name: &record.name,
+            namespace: short(&record.namespace),
+            name: short(&record.name),
+            inner_path: record.inner_path.as_deref().map(short),
             pod: record.pod.as_deref().filter(|pod| !pod.is_empty()),
             address: record.address,
             upgrade: record.upgrade,
@@ -186,6 +201,11 @@ impl Journey {
         bytes.push(b'\n');
         bytes
     }
+}
+
+/// As much of a text of the caller's choice as a line has room for.
+fn short(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_TEXT)]
 }
 
 impl Drop for Journey {

@@ -4,6 +4,7 @@
 //! was not).
 
 use std::fmt::Write;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use prometheus_client::encoding::text::encode;
@@ -83,6 +84,11 @@ pub struct Gauges {
     pub access_lines_lost: u64,
     pub tunnels: u64,
     pub kept_connections: u64,
+    pub limited_known_reviews: u64,
+    pub limited_unknown_reviews: u64,
+    /// For everybody, one user, one namespace.
+    pub refused_requests: [u64; 3],
+    pub refused_tunnels: [u64; 3],
 }
 
 /// Every metric of this server.
@@ -222,6 +228,7 @@ impl Metrics {
             )
             .expect("a String takes everything");
         }
+        gauges.write_limits(&mut text);
         text.push_str(end);
         text
     }
@@ -278,6 +285,30 @@ const GAUGES: [(&str, &str, &str); 10] = [
 ];
 
 impl Gauges {
+    /// The counters of limits, each with a label from a closed set.
+    fn write_limits(&self, text: &mut String) {
+        let [everybody, user, namespace] = self.refused_requests;
+        let [all_tunnels, user_tunnels, namespace_tunnels] = self.refused_tunnels;
+        let limits = [
+            ("inflight", everybody),
+            ("inflight_user", user),
+            ("inflight_namespace", namespace),
+            ("tunnels", all_tunnels),
+            ("tunnels_user", user_tunnels),
+            ("tunnels_namespace", namespace_tunnels),
+            ("reviews", self.limited_known_reviews),
+            ("reviews_unknown", self.limited_unknown_reviews),
+        ];
+        let name = "throughway_limited_total";
+        let help = "What was refused because a limit was reached, by limit";
+        write!(text, "# HELP {name} {help}.\n# TYPE {name} counter\n")
+            .expect("a String takes everything");
+        for (limit, count) in limits {
+            writeln!(text, "{name}{{limit=\"{limit}\"}} {count}")
+                .expect("a String takes everything");
+        }
+    }
+
     fn values(&self) -> [f64; GAUGES.len()] {
         let (memory, cpu) = process();
         #[expect(
@@ -322,7 +353,45 @@ fn process() -> (f64, f64) {
     // The command's name may hold spaces; what follows its closing bracket does not.
     let after_name = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
     let ticks = field(after_name, 11).unwrap_or(0.0) + field(after_name, 12).unwrap_or(0.0);
-    (pages * 4096.0, ticks / 100.0)
+    let units = units();
+    (pages * units.page_bytes, ticks / units.ticks_a_second)
+}
+
+/// What the kernel counts memory and time in.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Units {
+    page_bytes: f64,
+    ticks_a_second: f64,
+}
+
+/// As the kernel told this process at its start: pages of arm64 have up to 64 KiB.
+fn units() -> Units {
+    static UNITS: OnceLock<Units> = OnceLock::new();
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "proc files are memory, reading them does not wait"
+    )]
+    let read = || Units::parse(&std::fs::read("/proc/self/auxv").unwrap_or_default());
+    *UNITS.get_or_init(read)
+}
+
+impl Units {
+    /// Reads the auxiliary vector: pairs of words, the first of which says what the second is (`getauxval(3)`).
+    fn parse(vector: &[u8]) -> Self {
+        const AT_PAGESZ: usize = 6;
+        const AT_CLKTCK: usize = 17;
+        const WORD: usize = size_of::<usize>();
+        let word = |bytes: &[u8]| bytes.try_into().map(usize::from_ne_bytes).unwrap_or(0);
+        let entry = |key: usize| {
+            let mut pairs = vector.chunks_exact(2 * WORD);
+            let pair = pairs.find(|pair| word(&pair[..WORD]) == key)?;
+            u32::try_from(word(&pair[WORD..])).ok().map(f64::from)
+        };
+        Self {
+            page_bytes: entry(AT_PAGESZ).unwrap_or(4096.0),
+            ticks_a_second: entry(AT_CLKTCK).unwrap_or(100.0),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -357,6 +426,20 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("process_resident_memory_bytes") && text.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn pages_and_ticks_are_those_of_the_system() {
+        let words = |words: &[usize]| -> Vec<u8> {
+            words.iter().flat_map(|word| word.to_ne_bytes()).collect()
+        };
+        let arm = Units::parse(&words(&[33, 1, 6, 65536, 17, 250, 0, 0]));
+        assert_eq!((arm.page_bytes, arm.ticks_a_second), (65536.0, 250.0));
+        let unknown = Units::parse(b"");
+        assert_eq!(
+            (unknown.page_bytes, unknown.ticks_a_second),
+            (4096.0, 100.0)
+        );
     }
 
     #[test]

@@ -147,7 +147,7 @@ async fn metrics_are_for_those_who_may_read_them() {
             .is_success()
     );
     assert_eq!(s.get("alice", "/metrics").await.status, 403);
-    assert_eq!(s.get("", "/metrics").await.status, 403);
+    assert_eq!(s.get("", "/metrics").await.status, 401);
     let metrics = s.get("root", "/metrics").await;
     assert!(metrics.text().contains(r#"apiserver_request_total{verb="get",resource="services",subresource="proxy",code="200"} 1"#), "{}", metrics.text());
     s.end().await;
@@ -183,5 +183,44 @@ async fn a_tunnel_takes_no_place_among_the_requests() {
     let answer = s.get("alice", &service("web", "/")).await;
     assert!(answer.status.is_success(), "{}", answer.text());
     drop(socket);
+    s.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_house_says_401_to_strangers_and_lets_masters_in() {
+    let s = Setting::with(|config| config.listen.limits.max_requests_in_flight = 1).await;
+    let alice = s.client("alice");
+    let held = alice
+        .send(request("GET", &service("web", "/drip"), &[], ""))
+        .await;
+    assert_eq!(s.get("alice", &service("web", "/")).await.status, 429);
+    for stranger in ["", "nobody"] {
+        assert_eq!(s.get(stranger, &service("web", "/")).await.status, 401);
+    }
+    let master = s.get("root", &service("web", "/")).await;
+    assert!(master.status.is_success(), "{}", master.text());
+    drop(held);
+    s.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_get_health_and_no_document() {
+    let s = Setting::new().await;
+    for path in [
+        "/version",
+        "/apis",
+        "/apis/throughway.dev/v1",
+        "/openapi/v3",
+        "/",
+    ] {
+        for stranger in ["", "nobody"] {
+            assert_eq!(s.get(stranger, path).await.status, 401, "{path}");
+        }
+        assert!(s.get("bob", path).await.status.is_success(), "{path}");
+    }
+    for path in ["/livez", "/readyz", "/healthz", "/readyz/informer-sync"] {
+        assert!(s.get("", path).await.status.is_success(), "{path}");
+    }
+    assert!(s.cluster.api.asked("subjectaccessreviews") == 0);
     s.end().await;
 }

@@ -17,9 +17,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use throughway::config::{
-    ApiGroup, AuthenticationConfig, AuthenticationLookup, AuthorizationConfig, ClusterConfig,
-    Config, ConnectionLimits, ForwardConfig, Http2Serving, KubeletConfig, KubeletTls, ListenConfig,
-    Loopback, ServingCertificate, ShutdownConfig, TargetConfig,
+    AnonymousAuth, ApiGroup, AuthenticationConfig, AuthenticationLookup, AuthorizationConfig,
+    ClusterConfig, Config, ConnectionLimits, ForwardConfig, Http2Serving, KubeletConfig,
+    KubeletTls, ListenConfig, Loopback, ServingCertificate, ShutdownConfig, TargetConfig,
 };
 
 use api::Api;
@@ -110,6 +110,7 @@ impl EmbeddedCluster {
                 client_ca_file: None,
                 request_header: None,
                 lookup: AuthenticationLookup::Required,
+                anonymous: AnonymousAuth::Refused,
                 token_cache_lifetime: Duration::from_secs(10),
                 audiences: Vec::new(),
             },

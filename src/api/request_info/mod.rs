@@ -18,7 +18,7 @@ use crate::config::ApiGroup;
 use crate::status::Status;
 
 /// The path and query inside the target, exactly as they are to arrive: kube-apiserver decodes and sorts those of the URL.
-const THROUGHWAY_PATH: HeaderName = HeaderName::from_static("throughway-path");
+pub const THROUGHWAY_PATH: HeaderName = HeaderName::from_static("throughway-path");
 
 /// A request for a `/proxy` subresource.
 #[derive(Debug, Clone, PartialEq, Eq)]

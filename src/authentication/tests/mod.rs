@@ -94,6 +94,10 @@ struct Setting {
 }
 
 fn setting() -> Setting {
+    setting_with(AnonymousAuth::Refused)
+}
+
+fn setting_with(anonymous: AnonymousAuth) -> Setting {
     let (front_proxy, cluster) = (authority(), authority());
     let trust = Arc::new(Trust::default());
     trust
@@ -107,11 +111,12 @@ fn setting() -> Setting {
         client_ca_file: None,
         request_header: None,
         lookup: AuthenticationLookup::Required,
+        anonymous,
         token_cache_lifetime: Duration::from_secs(10),
         audiences: Vec::new(),
     };
     let client = kube::Client::new(service, "default");
-    let authentication = Authentication::new(&config, Arc::clone(&trust), client);
+    let authentication = Authentication::new(&config, Arc::clone(&trust), client, Arc::default());
     Setting {
         front_proxy,
         cluster,
@@ -226,7 +231,7 @@ async fn an_empty_list_of_names_allows_every_certificate_of_the_front_proxy_ca()
 
 #[tokio::test]
 async fn headers_without_the_front_proxy_name_nobody() {
-    let s = setting();
+    let s = setting_with(AnonymousAuth::Accepted);
     let (caller, rest) = s
         .authentication
         .identify(&peer(Vec::new()), request(&SPOKEN_FOR))
@@ -326,6 +331,72 @@ async fn a_stranger_on_http2_loses_the_connection_after_the_answer() {
     let stranger = peer(Vec::new());
     let mut asked = request(&[]);
     *asked.version_mut() = http::Version::HTTP_2;
-    s.authentication.identify(&stranger, asked).await.unwrap();
+    let refused = s.authentication.identify(&stranger, asked).await;
+    assert!(matches!(refused, Err(AuthenticationError::Anonymous)));
     stranger.retired().await;
+}
+
+#[tokio::test]
+async fn a_direct_caller_without_a_credential_is_refused_and_nobody_is_asked() {
+    let mut s = setting();
+    let refused = s
+        .authentication
+        .identify(&peer(Vec::new()), request(&SPOKEN_FOR))
+        .await
+        .map(|(caller, _)| caller);
+    assert_eq!(refused.unwrap_err().status(), Status::unauthorized());
+    assert_eq!(s.authentication.reviews(), 0);
+    drop(s.authentication);
+    assert!(s.reviews.next_request().await.is_none());
+}
+
+#[tokio::test]
+async fn a_chain_with_a_certificate_that_can_not_be_read_is_verified_once() {
+    let s = setting();
+    let mut chain = s.front_proxy.client("front-proxy-client", "", Fault::None);
+    chain.push(CertificateDer::from(vec![0x30, 0x03, 1, 2, 3]));
+    let peer = peer(chain);
+    s.authentication
+        .identify(&peer, request(&SPOKEN_FOR))
+        .await
+        .unwrap();
+    let first = peer.front_proxy_verdict().load_full().unwrap();
+    s.authentication
+        .identify(&peer, request(&SPOKEN_FOR))
+        .await
+        .unwrap();
+    let second = peer.front_proxy_verdict().load_full().unwrap();
+    assert!(Arc::ptr_eq(&first, &second), "it was verified again");
+    assert!(first.until <= SystemTime::now() + Duration::from_secs(10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_storm_of_unknown_tokens_is_a_few_reviews_and_a_known_token_goes_on() {
+    let mut s = setting();
+    let peer = peer(Vec::new());
+    let asked = |token: String| request(&[("Authorization", &format!("Bearer {token}"))]);
+    let known = s.authentication.identify(&peer, asked("good".to_owned()));
+    let (known, ()) = tokio::join!(known, review(&mut s.reviews, Some("alice")));
+    assert_eq!(known.unwrap().0.user.name, "alice");
+    // What was said of it has been forgotten when the storm comes.
+    tokio::time::advance(Duration::from_secs(60)).await;
+    let mut storm = Vec::new();
+    for number in 0..1000 {
+        let mut waiting = Box::pin(
+            s.authentication
+                .identify(&peer, asked(format!("t{number}"))),
+        );
+        match futures_util::poll!(&mut waiting) {
+            std::task::Poll::Ready(answered) => {
+                let refused = answered.map(|(caller, _)| caller).unwrap_err();
+                assert!(matches!(refused, AuthenticationError::Crowded), "{refused}");
+                assert_eq!(refused.status(), {
+                    Status::too_many_requests(refused.to_string())
+                });
+            }
+            std::task::Poll::Pending => storm.push(waiting),
+        }
+    }
+    assert!(storm.len() <= 8, "{} at once", storm.len());
+    assert!(s.authentication.reviews() <= 9);
 }

@@ -92,7 +92,10 @@ impl KubeletAccess {
             credential: Credential::start(sources.credential, tasks).await?,
         };
         if let Source::File(path) = roots {
-            tasks.spawn_background(access.clone().follow_roots(Changes::of([path])));
+            tasks.spawn_required(
+                "kubelet-roots",
+                access.clone().follow_roots(Changes::of([path])),
+            );
         }
         Ok(access)
     }

@@ -9,8 +9,8 @@ use clap::{CommandFactory, Parser};
 use super::args::{self, Line, Mode};
 use super::local;
 use super::{
-    ApiGroup, AuthenticationConfig, AuthenticationLookup, AuthorizationConfig, ClusterConfig,
-    Command, Config, ConnectionLimits, ForwardConfig, Http2Serving, KubeletConfig,
+    AnonymousAuth, ApiGroup, AuthenticationConfig, AuthenticationLookup, AuthorizationConfig,
+    ClusterConfig, Command, Config, ConnectionLimits, ForwardConfig, Http2Serving, KubeletConfig,
     KubeletCredential, KubeletTls, ListenConfig, Loopback, RequestHeaderConfig, RequestHeaderNames,
     RewriteConfig, ServingCertificate, ShutdownConfig, TargetConfig,
 };
@@ -259,6 +259,10 @@ fn authentication(flags: args::Authentication) -> AuthenticationConfig {
             (true, _) => AuthenticationLookup::Skipped,
             (false, true) => AuthenticationLookup::Tolerated,
             (false, false) => AuthenticationLookup::Required,
+        },
+        anonymous: match flags.anonymous_auth {
+            true => AnonymousAuth::Accepted,
+            false => AnonymousAuth::Refused,
         },
         token_cache_lifetime: flags.authentication_token_webhook_cache_ttl,
         audiences: flags.api_audiences,

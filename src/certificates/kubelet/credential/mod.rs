@@ -119,13 +119,19 @@ impl Credential {
                 let credential = Self::none(NoKubeletCredential::NotConfigured);
                 credential.show_file(&token, &own)?;
                 let followed = Arc::clone(&credential);
-                tasks.spawn_background(followed.follow_file(Changes::of([path]), own));
+                tasks.spawn_required(
+                    "kubelet-token",
+                    followed.follow_file(Changes::of([path]), own),
+                );
                 Ok(credential)
             }
             CredentialSource::ServiceAccount { client, account } => {
                 let name = format!("{}/{}", account.namespace, account.name);
                 let credential = Self::none(NoKubeletCredential::NoToken(name.into()));
-                tasks.spawn_background(Arc::clone(&credential).renew(client, account));
+                tasks.spawn_required(
+                    "kubelet-token",
+                    Arc::clone(&credential).renew(client, account),
+                );
                 Ok(credential)
             }
         }
