@@ -98,6 +98,15 @@ pub fn is_trailer(name: &HeaderName) -> bool {
         )
 }
 
+/// `TE: trailers` is the one thing of `TE` that a proxy can promise.
+pub fn accepts_trailers(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(header::TE)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .any(|token| token.trim_ascii().eq_ignore_ascii_case(b"trailers"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,13 +125,4 @@ mod tests {
         remove(&mut headers);
         assert_eq!(headers.len(), 1000);
     }
-}
-
-/// `TE: trailers` is the one thing of `TE` that a proxy can promise.
-pub fn accepts_trailers(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(header::TE)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-        .any(|token| token.trim_ascii().eq_ignore_ascii_case(b"trailers"))
 }

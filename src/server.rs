@@ -435,6 +435,7 @@ impl Site {
             token_reviews: self.road.authentication.reviews(),
             access_reviews: self.road.authorization.reviews(),
             watch_failures: self.cluster.watch_failures(),
+            unreadable_objects: self.cluster.unreadable(),
             certificate_failures: self.serving.failures(),
             certificate_expires: self.serving.not_after().map_or(0, seconds),
             access_lines_lost: self.road.access.lost(),

@@ -207,7 +207,10 @@ impl Authentication {
     ) -> Result<(Caller, Box<Request>), AuthenticationError> {
         let caller = self.caller(peer, request.headers()).await;
         let is_stranger = |caller: &Caller| caller.method == Method::Anonymous;
-        if caller.as_ref().map_or(true, is_stranger) && request.version() == http::Version::HTTP_2 {
+        let is_unknown = caller.as_ref().map_or(true, is_stranger);
+        // The connection that many users share does not end for a request in which the front proxy names nobody.
+        let is_shared = || front_proxy::is_front_proxy(&self.trust, peer).unwrap_or(false);
+        if is_unknown && request.version() == http::Version::HTTP_2 && !is_shared() {
             peer.retire();
         }
         let caller = caller?;

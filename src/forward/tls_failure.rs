@@ -94,7 +94,6 @@ mod tests {
                 "the backend says \"bad certificate\"",
             ),
             (AlertDescription::UnknownCA, "\"unknown ca\""),
-            (AlertDescription::Unknown(200), "\"unknown(200)\""),
         ] {
             let told = of_handshake(&io::Error::other(Error::AlertReceived(alert)));
             assert!(told.contains(expected), "{told}");

@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 
 use super::body::{Down, Up};
-use super::dial::Purpose;
+use super::dial::{Dialled, Purpose};
 use super::exchange::{failed, inside};
 use super::versions::{Spelling, http1_settings};
 use super::{Forward, ForwardError, Forwarded, Sender, headers, tunnel};
@@ -106,15 +106,11 @@ impl Forward {
             reason = "the one place that joins upgraded connections"
         )]
         let caller = hyper::upgrade::on(&mut *request);
-        let dialled = self.dialer.dial(&choice, Purpose::Upgrade).await?;
+        let Dialled { io, endpoint, .. } = self.dialer.dial(&choice, Purpose::Upgrade).await?;
         sender.journey.metrics().connected();
-        let (address, received, endpoint) = (
-            dialled.endpoint.address,
-            dialled.io.received(),
-            dialled.endpoint,
-        );
+        let (address, received) = (endpoint.address, io.received());
         let (mut requests, connection) = http1_settings(Spelling::Kept)
-            .handshake(TokioIo::new(dialled.io))
+            .handshake(TokioIo::new(io))
             .await
             .map_err(|cause| ForwardError::Closed {
                 address,

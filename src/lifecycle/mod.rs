@@ -192,7 +192,6 @@ mod tests {
     }
 
     #[tokio::test]
-    #[expect(clippy::panic, reason = "the defect that is tested")]
     async fn a_required_task_that_panics_is_named_and_others_go_on() {
         let tasks = Tasks::new();
         let (sender, receiver) = tokio::sync::oneshot::channel::<()>();

@@ -15,11 +15,11 @@ use super::reader::{Named, Reading};
 /// What an answer depends on besides its URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Depends {
-    OnUrlAlone,
+    UrlAlone,
     /// Whether somebody navigates.
-    OnReader,
+    Reader,
     /// That, and from where.
-    OnReaderAndPlace,
+    ReaderAndPlace,
 }
 
 /// Tells caches.
@@ -29,9 +29,9 @@ pub(super) fn tell(headers: &mut HeaderMap, reading: &Reading, depends: Depends)
         return;
     }
     let vary = match depends {
-        Depends::OnUrlAlone => return,
-        Depends::OnReader => "Sec-Fetch-Mode, Accept, Throughway-Redirect",
-        Depends::OnReaderAndPlace => "Sec-Fetch-Mode, Accept, Throughway-Redirect, Referer",
+        Depends::UrlAlone => return,
+        Depends::Reader => "Sec-Fetch-Mode, Accept, Throughway-Redirect",
+        Depends::ReaderAndPlace => "Sec-Fetch-Mode, Accept, Throughway-Redirect, Referer",
     };
     headers.append(VARY, HeaderValue::from_static(vary));
 }

@@ -153,7 +153,7 @@ impl Answers {
             endpoint,
         } = on;
         if !trail.has_hops() && is_plain(on, &response) {
-            return Made::Answer(response, Depends::OnUrlAlone);
+            return Made::Answer(response, Depends::UrlAlone);
         }
         let links = Self::links(on, Form::Relative);
         safety::remove(response.headers_mut(), &links);
@@ -163,7 +163,7 @@ impl Answers {
         };
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             cookies::rewrite(response.headers_mut(), place);
-            return Made::Answer(response, Depends::OnUrlAlone);
+            return Made::Answer(response, Depends::UrlAlone);
         }
         let at = Situation {
             reading,
@@ -181,7 +181,7 @@ impl Answers {
         trail.hand_out(headers);
         cookies::rewrite(headers, place);
         if is_ours {
-            return Made::Ours(response, Depends::OnReader);
+            return Made::Ours(response, Depends::Reader);
         }
         fields::rewrite(headers, &links);
         if trail.has_hops() {
@@ -190,7 +190,7 @@ impl Answers {
         if response.status() == StatusCode::UNAUTHORIZED {
             let refused = response.headers_mut();
             if let Some(page) = login::in_place_of(reading, permit.asked(), refused) {
-                return Made::Ours(page, Depends::OnUrlAlone);
+                return Made::Ours(page, Depends::UrlAlone);
             }
         }
         let depends = self.depends(on, trail, &response);
@@ -207,11 +207,11 @@ impl Answers {
         let is_page = page::is_html(response.headers()) && !is_left;
         match (is_page, on.reading.reader) {
             (true, Reader::Script) if self.config.links == LinkStyle::Relative => {
-                Depends::OnReaderAndPlace
+                Depends::ReaderAndPlace
             }
-            (true, _) => Depends::OnReader,
-            (false, _) if trail.has_hops() => Depends::OnReader,
-            (false, _) => Depends::OnUrlAlone,
+            (true, _) => Depends::Reader,
+            (false, _) if trail.has_hops() => Depends::Reader,
+            (false, _) => Depends::UrlAlone,
         }
     }
 

@@ -78,6 +78,7 @@ pub struct Gauges {
     pub token_reviews: u64,
     pub access_reviews: u64,
     pub watch_failures: u64,
+    pub unreadable_objects: u64,
     pub certificate_failures: u64,
     /// Unix seconds; 0 while there is no certificate.
     pub certificate_expires: u64,
@@ -235,7 +236,7 @@ impl Metrics {
 }
 
 /// Name, kind and help of the numbers in [`Gauges::values`], in the same order.
-const GAUGES: [(&str, &str, &str); 10] = [
+const GAUGES: [(&str, &str, &str); 11] = [
     (
         "apiserver_delegated_authn_request_total",
         "counter",
@@ -250,6 +251,11 @@ const GAUGES: [(&str, &str, &str); 10] = [
         "throughway_watch_failures_total",
         "counter",
         "Watches that broke off",
+    ),
+    (
+        "throughway_unreadable_objects_total",
+        "counter",
+        "Objects of the cluster that could not be read and were left out",
     ),
     (
         "throughway_certificate_failures_total",
@@ -320,6 +326,7 @@ impl Gauges {
             number(self.token_reviews),
             number(self.access_reviews),
             number(self.watch_failures),
+            number(self.unreadable_objects),
             number(self.certificate_failures),
             number(self.certificate_expires),
             number(self.access_lines_lost),

@@ -223,7 +223,7 @@ async fn throughway_authorization_arrives_as_authorization_and_alone() {
     let refused = nobody
         .ask(request("GET", &service("web", "/"), &claimed, ""))
         .await;
-    assert_eq!(refused.status, 403, "{}", refused.text());
+    assert_eq!(refused.status, 401, "{}", refused.text());
     s.end().await;
 }
 

@@ -87,6 +87,10 @@ enum End {
     Asked,
 }
 
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one a connection, and the whole future is on the heap"
+)]
 enum State<I> {
     /// The preface and the first settings are on their way.
     Starting(Handshake<I, Bytes>),
