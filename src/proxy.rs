@@ -27,7 +27,7 @@ use crate::telemetry::{self, AccessLog, AuditId, Fault, Journey, Metrics, TraceI
 pub struct Road {
     pub group: ApiGroup,
     pub authentication: Authentication,
-    pub authorization: Authorization,
+    pub authorization: Arc<Authorization>,
     pub targets: Targets,
     pub endpoints: Endpoints,
     pub forward: Forward,

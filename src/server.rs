@@ -272,6 +272,12 @@ fn road(
     };
     let reviews = Arc::new(ReviewLimit::default());
     let page_tokens = credentials.page_tokens.clone();
+    let authorization = Arc::new(Authorization::new(
+        config.group.clone(),
+        &config.authorization,
+        client.clone(),
+        Arc::clone(&reviews),
+    ));
     Road {
         group: config.group.clone(),
         authentication: Authentication::new(
@@ -280,15 +286,16 @@ fn road(
             client.clone(),
             Arc::clone(&reviews),
         ),
-        authorization: Authorization::new(
-            config.group.clone(),
-            &config.authorization,
-            client.clone(),
-            Arc::clone(&reviews),
-        ),
+        authorization: Arc::clone(&authorization),
         targets: Targets::new(&config.target, cluster.clone()),
         endpoints: Endpoints::new(cluster.clone(), permitted, outliers.clone()),
-        forward: Forward::new(config.forward.clone(), credentials, outliers, tasks.clone()),
+        forward: Forward::new(
+            config.forward.clone(),
+            credentials,
+            outliers,
+            authorization,
+            tasks.clone(),
+        ),
         answers: Answers::new(config.rewrite.clone(), page_tokens),
         reviews,
         in_flight: Places::new(most),

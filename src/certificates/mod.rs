@@ -24,7 +24,7 @@ pub use any::any_backend;
 pub use handshake::server_config;
 pub use kubelet::{CredentialSource, KubeletAccess, KubeletSources, NoKubeletCredential, Source};
 pub use secret::ServingSecret;
-pub use serving::Serving;
+pub use serving::{Serving, not_after};
 pub use session::{SESSION_KEY_LENGTH, SessionKey};
 #[cfg(test)]
 pub(crate) use version_one::tests::in_version_one;

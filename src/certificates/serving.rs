@@ -116,7 +116,7 @@ fn hold(certificate: &[u8], key: &[u8], now: SystemTime) -> Result<Held, Certifi
 }
 
 /// When a certificate's validity ends.
-pub(super) fn not_after(certificate: &CertificateDer<'_>) -> Result<SystemTime, CertificateError> {
+pub fn not_after(certificate: &CertificateDer<'_>) -> Result<SystemTime, CertificateError> {
     Ok(validity(certificate)?.1)
 }
 

@@ -7,8 +7,8 @@
 //! Only the fields that the road reads are kept. What is not in memory is looked up once at the API server before anybody
 //! is told that it does not exist: a watch may lag behind what the caller has just created.
 //!
-//! What nobody confirms any more is not believed: after [`table::CONFIRM_AFTER`] an object is looked up before it is used,
-//! after [`table::STALE_AFTER`] nothing is served and the server is not ready.
+//! What nobody confirms any more is not believed: after `CONFIRM_AFTER` an object is looked up before it is used,
+//! after `STALE_AFTER` nothing is served and the server is not ready.
 
 mod addresses;
 mod ask;

@@ -101,11 +101,11 @@ pub(super) struct Serving {
     pub(super) http2_max_streams_per_connection: u32,
 
     /// Requests at the same time, tunnels not counted; 0 is no limit
-    #[arg(long, value_name = "N", default_value_t = 5000)]
+    #[arg(long, value_name = "N", default_value_t = 1000)]
     pub(super) max_requests_inflight: usize,
 
     /// Connections at the same time; unknown callers get three quarters of them
-    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    #[arg(long, value_name = "N", default_value_t = 5000)]
     pub(super) max_connections: usize,
 
     /// Connections of unknown callers from one address, or from one /64 of IPv6
@@ -267,8 +267,12 @@ pub(super) struct Backends {
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = parse::duration)]
     pub(super) tunnel_idle_timeout: Duration,
 
+    /// How often it is asked whether a tunnel's caller may still have it; 0 is never
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = parse::duration)]
+    pub(super) tunnel_authorization_interval: Duration,
+
     /// Tunnels at the same time
-    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    #[arg(long, value_name = "N", default_value_t = 5000)]
     pub(super) max_tunnels: usize,
 }
 

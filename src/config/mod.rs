@@ -286,6 +286,8 @@ pub struct ForwardConfig {
     pub max_idle_per_endpoint: usize,
     /// A tunnel in which nothing moves ends after this; 0 is no limit.
     pub tunnel_idle_limit: Duration,
+    /// How often it is asked whether a tunnel's caller may still have it; 0 is never.
+    pub tunnel_authorization_interval: Duration,
     /// Tunnels at the same time.
     pub max_tunnels: usize,
     /// `--never-forward-cookies`: names of cookies that no backend gets; a `*` at the end stands for any rest.

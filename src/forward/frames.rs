@@ -5,6 +5,9 @@
 /// A close frame of a server with the status code 1001, "going away".
 pub(super) const GOING_AWAY: [u8; 4] = [0x88, 0x02, 0x03, 0xe9];
 
+/// A close frame of a server with the status code 1008, "policy violation".
+pub(super) const NOT_PERMITTED: [u8; 4] = [0x88, 0x02, 0x03, 0xf0];
+
 /// The longest header: two bytes, eight of length, four of mask.
 const LONGEST_HEADER: usize = 14;
 

@@ -22,6 +22,7 @@ mod page_token;
 mod pool;
 mod records;
 mod seen;
+mod standing;
 mod tls_failure;
 mod tunnel;
 mod upgrade;
@@ -36,6 +37,7 @@ use http::{HeaderMap, HeaderValue, header};
 pub use login::{LOGIN_LIFETIME, Logins, Presented};
 pub use page_token::PageTokens;
 pub use seen::{Known, Seen};
+pub use standing::{Answer, Reauthorize};
 
 use crate::api::Resource;
 use crate::authentication::Method;
@@ -79,6 +81,7 @@ pub struct Forward {
     page_tokens: PageTokens,
     pool: Arc<Pool>,
     tunnels: Arc<Places>,
+    authorizer: Arc<dyn Reauthorize>,
     tasks: Tasks,
 }
 
@@ -97,6 +100,7 @@ impl Forward {
         config: ForwardConfig,
         credentials: Credentials,
         outliers: Outliers,
+        authorizer: Arc<dyn Reauthorize>,
         tasks: Tasks,
     ) -> Self {
         let pool = Arc::new(Pool::new(
@@ -109,6 +113,7 @@ impl Forward {
             logins: credentials.logins,
             page_tokens: credentials.page_tokens,
             tunnels: Places::new(config.max_tunnels),
+            authorizer,
             config,
             pool,
             tasks,

@@ -1,8 +1,9 @@
 //! A tunnel: two upgraded connections joined byte for byte.
 //!
 //! Each direction ends by itself (half-close); neither reads faster than the other end takes (backpressure). While nothing
-//! moves it holds no buffer. It ends when both directions have, when nothing has moved for the idle limit, or when the
-//! server drains: a WebSocket's caller is then told "going away" (1001) after the frame that is under way.
+//! moves it holds no buffer. It ends when both directions have, when nothing has moved for the idle limit, when its caller may
+//! not have it any more, or when the server drains: a WebSocket's caller is then told "policy violation" (1008) or "going
+//! away" (1001) after the frame that is under way.
 
 use std::future::poll_fn;
 use std::io;
@@ -19,11 +20,12 @@ use tokio::time::Instant;
 use tokio_rustls::server::TlsStream;
 
 use super::dial::Io;
-use super::frames::{Frames, GOING_AWAY};
+use super::frames::{Frames, GOING_AWAY, NOT_PERMITTED};
+use super::standing::{Ended, Standing};
 use super::upgrade::Protocol;
 use crate::fairness::Place;
 use crate::lifecycle::Tasks;
-use crate::telemetry::Journey;
+use crate::telemetry::{Fault, Journey};
 
 /// How much is read at once. It lies on the stack and is copied only if the other end does not take it all.
 const READ: usize = 16 * 1024;
@@ -43,6 +45,7 @@ pub(super) struct Ends {
     /// Zero is no limit.
     pub(super) idle_limit: Duration,
     pub(super) journey: Arc<Journey>,
+    pub(super) standing: Standing,
     pub(super) tasks: Tasks,
     pub(super) _place: Place,
 }
@@ -55,6 +58,7 @@ pub(super) async fn run(ends: Ends) {
         protocol,
         idle_limit,
         journey,
+        standing,
         tasks,
         _place,
     } = ends;
@@ -81,10 +85,18 @@ pub(super) async fn run(ends: Ends) {
             }
             return;
         }
+        ended = standing.ended() => {
+            tunnel.note(&ended);
+            // SPDY has no word for it, so its end is that of both connections.
+            if protocol == Protocol::WebSocket {
+                tunnel.say_farewell(NOT_PERMITTED).await;
+            }
+            return;
+        }
         () = tasks.draining() => {}
     }
     if protocol == Protocol::WebSocket {
-        tunnel.say_farewell().await;
+        tunnel.say_farewell(GOING_AWAY).await;
     } else if let Err(failed) = tunnel.carry(idle_limit).await {
         tracing::debug!(error = %failed, "a tunnel broke off");
     }
@@ -312,12 +324,29 @@ impl Tunnel {
         polled
     }
 
+    /// Says in both logs why a tunnel is ended from here.
+    fn note(&self, ended: &Ended) {
+        let cause = std::error::Error::source(ended).map(ToString::to_string);
+        tracing::info!(
+            audit_id = self.journey.audit_id().as_str(),
+            cause,
+            "a tunnel was ended: {ended}"
+        );
+        self.journey.note(|record| {
+            record.reason = Some(ended.reason());
+            record.fault = Some(match ended {
+                Ended::Refused(_) | Ended::Certificate => Fault::Caller,
+                Ended::Unanswered(_) => Fault::Server,
+            });
+        });
+    }
+
     /// Finishes the frame that is under way, tells the caller to go, and waits until it has gone.
-    async fn say_farewell(&mut self) {
+    async fn say_farewell(&mut self, close: [u8; 4]) {
         let farewell = async {
             poll_fn(|context| self.poll_boundary(context)).await?;
             if self.down.state == State::Open {
-                self.down.pending.extend_from_slice(&GOING_AWAY);
+                self.down.pending.extend_from_slice(&close);
                 self.down.state = State::Ending;
             }
             poll_fn(|context| self.poll_down(context)).await?;

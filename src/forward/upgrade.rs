@@ -14,6 +14,7 @@ use hyper_util::rt::TokioIo;
 use super::body::{Down, Up};
 use super::dial::{Dialled, Purpose};
 use super::exchange::{failed, inside};
+use super::standing::Standing;
 use super::versions::{Spelling, http1_settings};
 use super::{Forward, ForwardError, Forwarded, Sender, headers, tunnel};
 use crate::endpoint::{Choice, Endpoint};
@@ -146,6 +147,7 @@ impl Forward {
             protocol,
             idle_limit: self.config.tunnel_idle_limit,
             journey: Arc::clone(sender.journey),
+            standing: self.standing(sender),
             tasks: self.tasks.clone(),
             _place: place,
         }));
@@ -153,6 +155,15 @@ impl Forward {
             response: switching(answer),
             endpoint,
         })
+    }
+
+    fn standing(&self, sender: Sender<'_>) -> Standing {
+        Standing::new(
+            sender.peer,
+            sender.permit,
+            &self.authorizer,
+            self.config.tunnel_authorization_interval,
+        )
     }
 
     fn asking_to_upgrade(

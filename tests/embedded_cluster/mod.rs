@@ -135,6 +135,7 @@ impl EmbeddedCluster {
                 tls_handshake_limit: Duration::from_secs(5),
                 response_header_limit: Duration::from_secs(60),
                 exchange_idle_timeout: Duration::from_secs(300),
+                tunnel_authorization_interval: Duration::from_secs(300),
                 idle_connection_lifetime: Duration::from_secs(30),
                 max_idle_per_endpoint: 64,
                 tunnel_idle_limit: Duration::from_secs(3600),

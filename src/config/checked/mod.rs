@@ -229,9 +229,9 @@ impl ConnectionLimits {
             handshake_limit: Duration::from_secs(10),
             idle_limit: Duration::from_secs(90),
             exchange_idle_timeout: Duration::from_secs(300),
-            max_connections: 10_000,
+            max_connections: 5000,
             max_connections_per_address: 1000,
-            max_requests_in_flight: 5000,
+            max_requests_in_flight: 1000,
         }
     }
 }
@@ -296,6 +296,7 @@ fn forward(flags: &args::Backends, browsers: &args::Browsers) -> ForwardConfig {
         idle_connection_lifetime: flags.backend_idle_connection_timeout,
         max_idle_per_endpoint: flags.backend_max_idle_connections,
         tunnel_idle_limit: flags.tunnel_idle_timeout,
+        tunnel_authorization_interval: flags.tunnel_authorization_interval,
         max_tunnels: flags.max_tunnels,
         never_forward_cookies: browsers.never_forward_cookies.clone(),
         external_origins: browsers.external_origin.clone(),

@@ -6,6 +6,7 @@
 //! h2 is driven here and not by hyper, which does not pass the budget for small DATA frames on.
 //! RFC 9113; k8s.io/apiserver: `pkg/server/secure_serving.go`.
 
+mod date;
 mod keep_alive;
 mod stream;
 mod upload;
@@ -30,7 +31,7 @@ use keep_alive::KeepAlive;
 const STREAM_WINDOW: u32 = 32 << 10;
 
 /// What waits to be sent on one stream, in bytes, besides the piece that a backend sent last.
-const MAX_SEND_BUFFER: usize = 32 << 10;
+const MAX_SEND_BUFFER: usize = 64 << 10;
 
 /// Streams at the same time on a stranger's connection; Go's servers allow 250 and k8s.io/apiserver 100 to strangers.
 const STRANGER_STREAMS: u32 = 100;

@@ -9,15 +9,16 @@
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName};
 use http_body::Body as _;
 
+use super::date;
 use super::upload::{Intake, upload};
 use crate::status::{Request, Response};
 
@@ -146,9 +147,7 @@ fn complete(headers: &mut HeaderMap, body: &Body) {
         headers.remove(name);
     }
     if !headers.contains_key(header::DATE) {
-        let now = httpdate::fmt_http_date(SystemTime::now());
-        let now = HeaderValue::try_from(now).expect("a date is header text");
-        headers.insert(header::DATE, now);
+        headers.insert(header::DATE, date::now());
     }
     if !body.is_end_stream()
         && !headers.contains_key(header::CONTENT_LENGTH)

@@ -1,3 +1,5 @@
+//! What callers do to an HTTP/2 connection: single bytes, broken bodies, pings without an answer.
+
 use std::time::Duration;
 
 use axum::body::Body;

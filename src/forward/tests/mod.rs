@@ -26,6 +26,7 @@ use super::*;
 use crate::api::RequestInfo;
 use crate::authentication;
 use crate::authentication::{Caller, User};
+use crate::authorization::AuthorizationError;
 use crate::certificates::{SessionKey, Source};
 use crate::config::{ApiGroup, KubeletTls};
 use crate::target::Scheme;
@@ -43,10 +44,25 @@ fn config() -> ForwardConfig {
         idle_connection_lifetime: Duration::from_secs(30),
         max_idle_per_endpoint: 8,
         tunnel_idle_limit: Duration::from_secs(3600),
+        tunnel_authorization_interval: Duration::from_secs(300),
         max_tunnels: 1,
         never_forward_cookies: Vec::new(),
         external_origins: Vec::new(),
         cross_site: crate::config::CrossSite::Refuse,
+    }
+}
+
+/// An authorizer with one opinion.
+#[derive(Debug)]
+struct Always(Result<(), &'static str>);
+
+impl Reauthorize for Always {
+    fn still_permitted<'a>(&'a self, _: &'a Permit) -> Answer<'a> {
+        let answer = self.0.map_err(|message| AuthorizationError::Forbidden {
+            message: message.to_owned(),
+            subject: None,
+        });
+        Box::pin(std::future::ready(answer))
     }
 }
 
@@ -64,6 +80,10 @@ impl Setting {
     }
 
     async fn with(config: ForwardConfig) -> Self {
+        Self::authorized_by(config, Arc::new(Always(Ok(())))).await
+    }
+
+    async fn authorized_by(config: ForwardConfig, authorizer: Arc<dyn Reauthorize>) -> Self {
         let tasks = Tasks::new();
         let sources = crate::certificates::KubeletSources {
             cluster_roots: Source::Nothing,
@@ -80,6 +100,7 @@ impl Setting {
                 page_tokens: PageTokens::new(SessionKey::random()),
             },
             Outliers::default(),
+            authorizer,
             tasks.clone(),
         ));
         Self {

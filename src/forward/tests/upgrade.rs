@@ -239,3 +239,31 @@ async fn a_tunnel_in_which_nothing_moves_ends() {
     );
     s.end().await;
 }
+
+#[tokio::test]
+async fn a_tunnel_ends_when_its_caller_may_not_have_it_any_more() {
+    for (protocol, farewell) in [
+        ("websocket", "\u{fffd}\u{2}\u{3}\u{fffd}"),
+        ("SPDY/3.1", ""),
+    ] {
+        let config = ForwardConfig {
+            tunnel_authorization_interval: Duration::from_millis(1),
+            ..config()
+        };
+        let refusing = Arc::new(Always(Err("no longer")));
+        let mut s = Setting::authorized_by(config, refusing).await;
+        let backend = Backend::new().await;
+        let mut caller = s.caller(Scheme::Http, &[backend.address]);
+        let lines = format!("Connection: Upgrade\r\nUpgrade: {protocol}\r\n");
+        caller.write_all(get("/", &lines).as_bytes()).await.unwrap();
+        let mut stream = backend.accept().await;
+        head(&mut stream).await;
+        let switched = format!("HTTP/1.1 101 Switching Protocols\r\n{lines}\r\n");
+        stream.write_all(switched.as_bytes()).await.unwrap();
+        head(&mut caller).await;
+        assert_eq!(rest(&mut caller).await, farewell, "{protocol}");
+        drop(caller);
+        assert_eq!(rest(&mut stream).await, "", "{protocol}");
+        s.end().await;
+    }
+}

@@ -23,6 +23,7 @@ pub(in crate::rewrite) fn piecewise(page: &str) {
         injection: None,
         charset: None,
         memory: 1024 * 1024,
+        budget: crate::rewrite::page::budget::Budget::new(crate::rewrite::page::budget::MAX_TOTAL),
         nesting: Nesting::Outermost,
     });
     let mut out = Vec::new();

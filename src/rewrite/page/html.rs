@@ -4,7 +4,8 @@
 //! put first into the document. The parser only tells where tags are; what it gives out is what it got, and
 //! [`super::splice`] changes it on its way. So a tag keeps its case, its quotes and its white space.
 //!
-//! Memory is bounded: when a tag or the tree is larger than the bound, the parser gives up, and the rest passes as it came.
+//! Memory is bounded: when a tag or the tree is larger than the bound, the parser gives up, and the rest passes as it came. It
+//! does so too when all pages together hold too much of tags that are not at their end.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,6 +13,7 @@ use encoding_rs::WINDOWS_1252;
 use lol_html::send::{Element, ElementContentHandlers, HtmlRewriter, Settings};
 use lol_html::{AsciiCompatibleEncoding, MemorySettings};
 
+use super::budget::{Budget, Share};
 use super::charset::Charset;
 use super::splice::{Attribute, MAX_ATTRIBUTES, Splice, Tag};
 use super::{MAX_GROWTH, step};
@@ -33,6 +35,8 @@ pub(super) struct Ingredients {
     /// `None`: nobody said, so the page itself may.
     pub charset: Option<Charset>,
     pub memory: usize,
+    /// What all pages may hold together.
+    pub budget: Arc<Budget>,
     pub nesting: Nesting,
 }
 
@@ -41,7 +45,20 @@ pub(super) struct Html {
     /// Gone when it gave up.
     parser: Option<HtmlRewriter<'static, Sink>>,
     splice: Shared,
+    memory: usize,
+    budget: Arc<Budget>,
+    /// What the parser holds of tags; `None` while that is little.
+    share: Option<Share>,
+    /// Bytes that the parser got.
+    written: usize,
 }
+
+/// The parser keeps an unfinished tag, and an entry for each of its attributes, of which one may have two bytes; it keeps the
+/// room for as many as the largest tag had. That is never more than `--page-memory`.
+const HELD_PER_BYTE: usize = 32;
+
+/// A tag of so many bytes counts for nothing: almost none has more.
+const SMALL_TAG: usize = 1024;
 
 type Shared = Arc<Mutex<Splice>>;
 type Sink = Box<dyn FnMut(&[u8]) + Send>;
@@ -51,10 +68,12 @@ const WITH_CONTENT: [&str; 3] = ["style", "script", "noscript"];
 
 impl Html {
     pub(super) fn new(ingredients: Ingredients) -> Self {
-        let memory = MemorySettings::new()
+        let memory = ingredients.memory;
+        let bounds = MemorySettings::new()
             .with_preallocated_parsing_buffer_size(0)
-            .with_max_allowed_memory_usage(ingredients.memory)
+            .with_max_allowed_memory_usage(memory)
             .with_graceful_bail_out_on_memory_limit_exceeded(true);
+        let budget = Arc::clone(&ingredients.budget);
         let splice: Shared = Arc::new(Mutex::new(Splice::new(ingredients)));
         let of_handler = Arc::clone(&splice);
         let handlers =
@@ -67,7 +86,7 @@ impl Html {
             AsciiCompatibleEncoding::new(WINDOWS_1252).expect("it is compatible with ASCII");
         let settings = Settings::new_send()
             .with_encoding(encoding)
-            .with_memory_settings(memory)
+            .with_memory_settings(bounds)
             .with_strict(false)
             .append_element_content_handler((std::borrow::Cow::Owned(every), handlers));
         let of_sink = Arc::clone(&splice);
@@ -75,10 +94,15 @@ impl Html {
         Self {
             parser: Some(HtmlRewriter::new(settings, sink)),
             splice,
+            memory,
+            budget,
+            share: None,
+            written: 0,
         }
     }
 
     pub(super) fn write(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        self.written += bytes.len();
         match &mut self.parser {
             Some(parser) => {
                 // It has given out all that it got before it fails.
@@ -89,7 +113,39 @@ impl Html {
             }
             None => locked(&self.splice).pass(bytes),
         }
+        if !self.has_room() {
+            self.give_up();
+        }
         locked(&self.splice).take(out);
+    }
+
+    /// Whether all pages together may hold what the parser holds now.
+    fn has_room(&mut self) -> bool {
+        let splice = locked(&self.splice);
+        let unfinished = self.written - splice.position();
+        let largest = unfinished.max(splice.largest_tag());
+        drop(splice);
+        if largest <= SMALL_TAG || self.parser.is_none() {
+            return true;
+        }
+        let bytes = (largest * HELD_PER_BYTE).min(self.memory);
+        match &mut self.share {
+            Some(share) => share.grow_to(bytes),
+            None => {
+                self.share = self.budget.share(bytes);
+                self.share.is_some()
+            }
+        }
+    }
+
+    /// The rest of the page passes as it comes.
+    fn give_up(&mut self) {
+        if let Some(parser) = self.parser.take() {
+            // It gives out all that it got, an unfinished tag as well.
+            let _ = parser.end();
+            locked(&self.splice).give_up();
+        }
+        self.share = None;
     }
 
     pub(super) fn end(&mut self, out: &mut Vec<u8>) {

@@ -3,6 +3,8 @@
 //! In: the head of an answer. Out: a [`Rewriter`], which takes its body in pieces, or nothing: the type is another, its
 //! charset is not compatible with ASCII, or its encoding isn't known.
 
+use std::sync::Arc;
+
 use http::header::HeaderMap;
 
 use super::charset::{Charset, is_marked_as_utf16};
@@ -79,6 +81,7 @@ impl Rewriter {
                 injection: how.injection.as_ref().map(|one| one.html.clone()),
                 charset,
                 memory: how.limits.memory,
+                budget: Arc::clone(&how.budget),
                 nesting: Nesting::Outermost,
             }))),
             b"text/css" => {

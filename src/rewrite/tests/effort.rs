@@ -3,7 +3,7 @@
 //!
 //! Measured is the CPU time of this thread, not the time of day. In a build without optimization absolute times say little, so
 //! what is held is that the cost grows with the input and no faster: sixteen times the input may take four times that. What
-//! is quadratic takes sixteen times that.
+//! is quadratic takes four times what is allowed.
 
 use std::time::Duration;
 

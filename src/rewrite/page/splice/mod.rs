@@ -54,6 +54,7 @@ pub(super) struct Splice {
     base: Place,
     /// Where the next byte stands in the page.
     position: usize,
+    largest_tag: usize,
     marks: VecDeque<Mark>,
     content: Content,
     out: Vec<u8>,
@@ -66,13 +67,25 @@ impl Splice {
             place: Place::Ahead,
             base: Place::Ahead,
             position: 0,
+            largest_tag: 0,
             marks: VecDeque::new(),
             content: Content::Text,
             out: Vec::new(),
         }
     }
 
+    /// How many bytes of the page have gone by.
+    pub(super) fn position(&self) -> usize {
+        self.position
+    }
+
+    /// Bytes of the largest tag that has gone by.
+    pub(super) fn largest_tag(&self) -> usize {
+        self.largest_tag
+    }
+
     pub(super) fn expect_tag(&mut self, tag: Tag) {
+        self.largest_tag = self.largest_tag.max(tag.range.len());
         // Most tags say nothing that matters.
         let ends_content = !matches!(self.content, Content::Text) || !self.marks.is_empty();
         let matters = !tag.attributes.is_empty() || tag.with_content || self.place == Place::Ahead;

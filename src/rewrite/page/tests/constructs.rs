@@ -11,6 +11,7 @@ pub(super) fn ingredients() -> Ingredients {
         injection: None,
         charset: None,
         memory: 64 * 1024,
+        budget: crate::rewrite::page::budget::Budget::new(crate::rewrite::page::budget::MAX_TOTAL),
         nesting: Nesting::Outermost,
     }
 }
@@ -350,4 +351,36 @@ fn a_page_may_name_its_own_charset() {
         assert_eq!(kept, stays, "{:?}", String::from_utf8_lossy(head));
         assert!(page.ends_with(b"<a href='.././x'>"));
     }
+}
+
+#[test]
+fn unfinished_tags_of_all_pages_share_one_budget_and_past_it_the_rest_passes() {
+    const MIB: usize = 1024 * 1024;
+    const LONG: usize = 300 * 1024;
+    let budget = crate::rewrite::page::budget::Budget::new(MIB + MIB / 2);
+    let write = || {
+        let mut html = Html::new(Ingredients {
+            memory: MIB,
+            budget: std::sync::Arc::clone(&budget),
+            ..ingredients()
+        });
+        let mut out = Vec::new();
+        let page = format!("<a href=/x>x</a><b title={}", "x".repeat(LONG));
+        for piece in page.as_bytes().chunks(16 * 1024) {
+            html.write(piece, &mut out);
+        }
+        (html, out)
+    };
+    let (first, out) = write();
+    assert!(out.len() < 100, "the tag is not at its end");
+    let (mut second, mut out) = write();
+    assert!(out.len() > LONG / 2, "there was no room for another");
+    second.write(b"><a href=/y>y</a>", &mut out);
+    second.end(&mut out);
+    let passed = String::from_utf8(out).unwrap();
+    let is_whole = passed.contains(&"x".repeat(LONG)) && passed.ends_with("><a href=/y>y</a>");
+    assert!(is_whole, "the rest passes as it comes");
+    drop((first, second));
+    let (_, out) = write();
+    assert!(out.len() < 100, "the room was given back");
 }
