@@ -12,7 +12,7 @@ use super::ForwardError;
 use super::body::Up;
 
 /// Bytes of the head of a backend's answer, and of one piece of its body. Go's and nginx' servers send a few kilobytes.
-const MAX_HEADER_BYTES: u32 = 128 << 10;
+const MAX_HEADER_BYTES: u32 = 256 << 10;
 
 /// What one stream of an HTTP/2 backend may have under way to a caller that does not read, in bytes.
 const STREAM_WINDOW: u32 = 64 << 10;
