@@ -46,6 +46,8 @@ pub mod html_text;
 
 pub mod causes;
 
+pub mod observed;
+
 pub mod fairness;
 
 pub mod connection;

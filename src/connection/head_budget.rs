@@ -13,7 +13,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::observed::{Observed, Observer};
 
 /// Bytes of heads that have begun and are not whole, of all unknown callers.
 pub(super) const MAX_BYTES: usize = 32 << 20;
@@ -120,62 +121,16 @@ impl Drop for OpenRequest {
 }
 
 /// A caller's connection whose heads count.
-#[derive(Debug)]
-pub(super) struct Metered<S> {
-    stream: S,
-    bytes: HeadBytes,
-}
+pub(super) type Metered<S> = Observed<S, HeadBytes>;
 
-impl<S> Metered<S> {
-    pub(super) fn new(stream: S, bytes: HeadBytes) -> Self {
-        Self { stream, bytes }
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        std::task::ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
-        if self.bytes.add(buffer.filled().len() - before) {
-            Poll::Ready(Ok(()))
+impl Observer for HeadBytes {
+    fn observe(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.add(bytes.len()) {
+            Ok(())
         } else {
             let words = "unknown callers hold too many bytes of unfinished heads";
-            Poll::Ready(Err(io::Error::other(words)))
+            Err(io::Error::other(words))
         }
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
 

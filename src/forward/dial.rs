@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::records::Records;
+use super::records::{Position, Records};
 use super::{ForwardError, tls_failure};
 use crate::certificates::{KubeletAccess, any_backend};
 use crate::config::ForwardConfig;
@@ -158,7 +158,8 @@ impl Dialer {
     ) -> Result<TlsStream<Records<TcpStream>>, ForwardError> {
         let limit = self.config.tls_handshake_limit;
         let name = ServerName::IpAddress(address.ip().into());
-        let shaking = TlsConnector::from(config).connect(name, Records::new(tcp));
+        let shaking =
+            TlsConnector::from(config).connect(name, Records::new(tcp, Position::default()));
         match tokio::time::timeout(limit, shaking).await {
             Ok(Ok(tls)) => Ok(tls),
             Ok(Err(failed)) if is_no_tls(&failed) => Err(ForwardError::NotTls { address }),
@@ -226,7 +227,9 @@ impl Received {
 
     /// What the end of TLS means to who reads. An end without `close_notify` is one if no record is cut.
     fn ended(&self, tls: &TlsStream<Records<TcpStream>>, failed: io::Error) -> io::Result<()> {
-        if failed.kind() == io::ErrorKind::UnexpectedEof && tls.get_ref().0.at_record_end() {
+        if failed.kind() == io::ErrorKind::UnexpectedEof
+            && tls.get_ref().0.observer().is_record_end()
+        {
             return Ok(());
         }
         if let Some(alert) = tls_failure::alert(&failed) {

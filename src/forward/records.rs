@@ -6,44 +6,29 @@
 //! RFC 8446 sections 5.1 and 6.1; Go: `Conn.readRecordOrCCS` in `crypto/tls/conn.go`.
 
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use crate::observed::{Observed, Observer};
 
 /// Type, version, and two bytes of length.
 const HEADER_BYTES: usize = 5;
 
 /// A transport below TLS that knows where records end.
-#[derive(Debug)]
-pub(super) struct Records<S> {
-    transport: S,
-    position: Position,
-}
+pub(super) type Records<S> = Observed<S, Position>;
 
 /// Where in a record the bytes so far end.
 #[derive(Debug, Default)]
-struct Position {
+pub(super) struct Position {
     header: [u8; HEADER_BYTES],
     header_bytes: usize,
     payload_left: usize,
 }
 
-impl<S> Records<S> {
-    pub(super) fn new(transport: S) -> Self {
-        Self {
-            transport,
-            position: Position::default(),
-        }
-    }
-
-    /// Whether what was read so far ends with a whole record.
-    pub(super) fn at_record_end(&self) -> bool {
-        self.position.header_bytes == 0 && self.position.payload_left == 0
-    }
-}
-
 impl Position {
+    /// Whether what was read so far ends with a whole record.
+    pub(super) fn is_record_end(&self) -> bool {
+        self.header_bytes == 0 && self.payload_left == 0
+    }
+
     fn pass(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             if self.payload_left > 0 {
@@ -66,46 +51,10 @@ impl Position {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Records<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.transport).poll_read(context, buffer);
-        self.position.pass(&buffer.filled()[before..]);
-        polled
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Records<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.transport).poll_write(context, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.transport).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.transport.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.transport).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.transport).poll_shutdown(context)
+impl Observer for Position {
+    fn observe(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.pass(bytes);
+        Ok(())
     }
 }
 
@@ -120,14 +69,14 @@ mod tests {
         stream.extend([9; 256]);
         stream.extend([0x15, 3, 3, 0, 0]);
         for piece in 1..=stream.len() {
-            let mut records = Records::new(());
+            let mut position = Position::default();
             let mut passed = 0;
             for bytes in stream.chunks(piece) {
-                records.position.pass(bytes);
+                position.pass(bytes);
                 passed += bytes.len();
                 let is_end = [9, 270, 275].contains(&passed);
                 assert_eq!(
-                    records.at_record_end(),
+                    position.is_record_end(),
                     is_end,
                     "{passed} in pieces of {piece}"
                 );
