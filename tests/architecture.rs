@@ -15,6 +15,9 @@
     reason = "the rules for the product's tasks, files and connections are not for tests"
 )]
 
+#[path = "architecture/limits.rs"]
+mod limits;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
