@@ -37,7 +37,7 @@ impl HandshakeFailures {
     /// There was no place for a connection.
     pub(super) fn no_place(&self, address: SocketAddr, why: NoPlace) {
         if let Some(unsaid) = self.may_say(Instant::now()) {
-            tracing::warn!(peer.address = %address, unsaid, "a connection was closed at once: {why}");
+            tracing::warn!(peer.address = %address, unsaid, "a connection was closed: {why}");
         }
     }
 

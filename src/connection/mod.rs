@@ -5,10 +5,11 @@
 //! streams, idle time. Right after the handshake the certificate says whether the front proxy is at the other end, which is
 //! the only one whose connection many users share ([`PeerClass`]). k8s.io/apiserver: `pkg/server/secure_serving.go`.
 //!
-//! Refuses by closing: a handshake that is late or broken, a connection for which there is no place, one on which nothing
+//! Refuses by closing: a handshake that is late, broken or in another's way, a connection for which there is no place, one on which nothing
 //! is asked. A request whose headers exceed the limits gets 431.
 
 mod failures;
+mod handshakes;
 mod head_budget;
 mod http2;
 mod peer;
@@ -187,10 +188,15 @@ where
         // A caller that reads nothing at all for so long has a window of 0, which the kernel counts as unacknowledged.
         SockRef::from(&stream).set_tcp_user_timeout(Some(limits.exchange_idle_timeout))?;
     }
-    let stream = tokio::time::timeout(limits.handshake_limit, shared.tls.accept(stream))
-        .await
-        .map_err(|_| protocol::Ended::HandshakeLate)?
-        .map_err(protocol::Ended::Handshake)?;
+    let handshake = tokio::time::timeout(limits.handshake_limit, shared.tls.accept(stream));
+    // Cancel-safe: whichever side is dropped, the connection ends or the handshake is over.
+    let stream = tokio::select! {
+        biased;
+        shaken = handshake => shaken
+            .map_err(|_| protocol::Ended::HandshakeLate)?
+            .map_err(protocol::Ended::Handshake)?,
+        no_place = shaking.displaced() => return Err(no_place.into()),
+    };
     let session = stream.get_ref().1;
     let certificates = session.peer_certificates().unwrap_or_default();
     let peer = Peer::new(

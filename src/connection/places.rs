@@ -1,7 +1,7 @@
 //! Who may hold a connection: all together, strangers, one address, and those that still shake hands.
 //!
 //! Strangers never get all places. kube-apiserver, which comes with the front proxy's certificate, always finds one, and who
-//! it is shows only after the handshake; so handshakes have places of their own, of which one address has a share.
+//! it is shows only after the handshake; so handshakes have places of their own ([`super::handshakes`]).
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::PeerClass;
+use super::handshakes::{Handshake, Handshakes};
 use crate::config::ConnectionLimits;
 
 /// Strangers get three of this many parts of all places.
@@ -26,7 +27,7 @@ const HANDSHAKE_SHARE: usize = 4;
 pub(super) struct Places {
     all: Arc<Semaphore>,
     strangers: Arc<Semaphore>,
-    shaking: Arc<Counts>,
+    handshakes: Arc<Handshakes>,
     of_strangers: Arc<Counts>,
 }
 
@@ -39,13 +40,23 @@ pub(super) enum NoPlace {
     Strangers,
     #[error("this address has all the connections that it may have")]
     Address,
+    #[error("its TLS handshake took long, and another one needed the place")]
+    Handshake,
 }
 
 /// A connection that shakes hands.
 #[derive(Debug)]
 pub(super) struct Shaking {
     place: OwnedSemaphorePermit,
-    counted: Counted,
+    handshake: Handshake,
+}
+
+impl Shaking {
+    /// Resolves when it has to end, as another connection needs the place.
+    pub(super) async fn displaced(&self) -> NoPlace {
+        self.handshake.ended().await;
+        NoPlace::Handshake
+    }
 }
 
 /// A connection whose handshake is over.
@@ -62,11 +73,8 @@ impl Places {
         Self {
             all: Arc::new(Semaphore::new(all)),
             strangers: Arc::new(Semaphore::new((all - all / PARTS).max(1))),
-            shaking: Arc::new(Counts::new(
-                handshakes,
-                (handshakes / HANDSHAKE_SHARE).max(1),
-            )),
-            of_strangers: Arc::new(Counts::new(usize::MAX, limits.max_connections_per_address)),
+            handshakes: Handshakes::new(handshakes, (handshakes / HANDSHAKE_SHARE).max(1)),
+            of_strangers: Arc::new(Counts::new(limits.max_connections_per_address)),
         }
     }
 
@@ -75,7 +83,7 @@ impl Places {
         let place = Arc::clone(&self.all).try_acquire_owned();
         Ok(Shaking {
             place: place.map_err(|_| NoPlace::All)?,
-            counted: self.shaking.count(ip)?,
+            handshake: self.handshakes.begin(network(ip)),
         })
     }
 
@@ -86,8 +94,8 @@ impl Places {
         ip: IpAddr,
         class: PeerClass,
     ) -> Result<Place, NoPlace> {
-        let Shaking { place, counted } = shaking;
-        drop(counted);
+        let Shaking { place, handshake } = shaking;
+        drop(handshake);
         let stranger = match class {
             PeerClass::FrontProxy => None,
             PeerClass::Stranger => {
@@ -103,19 +111,12 @@ impl Places {
     }
 }
 
-/// Connections by address, with a bound for each and for all.
+/// Connections by address, with a bound for each.
 #[derive(Debug)]
 struct Counts {
-    by_address: Mutex<Open>,
-    most: usize,
-    most_of_one: usize,
-}
-
-#[derive(Debug, Default)]
-struct Open {
-    total: usize,
     /// Addresses without a connection are not in it, so it is no longer than there are connections.
-    by_address: HashMap<IpAddr, usize>,
+    by_address: Mutex<HashMap<IpAddr, usize>>,
+    most_of_one: usize,
 }
 
 /// One that is counted until it is dropped.
@@ -126,10 +127,9 @@ struct Counted {
 }
 
 impl Counts {
-    fn new(most: usize, most_of_one: usize) -> Self {
+    fn new(most_of_one: usize) -> Self {
         Self {
             by_address: Mutex::default(),
-            most,
             most_of_one,
         }
     }
@@ -137,22 +137,18 @@ impl Counts {
     fn count(self: &Arc<Self>, ip: IpAddr) -> Result<Counted, NoPlace> {
         let of = network(ip);
         let mut open = self.open();
-        if open.total >= self.most {
-            return Err(NoPlace::All);
-        }
-        let count = open.by_address.entry(of).or_default();
+        let count = open.entry(of).or_default();
         if *count >= self.most_of_one {
             return Err(NoPlace::Address);
         }
         *count += 1;
-        open.total += 1;
         Ok(Counted {
             counts: Arc::clone(self),
             of,
         })
     }
 
-    fn open(&self) -> MutexGuard<'_, Open> {
+    fn open(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
         self.by_address
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -162,11 +158,10 @@ impl Counts {
 impl Drop for Counted {
     fn drop(&mut self) {
         let mut open = self.counts.open();
-        open.total -= 1;
-        if let Some(count) = open.by_address.get_mut(&self.of) {
+        if let Some(count) = open.get_mut(&self.of) {
             *count -= 1;
             if *count == 0 {
-                open.by_address.remove(&self.of);
+                open.remove(&self.of);
             }
         }
     }
@@ -237,19 +232,9 @@ mod tests {
         drop(kept);
         connect(&places, 1, PeerClass::Stranger).expect("its places are free again");
         assert!(
-            places.of_strangers.open().by_address.is_empty(),
+            places.of_strangers.open().is_empty(),
             "an address without connections is remembered"
         );
-    }
-
-    #[test]
-    fn one_address_does_not_shake_all_hands() {
-        let places = places(1000, 1000);
-        let shaking: Vec<Shaking> = (0..31).map(|_| places.shake(ip(1)).unwrap()).collect();
-        assert_eq!(places.shake(ip(1)).err(), Some(NoPlace::Address));
-        places.shake(ip(2)).expect("another address");
-        drop(shaking);
-        places.shake(ip(1)).expect("they are done");
     }
 
     #[test]

@@ -26,6 +26,7 @@ mod answers;
 mod attacks;
 mod cross_site;
 mod faults;
+mod handshakes;
 mod limits;
 mod login;
 mod process;
