@@ -25,6 +25,11 @@ impl<S, O> Observed<S, O> {
         Self { stream, observer }
     }
 
+    /// The stream, which nobody sees any more.
+    pub fn into_inner(self) -> S {
+        self.stream
+    }
+
     pub fn observer(&self) -> &O {
         &self.observer
     }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use http::{StatusCode, header};
+use http_body::Body as _;
 
 use crate::api::{RequestInfo, THROUGHWAY_PATH, Unserved, Verb};
 use crate::authentication::{Authentication, AuthenticationError};
@@ -88,6 +89,10 @@ pub async fn proxy(road: &Road, peer: &Peer, request: Box<Request>) -> Response 
         record.status = response.status().as_u16();
         record.answered = Some(Instant::now());
     });
+    if !response.body().is_end_stream() {
+        // For the connection, which sees whether the body is taken.
+        response.extensions_mut().insert(Arc::clone(&journey));
+    }
     match place {
         // A tunnel has a place of its own.
         Some(place) if response.status() != StatusCode::SWITCHING_PROTOCOLS => {

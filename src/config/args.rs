@@ -250,8 +250,8 @@ pub(super) struct Backends {
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = parse::duration)]
     pub(super) backend_response_header_timeout: Duration,
 
-    /// An exchange in which one side does not take what is there for it ends after this; waiting for something to be said is
-    /// no such thing; 0 is no limit
+    /// An exchange or tunnel in which one side does not take what is there for it ends after this; waiting for something to
+    /// be said is no such thing; 0 is no limit
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = parse::duration)]
     pub(super) exchange_idle_timeout: Duration,
 

@@ -15,6 +15,7 @@ mod http2;
 mod peer;
 mod places;
 mod protocol;
+mod upgraded;
 
 use std::fmt;
 use std::future::Future;
@@ -29,6 +30,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 pub use peer::{Peer, PeerClass};
+pub use upgraded::{Upgraded, into_stream};
 
 use crate::causes::causes;
 use crate::config::{ConnectionLimits, ListenConfig};

@@ -11,11 +11,13 @@
 //! unknown ([`Peer::retire`]), and on HTTP/2 when it was idle for long; HTTP/1 has its header limit for that.
 
 use std::convert::Infallible;
+use std::error::Error as _;
 use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use axum::body::Body;
 use http::HeaderMap;
@@ -25,14 +27,15 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
-use tokio_util::either::Either;
 
 use super::head_budget::{HeadBytes, Metered};
 use super::places::NoPlace;
+use super::upgraded::CallerStream;
 use super::{Peer, PeerClass, http2};
 use crate::config::ConnectionLimits;
 use crate::lifecycle::{LastTurn, OnWake, Tasks};
 use crate::status::{Reason, Request, Response, Status};
+use crate::telemetry::Journey;
 
 /// How a connection came to an end that nobody wished for.
 #[derive(Debug, thiserror::Error)]
@@ -54,8 +57,6 @@ pub(super) enum Ended {
     #[error("the caller does not answer a PING")]
     Unreachable,
 }
-
-type Stream = TlsStream<TcpStream>;
 
 /// Bytes and lines of a stranger's request head.
 const STRANGER_HEADER_BYTES: u32 = 64 << 10;
@@ -113,10 +114,10 @@ where
     let shared = Shared::new(peer.clone(), limits, answer);
     let of_requests = Arc::clone(&shared);
     let (stream, open) = match peer.class() {
-        PeerClass::FrontProxy => (Either::Left(stream), None),
+        PeerClass::FrontProxy => (CallerStream::Left(stream), None),
         PeerClass::Stranger => {
             let metered = Metered::new(stream, heads.clone());
-            (Either::Right(metered), Some(heads))
+            (CallerStream::Right(metered), Some(heads))
         }
     };
     let service = service_fn(move |request: http::Request<Incoming>| {
@@ -127,7 +128,12 @@ where
                 request.map(|body| Body::new(open.with(body)))
             }
         };
-        Arc::clone(&of_requests).within_limits(request)
+        let shared = Arc::clone(&of_requests);
+        async move {
+            let response = Arc::clone(&shared).within_limits(request).await?;
+            shared.activity.responds_with(&response);
+            Ok::<_, Infallible>(response)
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -165,7 +171,7 @@ where
     };
     let bytes = HeadLimits::of(peer.class(), limits).bytes;
     let settings = http2::settings(peer.class(), limits, bytes);
-    let connection = http2::Connection::new(stream, &settings, limits, service);
+    let connection = http2::Connection::new(stream, &settings, peer.address(), limits, service);
     // Requests of one connection are often answered together; their answers leave in one write then.
     let connection = LastTurn::new(connection);
     drive(connection, &peer, limits, tasks, &shared.activity).await
@@ -216,6 +222,8 @@ struct Activity {
     begun: AtomicUsize,
     /// Requests that wait for their answer.
     open: AtomicUsize,
+    /// Whose response is on its way; HTTP/1 alone, which has one at a time.
+    response: Mutex<Weak<Journey>>,
 }
 
 impl Activity {
@@ -223,6 +231,25 @@ impl Activity {
         self.begun.fetch_add(1, Ordering::Relaxed);
         self.open.fetch_add(1, Ordering::Relaxed);
         Open(self)
+    }
+
+    fn responds_with(&self, response: &Response) {
+        if let Some(journey) = response.extensions().get::<Arc<Journey>>() {
+            *self.response() = Arc::downgrade(journey);
+        }
+    }
+
+    fn response(&self) -> MutexGuard<'_, Weak<Journey>> {
+        self.response.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says whose response it was that nobody took, if the connection ended for that. To be called while the connection
+    /// holds the response's body: whoever has been answered is not to blame.
+    fn note_end(&self, ended: &Ended, timeout: Duration) {
+        let timed_out = matches!(ended, Ended::Http(failed) if is_timeout_of_socket(failed));
+        if timed_out && let Some(journey) = self.response().upgrade() {
+            journey.response_not_taken(timeout);
+        }
     }
 
     /// How many requests had begun if the connection is idle, `None` while one is open.
@@ -238,6 +265,18 @@ impl Drop for Open<'_> {
     fn drop(&mut self) {
         self.0.open.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+/// Whether the kernel gave a connection up: nothing was acknowledged, or taken, for `TCP_USER_TIMEOUT`.
+fn is_timeout_of_socket(failed: &hyper::Error) -> bool {
+    let mut cause = failed.source();
+    while let Some(error) = cause {
+        if let Some(io) = error.downcast_ref::<io::Error>() {
+            return io.kind() == io::ErrorKind::TimedOut;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 fn header_bytes(headers: &HeaderMap) -> usize {
@@ -263,7 +302,7 @@ trait Connection: Future<Output = Result<(), Self::Failure>> {
     fn end_in_order(self: Pin<&mut Self>);
 }
 
-impl<S> Connection for http1::UpgradeableConnection<TokioIo<Either<Stream, Metered<Stream>>>, S>
+impl<S> Connection for http1::UpgradeableConnection<TokioIo<CallerStream>, S>
 where
     S: hyper::service::HttpService<Incoming, ResBody = Body, Error = Infallible>,
 {
@@ -274,7 +313,7 @@ where
     }
 }
 
-impl<S> Connection for http2::Connection<Stream, S>
+impl<S> Connection for http2::Connection<TlsStream<TcpStream>, S>
 where
     Self: Future<Output = Result<(), Ended>> + Unpin,
 {
@@ -294,24 +333,29 @@ impl<C: Connection> Connection for LastTurn<C> {
 }
 
 /// Runs a connection to its end.
-async fn drive(
-    connection: impl Connection,
+async fn drive<C: Connection>(
+    connection: C,
     peer: &Peer,
     limits: &ConnectionLimits,
     tasks: &Tasks,
     activity: &Activity,
 ) -> Result<(), Ended> {
     let mut connection = pin!(connection);
+    let because = |failed: C::Failure| {
+        let ended = failed.into();
+        activity.note_end(&ended, limits.exchange_idle_timeout);
+        ended
+    };
     // Cancel-safe: the connection is only borrowed, and waiting for its end to come changes nothing.
     let end = tokio::select! {
         biased;
-        ended = connection.as_mut() => return ended.map_err(Into::into),
+        ended = connection.as_mut() => return ended.map_err(because),
         end = OnWake::new(has_to_end(peer, limits, tasks, activity)) => end,
     };
     match end {
         End::InOrder => {
             connection.as_mut().end_in_order();
-            connection.await.map_err(Into::into)
+            connection.as_mut().await.map_err(because)
         }
         // Nothing was asked, so there is nothing to end in order; a caller that is silent would not take part.
         End::Silent => Err(Ended::NothingAsked),

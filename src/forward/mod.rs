@@ -25,6 +25,7 @@ mod seen;
 mod standing;
 mod tls_failure;
 mod tunnel;
+mod tunnel_end;
 mod upgrade;
 mod versions;
 

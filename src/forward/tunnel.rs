@@ -1,27 +1,23 @@
 //! A tunnel: two upgraded connections joined byte for byte.
 //!
 //! Each direction ends by itself (half-close); neither reads faster than the other end takes (backpressure). While nothing
-//! moves it holds no buffer. It ends when both directions have, when nothing has moved for the idle limit, when its caller may
-//! not have it any more, or when the server drains: a WebSocket's caller is then told "policy violation" (1008) or "going
-//! away" (1001) after the frame that is under way.
+//! moves it holds no buffer. It ends when both directions have, when nothing has moved for the idle limit, when one side takes
+//! nothing of what is there for it, when its caller may not have it any more, or when the server drains: a WebSocket's caller
+//! is then told "policy violation" (1008) or "going away" (1001) after the frame that is under way.
 
 use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use hyper::upgrade::{OnUpgrade, Upgraded};
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use hyper::upgrade::OnUpgrade;
+use tokio::io::ReadBuf;
 use tokio::time::Instant;
-use tokio_rustls::server::TlsStream;
 
-use super::dial::Io;
 use super::frames::{Frames, GOING_AWAY, NOT_PERMITTED};
 use super::standing::{Ended, Standing};
+use super::tunnel_end::{End, NotTaken, Side};
 use super::upgrade::Protocol;
 use crate::fairness::Place;
 use crate::lifecycle::Tasks;
@@ -44,6 +40,8 @@ pub(super) struct Ends {
     pub(super) protocol: Protocol,
     /// Zero is no limit.
     pub(super) idle_limit: Duration,
+    /// How long one side may leave untaken what is there for it; zero is no limit.
+    pub(super) write_timeout: Duration,
     pub(super) journey: Arc<Journey>,
     pub(super) standing: Standing,
     pub(super) tasks: Tasks,
@@ -57,6 +55,7 @@ pub(super) async fn run(ends: Ends) {
         backend,
         protocol,
         idle_limit,
+        write_timeout,
         journey,
         standing,
         tasks,
@@ -69,8 +68,8 @@ pub(super) async fn run(ends: Ends) {
         Err(_) => return tracing::debug!("a side did not switch in time"),
     };
     let mut tunnel = Tunnel {
-        caller: whole(caller, Upgraded::downcast::<TokioIo<TlsStream<TcpStream>>>),
-        backend: whole(backend, Upgraded::downcast::<TokioIo<Io>>),
+        caller: End::caller(caller, write_timeout),
+        backend: End::backend(backend, write_timeout),
         up: Direction::default(),
         down: Direction {
             frames: (protocol == Protocol::WebSocket).then(Frames::default),
@@ -81,7 +80,7 @@ pub(super) async fn run(ends: Ends) {
     tokio::select! {
         ended = tunnel.carry(idle_limit) => {
             if let Err(failed) = ended {
-                tracing::debug!(error = %failed, "a tunnel broke off");
+                tunnel.broke_off(&failed);
             }
             return;
         }
@@ -98,57 +97,7 @@ pub(super) async fn run(ends: Ends) {
     if protocol == Protocol::WebSocket {
         tunnel.say_farewell(GOING_AWAY).await;
     } else if let Err(failed) = tunnel.carry(idle_limit).await {
-        tracing::debug!(error = %failed, "a tunnel broke off");
-    }
-}
-
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
-
-/// One end, freed of hyper's buffers where its real type is known, with what had been read already in front.
-struct End {
-    stream: Box<dyn Stream>,
-    read_already: bytes::Bytes,
-}
-
-fn whole<S>(
-    upgraded: Upgraded,
-    downcast: impl FnOnce(Upgraded) -> Result<hyper::upgrade::Parts<TokioIo<S>>, Upgraded>,
-) -> End
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
-    match downcast(upgraded) {
-        Ok(parts) => {
-            // A copy, as the original may be a small part of a large buffer that it would keep alive.
-            let read_already = bytes::Bytes::copy_from_slice(&parts.read_buf);
-            End {
-                stream: Box::new(parts.io.into_inner()),
-                read_already,
-            }
-        }
-        Err(upgraded) => End {
-            stream: Box::new(TokioIo::new(upgraded)),
-            read_already: bytes::Bytes::new(),
-        },
-    }
-}
-
-impl End {
-    fn poll_read(
-        &mut self,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        if self.read_already.is_empty() {
-            return Pin::new(&mut self.stream).poll_read(context, buffer);
-        }
-        let taken = self
-            .read_already
-            .split_to(self.read_already.len().min(buffer.remaining()));
-        buffer.put_slice(&taken);
-        Poll::Ready(Ok(()))
+        tunnel.broke_off(&failed);
     }
 }
 
@@ -187,7 +136,7 @@ impl Direction {
                 State::Ended => return Poll::Ready(Ok(())),
                 State::Ending => {
                     // A writer that is gone already needs no telling.
-                    let _ = ready!(Pin::new(&mut to.stream).poll_shutdown(context));
+                    let _ = ready!(to.poll_shutdown(context));
                     self.state = State::Ended;
                 }
                 State::Open => {
@@ -196,7 +145,7 @@ impl Direction {
                     match from.poll_read(context, &mut buffer) {
                         Poll::Ready(read) => read?,
                         Poll::Pending => {
-                            ready!(Pin::new(&mut to.stream).poll_flush(context))?;
+                            ready!(to.poll_flush(context))?;
                             return Poll::Pending;
                         }
                     }
@@ -218,7 +167,7 @@ impl Direction {
             self.state = State::Ending;
             return Ok(());
         }
-        let taken = match Pin::new(&mut to.stream).poll_write(context, read) {
+        let taken = match to.poll_write(context, read) {
             Poll::Ready(taken) => taken?,
             Poll::Pending => 0,
         };
@@ -234,8 +183,7 @@ impl Direction {
         moved: &mut usize,
     ) -> Poll<io::Result<()>> {
         while self.taken < self.pending.len() {
-            let taken =
-                ready!(Pin::new(&mut to.stream).poll_write(context, &self.pending[self.taken..]))?;
+            let taken = ready!(to.poll_write(context, &self.pending[self.taken..]))?;
             if taken == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -322,6 +270,25 @@ impl Tunnel {
             .poll(context, &mut self.backend, &mut self.caller, &mut moved);
         self.journey.went_down(moved);
         polled
+    }
+
+    /// Says in both logs who made a tunnel end by taking nothing; any other end is that of a connection.
+    fn broke_off(&self, failed: &io::Error) {
+        let Some(NotTaken(side)) = NotTaken::cause_of(failed) else {
+            return tracing::debug!(error = %failed, "a tunnel broke off");
+        };
+        self.journey.note(|record| {
+            record.reason = Some("tunnel_not_taken");
+            record.fault = Some(match side {
+                Side::Caller => Fault::Caller,
+                Side::Backend => Fault::Backend,
+            });
+        });
+        tracing::info!(
+            audit_id = self.journey.audit_id().as_str(),
+            user = self.journey.user(),
+            "a tunnel was ended: {failed}"
+        );
     }
 
     /// Says in both logs why a tunnel is ended from here.

@@ -146,6 +146,7 @@ impl Forward {
             backend,
             protocol,
             idle_limit: self.config.tunnel_idle_limit,
+            write_timeout: self.config.exchange_idle_timeout,
             journey: Arc::clone(sender.journey),
             standing: self.standing(sender),
             tasks: self.tasks.clone(),

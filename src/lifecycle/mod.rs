@@ -5,6 +5,7 @@
 //! the grace is over is cut. Kubernetes: `--shutdown-delay-duration` of k8s.io/apiserver.
 
 pub mod memory;
+mod progress;
 mod wake;
 
 use std::future::Future;
@@ -13,6 +14,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+pub use progress::ProgressTimeout;
 pub use wake::{LastTurn, OnWake};
 
 use futures_util::FutureExt;

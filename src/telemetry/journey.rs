@@ -132,6 +132,11 @@ impl Journey {
         &self.audit_id
     }
 
+    /// Who asks, as far as a log line has room for it; empty while nobody knows.
+    pub fn user(&self) -> String {
+        short(&self.record().user).to_owned()
+    }
+
     /// Lets a stage say what it found out.
     pub fn note(&self, say: impl FnOnce(&mut Record)) {
         say(&mut self.record());
@@ -154,6 +159,21 @@ impl Journey {
 
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
+    }
+
+    /// The caller took nothing of its response for so long that the exchange was ended. Says so in both logs.
+    pub fn response_not_taken(&self, timeout: Duration) {
+        self.note(|record| {
+            record.reason = Some("response_not_taken");
+            record.fault = Some(Fault::Caller);
+        });
+        let peer = self.record().peer;
+        tracing::info!(
+            audit_id = self.audit_id.as_str(),
+            user = self.user(),
+            peer.address = peer.map(tracing::field::display),
+            "an exchange was ended: its caller took nothing of the response for {timeout:?}"
+        );
     }
 
     fn record(&self) -> MutexGuard<'_, Record> {

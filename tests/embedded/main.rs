@@ -32,6 +32,7 @@ mod login;
 mod process;
 mod shared_connection;
 mod steady;
+mod untaken;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

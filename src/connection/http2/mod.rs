@@ -12,6 +12,7 @@ mod stream;
 mod upload;
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -26,6 +27,7 @@ use super::protocol::Ended;
 use crate::config::ConnectionLimits;
 use crate::status::{Request, Response};
 use keep_alive::KeepAlive;
+use stream::{Broken, Taker};
 
 /// What a caller may send on one stream before it is read, in bytes; no more than this is held of one body.
 const STREAM_WINDOW: u32 = 32 << 10;
@@ -79,6 +81,7 @@ pub(super) struct Connection<I, S> {
     state: State<I>,
     service: S,
     limits: ConnectionLimits,
+    taker: Taker,
     end: End,
 }
 
@@ -106,10 +109,20 @@ impl<I, S> Connection<I, S>
 where
     I: AsyncRead + AsyncWrite + Unpin,
 {
-    pub(super) fn new(io: I, settings: &Builder, limits: &ConnectionLimits, service: S) -> Self {
+    pub(super) fn new(
+        io: I,
+        settings: &Builder,
+        peer: SocketAddr,
+        limits: &ConnectionLimits,
+        service: S,
+    ) -> Self {
         Self {
             state: State::Starting(settings.handshake(io)),
             service,
+            taker: Taker {
+                address: peer,
+                timeout: limits.exchange_idle_timeout,
+            },
             limits: limits.clone(),
             end: End::NotAsked,
         }
@@ -156,10 +169,13 @@ where
                         return Poll::Ready(Ok(()));
                     };
                     let (request, respond) = accepted?;
-                    let exchange = stream::exchange(request, respond, (this.service)());
+                    let exchange = stream::exchange(request, respond, this.taker, (this.service)());
                     TokioExecutor::new().execute(async move {
-                        if let Err(broken) = exchange.await {
-                            tracing::debug!(error = %broken, "an exchange broke off");
+                        match exchange.await {
+                            Ok(()) | Err(Broken::NotTaken) => {}
+                            Err(broken) => {
+                                tracing::debug!(error = %broken, "an exchange broke off");
+                            }
                         }
                     });
                 }

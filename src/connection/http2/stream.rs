@@ -1,13 +1,20 @@
 //! One HTTP/2 exchange. In: a request's head and its stream. Out: the response on the same stream.
 //!
 //! The caller's reset drops whatever was being done for it. The response's body goes out as fast as the caller's windows
-//! let it; what waits in between is bounded by `max_send_buffer_size`.
+//! let it; what waits in between is bounded by `max_send_buffer_size`. A caller whose windows stay shut for
+//! `--exchange-idle-timeout` while there is something for it loses the response: its stream is reset.
+//!
+//! The tail of each piece goes to h2 only when the windows let all of it through. Else h2 would keep what is left of a
+//! response that is over for as long as the connection lasts.
 //!
 //! RFC 9113 section 8. hyper's `proto/h2/server.rs` does the same; it can't be told to take tiny DATA frames over while
 //! nobody reads, nor how many of them end a connection.
 
 use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::ops::ControlFlow;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -20,7 +27,9 @@ use http_body::Body as _;
 
 use super::date;
 use super::upload::{Intake, upload};
+use crate::lifecycle::ProgressTimeout;
 use crate::status::{Request, Response};
+use crate::telemetry::Journey;
 
 /// What belongs to an HTTP/1 connection and is malformed in HTTP/2 (RFC 9113 section 8.2.2).
 const CONNECTION_HEADERS: [HeaderName; 6] = [
@@ -35,6 +44,10 @@ const CONNECTION_HEADERS: [HeaderName; 6] = [
 /// How long an answer waits for the end of a body that nobody will read.
 const UNREAD_BODY_LIMIT: Duration = Duration::from_millis(100);
 
+/// So much of a piece is kept back while the windows do not let all of it through: as much as a DATA frame has. h2 gets the
+/// rest at once, as many small parts would cost a large download as many turns.
+const TAIL: usize = 16 << 10;
+
 /// Why an exchange broke off.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Broken {
@@ -46,12 +59,23 @@ pub(super) enum Broken {
     Body(#[source] axum::Error),
     #[error("the stream is closed")]
     Closed,
+    /// It was said to whom it belongs already.
+    #[error("the caller takes nothing of its response")]
+    NotTaken,
+}
+
+/// Whose streams these are, and for how long they may stay shut while there is something for them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Taker {
+    pub(super) address: SocketAddr,
+    pub(super) timeout: Duration,
 }
 
 /// Answers one request and sends the response to its end.
 pub(super) async fn exchange<A, F>(
     request: http::Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
+    taker: Taker,
     answer: A,
 ) -> Result<(), Broken>
 where
@@ -67,7 +91,8 @@ where
     {
         return Ok(());
     }
-    let (head, body) = response.into_parts();
+    let (mut head, body) = response.into_parts();
+    let journey = head.extensions.remove::<Arc<Journey>>();
     let mut head = http::Response::from_parts(head, ());
     complete(head.headers_mut(), &body);
     let is_whole = body.is_end_stream();
@@ -85,14 +110,32 @@ where
         stream,
         body,
         piece: None,
+        progress: ProgressTimeout::new(taker.timeout),
     };
-    poll_fn(|context| {
+    let sent = poll_fn(|context| {
         if let Some(intake) = &intake {
             intake.poll(context);
         }
         pipe.poll(context)
-    })
-    .await
+    });
+    let sent = sent.await;
+    if matches!(sent, Err(Broken::NotTaken)) {
+        taker.took_nothing(journey.as_deref());
+    }
+    sent
+}
+
+impl Taker {
+    fn took_nothing(self, journey: Option<&Journey>) {
+        let Self { address, timeout } = self;
+        match journey {
+            Some(journey) => journey.response_not_taken(timeout),
+            None => tracing::info!(
+                peer.address = %address,
+                "a caller took nothing of a document for {timeout:?}; its stream is reset"
+            ),
+        }
+    }
 }
 
 fn with_body(request: http::Request<RecvStream>) -> (Option<Intake>, Request) {
@@ -164,6 +207,7 @@ struct Pipe {
     body: Body,
     /// A piece that waits for the caller's window, and whether it is the last.
     piece: Option<(Bytes, bool)>,
+    progress: ProgressTimeout,
 }
 
 impl Pipe {
@@ -172,13 +216,16 @@ impl Pipe {
             if let Poll::Ready(reason) = self.stream.poll_reset(context)? {
                 return Poll::Ready(Err(Broken::Reset(reason)));
             }
-            if self.piece.is_some() {
-                ready!(self.poll_window(context))?;
-                if let Some((piece, is_last)) = self.piece.take() {
-                    self.stream.send_data(piece, is_last)?;
-                    if is_last {
-                        return Poll::Ready(Ok(()));
-                    }
+            if let Some((piece, is_last)) = self.piece.take() {
+                let Poll::Ready(window) = self.poll_window(context) else {
+                    self.piece = Some((piece, is_last));
+                    ready!(self.progress.poll_blocked(context));
+                    self.stream.send_reset(Reason::CANCEL);
+                    return Poll::Ready(Err(Broken::NotTaken));
+                };
+                self.progress.moved();
+                if self.send(piece, is_last, window?)?.is_break() {
+                    return Poll::Ready(Ok(()));
                 }
                 continue;
             }
@@ -200,26 +247,46 @@ impl Pipe {
         }
     }
 
-    /// One byte is asked for, and only with a piece in hand: windows that are claimed and not used would be missing to the
-    /// other streams. h2 asks for the rest itself once it has the piece.
-    fn poll_window(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Broken>> {
-        while self.stream.capacity() == 0 {
-            if ready!(self.stream.poll_capacity(context)).ok_or(Broken::Closed)?? > 0 {
-                break;
+    /// How many bytes the windows let through now, when there are any.
+    fn poll_window(&mut self, context: &mut Context<'_>) -> Poll<Result<usize, Broken>> {
+        loop {
+            let capacity = self.stream.capacity();
+            if capacity > 0 {
+                return Poll::Ready(Ok(capacity));
             }
+            ready!(self.stream.poll_capacity(context)).ok_or(Broken::Closed)??;
         }
-        Poll::Ready(Ok(()))
     }
 
-    fn accept(
+    /// Hands over a piece, or all but what is to stay until the windows let it through; breaks after the last byte.
+    fn send(
         &mut self,
-        frame: http_body::Frame<Bytes>,
-    ) -> Result<std::ops::ControlFlow<()>, Broken> {
-        use std::ops::ControlFlow::{Break, Continue};
+        mut piece: Bytes,
+        is_last: bool,
+        window: usize,
+    ) -> Result<ControlFlow<()>, Broken> {
+        if piece.len() > window {
+            let now = window.max(piece.len().saturating_sub(TAIL));
+            self.stream.send_data(piece.split_to(now), false)?;
+            self.piece = Some((piece, is_last));
+            return Ok(ControlFlow::Continue(()));
+        }
+        self.stream.send_data(piece, is_last)?;
+        Ok(if is_last {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        })
+    }
+
+    /// A window is asked for only with the piece in hand: what is claimed and not used would be missing to the other
+    /// streams.
+    fn accept(&mut self, frame: http_body::Frame<Bytes>) -> Result<ControlFlow<()>, Broken> {
+        use ControlFlow::{Break, Continue};
         match frame.into_data() {
             Ok(piece) if piece.is_empty() => {}
             Ok(piece) => {
-                self.stream.reserve_capacity(1);
+                self.stream.reserve_capacity(piece.len());
                 self.piece = Some((piece, self.body.is_end_stream()));
             }
             Err(frame) => {

@@ -267,3 +267,45 @@ async fn a_tunnel_ends_when_its_caller_may_not_have_it_any_more() {
         s.end().await;
     }
 }
+
+/// What the caller says goes on, so the tunnel is not idle.
+#[tokio::test(start_paused = true)]
+async fn a_tunnel_of_which_one_side_takes_nothing_ends_whatever_the_other_says() {
+    let (mut s, backend) = (Setting::new().await, Backend::new().await);
+    let mut caller = s.caller(Scheme::Http, &[backend.address]);
+    caller
+        .write_all(get("/", UPGRADE).as_bytes())
+        .await
+        .unwrap();
+    let mut stream = backend.accept().await;
+    head(&mut stream).await;
+    stream.write_all(SWITCHED).await.unwrap();
+    head(&mut caller).await;
+    let start = tokio::time::Instant::now();
+    let (mut unread, mut said) = tokio::io::split(caller);
+    let (mut heard, mut flood) = stream.into_split();
+    let mut nothing = tokio::io::sink();
+    tokio::select! {
+        _ = async { while flood.write_all(&[b'x'; 4096]).await.is_ok() {} } => {}
+        _ = tokio::io::copy(&mut heard, &mut nothing) => {}
+        () = async {
+            for _ in 0..20 {
+                said.write_all(b"ping").await.unwrap();
+                tokio::time::sleep(Duration::from_secs(60)).await;
+            }
+        } => {}
+    }
+    let elapsed = start.elapsed();
+    assert!(
+        elapsed >= Duration::from_secs(300) && elapsed < Duration::from_secs(400),
+        "{elapsed:?}"
+    );
+    let refusals = s.metrics.text(&crate::telemetry::Gauges::default());
+    assert!(
+        refusals.contains(r#"throughway_refusals_total{reason="tunnel_not_taken"} 1"#),
+        "{refusals}"
+    );
+    let mut rest = Vec::new();
+    let _ = unread.read_to_end(&mut rest).await;
+    s.end().await;
+}

@@ -8,6 +8,8 @@ use tokio::task::JoinSet;
 
 use super::*;
 
+mod untaken;
+
 const DATA: u8 = 0x0;
 const HEADERS: u8 = 0x1;
 const RST_STREAM: u8 = 0x3;
@@ -27,6 +29,8 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
+const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 4711);
+
 /// Keeps the bodies of `/held` and reads nothing of them.
 async fn answer(request: Request) -> Response {
     if request.uri().path() == "/held" {
@@ -40,7 +44,7 @@ fn serve(tasks: &mut JoinSet<Result<(), Ended>>) -> DuplexStream {
     let (client, server) = duplex(1 << 16);
     let limits = ConnectionLimits::kubernetes();
     let settings = settings(PeerClass::FrontProxy, &limits, limits.max_header_bytes);
-    tasks.spawn(Connection::new(server, &settings, &limits, || answer));
+    tasks.spawn(Connection::new(server, &settings, PEER, &limits, || answer));
     client
 }
 

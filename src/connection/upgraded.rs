@@ -1,0 +1,39 @@
+//! A caller's connection after an upgrade. In: what hyper hands out. Out: the TLS stream itself, and what was read of it.
+//!
+//! Whoever carries the tunnel reads and writes the stream without hyper's layers, and what passes is no head any more: it
+//! must not count as one ([`super::head_budget`]).
+
+use bytes::Bytes;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
+
+use super::head_budget::Metered;
+
+/// What hyper serves HTTP/1 on: the front proxy's connection, or a stranger's.
+pub(super) type CallerStream = Either<TlsStream<TcpStream>, Metered<TlsStream<TcpStream>>>;
+
+/// A caller's connection of which the HTTP is over.
+#[derive(Debug)]
+pub struct Upgraded {
+    pub stream: TlsStream<TcpStream>,
+    /// Bytes that had been read behind the request.
+    pub read_already: Bytes,
+}
+
+/// # Errors
+/// It is no connection of [`super::Listener`], and comes back as it was.
+pub fn into_stream(
+    upgraded: hyper::upgrade::Upgraded,
+) -> Result<Upgraded, hyper::upgrade::Upgraded> {
+    let parts = upgraded.downcast::<TokioIo<CallerStream>>()?;
+    let stream = match parts.io.into_inner() {
+        Either::Left(stream) => stream,
+        Either::Right(metered) => metered.into_inner(),
+    };
+    Ok(Upgraded {
+        stream,
+        read_already: parts.read_buf,
+    })
+}
