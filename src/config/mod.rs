@@ -19,8 +19,9 @@ use ipnet::IpNet;
 
 pub use checked::{NoCommand, read};
 pub use local::{
-    ClusterOptions, CrossSite, FilterRules, Filtering, LocalApi, LocalConfig, LocalListen, Login,
-    PortForward, Secret, ServerPath, StaticFiles, TargetKind, TargetName, TargetScheme, Via,
+    ClusterOptions, CrossSite, FilterRules, Filtering, LocalApi, LocalConfig, LocalListen,
+    LocalTargets, Login, PortForward, Secret, ServerPath, StaticFiles, TargetKind, TargetName,
+    TargetPeers, TargetScheme, Via,
 };
 
 /// What this program calls itself where it asks the API server for itself.

@@ -10,8 +10,8 @@ use http::{HeaderValue, Method, StatusCode, Uri, header};
 use super::api_path::{Exchange, Routed, below_server_path, route};
 use super::problem::{Advice, Problem, Reader};
 use super::upstream::{Upstream, is_upgrade};
-use super::{files, filter};
-use crate::config::{Filtering, LocalApi, ServerPath, StaticFiles};
+use super::{files, filter, inert};
+use crate::config::{CrossSite, Filtering, LocalApi, ServerPath, StaticFiles};
 use crate::forwarded_for::{self, X_FORWARDED_FOR};
 use crate::hop_by_hop;
 use crate::status::{Request, Response, Status};
@@ -29,20 +29,44 @@ pub(super) struct Api {
 pub(super) struct Caller(pub(super) HeaderValue);
 
 impl Api {
-    /// Whether a browser's user wants to see what there is.
+    /// Whether a browser's user wants to see what there is. The rules have to accept the path of it, too.
     pub(super) fn is_for_a_person(&self, host: &str, reader: Reader, request: &Request) -> bool {
         reader == Reader::Browser
             && matches!(*request.method(), Method::GET | Method::HEAD)
             && request.uri().path() == "/"
-            && self.accepts_host(host)
+            && self.accepts(&Method::GET, "/", host)
     }
 
     /// Whether kubectl's rules accept a Host.
     pub(super) fn accepts_host(&self, host: &str) -> bool {
         match &self.settings.filter {
-            Filtering::Rules(rules) => filter::accepts(rules, &Method::GET, "/", host),
+            Filtering::Rules(rules) => filter::accepts_host(rules, host),
             Filtering::Off => true,
         }
+    }
+
+    fn accepts(&self, method: &Method, path: &str, host: &str) -> bool {
+        match &self.settings.filter {
+            Filtering::Rules(rules) => filter::accepts(rules, method, path, host),
+            Filtering::Off => true,
+        }
+    }
+
+    /// What a request gets that the rules don't accept.
+    pub(super) fn refuse(&self, host: &str, reader: Reader) -> Result<Response, Problem> {
+        match reader {
+            Reader::Browser => Err(refused(host)),
+            Reader::Program => Ok(filter::forbidden()),
+        }
+    }
+
+    /// A request's path without `--api-prefix`, as the API server gets it.
+    pub(super) fn path_in_api<'p>(&self, path: &'p str) -> Option<&'p str> {
+        let prefix = &self.settings.prefix;
+        if prefix.starts_with("/api") {
+            return Some(path);
+        }
+        path.strip_prefix(prefix.trim_end_matches('/'))
     }
 
     pub(super) async fn answer(
@@ -61,15 +85,16 @@ impl Api {
             }
             Routed::Redirect(answer) | Routed::NotFound(answer) => return Ok(answer),
         };
-        if let Filtering::Rules(rules) = &self.settings.filter
-            && !filter::accepts(rules, request.method(), &decoded, host)
-        {
-            return match reader {
-                Reader::Browser => Err(refused(host)),
-                Reader::Program => Ok(filter::forbidden()),
-            };
+        if !self.accepts(request.method(), &decoded, host) {
+            return self.refuse(host, reader);
         }
-        self.pass(path, request).await
+        if self.settings.cross_site == CrossSite::Allow {
+            return self.pass(path, request).await;
+        }
+        inert::refuse_worker(request.headers())?;
+        let mut answer = self.pass(path, request).await?;
+        inert::disarm(&mut answer);
+        Ok(answer)
     }
 
     async fn pass(&self, path: String, mut request: Request) -> Result<Response, Problem> {

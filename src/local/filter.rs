@@ -1,4 +1,5 @@
-//! kubectl's rules for requests to the API: which hosts, paths and methods are accepted.
+//! kubectl's rules for requests: which hosts, paths and methods are accepted. Of a target at its own origin, the path is the one
+//! that it has in the API.
 //!
 //! In: the rules, a request's method, its decoded path without the API's prefix, and its `Host`. Out: whether it is accepted.
 //! What is refused gets kubectl's 403. Rules search: an expression that is not anchored matches anywhere.
@@ -14,10 +15,19 @@ use crate::status::Response;
 
 /// Whether a request passes the rules. `path` is decoded and begins after the API's prefix; it is empty for the prefix itself.
 pub(super) fn accepts(rules: &FilterRules, method: &Method, path: &str, host: &str) -> bool {
+    accepts_target(rules, method, path) && accepts_host(rules, host)
+}
+
+/// Whether the rules accept a Host, whatever is asked for.
+pub(super) fn accepts_host(rules: &FilterRules, host: &str) -> bool {
+    matches(&rules.accept_hosts, host_name(host))
+}
+
+/// Whether a request to a target passes the rules. `path` is decoded, and the one that it has in the API.
+pub(super) fn accepts_target(rules: &FilterRules, method: &Method, path: &str) -> bool {
     !matches(&rules.reject_paths, path)
         && !matches(&rules.reject_methods, method.as_str())
         && matches(&rules.accept_paths, path)
-        && matches(&rules.accept_hosts, host_name(host))
 }
 
 /// What a refused request gets.

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | a page of the same origin, the user (address bar, bookmark), a program | yes |
 //! | a page of another origin, another target's among them: a link or redirect that shows a page of a target, or the start page | yes, GET and HEAD |
-//! | the same: a link to the rest of the API's origin, where a page below `/proxy` could do all that the user can | 403 |
+//! | the same: a link to a target's page below `/proxy` at the API's origin, which `inert` leads to the target's own | yes |
+//! | the same: a link to the rest of the API's origin | 403 |
 //! | the same: scripts, forms that post, frames, images, WebSockets, preflights | 403 |
 //!
 //! Browsers say it in `Sec-Fetch-Site` (<https://www.w3.org/TR/fetch-metadata/>); of a WebSocket, and of old browsers, only

@@ -1,18 +1,24 @@
 //! Where the companion listens: a TCP port or a Unix socket that only its user can open.
 //!
+//! Browsers ask `[::1]` first for a name below `localhost`, so a port of one loopback is taken on the other as well: whoever
+//! listened there would be this origin in the user's browser.
+//!
 //! kubectl: `Listen` and `ListenUnix` of `pkg/proxy/proxy_server.go`.
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use http::HeaderValue;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 
 use crate::config::LocalListen;
+
+/// How many free ports are tried until one is free on both loopbacks.
+const MAX_TRIES: usize = 16;
 
 /// A place that can't be listened at.
 #[derive(Debug, thiserror::Error)]
@@ -28,8 +34,43 @@ pub enum ListenError {
 /// A listening socket.
 #[derive(Debug)]
 pub(super) enum Listener {
-    Tcp(TcpListener, SocketAddr),
+    Tcp(TcpPort),
     Unix(UnixListener, PathBuf),
+}
+
+/// A port of an address, and of the other loopback.
+#[derive(Debug)]
+pub(super) struct TcpPort {
+    first: TcpListener,
+    /// `None` where the address is none of this machine's loopbacks, or where there is no other.
+    second: Option<TcpListener>,
+    address: SocketAddr,
+}
+
+/// Where a connection comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Peer {
+    /// Loopback, or a Unix socket.
+    ThisMachine,
+    Elsewhere,
+}
+
+/// A connection that was accepted.
+pub(super) struct Accepted {
+    pub(super) stream: Stream,
+    pub(super) peer: Peer,
+    /// The address that it comes from; a Unix socket has none.
+    pub(super) address: Option<HeaderValue>,
+}
+
+impl Peer {
+    fn of(address: IpAddr) -> Self {
+        if address.to_canonical().is_loopback() {
+            Self::ThisMachine
+        } else {
+            Self::Elsewhere
+        }
+    }
 }
 
 /// A connection of either kind.
@@ -43,7 +84,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ReadWrite for S {}
 pub(super) fn beside(listen: &LocalListen, port: u16) -> LocalListen {
     let address = match listen {
         LocalListen::Tcp { address, .. } => *address,
-        LocalListen::Unix(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+        LocalListen::Unix(_) => Ipv4Addr::LOCALHOST.into(),
     };
     LocalListen::Tcp { address, port }
 }
@@ -51,7 +92,10 @@ pub(super) fn beside(listen: &LocalListen, port: u16) -> LocalListen {
 impl Listener {
     pub(super) async fn bind(listen: &LocalListen) -> Result<Self, ListenError> {
         match listen {
-            LocalListen::Tcp { address, port } => tcp((*address, *port).into()).await,
+            LocalListen::Tcp { address, port } => {
+                let port = TcpPort::bind((*address, *port).into()).await?;
+                Ok(Self::Tcp(port))
+            }
             LocalListen::Unix(path) => {
                 unix(path).map_err(|failed| ListenError::Unix(path.clone(), failed))
             }
@@ -61,21 +105,29 @@ impl Listener {
     /// The port that browsers have in their address; 0 of a Unix socket.
     pub(super) fn port(&self) -> u16 {
         match self {
-            Self::Tcp(_, address) => address.port(),
+            Self::Tcp(port) => port.address.port(),
             Self::Unix(..) => 0,
         }
     }
 
-    /// The next connection, and the address that it comes from.
-    pub(super) async fn accept(&self) -> io::Result<(Stream, Option<HeaderValue>)> {
+    /// The next connection.
+    pub(super) async fn accept(&self) -> io::Result<Accepted> {
         match self {
-            Self::Tcp(listener, _) => {
-                let (stream, address) = listener.accept().await?;
+            Self::Tcp(port) => {
+                let (stream, address) = port.accept().await?;
                 stream.set_nodelay(true)?;
-                let address = HeaderValue::try_from(address.ip().to_string());
-                Ok((Box::new(stream), address.ok()))
+                let text = HeaderValue::try_from(address.ip().to_string());
+                Ok(Accepted {
+                    stream: Box::new(stream),
+                    peer: Peer::of(address.ip()),
+                    address: text.ok(),
+                })
             }
-            Self::Unix(listener, _) => Ok((Box::new(listener.accept().await?.0), None)),
+            Self::Unix(listener, _) => Ok(Accepted {
+                stream: Box::new(listener.accept().await?.0),
+                peer: Peer::ThisMachine,
+                address: None,
+            }),
         }
     }
 }
@@ -83,23 +135,70 @@ impl Listener {
 impl fmt::Display for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Tcp(_, address) => address.fmt(f),
+            Self::Tcp(port) => port.address.fmt(f),
             Self::Unix(_, path) => path.display().fmt(f),
         }
     }
 }
 
-async fn tcp(address: SocketAddr) -> Result<Listener, ListenError> {
-    let listener = match TcpListener::bind(address).await {
-        Ok(listener) => listener,
-        Err(failed) if failed.kind() == io::ErrorKind::AddrInUse => {
-            return Err(ListenError::InUse(address));
+impl TcpPort {
+    async fn bind(asked: SocketAddr) -> Result<Self, ListenError> {
+        let mut tries = 0;
+        loop {
+            let first = tcp(asked).await?;
+            let address = first.local_addr();
+            let address = address.map_err(|failed| ListenError::Tcp(asked, failed))?;
+            let second = match other_loopback(address.ip()) {
+                Some(other) => tcp((other, address.port()).into()).await.map(Some),
+                None => Ok(None),
+            };
+            tries += 1;
+            let second = match second {
+                Ok(second) => second,
+                // Somebody has the free port of the one on the other.
+                Err(ListenError::InUse(_)) if asked.port() == 0 && tries < MAX_TRIES => continue,
+                Err(taken @ ListenError::InUse(_)) => return Err(taken),
+                // A machine may have no IPv6, and then nobody listens there either.
+                Err(none) => {
+                    tracing::debug!(error = %none, "there is no other loopback");
+                    None
+                }
+            };
+            return Ok(Self {
+                first,
+                second,
+                address,
+            });
         }
-        Err(failed) => return Err(ListenError::Tcp(address, failed)),
-    };
-    let bound = listener.local_addr();
-    let bound = bound.map_err(|failed| ListenError::Tcp(address, failed))?;
-    Ok(Listener::Tcp(listener, bound))
+    }
+
+    async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let Some(second) = &self.second else {
+            return self.first.accept().await;
+        };
+        tokio::select! {
+            accepted = self.first.accept() => accepted,
+            accepted = second.accept() => accepted,
+        }
+    }
+}
+
+/// The loopback that a browser may ask as well for a name that leads to an address.
+fn other_loopback(address: IpAddr) -> Option<IpAddr> {
+    match address {
+        IpAddr::V4(Ipv4Addr::LOCALHOST | Ipv4Addr::UNSPECIFIED) => Some(Ipv6Addr::LOCALHOST.into()),
+        IpAddr::V6(Ipv6Addr::LOCALHOST) => Some(Ipv4Addr::LOCALHOST.into()),
+        _ => None,
+    }
+}
+
+async fn tcp(address: SocketAddr) -> Result<TcpListener, ListenError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|failed| match failed.kind() {
+            io::ErrorKind::AddrInUse => ListenError::InUse(address),
+            _ => ListenError::Tcp(address, failed),
+        })
 }
 
 /// Takes the place of a socket, used or left behind, but of no other file. The socket is made where nobody else can reach it
@@ -124,4 +223,58 @@ fn bind_in(folder: &Path, path: &Path) -> io::Result<UnixListener> {
     std::fs::set_permissions(&inside, std::fs::Permissions::from_mode(0o700))?;
     std::fs::rename(&inside, path)?;
     Ok(listener)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn on(address: IpAddr, port: u16) -> LocalListen {
+        LocalListen::Tcp { address, port }
+    }
+
+    const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
+
+    #[tokio::test]
+    async fn both_loopbacks_are_held_on_the_same_port() {
+        for (asked, other) in [(V4, V6), (V6, V4)] {
+            let listener = Listener::bind(&on(asked, 0)).await.unwrap();
+            for address in [asked, other] {
+                let to = SocketAddr::from((address, listener.port()));
+                let taken = TcpListener::bind(to).await;
+                assert_eq!(taken.unwrap_err().kind(), io::ErrorKind::AddrInUse, "{to}");
+                let (accepted, connected) = tokio::join!(listener.accept(), TcpStream::connect(to));
+                let accepted = accepted.unwrap();
+                assert_eq!(accepted.address.unwrap(), address.to_string());
+                assert_eq!(accepted.peer, Peer::ThisMachine);
+                connected.unwrap();
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_port_that_somebody_has_on_the_other_loopback_is_in_use() {
+        let theirs = TcpListener::bind((V6, 0)).await.unwrap();
+        let port = theirs.local_addr().unwrap().port();
+        match Listener::bind(&on(V4, port)).await {
+            Err(ListenError::InUse(taken)) => assert_eq!(taken, (V6, port).into()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn only_loopback_is_this_machine() {
+        for (address, peer) in [
+            ("127.0.0.1", Peer::ThisMachine),
+            ("127.8.8.8", Peer::ThisMachine),
+            ("::1", Peer::ThisMachine),
+            ("::ffff:127.0.0.1", Peer::ThisMachine),
+            ("10.0.0.1", Peer::Elsewhere),
+            ("::ffff:10.0.0.1", Peer::Elsewhere),
+            ("fe80::1", Peer::Elsewhere),
+        ] {
+            assert_eq!(Peer::of(address.parse().unwrap()), peer, "{address}");
+        }
+    }
 }

@@ -3,7 +3,8 @@
 //! In: a [`LocalConfig`] and a kubeconfig. Out: a server on loopback, until Ctrl-C.
 //!
 //! A request's way is `road`, top to bottom: which `place` its Host names (the API, or a target at an origin of its own),
-//! whether it may come from where it comes from (`guard`, and kubectl's rules in `filter`), then on to the API server
+//! whether it may come from where it comes from (`guard`, `target_access`, and kubectl's rules in `filter`), then on to the API
+//! server; what comes from there is no page at the API's origin (`inert`)
 //! (`upstream`), with the credentials of the kubeconfig (`api_server`). Targets are reached through Throughway where it is
 //! installed and through the built-in proxy elsewhere (`way`). `page` has what a person sees.
 //!
@@ -18,6 +19,7 @@ mod api_server;
 mod files;
 mod filter;
 mod guard;
+mod inert;
 mod listen;
 mod login;
 mod open;
@@ -25,9 +27,11 @@ mod page;
 mod place;
 mod plain;
 mod problem;
+mod proxy_path;
 mod request_path;
 mod road;
 mod server;
+mod target_access;
 mod upstream;
 mod way;
 
@@ -50,3 +54,6 @@ pub fn run(config: LocalConfig) -> Result<(), StartError> {
     runtime.shutdown_background();
     served
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,10 @@ use std::fmt;
 use crate::config::{TargetKind, TargetScheme};
 use crate::host::without_port;
 
+/// The longest label of a DNS name, and the longest name (RFC 1035 section 2.3.4).
+const MAX_LABEL_BYTES: usize = 63;
+const MAX_NAME_BYTES: usize = 253;
+
 /// What a Host names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Place {
@@ -46,6 +50,9 @@ impl Place {
     pub(super) fn of(host: &str) -> Result<Self, NoPlace> {
         let name = without_port(host).to_ascii_lowercase();
         let name = name.trim_end_matches('.');
+        if name.len() > MAX_NAME_BYTES && name.ends_with(".localhost") {
+            return Err(NoPlace);
+        }
         let Some(inside) = name.strip_suffix(".localhost") else {
             return Ok(Self::Api);
         };
@@ -70,6 +77,19 @@ impl Target {
             (Some(scheme), _) => format!("{scheme}:{}:{port}", self.name),
             (None, Some(port)) => format!("{}:{port}", self.name),
             (None, None) => self.name.clone(),
+        }
+    }
+
+    /// The path of its proxy in an API group, without what is inside it: `…/services/grafana/proxy`.
+    pub(super) fn proxy_path(&self, group: &str) -> String {
+        let segment = self.segment();
+        let namespace = &self.namespace;
+        match self.kind {
+            TargetKind::Service => {
+                format!("{group}/namespaces/{namespace}/services/{segment}/proxy")
+            }
+            TargetKind::Pod => format!("{group}/namespaces/{namespace}/pods/{segment}/proxy"),
+            TargetKind::Node => format!("{group}/nodes/{segment}/proxy"),
         }
     }
 
@@ -114,7 +134,7 @@ fn namespaced(kind: TargetKind, path: &str) -> Option<Target> {
             let name = &path[port.len() + 1..path.len() - namespace.len() - 1];
             (Some(port), name, namespace)
         }
-        [.., namespace] if kind == TargetKind::Pod => {
+        [_, .., namespace] if kind == TargetKind::Pod => {
             (None, &path[..path.len() - namespace.len() - 1], namespace)
         }
         _ => return None,
@@ -153,7 +173,7 @@ fn target(kind: TargetKind, namespace: &str, name: &str, port: Option<&str>) -> 
     let (scheme, port) = port.map_or((None, ""), scheme_and_port);
     let is_label = |text: &str| {
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-        !text.is_empty() && text.bytes().all(is_plain)
+        (1..=MAX_LABEL_BYTES).contains(&text.len()) && text.bytes().all(is_plain)
     };
     let is_named = name.split('.').all(is_label)
         && (namespace.is_empty() == (kind == TargetKind::Node))
@@ -288,9 +308,32 @@ mod tests {
             "a/b.c.svc.localhost",
             "a%2fb.c.svc.localhost",
             "a:b.c.svc.localhost",
+            "x.pod.localhost",
+            ".pod.localhost",
+            "pod.localhost",
+            "..pod.localhost",
+            "8080..pod.localhost",
+            "https-.pod.localhost",
+            ".x.svc.localhost",
+            "node.localhost",
         ] {
             assert_eq!(Place::of(host), Err(NoPlace), "{host}");
         }
+    }
+
+    #[test]
+    fn names_are_as_long_as_dns_lets_them_be() {
+        let label = "a".repeat(MAX_LABEL_BYTES);
+        let service = format!("{label}.{label}.svc.localhost");
+        assert_eq!(
+            Place::of(&service),
+            place(Service, &label, &label, None, None)
+        );
+        assert_eq!(Place::of(&format!("a{service}")), Err(NoPlace));
+        let node = |name: &str| Place::of(&format!("{name}.node.localhost"));
+        let longest = format!("{label}.{label}.{label}.{}", "b".repeat(46));
+        assert_eq!(node(&longest), place(Node, "", &longest, None, None));
+        assert_eq!(node(&format!("{longest}b")), Err(NoPlace));
     }
 
     #[test]

@@ -1,25 +1,31 @@
 //! The companion's road: one request from its Host to its answer.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use http::{Version, header};
+use futures_util::FutureExt;
+use http::{StatusCode, Version, header};
 
 use super::api::Api;
 use super::guard::{self, Linked};
+use super::inert;
+use super::listen::Peer;
 use super::login::{self, Admission, Logins};
 use super::page::StartPage;
 use super::place::{NoPlace, Place, Target};
 use super::problem::{Advice, Problem, Reader};
+use super::target_access;
 use super::way::{Visit, Ways};
-use crate::config::CrossSite;
+use crate::config::{CrossSite, LocalTargets};
 use crate::host::is_loopback;
-use crate::status::{Request, Response, Status};
+use crate::status::{Reason, Request, Response, Status};
 
 /// Every stage that a request passes.
 #[derive(Debug)]
 pub(super) struct Road {
     pub(super) api: Api,
     pub(super) ways: Ways,
+    pub(super) targets: LocalTargets,
     pub(super) page: StartPage,
     pub(super) logins: Option<Logins>,
     pub(super) cross_site: CrossSite,
@@ -30,33 +36,62 @@ pub(super) struct Road {
 pub(super) enum Door {
     /// The API, and every target by its Host.
     Everything,
-    /// `--forward`: one target, whatever loopback name is used for it.
+    /// `--forward`: one target, by its own name, `localhost`, and the addresses of loopback.
     One(Arc<Target>),
 }
 
 /// Answers one request.
-pub(super) async fn answer(road: &Road, door: &Door, request: Request) -> Response {
+pub(super) async fn answer(road: &Road, door: &Door, peer: Peer, request: Request) -> Response {
     let reader = Reader::of(request.method(), request.headers());
-    match travel(road, door, reader, request).await {
-        Ok(answer) => answer,
-        Err(problem) => problem.answer(reader),
-    }
+    contained(travel(road, door, peer, reader, request))
+        .await
+        .unwrap_or_else(|problem| problem.answer(reader))
+}
+
+/// A defect that panics costs the one request that meets it.
+async fn contained(
+    travel: impl Future<Output = Result<Response, Problem>>,
+) -> Result<Response, Problem> {
+    // Nothing of a request is looked at after its panic, and what requests share is kept in no half-made state.
+    AssertUnwindSafe(travel)
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|_| {
+            tracing::error!("a request met a defect of this program");
+            let status = Status::internal("throughway local met a defect of its own");
+            Err(Problem::new(status, "That should not happen"))
+        })
 }
 
 async fn travel(
     road: &Road,
     door: &Door,
+    peer: Peer,
     reader: Reader,
     mut request: Request,
 ) -> Result<Response, Problem> {
     let host = host(&request)?;
     let place = door.place(&host)?;
     let is_kubectls = place == Place::Api && road.cross_site == CrossSite::Allow;
+    let mut led_away = None;
     if !is_kubectls {
-        guard::check(&request, &host, linked(&place, &request)).map_err(|no| no.problem())?;
+        if place == Place::Api {
+            let path = road.api.path_in_api(request.uri().path());
+            led_away = path.and_then(|path| inert::led_away(&host, path, &request));
+        }
+        let linked = match led_away {
+            Some(_) => Linked::Page,
+            None => linked(&place, &request),
+        };
+        guard::check(&request, &host, linked).map_err(|no| no.problem())?;
         if place == Place::Api {
             guard::vouch(&mut request);
         }
+    }
+    match &place {
+        Place::Api if !road.api.accepts_host(&host) => return road.api.refuse(&host, reader),
+        Place::Api => {}
+        Place::Target(_) => target_access::check_peer(&road.targets, peer)?,
     }
     match &road.logins {
         Some(logins) => match logins.admit(&host, &place, reader, &mut request)? {
@@ -67,18 +102,12 @@ async fn travel(
         None => login::without_cookie(request.headers_mut()),
     }
     match &place {
-        Place::Api if road.api.is_for_a_person(&host, reader, &request) => {
-            Ok(start_page(road, &host, request.uri().query()).await)
-        }
-        Place::Api => {
-            if road.api.accepts_host(&host)
-                && let Some(asset) = road.page.asset(&request)
-            {
-                return Ok(asset);
-            }
-            road.api.answer(&host, reader, request).await
-        }
+        Place::Api => match led_away {
+            Some(answer) => answer,
+            None => of_api(road, &host, reader, request).await,
+        },
         Place::Target(target) => {
+            target_access::check(&road.targets, target, &request)?;
             let visit = Visit {
                 target,
                 host: &host,
@@ -90,8 +119,22 @@ async fn travel(
     }
 }
 
-/// What pages of other origins may link to. At the API's origin that is what has no page of anybody else's: a target's page
-/// below `/proxy` there could do all that the user can.
+async fn of_api(
+    road: &Road,
+    host: &str,
+    reader: Reader,
+    request: Request,
+) -> Result<Response, Problem> {
+    if road.api.is_for_a_person(host, reader, &request) {
+        return Ok(start_page(road, host, request.uri().query()).await);
+    }
+    match road.page.asset(&request) {
+        Some(asset) => Ok(asset),
+        None => road.api.answer(host, reader, request).await,
+    }
+}
+
+/// What pages of other origins may link to. At the API's origin that is what has no page of anybody else's.
 fn linked(place: &Place, request: &Request) -> Linked {
     let path = request.uri().path();
     let is_own_page = path == "/" || path.starts_with("/.throughway/");
@@ -139,14 +182,23 @@ fn is_of_host(byte: u8) -> bool {
 
 impl Door {
     fn place(&self, host: &str) -> Result<Place, Problem> {
-        match self {
-            Self::Everything => Place::of(host).map_err(NoPlace::problem),
-            Self::One(target) if is_loopback(host) => Ok(Place::Target(Target::clone(target))),
-            Self::One(_) => {
-                let status = Status::forbidden("this port is for loopback names alone");
-                Err(Problem::new(status, "Refused"))
-            }
+        let target = match self {
+            Self::Everything => return Place::of(host).map_err(NoPlace::problem),
+            Self::One(target) => target,
+        };
+        // Cookies know no ports: a browser would send this target what it keeps for another one's name.
+        let is_its_own = match Place::of(host) {
+            Ok(Place::Api) => is_loopback(host),
+            Ok(Place::Target(named)) => named == **target,
+            Err(NoPlace) => false,
+        };
+        if is_its_own {
+            return Ok(Place::Target(Target::clone(target)));
         }
+        let sentence =
+            "this port is one target's; it has that target's name, localhost, and 127.0.0.1";
+        let status = Status::new(StatusCode::MISDIRECTED_REQUEST, Reason::Unknown, sentence);
+        Err(Problem::new(status, "Refused"))
     }
 }
 
@@ -158,5 +210,21 @@ impl NoPlace {
              the start page, at localhost, lists what there is."
                 .to_owned(),
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_the_end_of_its_own_request_alone() {
+        let met = contained(async { panic!("a defect") }).await;
+        assert_eq!(
+            met.unwrap_err().status.code,
+            StatusCode::INTERNAL_SERVER_ERROR
+        );
+        let fine = contained(async { Ok(Response::default()) }).await;
+        assert_eq!(fine.unwrap().status(), StatusCode::OK);
     }
 }

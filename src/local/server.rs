@@ -13,11 +13,10 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::api::{Api, Caller};
 use super::api_server::{AccessError, ApiServer};
-use super::listen::{self, ListenError, Listener};
+use super::listen::{self, Accepted, ListenError, Listener};
 use super::login::{Logins, NoRandomness};
 use super::page::{Facts, StartPage};
 use super::place::Target;
@@ -99,7 +98,7 @@ pub(super) async fn serve(config: LocalConfig) -> Result<(), StartError> {
     Ok(())
 }
 
-fn road(
+pub(super) fn road(
     config: &LocalConfig,
     main: &Listener,
     api_server: ApiServer,
@@ -128,6 +127,7 @@ fn road(
             upstream,
         },
         ways,
+        targets: config.targets.clone(),
         logins,
         cross_site: config.api.cross_site,
     }))
@@ -151,8 +151,8 @@ impl Target {
 async fn accept(listener: Listener, door: Door, road: Arc<Road>, tasks: Tasks) {
     loop {
         match listener.accept().await {
-            Ok((stream, address)) => {
-                tasks.spawn(connection(stream, address, door.clone(), Arc::clone(&road)));
+            Ok(accepted) => {
+                tasks.spawn(connection(accepted, door.clone(), Arc::clone(&road)));
             }
             Err(failed) => {
                 tracing::warn!(error = %failed, "a connection was not accepted");
@@ -162,16 +162,18 @@ async fn accept(listener: Listener, door: Door, road: Arc<Road>, tasks: Tasks) {
     }
 }
 
-async fn connection<S>(stream: S, address: Option<HeaderValue>, door: Door, road: Arc<Road>)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+async fn connection(accepted: Accepted, door: Door, road: Arc<Road>) {
+    let Accepted {
+        stream,
+        peer,
+        address,
+    } = accepted;
     let service = service_fn(move |request: Request<Incoming>| {
         let (road, door, address) = (Arc::clone(&road), door.clone(), address.clone());
         async move {
             let mut request = request.map(Body::new);
             request.extensions_mut().extend(extension(address));
-            Ok::<_, Infallible>(road::answer(&road, &door, request).await)
+            Ok::<_, Infallible>(road::answer(&road, &door, peer, request).await)
         }
     });
     let mut settings = auto::Builder::new(TokioExecutor::new());

@@ -11,10 +11,17 @@ use std::time::Duration;
 use clap::Args;
 
 use super::super::parse;
-use super::{CrossSite, PortForward, TargetName, Via};
+use super::{CrossSite, PortForward, TargetName, TargetPeers, Via};
 
 /// The port of kubectl proxy.
 pub(super) const DEFAULT_PORT: u16 = 8001;
+
+/// Rules that say nothing, which are the defaults of kubectl proxy.
+pub(super) const ACCEPT_EVERY_PATH: &str = "^.*";
+pub(super) const REJECT_NO_METHOD: &str = "^$";
+
+/// What kubectl proxy refuses of the API where it is not told.
+pub(super) const REJECT_PATHS: &str = "^/api/.*/pods/.*/exec,^/api/.*/pods/.*/attach";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -167,19 +174,16 @@ pub(super) struct ProxyFlags {
     pub(super) accept_hosts: String,
 
     /// Regular expressions for paths that are accepted
-    #[arg(long, value_name = "REGEXPS", default_value = "^.*")]
+    #[arg(long, value_name = "REGEXPS", default_value = ACCEPT_EVERY_PATH)]
     pub(super) accept_paths: String,
 
     /// Regular expressions for paths that are refused, even if they are accepted
-    #[arg(
-        long,
-        value_name = "REGEXPS",
-        default_value = "^/api/.*/pods/.*/exec,^/api/.*/pods/.*/attach"
-    )]
-    pub(super) reject_paths: String,
+    /// [default: ^/api/.*/pods/.*/exec,^/api/.*/pods/.*/attach]
+    #[arg(long, value_name = "REGEXPS")]
+    pub(super) reject_paths: Option<String>,
 
     /// Regular expressions for methods that are refused
-    #[arg(long, value_name = "REGEXPS", default_value = "^$")]
+    #[arg(long, value_name = "REGEXPS", default_value = REJECT_NO_METHOD)]
     pub(super) reject_methods: String,
 
     /// Refuse nothing of the API; dangerous on a port that pages of a browser can reach
@@ -224,7 +228,16 @@ pub(super) struct OriginFlags {
     )]
     pub(super) via: Via,
 
-    /// What becomes of requests to the API that a page of another site makes
+    /// From where targets can be reached at their own origins and at forwarded ports
+    #[arg(
+        long,
+        value_name = "loopback|everywhere",
+        default_value = "loopback",
+        hide_possible_values = true
+    )]
+    pub(super) targets: TargetPeers,
+
+    /// What becomes of requests to the API that a page of another site makes, and of pages of targets at the API's address
     #[arg(
         long,
         value_name = "refuse|allow",

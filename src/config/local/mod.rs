@@ -9,7 +9,9 @@ use std::time::Duration;
 use regex::Regex;
 
 use super::{NoCommand, go_expression};
-use args::{ClusterFlags, DEFAULT_PORT, ProxyFlags};
+use args::{
+    ACCEPT_EVERY_PATH, ClusterFlags, DEFAULT_PORT, ProxyFlags, REJECT_NO_METHOD, REJECT_PATHS,
+};
 
 pub(super) use args::Line;
 
@@ -21,6 +23,7 @@ pub struct LocalConfig {
     pub api: LocalApi,
     /// `--www` and `--www-prefix`; the prefix begins and ends with a slash.
     pub files: Option<StaticFiles>,
+    pub targets: LocalTargets,
     pub forwards: Vec<PortForward>,
     pub open: Option<TargetName>,
     pub login: Login,
@@ -109,6 +112,23 @@ pub enum CrossSite {
     Allow,
 }
 
+/// Who may ask targets for what, at origins of their own.
+#[derive(Debug, Clone)]
+pub struct LocalTargets {
+    pub peers: TargetPeers,
+    /// `--accept-paths`, `--reject-paths` and `--reject-methods` as far as they were given, about the path that a target has
+    /// in `/api/v1`. The default of `--reject-paths` is none of them: a target's own paths may look like it.
+    pub rules: Filtering,
+}
+
+/// From where connections to targets may come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum TargetPeers {
+    /// This machine.
+    Loopback,
+    Everywhere,
+}
+
 /// A directory that is served below a prefix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StaticFiles {
@@ -180,6 +200,10 @@ pub(super) fn check(line: Line) -> Result<LocalConfig, NoCommand> {
         return Err(NoCommand::Wrong(sentence.to_owned()));
     }
     let api = api(&proxy, origins.cross_site)?;
+    let targets = LocalTargets {
+        peers: origins.targets,
+        rules: target_rules(&proxy)?,
+    };
     if proxy.www.is_some() && ending_in_slash(proxy.www_prefix.clone()) == api.prefix {
         let sentence = "--www-prefix and --api-prefix have to differ";
         return Err(NoCommand::Wrong(sentence.to_owned()));
@@ -198,6 +222,7 @@ pub(super) fn check(line: Line) -> Result<LocalConfig, NoCommand> {
             directory,
             prefix: ending_in_slash(proxy.www_prefix),
         }),
+        targets,
         forwards: origins.forward,
         open: origins.open,
         login: if origins.login {
@@ -242,7 +267,10 @@ fn api(proxy: &ProxyFlags, cross_site: CrossSite) -> Result<LocalApi, NoCommand>
         Filtering::Rules(FilterRules {
             accept_hosts: expressions("--accept-hosts", &proxy.accept_hosts)?,
             accept_paths: expressions("--accept-paths", &proxy.accept_paths)?,
-            reject_paths: expressions("--reject-paths", &proxy.reject_paths)?,
+            reject_paths: expressions(
+                "--reject-paths",
+                proxy.reject_paths.as_deref().unwrap_or(REJECT_PATHS),
+            )?,
             reject_methods: expressions("--reject-methods", &proxy.reject_methods)?,
         })
     };
@@ -256,6 +284,23 @@ fn api(proxy: &ProxyFlags, cross_site: CrossSite) -> Result<LocalApi, NoCommand>
         filter,
         cross_site,
     })
+}
+
+/// The rules that were given; none if nothing was, so that nothing is matched for a request.
+fn target_rules(proxy: &ProxyFlags) -> Result<Filtering, NoCommand> {
+    let is_usual = proxy.accept_paths == ACCEPT_EVERY_PATH
+        && proxy.reject_paths.is_none()
+        && proxy.reject_methods == REJECT_NO_METHOD;
+    if proxy.disable_filter || is_usual {
+        return Ok(Filtering::Off);
+    }
+    let rejected = proxy.reject_paths.as_deref().unwrap_or_default();
+    Ok(Filtering::Rules(FilterRules {
+        accept_hosts: Vec::new(),
+        accept_paths: expressions("--accept-paths", &proxy.accept_paths)?,
+        reject_paths: expressions("--reject-paths", rejected)?,
+        reject_methods: expressions("--reject-methods", &proxy.reject_methods)?,
+    }))
 }
 
 /// kubectl's `MakeRegexpArray`: divided by commas, wherever they stand.

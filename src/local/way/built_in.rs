@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use super::ports::{Named, Ports};
 use super::refusal::Case;
 use super::unprefix::Unprefixed;
-use super::{Visit, cookies, proxy_path, raw_path, refusal, send};
+use super::{Visit, cookies, raw_path, refusal, send};
 use crate::hop_by_hop;
 use crate::local::page::WayFact;
 use crate::local::problem::Problem;
@@ -70,7 +70,7 @@ pub(super) async fn visit(
         Named::Target(named) => named,
         Named::Answer(answer) => return Ok(answer),
     };
-    let prefix = proxy_path(GROUP, &named);
+    let prefix = named.proxy_path(GROUP);
     let path = format!("{prefix}{}", raw_path(request.uri()));
     *request.uri_mut() = Uri::try_from(path).map_err(|_| {
         let status = Status::bad_request("the path has bytes that no path has");

@@ -3,7 +3,7 @@
 use http::{HeaderName, HeaderValue, Uri, header};
 
 use super::refusal::Case;
-use super::{GROUP, Visit, cookies, proxy_path, raw_path, refusal, send};
+use super::{GROUP, Visit, cookies, raw_path, refusal, send};
 use crate::envelope;
 use crate::hop_by_hop;
 use crate::local::problem::Problem;
@@ -43,7 +43,7 @@ pub(super) async fn visit(upstream: &Upstream, visit: Visit<'_>) -> Result<Respo
         sealed.insert(header::UPGRADE, upgrade);
     }
     *headers = sealed;
-    let path = format!("{}/", proxy_path(GROUP, target));
+    let path = format!("{}/", target.proxy_path(GROUP));
     *request.uri_mut() = Uri::try_from(path).map_err(|_| no_path())?;
     let mut answer = send(upstream, request).await?;
     if !envelope::open_answer(answer.headers_mut()) {

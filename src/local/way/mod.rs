@@ -25,7 +25,7 @@ use super::page::WayFact;
 use super::place::Target;
 use super::problem::{Problem, Reader};
 use super::upstream::{Upstream, UpstreamError, is_upgrade};
-use crate::config::{TargetKind, USER_AGENT, Via};
+use crate::config::{USER_AGENT, Via};
 use crate::lifecycle::Tasks;
 use crate::status::{Request, Response};
 use ports::Ports;
@@ -155,17 +155,6 @@ impl Ways {
         let looked = (fact != WayFact::Unknown).then(Instant::now);
         self.found.looked.send_replace(looked);
         Ok(fact)
-    }
-}
-
-/// The API's path of a target's proxy, without what is inside the target: `…/services/grafana/proxy`.
-fn proxy_path(group: &str, target: &Target) -> String {
-    let segment = target.segment();
-    let namespace = &target.namespace;
-    match target.kind {
-        TargetKind::Service => format!("{group}/namespaces/{namespace}/services/{segment}/proxy"),
-        TargetKind::Pod => format!("{group}/namespaces/{namespace}/pods/{segment}/proxy"),
-        TargetKind::Node => format!("{group}/nodes/{segment}/proxy"),
     }
 }
 

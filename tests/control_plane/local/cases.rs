@@ -227,6 +227,22 @@ fn that_differ() -> Vec<Case> {
             &differences::START_PAGE,
         ),
         (
+            "GET /api/v1/namespaces/demo/pods/solo-0/proxy/echo HTTP/1.1\nHost: localhost\nAccept: text/html",
+            &differences::TARGET_PAGE,
+        ),
+        (
+            "GET /api/v1/namespaces/demo/pods/solo-0/proxy/page HTTP/1.1\nHost: localhost",
+            &differences::INERT,
+        ),
+        (
+            "GET /version HTTP/1.1\nHost: localhost\nService-Worker: script",
+            &differences::INERT,
+        ),
+        (
+            "GET //version HTTP/1.1\nHost: example.com",
+            &differences::OTHER_HOST,
+        ),
+        (
             "GET /version HTTP/1.1\nHost: web.demo.svc.localhost",
             &differences::TARGET_HOST,
         ),

@@ -37,10 +37,34 @@ pub static CROSS_SITE: Difference = Difference {
     shown_by: "every_flag_answers_as_kubectl_proxy_does",
 };
 
+pub static TARGET_PAGE: Difference = Difference {
+    what: "a target's page below `/proxy`, for a browser that navigates",
+    kubectl: "the page, at the API's origin",
+    ours: "a redirect to the target's own origin",
+    reason: "a page at the API's origin can do all that the user can; `--cross-site=allow` is kubectl's way",
+    shown_by: "every_flag_answers_as_kubectl_proxy_does",
+};
+
+pub static INERT: Difference = Difference {
+    what: "an answer of the cluster that a browser could take for a page, and the script of a worker",
+    kubectl: "as it came",
+    ours: "with `Content-Security-Policy: sandbox` and `nosniff`; 403",
+    reason: "the same",
+    shown_by: "every_flag_answers_as_kubectl_proxy_does",
+};
+
+pub static OTHER_HOST: Difference = Difference {
+    what: "a `Host` that `--accept-hosts` does not have, for static files, redirects and 404",
+    kubectl: "is served",
+    ours: "403",
+    reason: "a name that somebody made to lead here reads no file",
+    shown_by: "every_flag_answers_as_kubectl_proxy_does",
+};
+
 pub static TARGET_HOST: Difference = Difference {
     what: "`Host` of a target, such as `web.demo.svc.localhost`",
     kubectl: "403, or the API if `--accept-hosts` has it",
-    ours: "the target at its own origin",
+    ours: "the target at its own origin, by the same rules, for this machine alone",
     reason: "it is what such names are for",
     shown_by: "every_flag_answers_as_kubectl_proxy_does",
 };
@@ -161,6 +185,9 @@ pub static WORDS: Difference = Difference {
 pub static DIFFERENCES: &[&Difference] = &[
     &START_PAGE,
     &CROSS_SITE,
+    &TARGET_PAGE,
+    &INERT,
+    &OTHER_HOST,
     &TARGET_HOST,
     &REFUSED_BROWSER,
     &USER_AGENT,

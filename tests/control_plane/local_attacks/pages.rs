@@ -172,31 +172,65 @@ fn a_link_from_elsewhere_opens() {
 }
 
 #[test]
-fn a_page_does_not_lead_its_user_to_a_services_page_on_the_apis_origin() {
+fn a_services_page_is_never_at_the_apis_origin_whoever_leads_there() {
     on_cluster(async |cluster: &Cluster| {
         let world = World::get(cluster).await;
         let leave = "(() => { location = TARGET; return 'left' })()";
+        let own = format!("http://80.evil.demo.svc.localhost:{}", world.local.address.port());
         let tab = browser().await.tab().await;
         for group in ["/api/v1", "/apis/throughway.dev/v1"] {
             let start = format!(
                 "{}{group}/namespaces/{DEMO}/services/evil:80/proxy",
                 world.api()
             );
+            let arrives = async |path: &str| {
+                tab.wait_for(&format!(
+                    "location.href == {:?} && document.readyState == 'complete'",
+                    format!("{own}{path}")
+                ))
+                .await;
+                assert_eq!(world.evil.seen(path).len(), 1, "{path}");
+            };
             for page in world.elsewhere() {
                 open(&tab, &page).await;
                 let path = new_path();
                 run(&tab, leave, &format!("{start}{path}")).await;
-                tab.wait_for(&format!(
-                    "location.pathname.endsWith({path:?}) && document.readyState == 'complete'"
-                ))
-                .await;
-                assert!(world.evil.seen(&path).is_empty(), "{page}");
+                arrives(&path).await;
             }
-            // Who types it means it, as with kubectl proxy.
+            // Typed, and typed at the Service, which leads to the API's origin: of both the browser says that its user asked.
             let path = new_path();
-            open(&tab, &format!("{start}{path}")).await;
-            assert_eq!(world.evil.seen(&path).len(), 1);
+            tab.goto(&format!("{start}{path}")).await;
+            arrives(&path).await;
+            let path = new_path();
+            tab.goto(&format!("{}/to?{start}{path}", world.local.origin(EVIL)))
+                .await;
+            arrives(&path).await;
         }
+        tab.close().await;
+    });
+}
+
+#[test]
+fn what_the_cluster_answers_at_the_apis_origin_runs_no_script_and_keeps_no_worker() {
+    on_cluster(async |cluster: &Cluster| {
+        let world = World::get(cluster).await;
+        let tab = browser().await.tab().await;
+        // The API server undoes the escape, so this is the Service's page, though no name that leads away from here.
+        let page = format!(
+            "{}/api/v1/namespaces/{DEMO}/services/evil:80%2Fproxy/page",
+            world.api()
+        );
+        open(&tab, &page).await;
+        let read = "Promise.resolve(document.body.innerText.trim() + ' of origin ' + self.origin)";
+        assert_eq!(run(&tab, read, "").await, "secret of evil of origin null");
+        let worker = "navigator.serviceWorker.register(TARGET, {scope: '/'}).then(() => 'kept', failed => failed.name)";
+        open(&tab, &format!("{}/version", world.api())).await;
+        let script = format!(
+            "{}/api/v1/namespaces/{DEMO}/services/evil:80/proxy/worker.js",
+            world.api()
+        );
+        assert_eq!(run(&tab, worker, &script).await, "TypeError");
+        assert!(world.evil.seen("/worker.js").is_empty());
         tab.close().await;
     });
 }

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `/page…` | a page with `secret of NAME`, which lets its opener know that it is there, and gives up its own `document.domain` |
 //! | `/set…` | a page that sets the cookies which the query lists, as `a=1; Path=/&b=2` escaped |
+//! | `/to?ADDRESS` | a redirect to an address |
 //! | `/ws…` | a WebSocket, if it is asked for one |
 //! | anything else | `hello from NAME` |
 
@@ -122,6 +123,8 @@ async fn answer(
         ))
     } else if let Some(cookies) = path.strip_prefix("/set?") {
         with_cookies(cookies)
+    } else if let Some(address) = path.strip_prefix("/to?") {
+        redirect(address)
     } else if path.starts_with("/ws") && request.headers().contains_key("sec-websocket-key") {
         websocket(&mut request)
     } else {
@@ -137,6 +140,14 @@ fn html(page: String) -> Response<Full<Bytes>> {
     let mut answer = Response::new(page.into());
     let html = HeaderValue::from_static("text/html; charset=utf-8");
     answer.headers_mut().insert("content-type", html);
+    answer
+}
+
+fn redirect(address: &str) -> Response<Full<Bytes>> {
+    let mut answer = Response::new(Full::default());
+    *answer.status_mut() = StatusCode::FOUND;
+    let address = HeaderValue::from_str(address).unwrap();
+    answer.headers_mut().insert("location", address);
     answer
 }
 

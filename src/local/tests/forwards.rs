@@ -1,0 +1,41 @@
+//! What a port of `--forward` answers for.
+
+use super::*;
+
+async fn code(world: &World, host: &str) -> u16 {
+    let door = Door::One(Arc::new(target("prometheus.monitoring.svc.localhost")));
+    let peer = Peer::ThisMachine;
+    let answer = world.ask_from(peer, &door, host, "GET /x", &TYPED).await;
+    answer.status().as_u16()
+}
+
+#[tokio::test]
+async fn a_forward_answers_for_its_own_names() {
+    let world = World::new(&[]).await;
+    for host in [
+        "localhost:9090",
+        "127.0.0.1:9090",
+        "[::1]:9090",
+        "prometheus.monitoring.svc.localhost:9090",
+        "Prometheus.Monitoring.svc.localhost:9090",
+    ] {
+        assert_eq!(code(&world, host).await, 200, "{host}");
+    }
+}
+
+#[tokio::test]
+async fn a_forward_is_no_other_target_and_no_other_name() {
+    let world = World::new(&[]).await;
+    for host in [
+        "grafana.monitoring.svc.localhost:9090",
+        "prometheus.demo.svc.localhost:9090",
+        "9090.prometheus.monitoring.svc.localhost:9090",
+        "prometheus.monitoring.pod.localhost:9090",
+        "x.localhost:9090",
+        "evil.example:9090",
+        "",
+    ] {
+        assert_eq!(code(&world, host).await, 421, "{host}");
+    }
+    assert_eq!(world.proxied(), Vec::<String>::new());
+}

@@ -1,0 +1,167 @@
+//! The whole road, in front of an API server on loopback that takes note of what it is asked.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the rules for the product's tasks, files and connections are not for tests"
+)]
+
+mod forwards;
+mod origin_of_the_api;
+mod rules;
+
+use std::sync::{Arc, Mutex};
+
+use axum::body::Body;
+use http::{HeaderValue, StatusCode, header};
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use super::api_server::ApiServer;
+use super::listen::{Listener, Peer};
+use super::place::{Place, Target};
+use super::road::{self, Door, Road};
+use super::server;
+use crate::config::{self, Command};
+use crate::lifecycle::Tasks;
+use crate::status::{Request, Response};
+
+/// The API and its browser's host.
+const API: &str = "localhost:8001";
+
+/// What a browser says of an address that was typed, and of every hop that it is redirected over.
+const TYPED: [(&str, &str); 3] = [
+    ("sec-fetch-site", "none"),
+    ("sec-fetch-mode", "navigate"),
+    ("sec-fetch-dest", "document"),
+];
+
+struct World {
+    road: Arc<Road>,
+    asked: Arc<Mutex<Vec<String>>>,
+    _serving: JoinSet<()>,
+}
+
+impl World {
+    /// Started with flags. The API server says `OK` in HTML to what it does not know better.
+    async fn new(flags: &[&str]) -> Self {
+        Self::below("", flags).await
+    }
+
+    /// The same, with a path in the API server's address.
+    async fn below(path: &str, flags: &[&str]) -> Self {
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let mut serving = JoinSet::new();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = format!("--server=http://{}{path}", listener.local_addr().unwrap());
+        let (noted, below) = (Arc::clone(&asked), path.to_owned());
+        let app = axum::Router::new().fallback(move |request: Request| {
+            let asked = format!("{} {}", request.method(), request.uri());
+            let answer = match request.uri().path().strip_prefix(&below) {
+                Some(path) => api_server(path),
+                None => empty(StatusCode::NOT_FOUND),
+            };
+            noted.lock().unwrap().push(asked);
+            async move { answer }
+        });
+        serving.spawn(async move { axum::serve(listener, app).await.unwrap() });
+        let words = [
+            "throughway",
+            "local",
+            "--kubeconfig=/dev/null",
+            "--port=0",
+            &server,
+        ];
+        let words = words.iter().chain(flags).map(Into::into);
+        let Ok(Command::Local(config)) = config::read(words) else {
+            panic!("a wrong command line: {flags:?}")
+        };
+        let tasks = Tasks::new();
+        let main = Listener::bind(&config.listen).await.unwrap();
+        let api = ApiServer::load(&config.cluster).await.unwrap();
+        Self {
+            road: server::road(&config, &main, api, &tasks).unwrap(),
+            asked,
+            _serving: serving,
+        }
+    }
+
+    async fn ask(&self, host: &str, line: &str, lines: &[(&'static str, &str)]) -> Response {
+        self.ask_from(Peer::ThisMachine, &Door::Everything, host, line, lines)
+            .await
+    }
+
+    /// The code of an answer, and how often a request came to the API server's proxy for it.
+    async fn outcome(
+        &self,
+        host: &str,
+        line: &str,
+        lines: &[(&'static str, &str)],
+    ) -> (u16, usize) {
+        let before = self.proxied().len();
+        let answer = self.ask(host, line, lines).await;
+        (answer.status().as_u16(), self.proxied().len() - before)
+    }
+
+    async fn ask_from(
+        &self,
+        peer: Peer,
+        door: &Door,
+        host: &str,
+        line: &str,
+        lines: &[(&'static str, &str)],
+    ) -> Response {
+        let (method, target) = line.split_once(' ').unwrap();
+        let mut request = http::Request::builder().method(method).uri(target);
+        request = request.header(header::HOST, host);
+        for (name, value) in lines {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Body::empty()).unwrap();
+        road::answer(&self.road, door, peer, request).await
+    }
+
+    /// What came to a target's proxy.
+    fn proxied(&self) -> Vec<String> {
+        let asked = self.asked.lock().unwrap();
+        let is_proxied = |line: &&String| line.contains("/proxy");
+        asked.iter().filter(is_proxied).cloned().collect()
+    }
+
+    /// All that the API server was asked.
+    fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+/// A cluster without Throughway, whose Services have one port.
+fn api_server(path: &str) -> Response {
+    if path == "/apis/throughway.dev/v1" {
+        return empty(StatusCode::NOT_FOUND);
+    }
+    let is_service = path.contains("/services/") && !path.contains("/proxy");
+    let (kind, body) = if is_service {
+        let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "demo"},
+            "spec": {"ports": [{"port": 80}]}});
+        ("application/json", service.to_string())
+    } else {
+        ("text/html", "OK".to_owned())
+    };
+    let mut answer = Response::new(Body::from(body));
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert("service-worker-allowed", HeaderValue::from_static("/"));
+    answer
+}
+
+fn empty(code: StatusCode) -> Response {
+    let mut answer = Response::new(Body::empty());
+    *answer.status_mut() = code;
+    answer
+}
+
+fn target(host: &str) -> Target {
+    match Place::of(host) {
+        Ok(Place::Target(target)) => target,
+        other => panic!("{host}: {other:?}"),
+    }
+}
