@@ -1,5 +1,7 @@
 //! How `--open` and `--forward` name a target: `svc/grafana`, `pod/web-0:8080`, `svc/dex:https:5556`, `9090:svc/prometheus`.
 //!
+//! No Service has a dot in its name, so `svc/prometheus.monitoring` is one of a namespace, as in the cluster's DNS.
+//!
 //! The words before the slash are kubectl's short and long names of the resources. Pure; every refusal is one sentence.
 
 use super::{PortForward, TargetKind, TargetName, TargetScheme};
@@ -34,8 +36,18 @@ pub(super) fn target(text: &str) -> Result<TargetName, String> {
     if !is_label(name) || port.is_some_and(|port| !is_label(port)) {
         return Err(refused());
     }
+    let (name, namespace) = match (kind, name.split_once('.')) {
+        (TargetKind::Service, Some((name, namespace)))
+            if !name.is_empty() && !namespace.is_empty() && !namespace.contains('.') =>
+        {
+            (name, Some(namespace))
+        }
+        (TargetKind::Service, Some(_)) => return Err(refused()),
+        _ => (name, None),
+    };
     Ok(TargetName {
         kind,
+        namespace: namespace.map(str::to_owned),
         name: name.to_owned(),
         port: port.map(str::to_owned),
         scheme,
@@ -83,6 +95,7 @@ mod tests {
         ] {
             let expected = TargetName {
                 kind,
+                namespace: None,
                 name: name.to_owned(),
                 port: port.map(str::to_owned),
                 scheme,
@@ -93,6 +106,23 @@ mod tests {
             } else {
                 assert_eq!(read, Ok(expected), "{text}");
             }
+        }
+    }
+
+    #[test]
+    fn a_service_may_be_named_with_its_namespace() {
+        let named = target("svc/prometheus.monitoring:web").unwrap();
+        assert_eq!(named.name, "prometheus");
+        assert_eq!(named.namespace.as_deref(), Some("monitoring"));
+        assert_eq!(named.port.as_deref(), Some("web"));
+        // Names of pods and nodes have dots.
+        for text in ["pod/web.v1", "node/ip-1.example"] {
+            let named = target(text).unwrap();
+            assert_eq!(named.namespace, None);
+            assert!(text.ends_with(&named.name), "{text}");
+        }
+        for text in ["svc/a.b.c", "svc/.b", "svc/a.", "svc/."] {
+            assert!(target(text).is_err(), "{text}");
         }
     }
 

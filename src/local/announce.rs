@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::api_server::Verification;
 use super::listen::Listener;
 use super::login::Logins;
 use super::page::WayFact;
@@ -73,7 +74,17 @@ pub(super) fn server_path(path: &str, handling: ServerPath) {
     }
 }
 
-/// A problem for the terminal: what happened, and below it what to do.
+/// `insecure-skip-tls-verify`.
+pub(super) fn verification(verification: Verification) {
+    if verification == Verification::Skipped {
+        warn(
+            "the API server's certificate is not checked, so whoever is on the way can take your credentials",
+        );
+    }
+}
+
+/// A problem for the terminal: what happened, and below it what to do. Names of a kubeconfig are in it, which could lead a
+/// terminal astray.
 pub(super) fn in_words(problem: &Problem) -> String {
     let mut text = problem.status.message.clone();
     for advice in &problem.advice {
@@ -84,6 +95,7 @@ pub(super) fn in_words(problem: &Problem) -> String {
             Advice::Link { label, url } => text.push_str(&format!("{label}: {url}")),
         }
     }
+    text.retain(|letter| letter == '\n' || !letter.is_control());
     text
 }
 

@@ -52,14 +52,6 @@ impl Api {
         }
     }
 
-    /// What a request gets that the rules don't accept.
-    pub(super) fn refuse(&self, host: &str, reader: Reader) -> Result<Response, Problem> {
-        match reader {
-            Reader::Browser => Err(refused(host)),
-            Reader::Program => Ok(filter::forbidden()),
-        }
-    }
-
     /// A request's path without `--api-prefix`, as the API server gets it.
     pub(super) fn path_in_api<'p>(&self, path: &'p str) -> Option<&'p str> {
         let prefix = &self.settings.prefix;
@@ -81,12 +73,16 @@ impl Api {
                 let Some(files) = &self.files else {
                     return Ok(filter::forbidden());
                 };
-                return Ok(files::serve(files, &request.map(drop)).await);
+                // Boxed, as it is rare and would make every request's state as large.
+                return Ok(Box::pin(files::serve(files, &request.map(drop))).await);
             }
             Routed::Redirect(answer) | Routed::NotFound(answer) => return Ok(answer),
         };
-        if !self.accepts(request.method(), &decoded, host) {
-            return self.refuse(host, reader);
+        // Its Host was looked at before.
+        if let Filtering::Rules(rules) = &self.settings.filter
+            && !filter::accepts_path(rules, request.method(), &decoded)
+        {
+            return refuse(host, reader);
         }
         if self.settings.cross_site == CrossSite::Allow {
             return self.pass(path, request).await;
@@ -143,6 +139,14 @@ impl Api {
             }
             _ => Ok(answer),
         }
+    }
+}
+
+/// What a request gets that the rules don't accept.
+pub(super) fn refuse(host: &str, reader: Reader) -> Result<Response, Problem> {
+    match reader {
+        Reader::Browser => Err(refused(host)),
+        Reader::Program => Ok(filter::forbidden()),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::status::Response;
 
 /// Whether a request passes the rules. `path` is decoded and begins after the API's prefix; it is empty for the prefix itself.
 pub(super) fn accepts(rules: &FilterRules, method: &Method, path: &str, host: &str) -> bool {
-    accepts_target(rules, method, path) && accepts_host(rules, host)
+    accepts_path(rules, method, path) && accepts_host(rules, host)
 }
 
 /// Whether the rules accept a Host, whatever is asked for.
@@ -23,8 +23,8 @@ pub(super) fn accepts_host(rules: &FilterRules, host: &str) -> bool {
     matches(&rules.accept_hosts, host_name(host))
 }
 
-/// Whether a request to a target passes the rules. `path` is decoded, and the one that it has in the API.
-pub(super) fn accepts_target(rules: &FilterRules, method: &Method, path: &str) -> bool {
+/// Whether the rules accept a method and a path, whatever Host was named. Of a target, the path is the one that it has in the API.
+pub(super) fn accepts_path(rules: &FilterRules, method: &Method, path: &str) -> bool {
     !matches(&rules.reject_paths, path)
         && !matches(&rules.reject_methods, method.as_str())
         && matches(&rules.accept_paths, path)

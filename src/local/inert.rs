@@ -74,13 +74,18 @@ pub(super) fn refuse_worker(headers: &HeaderMap) -> Result<(), Problem> {
 
 /// Takes from an answer of the API server what would make a browser do something at this origin.
 pub(super) fn disarm(answer: &mut Response) {
-    let has_content = !matches!(
-        answer.status(),
-        StatusCode::SWITCHING_PROTOCOLS | StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
-    );
+    let status = answer.status();
     let headers = answer.headers_mut();
     headers.remove(SERVICE_WORKER_ALLOWED);
-    if has_content && !is_inert(headers) {
+    let is_empty = matches!(
+        status,
+        StatusCode::SWITCHING_PROTOCOLS | StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+    );
+    let is_empty = is_empty
+        || headers
+            .get(header::CONTENT_LENGTH)
+            .is_some_and(|length| length == "0");
+    if !is_empty && !is_inert(headers) {
         // Beside a policy of the target's own both are in force.
         headers.append(
             header::CONTENT_SECURITY_POLICY,
@@ -288,5 +293,10 @@ mod tests {
         for code in [101, 204, 304] {
             assert_eq!(disarmed(code, &[]), [], "{code}");
         }
+        let mut answer = Response::default();
+        let nothing = HeaderValue::from_static("0");
+        answer.headers_mut().insert(header::CONTENT_LENGTH, nothing);
+        disarm(&mut answer);
+        assert_eq!(answer.headers().len(), 1);
     }
 }

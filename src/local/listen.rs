@@ -8,13 +8,14 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use http::HeaderValue;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 
+use super::login::random;
 use crate::config::LocalListen;
 
 /// How many free ports are tried until one is free on both loopbacks.
@@ -35,7 +36,25 @@ pub enum ListenError {
 #[derive(Debug)]
 pub(super) enum Listener {
     Tcp(TcpPort),
-    Unix(UnixListener, PathBuf),
+    Unix(UnixSocket),
+}
+
+/// A Unix socket, which goes away with the program unless somebody else has taken its place.
+#[derive(Debug)]
+pub(super) struct UnixSocket {
+    listener: UnixListener,
+    path: PathBuf,
+    /// Device and inode.
+    file: (u64, u64),
+}
+
+impl Drop for UnixSocket {
+    fn drop(&mut self) {
+        let found = std::fs::symlink_metadata(&self.path);
+        if found.is_ok_and(|found| (found.dev(), found.ino()) == self.file) {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
 }
 
 /// A port of an address, and of the other loopback.
@@ -106,7 +125,19 @@ impl Listener {
     pub(super) fn port(&self) -> u16 {
         match self {
             Self::Tcp(port) => port.address.port(),
-            Self::Unix(..) => 0,
+            Self::Unix(_) => 0,
+        }
+    }
+
+    /// Host and port of the API as browsers have them: `localhost` where that leads here.
+    pub(super) fn home(&self) -> String {
+        match self {
+            Self::Tcp(TcpPort { address, .. })
+                if other_loopback(address.ip()).is_none() && !address.ip().is_unspecified() =>
+            {
+                address.to_string()
+            }
+            Self::Tcp(_) | Self::Unix(_) => format!("localhost:{}", self.port()),
         }
     }
 
@@ -123,8 +154,8 @@ impl Listener {
                     address: text.ok(),
                 })
             }
-            Self::Unix(listener, _) => Ok(Accepted {
-                stream: Box::new(listener.accept().await?.0),
+            Self::Unix(socket) => Ok(Accepted {
+                stream: Box::new(socket.listener.accept().await?.0),
                 peer: Peer::ThisMachine,
                 address: None,
             }),
@@ -136,7 +167,7 @@ impl fmt::Display for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(port) => port.address.fmt(f),
-            Self::Unix(_, path) => path.display().fmt(f),
+            Self::Unix(socket) => socket.path.display().fmt(f),
         }
     }
 }
@@ -210,22 +241,38 @@ fn unix(path: &Path) -> io::Result<Listener> {
         }
         _ => {}
     }
-    let folder = path.with_extension(format!("{}.new", std::process::id()));
+    // Nobody else can have made the folder, or make it first.
+    let number = random().map_err(io::Error::other)?;
+    let folder = path.with_extension(format!("{}.new", &number[..16]));
     std::fs::DirBuilder::new().mode(0o700).create(&folder)?;
     let bound = bind_in(&folder, path);
-    std::fs::remove_dir(&folder)?;
-    Ok(Listener::Unix(bound?, path.to_owned()))
+    if bound.is_err() {
+        let _ = std::fs::remove_file(folder.join("socket"));
+    }
+    // Why there is no socket is worth more than why there is still a folder.
+    let _ = std::fs::remove_dir(&folder);
+    let (listener, found) = bound?;
+    Ok(Listener::Unix(UnixSocket {
+        listener,
+        path: path.to_owned(),
+        file: (found.dev(), found.ino()),
+    }))
 }
 
-fn bind_in(folder: &Path, path: &Path) -> io::Result<UnixListener> {
+fn bind_in(folder: &Path, path: &Path) -> io::Result<(UnixListener, std::fs::Metadata)> {
     let inside = folder.join("socket");
     let listener = UnixListener::bind(&inside)?;
     std::fs::set_permissions(&inside, std::fs::Permissions::from_mode(0o700))?;
+    let found = std::fs::symlink_metadata(&inside)?;
     std::fs::rename(&inside, path)?;
-    Ok(listener)
+    Ok((listener, found))
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the rules for the product's connections are not for tests"
+)]
 mod tests {
     use super::*;
 
@@ -261,6 +308,42 @@ mod tests {
             Err(ListenError::InUse(taken)) => assert_eq!(taken, (V6, port).into()),
             other => panic!("{other:?}"),
         }
+    }
+
+    #[tokio::test]
+    async fn home_is_where_browsers_find_it() {
+        for (address, host) in [
+            ("127.0.0.1", "localhost"),
+            ("0.0.0.0", "localhost"),
+            ("::1", "localhost"),
+            ("127.0.0.2", "127.0.0.2"),
+        ] {
+            let listener = Listener::bind(&on(address.parse().unwrap(), 0))
+                .await
+                .unwrap();
+            assert_eq!(listener.home(), format!("{host}:{}", listener.port()));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_socket_goes_with_its_program_and_leaves_anothers() {
+        let folder = std::env::temp_dir().join(format!("throughway-socket-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("k");
+        let bind = async || Listener::bind(&LocalListen::Unix(path.clone())).await;
+        let first = bind().await.unwrap();
+        let second = bind().await.unwrap();
+        drop(first);
+        assert!(path.exists(), "it is the second one's");
+        drop(second);
+        let left: Vec<_> = std::fs::read_dir(&folder).unwrap().collect();
+        assert!(left.is_empty(), "{left:?}");
+        // Where a folder is in its place, that is what is said, and nothing is left.
+        std::fs::create_dir(&path).unwrap();
+        assert!(bind().await.is_err());
+        let left: Vec<_> = std::fs::read_dir(&folder).unwrap().collect();
+        assert_eq!(left.len(), 1, "{left:?}");
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]

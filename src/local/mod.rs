@@ -20,6 +20,7 @@ mod files;
 mod filter;
 mod guard;
 mod inert;
+mod leftover;
 mod listen;
 mod login;
 mod open;

@@ -1,13 +1,20 @@
 //! `--open`: a target in the user's browser.
+//!
+//! Every user of a machine can read the arguments of every process, so an address with a token is in none: the browser is given
+//! a file that only this user can read, which leads there. The file goes when the token was used.
 
 use std::io;
+use std::path::PathBuf;
 use std::process::Stdio;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use tokio::process::Command;
 
-use super::login::Logins;
+use super::leftover::Leftover;
+use super::login::{self, Logins};
 use super::place::Target;
 use super::server::print;
+use crate::html_text;
 use crate::lifecycle::memory::with_usual_pages;
 
 /// What opens an address in the user's browser, where `BROWSER` does not say it.
@@ -17,29 +24,98 @@ const OPENER: &str = if cfg!(target_os = "macos") {
     "xdg-open"
 };
 
+/// What a path has in the address of a file.
+const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'/')
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_');
+
 /// Opens a target's origin; a browser that has to log in is let in on the way. The address is printed too, for where there is
 /// no browser.
 pub(super) fn target(target: &Target, port: u16, logins: Option<&Logins>) -> io::Result<()> {
     let origin = format!("http://{}:{port}/", target.host());
     print(&format!("Opening {origin}"))?;
-    let address = match logins {
-        Some(logins) => logins.address(&origin),
-        None => origin,
-    };
+    match logins {
+        None => open(&origin),
+        Some(logins) => match page(&logins.address(&origin)) {
+            Ok(page) => {
+                open(&address(&page));
+                logins.opened(page);
+            }
+            Err(failed) => eprintln!(
+                "no page can be written for the browser ({failed}); log in by the address above"
+            ),
+        },
+    }
+    Ok(())
+}
+
+/// A page that leads to an address.
+fn page(address: &str) -> io::Result<Leftover> {
+    let folder = std::env::var_os("XDG_RUNTIME_DIR")
+        .map(PathBuf::from)
+        .filter(|folder| folder.is_absolute());
+    let folder = folder.unwrap_or_else(std::env::temp_dir);
+    let name = login::random().map_err(io::Error::other)?;
+    let address = html_text::escaped(address);
+    let page = format!(
+        "<!doctype html><meta charset=utf-8><meta name=referrer content=no-referrer><title>throughway local</title>\n\
+         <meta http-equiv=refresh content=\"0;url={address}\"><a href=\"{address}\">Log in</a>\n"
+    );
+    Leftover::create(
+        folder.join(format!("throughway-{name}.html")),
+        page.as_bytes(),
+    )
+}
+
+fn address(page: &Leftover) -> String {
+    let path = page.0.as_os_str().as_encoded_bytes();
+    format!("file://{}", percent_encode(path, IN_PATH))
+}
+
+fn open(address: &str) {
     let opener = std::env::var("BROWSER")
         .ok()
         .filter(|name| !name.is_empty());
     let opener = opener.as_deref().unwrap_or(OPENER);
     let mut command = Command::new(opener);
     command
-        .arg(&address)
+        .arg(address)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     // Whatever becomes of it, the runtime takes note of its end.
     let started = with_usual_pages(|| command.spawn());
     if let Err(failed) = started {
-        eprintln!("{opener} can't be started ({failed}); open the address yourself: {address}");
+        eprintln!("{opener} can't be started ({failed}); open the address yourself");
     }
-    Ok(())
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the rules for the product's files are not for tests"
+)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_for_its_user_alone_leads_to_the_address_and_goes() {
+        use std::os::unix::fs::PermissionsExt;
+        let to = "http://localhost:8001/.throughway/login?token=1234&to=http%3A%2F%2Fx";
+        let page = page(to).unwrap();
+        let path = page.0.clone();
+        let rights = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(rights & 0o777, 0o600);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let escaped = to.replace('&', "&amp;");
+        assert!(
+            text.contains(&format!("content=\"0;url={escaped}\"")),
+            "{text}"
+        );
+        assert_eq!(address(&page), format!("file://{}", path.display()));
+        drop(page);
+        assert!(!path.exists());
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use http::{StatusCode, Version, header};
 
-use super::api::Api;
+use super::api::{self, Api};
 use super::guard::{self, Linked};
 use super::inert;
 use super::listen::Peer;
@@ -48,19 +48,18 @@ pub(super) async fn answer(road: &Road, door: &Door, peer: Peer, request: Reques
         .unwrap_or_else(|problem| problem.answer(reader))
 }
 
-/// A defect that panics costs the one request that meets it.
-async fn contained(
+/// A defect that panics costs the one request that meets it. No async function: the future would be in memory twice.
+fn contained(
     travel: impl Future<Output = Result<Response, Problem>>,
-) -> Result<Response, Problem> {
+) -> impl Future<Output = Result<Response, Problem>> {
     // Nothing of a request is looked at after its panic, and what requests share is kept in no half-made state.
-    AssertUnwindSafe(travel)
-        .catch_unwind()
-        .await
-        .unwrap_or_else(|_| {
+    AssertUnwindSafe(travel).catch_unwind().map(|met| {
+        met.unwrap_or_else(|_| {
             tracing::error!("a request met a defect of this program");
             let status = Status::internal("throughway local met a defect of its own");
             Err(Problem::new(status, "That should not happen"))
         })
+    })
 }
 
 async fn travel(
@@ -71,7 +70,7 @@ async fn travel(
     mut request: Request,
 ) -> Result<Response, Problem> {
     let host = host(&request)?;
-    let place = door.place(&host)?;
+    let place = door.place(&host, &road.api)?;
     let is_kubectls = place == Place::Api && road.cross_site == CrossSite::Allow;
     let mut led_away = None;
     if !is_kubectls {
@@ -89,7 +88,7 @@ async fn travel(
         }
     }
     match &place {
-        Place::Api if !road.api.accepts_host(&host) => return road.api.refuse(&host, reader),
+        Place::Api if !road.api.accepts_host(&host) => return api::refuse(&host, reader),
         Place::Api => {}
         Place::Target(_) => target_access::check_peer(&road.targets, peer)?,
     }
@@ -126,7 +125,8 @@ async fn of_api(
     request: Request,
 ) -> Result<Response, Problem> {
     if road.api.is_for_a_person(host, reader, &request) {
-        return Ok(start_page(road, host, request.uri().query()).await);
+        // Boxed, as it is rare and would make every request's state as large.
+        return Ok(Box::pin(start_page(road, host, request.uri().query())).await);
     }
     match road.page.asset(&request) {
         Some(asset) => Ok(asset),
@@ -181,9 +181,15 @@ fn is_of_host(byte: u8) -> bool {
 }
 
 impl Door {
-    fn place(&self, host: &str) -> Result<Place, Problem> {
+    fn place(&self, host: &str, api: &Api) -> Result<Place, Problem> {
         let target = match self {
-            Self::Everything => return Place::of(host).map_err(NoPlace::problem),
+            Self::Everything => {
+                return match Place::of(host) {
+                    // A rule may be about names that no target can have.
+                    Err(NoPlace) if api.accepts_host(host) => Ok(Place::Api),
+                    place => place.map_err(NoPlace::problem),
+                };
+            }
             Self::One(target) => target,
         };
         // Cookies know no ports: a browser would send this target what it keeps for another one's name.

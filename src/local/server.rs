@@ -46,6 +46,8 @@ pub enum StartError {
     Listen(#[from] ListenError),
     #[error(transparent)]
     Login(#[from] NoRandomness),
+    #[error("browsers would log in at {0}, which --accept-hosts does not accept")]
+    LoginHost(String),
     #[error("the system gives no threads, timers or signals: {0}")]
     System(#[from] io::Error),
 }
@@ -66,6 +68,8 @@ pub(super) async fn serve(config: LocalConfig) -> Result<(), StartError> {
         .to_owned();
     let target = |name: &TargetName| Arc::new(Target::of(name, &namespace));
     announce::server_path(api_server.url().path(), config.api.server_path);
+    announce::verification(api_server.verification());
+    let credentials = api_server.clone();
     let main = Listener::bind(&config.listen).await?;
     let mut doors = Vec::new();
     for forward in &config.forwards {
@@ -95,6 +99,10 @@ pub(super) async fn serve(config: LocalConfig) -> Result<(), StartError> {
         () = serving => {}
         () = signals.next() => {}
     }
+    tokio::select! {
+        () = credentials.finish() => {}
+        () = signals.next() => {}
+    }
     Ok(())
 }
 
@@ -116,16 +124,23 @@ pub(super) fn road(
         way: ways.fact(),
     };
     let logins = match config.login {
-        Login::OneTimeToken => Some(Logins::new(main.port())?),
+        Login::OneTimeToken => Some(Logins::new(main.home(), tasks.clone())?),
         Login::NotAsked => None,
     };
+    let client = upstream.client_within(config.api.filter.clone());
+    let api = Api {
+        settings: config.api.clone(),
+        files: config.files.clone(),
+        upstream,
+    };
+    if let Some(logins) = &logins
+        && !api.accepts_host(logins.home())
+    {
+        return Err(StartError::LoginHost(logins.home().to_owned()));
+    }
     Ok(Arc::new(Road {
-        page: StartPage::new(upstream.client(), facts, tasks.clone()),
-        api: Api {
-            settings: config.api.clone(),
-            files: config.files.clone(),
-            upstream,
-        },
+        page: StartPage::new(client, facts, tasks.clone()),
+        api,
         ways,
         targets: config.targets.clone(),
         logins,
@@ -139,7 +154,9 @@ impl Target {
             kind: name.kind,
             namespace: match name.kind {
                 TargetKind::Node => String::new(),
-                TargetKind::Service | TargetKind::Pod => namespace.to_owned(),
+                TargetKind::Service | TargetKind::Pod => {
+                    name.namespace.as_deref().unwrap_or(namespace).to_owned()
+                }
             },
             name: name.name.clone(),
             port: name.port.clone(),

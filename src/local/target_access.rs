@@ -39,7 +39,7 @@ pub(super) fn check(
     let path = format!("{}{}", target.proxy_path("/api/v1"), as_text(&decoded));
     // What is behind may take `/x/../y` and `//y` for `/y`.
     let cleaned = as_text(&clean(path.as_bytes()));
-    let is_accepted = |path: &str| filter::accepts_target(rules, request.method(), path);
+    let is_accepted = |path: &str| filter::accepts_path(rules, request.method(), path);
     if is_accepted(&path) && is_accepted(&cleaned) {
         return Ok(());
     }

@@ -19,5 +19,6 @@ mod fake_api;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod origins;
 mod start_page;
 mod world;

@@ -1,6 +1,7 @@
 //! An API server of a few objects on loopback, a companion with a kubeconfig for it, and a browser.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
@@ -22,6 +23,14 @@ pub struct World {
 impl World {
     /// A cluster with what `fill` puts there.
     pub async fn new(fill: impl FnOnce(&FakeApi)) -> Self {
+        Self::started(fill, |_, _| {}).await
+    }
+
+    /// The same, with a companion that is started as somebody wants it, who gets its command and a folder.
+    pub async fn started(
+        fill: impl FnOnce(&FakeApi),
+        start: impl FnOnce(&mut Command, &Path),
+    ) -> Self {
         let dir = fresh_dir();
         std::fs::create_dir_all(&dir).unwrap();
         let api = FakeApi::new();
@@ -36,7 +45,9 @@ impl World {
         let serving = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
         let kubeconfig = dir.join("kubeconfig");
         std::fs::write(&kubeconfig, kubeconfig_of(&server).to_string()).unwrap();
-        let local = Companion::start(&kubeconfig, &[] as &[&str]);
+        let mut command = Companion::command(&kubeconfig, &[] as &[&str]);
+        start(&mut command, &dir);
+        let local = Companion::of(command);
         let browser = Browser::start(&dir).await;
         let tab = browser.tab().await;
         Self {
@@ -47,6 +58,11 @@ impl World {
             serving,
             dir,
         }
+    }
+
+    /// Where the files of this test are.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
     }
 
     /// An address of the companion itself.

@@ -32,14 +32,27 @@ impl Companion {
 
     /// The same, with a place for what it logs.
     pub fn start_with<S: AsRef<OsStr>>(kubeconfig: &Path, flags: &[S], stderr: Stdio) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_throughway"))
+        let mut command = Self::command(kubeconfig, flags);
+        command.stderr(stderr);
+        Self::of(command)
+    }
+
+    /// How it is started on a free port.
+    pub fn command<S: AsRef<OsStr>>(kubeconfig: &Path, flags: &[S]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_throughway"));
+        command
             .args(["local", "--port=0", "--kubeconfig"])
             .arg(kubeconfig)
             .args(flags)
-            .env_remove("KUBECONFIG")
+            .env_remove("KUBECONFIG");
+        command
+    }
+
+    /// Runs it, and waits until it serves.
+    pub fn of(mut command: Command) -> Self {
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(stderr)
             .spawn()
             .expect("the binary");
         let mut out = BufReader::new(child.stdout.take().expect("a pipe"));

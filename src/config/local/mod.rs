@@ -149,6 +149,8 @@ pub struct PortForward {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetName {
     pub kind: TargetKind,
+    /// `svc/NAME.NAMESPACE`; otherwise that of `--namespace`.
+    pub namespace: Option<String>,
     pub name: String,
     /// A number or a name.
     pub port: Option<String>,

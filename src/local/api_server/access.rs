@@ -113,7 +113,11 @@ pub(super) fn decide(
         context: chosen.context_name,
         namespace,
         server,
-        trust: trust(&chosen.cluster),
+        trust: if is_protected {
+            trust(&chosen.cluster)?
+        } else {
+            Trust::System
+        },
         tls_server_name: text(chosen.cluster.tls_server_name.as_ref()),
         proxy_url: text(chosen.cluster.proxy_url.as_ref()),
         identity,
@@ -123,19 +127,20 @@ pub(super) fn decide(
     }))
 }
 
-fn trust(cluster: &Cluster) -> Trust {
-    if cluster.insecure_skip_tls_verify == Some(true) {
-        return Trust::Anything;
-    }
-    pem(
+fn trust(cluster: &Cluster) -> Result<Trust, AccessError> {
+    let roots = pem(
         cluster
             .certificate_authority_data
             .clone()
             .map(SecretString::from)
             .as_ref(),
         cluster.certificate_authority.as_ref(),
-    )
-    .map_or(Trust::System, Trust::Roots)
+    );
+    match (cluster.insecure_skip_tls_verify, roots) {
+        (Some(true), Some(_)) => Err(AccessError::InsecureWithRoots),
+        (Some(true), None) => Ok(Trust::Anything),
+        (Some(false) | None, roots) => Ok(roots.map_or(Trust::System, Trust::Roots)),
+    }
 }
 
 fn pem(data: Option<&SecretString>, file: Option<&String>) -> Option<Pem> {
@@ -260,7 +265,7 @@ pub(super) fn server_uri(server: &str) -> Result<Uri, AccessError> {
     Uri::from_parts(parts).map_err(|_| bad())
 }
 
-fn without_userinfo(address: &str) -> String {
+pub(super) fn without_userinfo(address: &str) -> String {
     match (address.find("://"), address.rfind('@')) {
         (Some(scheme), Some(at)) if at > scheme => {
             format!("{}{}", &address[..scheme + 3], &address[at + 1..])

@@ -41,6 +41,12 @@ pub(in crate::local) enum AccessError {
     ImpersonationWithoutUser,
     #[error("the exec plugin of the kubeconfig can't be used: {what}")]
     Plugin { what: &'static str },
+    #[error("the plugin {command:?} of the kubeconfig is not allowed by {}", path.display())]
+    PluginNotAllowed { command: String, path: PathBuf },
+    #[error("{} does not say which plugins are allowed: {what}", path.display())]
+    Kuberc { path: PathBuf, what: &'static str },
+    #[error("the kubeconfig has a certificate authority, and insecure-skip-tls-verify beside it")]
+    InsecureWithRoots,
     #[error("there is no auth-provider {name:?}")]
     NoProvider { name: String },
     #[error("{name:?} can't be sent as a header")]
@@ -119,6 +125,8 @@ pub(in crate::local) enum CredentialError {
     PluginLate { command: String, limit: Duration },
     #[error("the answer of the plugin {command} can't be used: {what}")]
     PluginAnswer { command: String, what: &'static str },
+    #[error("the renewal of the credential met a defect of this program")]
+    Interrupted,
     #[error("the plugin {command} has to ask questions, and standard input is no terminal")]
     PluginNeedsTerminal { command: String },
     #[error(

@@ -2,10 +2,12 @@
 //!
 //! Each error becomes one [`Problem`]. Its message is the error's own text, which names files, contexts and addresses but no credential.
 
+use std::path::{Path, PathBuf};
+
 use http::StatusCode;
 
 use super::error::{AccessError, ConnectError, CredentialError, Distrust, MaterialError};
-use crate::local::problem::{Advice, Problem};
+use crate::local::problem::{Advice, Problem, shell_word};
 use crate::status::{Reason, Status};
 
 const SHOW_CONTEXTS: &str = "kubectl config get-contexts";
@@ -17,28 +19,16 @@ impl AccessError {
     pub(in crate::local) fn problem(&self) -> Problem {
         let problem = |title| Problem::new(Status::internal(self.to_string()), title);
         match self {
-            Self::Nowhere { looked_at } => {
-                let files: Vec<String> = looked_at
-                    .iter()
-                    .map(|path| path.display().to_string())
-                    .collect();
-                problem("No kubeconfig")
-                    .advise(Advice::Sentence(format!(
-                        "Looked for it in {}. Give it with --kubeconfig or in the environment variable KUBECONFIG.",
-                        if files.is_empty() { "no place".to_owned() } else { files.join(", ") }
-                    )))
-                    .advise(command("See which contexts kubectl knows", SHOW_CONTEXTS))
-                    .advise(command("Name the file", "throughway local --kubeconfig FILE"))
-            }
+            Self::Nowhere { looked_at } => nowhere(problem("No kubeconfig"), looked_at),
             Self::Unreadable { path, .. } => {
                 problem("The kubeconfig can't be read").advise(command(
                     "See the file and its rights",
-                    &format!("ls -l {}", path.display()),
+                    &format!("ls -l {}", shown(path)),
                 ))
             }
             Self::Malformed { path, .. } => problem("The kubeconfig is malformed").advise(command(
                 "See what kubectl says about it",
-                &format!("kubectl config view --kubeconfig {}", path.display()),
+                &format!("kubectl config view --kubeconfig {}", shown(path)),
             )),
             Self::NoContext { known, .. } => listed(problem("No such context"), "contexts", known)
                 .advise(command("See all contexts", SHOW_CONTEXTS)),
@@ -48,7 +38,7 @@ impl AccessError {
                 .advise(command("See all users", "kubectl config get-users")),
             Self::NoServer { cluster } => problem("No server address").advise(command(
                 "Set it",
-                &format!("kubectl config set-cluster {cluster} --server=https://HOST:PORT"),
+                &format!("kubectl config set-cluster {} --server=https://HOST:PORT", shell_word(cluster)),
             )),
             Self::ImpersonationWithoutUser => problem("Nobody to impersonate").advise(command(
                 "Name the user as well",
@@ -62,6 +52,15 @@ impl AccessError {
                 .advise(command("See what the kubeconfig says", SHOW_CONFIG)),
             Self::Material(error) => error.problem(),
             Self::Credential(error) => error.problem(),
+            Self::PluginNotAllowed { path, .. } | Self::Kuberc { path, .. } => {
+                not_allowed(problem("The plugin may not be run"), path)
+            }
+            Self::InsecureWithRoots => {
+                problem("The kubeconfig can't be used").advise(Advice::Sentence(
+                    "Take insecure-skip-tls-verify out of the kubeconfig, so that the server's certificate is checked."
+                        .to_owned(),
+                ))
+            }
             Self::BadServer { .. }
             | Self::BadProxy
             | Self::BadServerName { .. }
@@ -72,6 +71,30 @@ impl AccessError {
                 .advise(command("See what it says", SHOW_CONFIG)),
         }
     }
+}
+
+fn nowhere(problem: Problem, looked_at: &[PathBuf]) -> Problem {
+    let files = looked_at.iter().map(|path| path.display().to_string());
+    let files: Vec<String> = files.collect();
+    problem
+        .advise(Advice::Sentence(format!(
+            "Looked for it in {}. Give it with --kubeconfig or in the environment variable KUBECONFIG.",
+            if files.is_empty() { "no place".to_owned() } else { files.join(", ") }
+        )))
+        .advise(command("See which contexts kubectl knows", SHOW_CONTEXTS))
+        .advise(command("Name the file", "throughway local --kubeconfig FILE"))
+}
+
+fn not_allowed(problem: Problem, kuberc: &Path) -> Problem {
+    problem.advise(command(
+        "See what kubectl's preferences say",
+        &format!("cat {}", shown(kuberc)),
+    ))
+}
+
+/// A path as a shell reads it.
+fn shown(path: &Path) -> String {
+    shell_word(&path.display().to_string())
 }
 
 impl MaterialError {
@@ -95,7 +118,7 @@ impl CredentialError {
             Self::TokenFile { path, .. } => {
                 problem("The token file can't be read").advise(command(
                     "See the file and its rights",
-                    &format!("ls -l {}", path.display()),
+                    &format!("ls -l {}", shown(path)),
                 ))
             }
             Self::Unsendable { .. } => problem("The token can't be used")
@@ -112,7 +135,7 @@ impl CredentialError {
                     .fold(problem("A plugin is missing"), Problem::advise)
                     .advise(command(
                         "See where it is, once it is installed",
-                        &format!("command -v {plugin}"),
+                        &format!("command -v {}", shell_word(plugin)),
                     ))
             }
             Self::PluginFailed {
@@ -136,6 +159,7 @@ impl CredentialError {
                         .to_owned(),
                 ))
                 .advise(command("See whether kubectl gets in", WHOAMI)),
+            Self::Interrupted => problem("The login can't be renewed"),
             Self::Issuer { .. } => problem("The login can't be renewed")
                 .advise(command("See whether kubectl gets in", WHOAMI)),
         }

@@ -12,8 +12,10 @@ use super::clock::Clock;
 use super::error::AccessError;
 use super::in_cluster::Pod;
 use super::kubeconfig::{self, Found, Places};
+use super::kuberc::Kuberc;
 use super::proxy;
 use crate::config::ClusterOptions;
+use crate::lifecycle::Tasks;
 
 /// Everything outside of the flags that is looked at.
 #[derive(Clone)]
@@ -22,6 +24,9 @@ pub(super) struct Surroundings {
     pub(super) pod: Pod,
     pub(super) proxies: proxy::Environment,
     pub(super) clock: Clock,
+    pub(super) kuberc: Kuberc,
+    /// Where credentials are renewed, whoever waits for them.
+    pub(super) tasks: Tasks,
     /// `KUBERNETES_MASTER`, the server where nothing else names one.
     pub(super) master: Option<String>,
 }
@@ -33,6 +38,8 @@ impl Surroundings {
             pod: Pod::of_environment(),
             proxies: proxy::Environment::read(),
             clock: Clock::of_system(),
+            kuberc: Kuberc::of_environment(),
+            tasks: Tasks::new(),
             master: std::env::var("KUBERNETES_MASTER")
                 .ok()
                 .filter(|server| !server.is_empty()),

@@ -19,6 +19,7 @@ mod explain;
 mod identity;
 mod in_cluster;
 mod kubeconfig;
+mod kuberc;
 mod load;
 mod proxy;
 mod reread;
@@ -28,12 +29,13 @@ mod verify;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http::uri::Scheme;
 use http::{HeaderMap, Uri};
 use rustls::pki_types::ServerName;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, oneshot};
 
 pub(super) use connect::Io;
 pub(super) use error::{AccessError, ConnectError, CredentialError};
@@ -48,6 +50,9 @@ use user::User;
 
 use crate::config::ClusterOptions;
 
+/// How long the program's end waits for tokens that are being fetched.
+const FINISH_LIMIT: Duration = Duration::from_secs(5);
+
 /// The API server, and who speaks to it. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct ApiServer(Arc<Inner>);
@@ -56,6 +61,7 @@ struct Inner {
     context: Option<String>,
     namespace: String,
     url: Uri,
+    verification: Verification,
     /// What the server's certificate is checked for.
     name: ServerName<'static>,
     dial: Dial,
@@ -65,6 +71,14 @@ struct Inner {
     reread: Mutex<Reread>,
     options: ClusterOptions,
     surroundings: Surroundings,
+}
+
+/// Whether the server's certificate is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verification {
+    Checked,
+    /// `insecure-skip-tls-verify`.
+    Skipped,
 }
 
 /// What a connection is for.
@@ -135,6 +149,10 @@ impl ApiServer {
             context: access.context.clone(),
             namespace: access.namespace.clone(),
             url: access.server.clone(),
+            verification: match access.trust {
+                Trust::Anything => Verification::Skipped,
+                Trust::System | Trust::Roots(_) => Verification::Checked,
+            },
             name: server_name(&access)?,
             dial: Dial::new(proxy, proxy_tls, options.keepalive),
             user: ArcSwap::from_pointee(
@@ -151,6 +169,23 @@ impl ApiServer {
     /// The server's address, with its path.
     pub(super) fn url(&self) -> &Uri {
         &self.0.url
+    }
+
+    pub(super) fn verification(&self) -> Verification {
+        self.0.verification
+    }
+
+    /// Waits until tokens that are being fetched are kept; no longer than somebody waits who ends a program.
+    pub(super) async fn finish(&self) {
+        if !self
+            .0
+            .surroundings
+            .tasks
+            .end(Duration::ZERO, FINISH_LIMIT)
+            .await
+        {
+            tracing::warn!("the login was being renewed, and may have to be made anew");
+        }
     }
 
     /// The name of the kubeconfig's context, for people.
@@ -216,8 +251,20 @@ impl ApiServer {
         self.0.generation.load(Ordering::Acquire)
     }
 
-    /// Takes the user from the kubeconfig again if that changed; another server is not gone over to.
+    /// Takes the user from the kubeconfig again if that changed. A request that is given up between the look and the change
+    /// would lose the change, so a task of its own does it.
     async fn reread(&self) -> Reading {
+        let api = self.clone();
+        let (sender, receiver) = oneshot::channel();
+        self.0.surroundings.tasks.spawn_background(async move {
+            // Whoever asked may be gone.
+            let _ = sender.send(api.reread_now().await);
+        });
+        receiver.await.unwrap_or(Reading::Old)
+    }
+
+    /// Another server is not gone over to.
+    async fn reread_now(&self) -> Reading {
         let Inner {
             surroundings,
             options,

@@ -52,6 +52,8 @@ impl User {
             proxies: &surroundings.proxies,
             files: kubeconfig::files(options.kubeconfig.as_deref(), &surroundings.places),
             clock: clock(),
+            kuberc: &surroundings.kuberc,
+            tasks: &surroundings.tasks,
         };
         Ok(Self {
             tls,

@@ -111,6 +111,13 @@ async fn open(directory: &Path, path: &[u8]) -> Result<Opened, NotOpened> {
 }
 
 async fn opened(path: &Path) -> Result<Opened, NotOpened> {
+    // Whoever opens a pipe waits for its other side.
+    if let Ok(found) = tokio::fs::metadata(path).await
+        && !found.is_file()
+        && !found.is_dir()
+    {
+        return Err(NotOpened::Forbidden);
+    }
     let file = match File::open(path).await {
         Ok(file) => file,
         Err(cause) => return Err(NotOpened::because(&cause, path).await),

@@ -25,7 +25,10 @@ impl Part {
     }
 }
 
-/// The parts that a `Range` names, none if it is empty.
+/// A `Range` of more parts is not heeded: what stands before each of many small ones is many times as long as the file.
+const MOST_PARTS: usize = 100;
+
+/// The parts that a `Range` names, none if it is empty or names too many.
 pub(super) fn parse(range: &str, size: u64) -> Result<Vec<Part>, BadRange> {
     if range.is_empty() {
         return Ok(Vec::new());
@@ -33,6 +36,9 @@ pub(super) fn parse(range: &str, size: u64) -> Result<Vec<Part>, BadRange> {
     let list = range.strip_prefix("bytes=").ok_or(BadRange::Malformed)?;
     let mut parts = Vec::new();
     let mut lies_behind = false;
+    if list.split(',').nth(MOST_PARTS).is_some() {
+        return Ok(parts);
+    }
     for text in list.split(',').map(trim).filter(|text| !text.is_empty()) {
         match part(text, size)? {
             Some(part) => parts.push(part),
@@ -136,6 +142,13 @@ impl Multipart {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_too_many_parts_none_is_heeded() {
+        let range = |parts: usize| format!("bytes={}", vec!["0-0"; parts].join(","));
+        assert_eq!(parse(&range(MOST_PARTS), 10).unwrap().len(), MOST_PARTS);
+        assert_eq!(parse(&range(MOST_PARTS + 1), 10), Ok(Vec::new()));
+    }
 
     #[test]
     fn ranges_are_read_as_go_reads_them() {

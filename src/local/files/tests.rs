@@ -264,3 +264,14 @@ async fn what_must_not_be_read_is_refused() {
         (500, "500 Internal Server Error\n")
     );
 }
+
+#[tokio::test]
+async fn a_pipe_keeps_nobody_waiting() {
+    let directory = Directory::new("pipe");
+    let pipe = directory.0.join("www/pipe");
+    let made = std::process::Command::new("mkfifo").arg(pipe).status();
+    assert!(made.unwrap().success());
+    let limit = std::time::Duration::from_secs(60);
+    let answer = tokio::time::timeout(limit, directory.get("/static/pipe")).await;
+    assert_eq!(answer.expect("it is answered").status, 403);
+}

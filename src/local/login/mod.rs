@@ -15,10 +15,12 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use tokio::time::Instant;
 
+use super::leftover::Leftover;
 use super::place::Place;
 use super::problem::{Advice, Problem, Reader};
 use super::server::print;
 use crate::host::without_port;
+use crate::lifecycle::Tasks;
 use crate::status::{Request, Response, Status};
 
 /// Where a browser shows its token, on the API's host, and its ticket, on a target's.
@@ -42,11 +44,14 @@ pub(super) struct Logins {
     given: Mutex<Given>,
     /// Where the API's own host is, `localhost:8001`.
     home: String,
+    tasks: Tasks,
 }
 
 #[derive(Debug)]
 struct Given {
     token: String,
+    /// What leads a browser to the token.
+    page: Option<Leftover>,
     tickets: HashMap<String, Ticket>,
 }
 
@@ -70,16 +75,28 @@ pub(super) enum Admission {
 pub struct NoRandomness;
 
 impl Logins {
-    /// `port` is what browsers have in their address.
-    pub(super) fn new(port: u16) -> Result<Self, NoRandomness> {
+    /// `home` is what browsers have in their address.
+    pub(super) fn new(home: String, tasks: Tasks) -> Result<Self, NoRandomness> {
         Ok(Self {
             session: random()?,
             given: Mutex::new(Given {
                 token: random()?,
+                page: None,
                 tickets: HashMap::new(),
             }),
-            home: format!("localhost:{port}"),
+            home,
+            tasks,
         })
+    }
+
+    /// Where browsers log in.
+    pub(super) fn home(&self) -> &str {
+        &self.home
+    }
+
+    /// Takes care of a page that leads to the present token: it goes when the token was used.
+    pub(super) fn opened(&self, page: Leftover) {
+        self.lock().page = Some(page);
     }
 
     /// The address that lets one browser in, and then shows it a path or another host of this server.
@@ -206,11 +223,19 @@ impl Logins {
         }
         let Ok(next) = random() else { return false };
         given.token = next;
+        given.page = None;
         drop(given);
-        let line = format!("A browser logged in. For another one: {}", self.address(""));
-        if let Err(failed) = print(&line) {
-            tracing::warn!(error = %failed, "the next address can't be printed");
-        }
+        let line = format!(
+            "A browser logged in. For another one: {}\n",
+            self.address("")
+        );
+        // On a thread of its own: a terminal that takes nothing stops nobody's request.
+        self.tasks.spawn_background(async move {
+            let printed = tokio::task::spawn_blocking(move || print(&line)).await;
+            if let Ok(Err(failed)) = printed {
+                tracing::warn!(error = %failed, "the next address can't be printed");
+            }
+        });
         true
     }
 
@@ -284,7 +309,7 @@ fn is_same(shown: &[u8], kept: &str) -> bool {
 }
 
 /// 256 bits as hexadecimal text.
-fn random() -> Result<String, NoRandomness> {
+pub(super) fn random() -> Result<String, NoRandomness> {
     let mut bytes = [0_u8; 32];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| NoRandomness)?;
     Ok(bytes.iter().fold(String::new(), |mut text, byte| {

@@ -45,7 +45,7 @@ fn path(address: &str) -> &str {
 
 #[tokio::test]
 async fn a_token_lets_one_browser_in_and_no_second() {
-    let logins = Logins::new(8001).unwrap();
+    let logins = Logins::new("localhost:8001".to_owned(), Tasks::new()).unwrap();
     let address = logins.address("");
     let (location, cookie) = answered(&logins, "localhost:8001", path(&address), None).unwrap();
     assert_eq!(location, "/");
@@ -61,8 +61,28 @@ async fn a_token_lets_one_browser_in_and_no_second() {
 }
 
 #[tokio::test]
+async fn the_page_that_leads_to_a_token_goes_with_it() {
+    let logins = Logins::new("localhost:8001".to_owned(), Tasks::new()).unwrap();
+    let page = std::env::temp_dir().join(format!("throughway-login-{}", std::process::id()));
+    logins.opened(Leftover::create(page.clone(), b"").unwrap());
+    let address = logins.address("");
+    assert!(
+        answered(
+            &logins,
+            "localhost:8001",
+            "/.throughway/login?token=no",
+            None
+        )
+        .is_none()
+    );
+    assert!(page.exists());
+    assert!(answered(&logins, "localhost:8001", path(&address), None).is_some());
+    assert!(!page.exists());
+}
+
+#[tokio::test]
 async fn nobody_else_gets_anything() {
-    let logins = Logins::new(8001).unwrap();
+    let logins = Logins::new("localhost:8001".to_owned(), Tasks::new()).unwrap();
     for cookie in [
         None,
         Some("Throughway-Local="),
@@ -81,7 +101,7 @@ async fn nobody_else_gets_anything() {
 
 #[tokio::test(start_paused = true)]
 async fn a_ticket_is_for_one_host_once_and_not_for_long() {
-    let logins = Logins::new(8001).unwrap();
+    let logins = Logins::new("localhost:8001".to_owned(), Tasks::new()).unwrap();
     let (home, none) = answered(&logins, TARGET, "/deep?a=b", None).unwrap();
     assert_eq!(none, None);
     let (_, cookie) = answered(&logins, "localhost:8001", path(&logins.address("")), None).unwrap();
@@ -109,7 +129,7 @@ async fn a_ticket_is_for_one_host_once_and_not_for_long() {
 
 #[tokio::test]
 async fn a_login_leads_nowhere_else() {
-    let logins = Logins::new(8001).unwrap();
+    let logins = Logins::new("localhost:8001".to_owned(), Tasks::new()).unwrap();
     for to in [
         "http://evil.example/",
         "//evil.example/",
@@ -147,7 +167,7 @@ async fn a_login_leads_nowhere_else() {
 
 #[test]
 fn cookies_that_are_no_ascii_hide_nothing() {
-    let logins = Logins::new(8001).unwrap();
+    let logins = Logins::new("localhost:8001".to_owned(), Tasks::new()).unwrap();
     let own = format!("{COOKIE}={}", logins.session);
     let line = format!("name=\u{fc}; {own}; a=\"1\"; b");
     let mut request = get("/", None);

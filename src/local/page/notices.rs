@@ -6,7 +6,7 @@ use super::snapshot::Extent;
 use super::start::{Facts, WayFact};
 use super::trouble::Trouble;
 use crate::host::without_port;
-use crate::local::problem::Advice;
+use crate::local::problem::{Advice, shell_word};
 
 const NOTICE: &str =
     r#"<div class="notice {{class}}"><h2>{{title}}</h2><p>{{sentence}}</p>{{more}}</div>"#;
@@ -94,18 +94,9 @@ fn trouble(view: &View<'_>) -> Option<Html> {
 
 fn whoami(facts: &Facts) -> String {
     match &facts.context {
-        Some(context) => format!("kubectl auth whoami --context {}", quoted(context)),
+        Some(context) => format!("kubectl auth whoami --context {}", shell_word(context)),
         None => "kubectl auth whoami".to_owned(),
     }
-}
-
-/// A word as a shell reads it.
-fn quoted(word: &str) -> String {
-    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./:@".contains(letter);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 fn extent(view: &View<'_>) -> Option<Html> {

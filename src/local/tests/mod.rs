@@ -8,6 +8,8 @@
 mod forwards;
 mod origin_of_the_api;
 mod rules;
+mod server_path;
+mod ways;
 
 use std::sync::{Arc, Mutex};
 
@@ -42,22 +44,26 @@ struct World {
 }
 
 impl World {
-    /// Started with flags. The API server says `OK` in HTML to what it does not know better.
+    /// Started with flags, in front of a cluster without Throughway.
     async fn new(flags: &[&str]) -> Self {
-        Self::below("", flags).await
+        Self::in_front_of(api_server, "", flags).await
     }
 
-    /// The same, with a path in the API server's address.
-    async fn below(path: &str, flags: &[&str]) -> Self {
+    /// An API server, which perhaps lies below a path.
+    async fn in_front_of(server_of: fn(&str) -> Response, path: &str, flags: &[&str]) -> Self {
         let asked = Arc::new(Mutex::new(Vec::new()));
         let mut serving = JoinSet::new();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = format!("--server=http://{}{path}", listener.local_addr().unwrap());
         let (noted, below) = (Arc::clone(&asked), path.to_owned());
         let app = axum::Router::new().fallback(move |request: Request| {
-            let asked = format!("{} {}", request.method(), request.uri());
+            let mut asked = format!("{} {}", request.method(), request.uri());
+            for value in request.headers().get_all(header::TE) {
+                asked.push_str(" TE: ");
+                asked.push_str(value.to_str().unwrap());
+            }
             let answer = match request.uri().path().strip_prefix(&below) {
-                Some(path) => api_server(path),
+                Some(path) => server_of(path),
                 None => empty(StatusCode::NOT_FOUND),
             };
             noted.lock().unwrap().push(asked);
@@ -117,7 +123,7 @@ impl World {
             request = request.header(*name, *value);
         }
         let request = request.body(Body::empty()).unwrap();
-        road::answer(&self.road, door, peer, request).await
+        Box::pin(road::answer(&self.road, door, peer, request)).await
     }
 
     /// What came to a target's proxy.
@@ -133,7 +139,7 @@ impl World {
     }
 }
 
-/// A cluster without Throughway, whose Services have one port.
+/// A cluster without Throughway, whose Services have one port. Says `OK` in HTML to what it does not know better.
 fn api_server(path: &str) -> Response {
     if path == "/apis/throughway.dev/v1" {
         return empty(StatusCode::NOT_FOUND);

@@ -40,6 +40,21 @@ async fn the_rules_hold_for_targets_too() {
 }
 
 #[tokio::test]
+async fn the_start_page_learns_what_its_reader_may_ask_for() {
+    let world = World::new(&["--reject-paths=^/api/v1/services$"]).await;
+    assert_eq!(world.ask(API, "GET /", &TYPED).await.status(), 200);
+    let everywhere = |line: &String| line.starts_with("GET /api/v1/services?");
+    let asked = world.asked();
+    assert!(
+        !asked.is_empty() && !asked.iter().any(everywhere),
+        "{asked:?}"
+    );
+    let refused = World::new(&["--accept-paths=^/api/"]).await;
+    assert_eq!(refused.ask(API, "GET /", &TYPED).await.status(), 403);
+    assert!(refused.asked().is_empty());
+}
+
+#[tokio::test]
 async fn the_default_rules_are_none_of_a_targets_own_paths() {
     let world = World::new(&[]).await;
     let host = "8080.web-0.demo.pod.localhost:8001";

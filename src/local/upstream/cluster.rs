@@ -1,33 +1,54 @@
 //! A `kube::Client` over these connections and credentials, for lists, watches and reviews.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use axum::body::Body;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, header};
 use tower::service_fn;
 
 use super::Upstream;
-use crate::config::USER_AGENT;
-use crate::status::Response;
+use crate::config::{Filtering, USER_AGENT};
+use crate::local::filter;
+use crate::status::{Response, Status};
 
 impl Upstream {
-    /// What the start page asks the cluster with.
+    /// Asks the cluster for this program.
     pub(in crate::local) fn client(&self) -> kube::Client {
-        let upstream = self.clone();
+        self.client_within(Filtering::Off)
+    }
+
+    /// The same for somebody, who learns no more by it than by asking for it: the start page.
+    pub(in crate::local) fn client_within(&self, rules: Filtering) -> kube::Client {
+        let (upstream, rules) = (self.clone(), Arc::new(rules));
         let namespace = self.api.default_namespace().to_owned();
         let service = service_fn(move |request: http::Request<kube::client::Body>| {
-            let upstream = upstream.clone();
-            async move { Ok::<_, Infallible>(upstream.ask_cluster(request.map(Body::new)).await) }
+            let (upstream, rules) = (upstream.clone(), Arc::clone(&rules));
+            async move {
+                let request = request.map(Body::new);
+                Ok::<_, Infallible>(upstream.ask_cluster(&rules, request).await)
+            }
         });
         kube::Client::new(service, namespace)
     }
 
-    async fn ask_cluster(&self, mut request: http::Request<Body>) -> Response {
+    async fn ask_cluster(&self, rules: &Filtering, mut request: http::Request<Body>) -> Response {
+        // Reviews change nothing, and what they say of the user's rights is needed to ask for anything.
+        if let Filtering::Rules(rules) = rules
+            && *request.method() == Method::GET
+            && !filter::accepts_path(rules, request.method(), request.uri().path())
+        {
+            return Status::forbidden("the rules of this server do not accept it").into_response();
+        }
         let headers = request.headers_mut();
         // kube names the host that it was given none of.
         headers.remove(header::HOST);
         headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
-        match self.send(request).await {
+        let answer = match self.below_server_path(&mut request) {
+            Ok(()) => self.send(request).await,
+            Err(failed) => Err(failed),
+        };
+        match answer {
             Ok(answer) => answer,
             Err(failed) => {
                 let mut status = failed.problem().status;

@@ -17,7 +17,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 
-use super::pool::{Alone, Pool, Shared};
+use super::pool::{Alone, MOST_STREAMS, Pool, Shared};
 use super::{Upstream, UpstreamError, down, name_host, up};
 use crate::local::api_server::{Connected, Purpose};
 use crate::status::{Request, Response};
@@ -26,9 +26,10 @@ use crate::status::{Request, Response};
 const PING_INTERVAL: Duration = Duration::from_secs(10);
 const PING_LIMIT: Duration = Duration::from_secs(5);
 
-/// What HTTP/2 lets arrive before it is read: one stream, and all of them; as much as a fast line needs.
+/// What HTTP/2 lets arrive before it is read: of one stream, as much as a fast line needs; of the connection, as much of each, so
+/// that answers whose readers have stopped leave room for all others.
 const STREAM_WINDOW: u32 = 1 << 20;
-const CONNECTION_WINDOW: u32 = 8 << 20;
+const CONNECTION_WINDOW: u32 = MOST_STREAMS * STREAM_WINDOW;
 
 /// All headers of an answer together.
 const MAX_HEADER_BYTES: u32 = 1 << 20;
@@ -67,9 +68,9 @@ impl Upstream {
         request: Request,
     ) -> Result<Response, UpstreamError> {
         let Some(kept) = self.kept() else {
-            let answer = self
-                .over(self.connection().await?, authority, request)
-                .await;
+            // Boxed, as most requests find a connection.
+            let made = Box::pin(self.connection()).await?;
+            let answer = self.over(made, authority, request).await;
             return answer.map_err(|broken| broken.error.into());
         };
         let spare = repeatable(&request);
@@ -80,7 +81,8 @@ impl Upstream {
         let Some(again) = broken.unsent.or(spare) else {
             return Err(broken.error.into());
         };
-        let answer = self.over(self.connection().await?, authority, again).await;
+        let made = Box::pin(self.connection()).await?;
+        let answer = self.over(made, authority, again).await;
         answer.map_err(|broken| broken.error.into())
     }
 
@@ -200,11 +202,11 @@ fn path_alone(uri: &Uri) -> Uri {
         .map_or_else(Uri::default, Uri::from)
 }
 
-/// A copy of a request that may be sent twice.
-fn repeatable(request: &Request) -> Option<Request> {
+/// A copy of a request that may be sent twice: what Go's client repeats by itself, so that no app sees a change twice.
+pub(in crate::local) fn repeatable(request: &Request) -> Option<Request> {
     let may_be_repeated = matches!(
         *request.method(),
-        Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE
+        Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE
     );
     if !may_be_repeated || !request.body().is_end_stream() {
         return None;

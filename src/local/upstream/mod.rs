@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use http::uri::Authority;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 
 use super::api_server::{ApiServer, ConnectError, CredentialError};
 use super::problem::{Advice, Problem};
@@ -25,6 +25,7 @@ use crate::lifecycle::Tasks;
 use crate::status::{Request, Response, Status};
 use pool::Pool;
 
+pub(super) use exchange::repeatable;
 pub(super) use upgrade::is_asked as is_upgrade;
 
 /// Sends requests to the API server. Cheap to clone.
@@ -67,6 +68,21 @@ impl Upstream {
 
     pub(super) fn api(&self) -> &ApiServer {
         &self.api
+    }
+
+    /// Puts the path of the server's address before a request's: `/k8s/clusters/c-abc` where a gateway serves many clusters.
+    pub(super) fn below_server_path(&self, request: &mut Request) -> Result<(), UpstreamError> {
+        let before = self.api.url().path().trim_end_matches('/');
+        if before.is_empty() {
+            return Ok(());
+        }
+        let path = request
+            .uri()
+            .path_and_query()
+            .map_or("/", |path| path.as_str());
+        let path = format!("{before}{path}");
+        *request.uri_mut() = Uri::try_from(path).map_err(|_| UpstreamError::Path)?;
+        Ok(())
     }
 
     /// Waits for the head of an answer, no longer than `--request-timeout`.

@@ -4,7 +4,7 @@
 //! network, and a new one costs less than the wait for an answer that never comes. The clock is the wall's, which goes on in
 //! sleep. Connections made with an older client certificate carry nothing new either.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -12,7 +12,7 @@ use axum::body::Body;
 use hyper::client::conn::{http1, http2};
 
 /// Requests on one HTTP/2 connection; kube-apiserver allows 100 or 250, and one more would wait for a long poll to end.
-const MOST_STREAMS: usize = 90;
+pub(super) const MOST_STREAMS: u32 = 90;
 
 /// A connection that was not used for this long is not used again.
 const TRUSTED_FOR: Duration = Duration::from_secs(60);
@@ -53,7 +53,7 @@ pub(super) struct Alone {
 #[derive(Debug)]
 struct State {
     generation: u64,
-    streams: AtomicUsize,
+    streams: AtomicU32,
     /// Seconds since 1970.
     used: AtomicU64,
 }
@@ -73,7 +73,7 @@ impl State {
     fn new(generation: u64) -> Self {
         Self {
             generation,
-            streams: AtomicUsize::new(0),
+            streams: AtomicU32::new(0),
             used: AtomicU64::new(now()),
         }
     }

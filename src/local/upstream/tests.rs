@@ -84,7 +84,11 @@ async fn answer(
         // The test that ends lets go too.
         let _ = held.wait_for(|is_released| *is_released).await;
     }
-    Ok(http::Response::new(Full::new(Bytes::from_static(b"ok"))))
+    let body = match request.uri().path() {
+        "/long" => Bytes::from(vec![0; 4 << 20]),
+        _ => Bytes::from_static(b"ok"),
+    };
+    Ok(http::Response::new(Full::new(body)))
 }
 
 async fn upstream(server: &str, head_limit: Duration) -> Upstream {
@@ -125,6 +129,32 @@ async fn requests_share_one_http2_connection_from_the_first_on() {
         assert_eq!(answer.unwrap(), "ok");
     }
     assert_eq!(server.connections(), 1);
+}
+
+#[tokio::test]
+async fn answers_that_nobody_reads_stop_no_other() {
+    let server = Http2Server::start().await;
+    let upstream = upstream(&server.address, Duration::ZERO).await;
+    let mut stopped = Vec::new();
+    for _ in 0..50 {
+        let long = upstream.send(request(Method::GET, "/long", "")).await;
+        stopped.push(long.unwrap());
+        let small =
+            async { text(upstream.send(request(Method::GET, "/", "")).await.unwrap()).await };
+        let limit = Duration::from_secs(60);
+        let answered = tokio::time::timeout(limit, small).await;
+        assert_eq!(
+            answered.expect("it is answered"),
+            "ok",
+            "{} stopped",
+            stopped.len()
+        );
+    }
+    assert_eq!(server.connections(), 1);
+    for long in stopped {
+        let whole = to_bytes(long.into_body(), 8 << 20).await.unwrap();
+        assert_eq!(whole.len(), 4 << 20);
+    }
 }
 
 #[tokio::test]

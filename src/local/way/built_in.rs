@@ -9,6 +9,7 @@
 
 use axum::body::Body;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
+use percent_encoding::percent_decode_str;
 
 use super::ports::{Named, Ports};
 use super::refusal::Case;
@@ -70,6 +71,7 @@ pub(super) async fn visit(
         Named::Target(named) => named,
         Named::Answer(answer) => return Ok(answer),
     };
+    refuse_climbing(request.uri().path())?;
     let prefix = named.proxy_path(GROUP);
     let path = format!("{prefix}{}", raw_path(request.uri()));
     *request.uri_mut() = Uri::try_from(path).map_err(|_| {
@@ -81,23 +83,56 @@ pub(super) async fn visit(
         .flatten();
     let headers = request.headers_mut();
     to_api_server(headers);
-    let is_alone = matches!(upstream.api().url().path(), "" | "/");
+    let before = upstream.api().url().path().trim_end_matches('/');
     match HeaderValue::from_str(host) {
-        Ok(host) if is_alone => headers.insert(header::HOST, host),
+        Ok(host) if before.is_empty() => headers.insert(header::HOST, host),
         _ => headers.remove(header::HOST),
     };
     if let Some(upgrade) = upgrade {
         headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
         headers.insert(header::UPGRADE, upgrade);
     }
-    let mut answer = refusal::or_answer(case, send(upstream, request).await?).await?;
-    from_api_server(answer.headers_mut(), &prefix, host);
+    let answer = refusal::or_answer(case, send(upstream, request).await?).await?;
+    // What stands in front of the API server may put its own path before, or leave it away.
+    let longer = (!before.is_empty()).then(|| format!("{before}{prefix}"));
+    let mut answer = answer;
+    for prefix in longer.iter().chain([&prefix]) {
+        from_api_server(answer.headers_mut(), prefix, host);
+        answer = without_prefix(answer, prefix);
+    }
     cookies::keep_at_home(answer.headers_mut(), host);
-    Ok(without_prefix(answer, &prefix))
+    Ok(answer)
+}
+
+/// Refuses a path that leads out of its target for whoever undoes its escapes. The API server does so inside the target alone,
+/// but what stands in front of it may take the path for another one of the API.
+fn refuse_climbing(path: &str) -> Result<(), Problem> {
+    if !path.contains('%') && !path.contains("..") {
+        return Ok(());
+    }
+    let mut depth: usize = 0;
+    let decoded: Vec<u8> = percent_decode_str(path).collect();
+    for segment in decoded.split(|byte| matches!(byte, b'/' | b'\\')) {
+        depth = match segment {
+            b"" | b"." => depth,
+            b".." => depth.checked_sub(1).ok_or_else(climbs)?,
+            _ => depth + 1,
+        };
+    }
+    Ok(())
+}
+
+fn climbs() -> Problem {
+    let status = Status::bad_request("the path leads out of its target");
+    Problem::new(status, "No such path")
 }
 
 fn to_api_server(headers: &mut HeaderMap) {
+    let trailers = hop_by_hop::accepts_trailers(headers);
     hop_by_hop::remove(headers);
+    if trailers {
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
     let claims: Vec<HeaderName> = headers
         .keys()
         .filter(|name| {
@@ -222,6 +257,48 @@ mod tests {
         ] {
             assert_eq!(inside(location, PREFIX, HOST), expected);
         }
+    }
+
+    #[test]
+    fn no_path_leads_out_of_its_target() {
+        for path in [
+            "/..",
+            "/..%2fapi",
+            "/..%2F..%2F..%2fapi/v1/secrets",
+            "/a/..%2f..%2fb",
+            "/%2e%2e%2fb",
+            "/%2e%2e/b",
+            "/a/%2e./..",
+            "/..%5cb",
+            "/..\\b",
+            "/a//../../b",
+            "/./../b",
+        ] {
+            assert!(refuse_climbing(path).is_err(), "{path}");
+        }
+        for path in [
+            "/",
+            "/a/../b",
+            "/a%2f..%2fb",
+            "/a/b/..%2f..%2fc",
+            "/...",
+            "/..a",
+            "/a..",
+            "/%252e%252e%252fb",
+            "/a%ff",
+        ] {
+            assert!(refuse_climbing(path).is_ok(), "{path}");
+        }
+    }
+
+    #[test]
+    fn who_reads_trailers_says_so_to_the_target() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::TE, HeaderValue::from_static("gzip, trailers"));
+        headers.insert(header::CONNECTION, HeaderValue::from_static("TE"));
+        to_api_server(&mut headers);
+        assert_eq!(headers[header::TE], "trailers");
+        assert!(!headers.contains_key(header::CONNECTION));
     }
 
     #[test]

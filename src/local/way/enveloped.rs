@@ -2,8 +2,7 @@
 
 use http::{HeaderName, HeaderValue, Uri, header};
 
-use super::refusal::Case;
-use super::{GROUP, Visit, cookies, raw_path, refusal, send};
+use super::{GROUP, Visit, cookies, raw_path, send};
 use crate::envelope;
 use crate::hop_by_hop;
 use crate::local::problem::Problem;
@@ -12,12 +11,19 @@ use crate::status::{Response, Status};
 
 const THROUGHWAY_PATH: HeaderName = HeaderName::from_static("throughway-path");
 
-pub(super) async fn visit(upstream: &Upstream, visit: Visit<'_>) -> Result<Response, Problem> {
+/// Whose answer it is.
+pub(super) enum Enveloped {
+    OfTarget(Response),
+    /// A refusal of Throughway, kube-aggregator or kube-apiserver.
+    OfCluster(Response),
+}
+
+pub(super) async fn visit(upstream: &Upstream, visit: Visit<'_>) -> Result<Enveloped, Problem> {
     let Visit {
         target,
         host,
-        reader,
         mut request,
+        ..
     } = visit;
     let no_path = || {
         let status = Status::bad_request("the path has bytes that no path has");
@@ -29,6 +35,7 @@ pub(super) async fn visit(upstream: &Upstream, visit: Visit<'_>) -> Result<Respo
         .then(|| request.headers().get(header::UPGRADE).cloned())
         .flatten();
     let headers = request.headers_mut();
+    let trailers = hop_by_hop::accepts_trailers(headers);
     hop_by_hop::remove(headers);
     headers.remove(header::HOST);
     let mut sealed = envelope::seal_request(std::mem::take(headers), origin);
@@ -38,6 +45,10 @@ pub(super) async fn visit(upstream: &Upstream, visit: Visit<'_>) -> Result<Respo
         header::ACCEPT_ENCODING,
         HeaderValue::from_static("identity"),
     );
+    // gRPC servers refuse who does not say it.
+    if trailers {
+        sealed.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
     if let Some(upgrade) = upgrade {
         sealed.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
         sealed.insert(header::UPGRADE, upgrade);
@@ -47,14 +58,8 @@ pub(super) async fn visit(upstream: &Upstream, visit: Visit<'_>) -> Result<Respo
     *request.uri_mut() = Uri::try_from(path).map_err(|_| no_path())?;
     let mut answer = send(upstream, request).await?;
     if !envelope::open_answer(answer.headers_mut()) {
-        let case = Case {
-            upstream,
-            target,
-            host,
-            reader,
-        };
-        return refusal::of(case, answer).await;
+        return Ok(Enveloped::OfCluster(answer));
     }
     cookies::keep_at_home(answer.headers_mut(), host);
-    Ok(answer)
+    Ok(Enveloped::OfTarget(answer))
 }

@@ -11,6 +11,7 @@ mod enveloped;
 mod near;
 mod ports;
 mod refusal;
+mod standing;
 mod unprefix;
 
 use std::sync::Arc;
@@ -24,11 +25,14 @@ use tokio::time::Instant;
 use super::page::WayFact;
 use super::place::Target;
 use super::problem::{Problem, Reader};
-use super::upstream::{Upstream, UpstreamError, is_upgrade};
+use super::upstream::{Upstream, UpstreamError, is_upgrade, repeatable};
 use crate::config::{USER_AGENT, Via};
 use crate::lifecycle::Tasks;
 use crate::status::{Request, Response};
+use enveloped::Enveloped;
 use ports::Ports;
+use refusal::Case;
+use standing::{Standing, Standings};
 
 /// Where the API group is looked for.
 const GROUP: &str = "/apis/throughway.dev/v1";
@@ -44,6 +48,7 @@ pub(super) struct Ways {
     via: Via,
     found: Arc<Found>,
     ports: Ports,
+    standings: Standings,
 }
 
 /// Written by whoever looks, one at a time; read without waiting.
@@ -64,6 +69,17 @@ pub(super) struct Visit<'a> {
     pub(super) request: Request,
 }
 
+impl<'a> Visit<'a> {
+    fn case(&self, upstream: &'a Upstream) -> Case<'a> {
+        Case {
+            upstream,
+            target: self.target,
+            host: self.host,
+            reader: self.reader,
+        }
+    }
+}
+
 impl Ways {
     pub(super) fn new(upstream: Upstream, via: Via, tasks: Tasks) -> Self {
         let fact = match via {
@@ -82,6 +98,7 @@ impl Ways {
             via,
             found,
             ports: Ports::default(),
+            standings: Standings::default(),
         }
     }
 
@@ -94,11 +111,58 @@ impl Ways {
     pub(super) async fn visit(&self, visit: Visit<'_>) -> Result<Response, Problem> {
         let fact = self.look().await.map_err(|failed| failed.problem())?;
         match fact {
-            WayFact::Throughway => enveloped::visit(&self.upstream, visit).await,
+            WayFact::Throughway if self.via == Via::Auto => self.visit_where_allowed(visit).await,
+            WayFact::Throughway => {
+                let case = visit.case(&self.upstream);
+                match enveloped::visit(&self.upstream, visit).await? {
+                    Enveloped::OfTarget(answer) => Ok(answer),
+                    Enveloped::OfCluster(answer) => Box::pin(refusal::of(case, answer)).await,
+                }
+            }
             WayFact::BuiltIn { .. } | WayFact::Unknown => {
                 built_in::visit(&self.upstream, &self.ports, visit).await
             }
         }
+    }
+
+    /// Through Throughway, or through the built-in proxy for targets that the user may reach there alone: installing
+    /// Throughway takes nothing away from those who have no right in its group yet.
+    async fn visit_where_allowed(&self, visit: Visit<'_>) -> Result<Response, Problem> {
+        let target = visit.target;
+        let spare = match self.standings.of(target) {
+            Some(Standing::Refused) => {
+                return self.built_in(visit).await;
+            }
+            Some(Standing::Allowed) => None,
+            None => repeatable(&visit.request),
+        };
+        let case = visit.case(&self.upstream);
+        let answer = match enveloped::visit(&self.upstream, visit).await? {
+            Enveloped::OfTarget(answer) => {
+                self.standings.set(target, Standing::Allowed);
+                return Ok(answer);
+            }
+            Enveloped::OfCluster(answer) => answer,
+        };
+        if answer.status() != StatusCode::FORBIDDEN {
+            return Box::pin(refusal::of(case, answer)).await;
+        }
+        self.standings.set(target, Standing::Refused);
+        let Some(request) = spare else {
+            return Box::pin(refusal::of(case, answer)).await;
+        };
+        let visit = Visit {
+            target,
+            host: case.host,
+            reader: case.reader,
+            request,
+        };
+        self.built_in(visit).await
+    }
+
+    /// Boxed, as it is not the usual way here and would make every request's state as large.
+    async fn built_in(&self, visit: Visit<'_>) -> Result<Response, Problem> {
+        Box::pin(built_in::visit(&self.upstream, &self.ports, visit)).await
     }
 
     /// Finds out which way there is. What was known for long is looked up again, which only who knows nothing waits for.
@@ -108,7 +172,7 @@ impl Ways {
         }
         if self.found.looked.borrow().is_none() {
             let _looking = self.found.looking.lock().await;
-            return self.ask_unless_fresh().await;
+            return Box::pin(self.ask_unless_fresh()).await;
         }
         if let Ok(looking) = Arc::clone(&self.found.looking).try_lock_owned() {
             let ways = self.clone();
@@ -140,6 +204,7 @@ impl Ways {
         *request.uri_mut() = Uri::from_static(GROUP);
         let agent = HeaderValue::from_static(USER_AGENT);
         request.headers_mut().insert(header::USER_AGENT, agent);
+        self.upstream.below_server_path(&mut request)?;
         let answer = self.upstream.send(request).await?;
         let fact = match answer.status() {
             StatusCode::OK => WayFact::Throughway,
@@ -167,7 +232,10 @@ fn raw_path(uri: &Uri) -> &str {
 }
 
 /// Sends a request by the way that it needs.
-async fn send(upstream: &Upstream, request: Request) -> Result<Response, Problem> {
+async fn send(upstream: &Upstream, mut request: Request) -> Result<Response, Problem> {
+    upstream
+        .below_server_path(&mut request)
+        .map_err(|failed| failed.problem())?;
     let answer = if is_upgrade(request.headers()) && *request.method() == Method::GET {
         upstream.upgrade(request).await
     } else {

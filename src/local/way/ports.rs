@@ -1,7 +1,8 @@
 //! The port of a Service that was named without one. The built-in proxy knows only ports without a name then, so the one that
 //! there is is looked up and named; where there are several, the person or program is told which.
 //!
-//! What was found holds for a while, so that a page's hundred requests ask once.
+//! What was found holds for a while, so that a page's hundred requests ask once. What was not found is asked for again: it may be
+//! made in a moment.
 
 use std::time::Duration;
 
@@ -22,13 +23,13 @@ const MOST_KEPT: u64 = 1000;
 
 /// TCP ports of Services, by namespace and name.
 #[derive(Debug, Clone)]
-pub(super) struct Ports(Cache<(String, String), Found>);
+pub(super) struct Ports(Cache<(String, String), Vec<String>>);
 
-#[derive(Debug, Clone)]
-enum Found {
-    Ports(Vec<String>),
+/// Why there are no ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Absent {
     /// There is no such Service.
-    None,
+    NoService,
     /// The user may not read it, or the cluster gave no answer.
     Unknown,
 }
@@ -56,10 +57,9 @@ impl Ports {
             return Ok(Named::Target(target.clone()));
         }
         let key = (target.namespace.clone(), target.name.clone());
-        let found = self.0.get_with(key, look(case.upstream, target)).await;
-        let status = match found {
-            Found::Unknown => return Ok(Named::Target(target.clone())),
-            Found::Ports(ports) => match &*ports {
+        let found = self.0.try_get_with(key, look(case.upstream, target)).await;
+        let status = match found.map_err(|absent| *absent) {
+            Ok(ports) => match &*ports {
                 [only] => {
                     let port = (!only.is_empty()).then(|| only.clone());
                     return Ok(Named::Target(Target {
@@ -69,7 +69,10 @@ impl Ports {
                 }
                 ports => return several(case, ports),
             },
-            Found::None => Status::not_found(format!("services \"{}\" not found", target.name)),
+            Err(Absent::Unknown) => return Ok(Named::Target(target.clone())),
+            Err(Absent::NoService) => {
+                Status::not_found(format!("services \"{}\" not found", target.name))
+            }
         };
         super::refusal::of(case, status.into_response())
             .await
@@ -77,12 +80,12 @@ impl Ports {
     }
 }
 
-async fn look(upstream: &Upstream, target: &Target) -> Found {
+async fn look(upstream: &Upstream, target: &Target) -> Result<Vec<String>, Absent> {
     let services: Api<Service> = Api::namespaced(upstream.client(), &target.namespace);
     let service = match services.get_opt(&target.name).await {
         Ok(Some(service)) => service,
-        Ok(None) => return Found::None,
-        Err(_) => return Found::Unknown,
+        Ok(None) => return Err(Absent::NoService),
+        Err(_) => return Err(Absent::Unknown),
     };
     let ports = service.spec.and_then(|spec| spec.ports).unwrap_or_default();
     let is_tcp = |protocol: &Option<String>| protocol.as_deref().is_none_or(|name| name == "TCP");
@@ -90,7 +93,7 @@ async fn look(upstream: &Upstream, target: &Target) -> Found {
         .into_iter()
         .filter(|port| is_tcp(&port.protocol))
         .map(|port| port.name.unwrap_or_default());
-    Found::Ports(names.collect())
+    Ok(names.collect())
 }
 
 fn several(case: Case<'_>, ports: &[String]) -> Result<Named, Problem> {

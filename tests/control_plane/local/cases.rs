@@ -182,7 +182,6 @@ fn heads() -> Vec<Case> {
         "GET /version HTTP/1.1\nHost: localhost\nAccept-Encoding: gzip",
         "GET http://localhost/version HTTP/1.1\nHost: example.com",
         "GET http://example.com/version HTTP/1.1\nHost: localhost",
-        "CONNECT example.com:443 HTTP/1.1\nHost: example.com:443",
     ] {
         cases.push(Case::of(head));
     }
@@ -240,6 +239,10 @@ fn that_differ() -> Vec<Case> {
         ),
         (
             "GET //version HTTP/1.1\nHost: example.com",
+            &differences::OTHER_HOST,
+        ),
+        (
+            "CONNECT example.com:443 HTTP/1.1\nHost: example.com:443",
             &differences::OTHER_HOST,
         ),
         (

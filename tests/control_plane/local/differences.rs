@@ -165,6 +165,22 @@ pub static LISTING: Difference = Difference {
     shown_by: "a_long_listing_says_its_length",
 };
 
+pub static MANY_PARTS: Difference = Difference {
+    what: "a static file of which more than 100 parts are asked for, and a pipe among static files",
+    kubectl: "is sent in parts, and keeps waiting",
+    ours: "the whole file, and 403",
+    reason: "many small parts are many times as long as the file, and a pipe may never end",
+    shown_by: "of_a_static_file_there_are_a_hundred_parts",
+};
+
+pub static SOCKET: Difference = Difference {
+    what: "a Unix socket after Ctrl-C",
+    kubectl: "stays",
+    ours: "goes",
+    reason: "nothing listens there any more",
+    shown_by: "a_unix_socket_goes_with_its_program",
+};
+
 pub static NO_KUBECONFIG: Difference = Difference {
     what: "no kubeconfig",
     kubectl: "takes `localhost:8080` for the API server",
@@ -201,6 +217,8 @@ pub static DIFFERENCES: &[&Difference] = &[
     &UPGRADE_NAMES,
     &ORDER,
     &LISTING,
+    &MANY_PARTS,
+    &SOCKET,
     &NO_KUBECONFIG,
     &WORDS,
 ];

@@ -4,6 +4,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::cases::Case;
+use super::differences;
 use super::process::{Folder, Pair};
 use super::verdict;
 use crate::cluster::{Cluster, on_cluster};
@@ -160,7 +161,8 @@ fn targets() -> Vec<Case> {
             cases.push(Case::by(method, target));
         }
     }
-    cases.push(Case::of("GET /static/a.txt HTTP/1.1\nHost: example.com"));
+    let elsewhere = Case::of("GET /static/a.txt HTTP/1.1\nHost: example.com");
+    cases.push(elsewhere.differs(&differences::OTHER_HOST));
     cases
 }
 
@@ -278,5 +280,26 @@ fn a_long_listing_says_its_length() {
             without(&ours.lines, "Content-Length"),
             without(&kubectl.lines, "Transfer-Encoding")
         );
+    });
+}
+
+#[test]
+fn of_a_static_file_there_are_a_hundred_parts() {
+    on_cluster(async |cluster: &Cluster| {
+        let folder = Folder::new("many-parts");
+        fill(&folder);
+        let www = format!("--www={}", folder.path("www"));
+        let pair = Pair::serve(cluster, &[&www]).await;
+        for (parts, differs) in [(100, false), (101, true)] {
+            // Empty parts, so that Go does not find them longer than the file.
+            let range = format!("bytes={}", vec!["-0"; parts].join(","));
+            let head = format!("HEAD /static/dated.txt HTTP/1.1\nHost: localhost\nRange: {range}");
+            let (kubectl, ours) = pair.ask(&Case::of(&head).request).await;
+            assert_eq!(
+                kubectl.status != ours.status,
+                differs,
+                "{parts}: {kubectl:?} {ours:?}"
+            );
+        }
     });
 }

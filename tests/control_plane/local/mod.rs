@@ -145,6 +145,7 @@ fn the_documentation_lists_the_same_differences() {
         include_str!("failures.rs"),
         include_str!("files.rs"),
         include_str!("objects.rs"),
+        include_str!("start.rs"),
         include_str!("upgrades.rs"),
     ];
     for difference in DIFFERENCES {

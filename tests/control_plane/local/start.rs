@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use super::process::{BOTH, Folder, Pair};
+use super::process::{BOTH, Folder, Pair, Proxy, Side};
 use crate::cluster::{Cluster, on_cluster};
 
 /// Ports that nothing else of the tests uses.
@@ -114,11 +114,51 @@ fn a_signal_ends_both_at_once() {
             tokio::io::AsyncWriteExt::write_all(&mut stream, watch)
                 .await
                 .unwrap();
-            let sent = std::process::Command::new("kill")
-                .args(["-INT", &proxy.id().to_string()])
-                .status();
-            assert!(sent.unwrap().success());
+            interrupt(&proxy);
             proxy.ended().await;
+        }
+    });
+}
+
+/// What Ctrl-C sends.
+fn interrupt(proxy: &Proxy) {
+    let sent = std::process::Command::new("kill")
+        .args(["-INT", &proxy.id().to_string()])
+        .status();
+    assert!(sent.unwrap().success());
+}
+
+/// kubectl proxy leaves its socket behind.
+#[test]
+fn a_unix_socket_goes_with_its_program() {
+    on_cluster(async |cluster: &Cluster| {
+        for (side, stays) in [(Side::Kubectl, true), (Side::Ours, false)] {
+            let folder = Folder::new("socket-end");
+            let path = folder.path("proxy.sock");
+            let proxy = side.serve(cluster, &["--unix-socket", &path]).await;
+            interrupt(&proxy);
+            proxy.ended().await;
+            assert_eq!(std::fs::exists(&path).unwrap(), stays, "{side:?}");
+        }
+    });
+}
+
+#[test]
+fn insecure_beside_a_certificate_authority_starts_neither() {
+    on_cluster(async |cluster: &Cluster| {
+        let folder = Folder::new("insecure");
+        let authority = folder.path("ca");
+        std::fs::write(&authority, "").unwrap();
+        let flags = [
+            "--port=0",
+            "--insecure-skip-tls-verify",
+            "--certificate-authority",
+            &authority,
+        ];
+        for side in BOTH {
+            let ended = side.end(cluster, &flags).await;
+            assert_eq!(ended.code, Some(1), "{side:?} {ended:?}");
+            assert!(ended.errors.contains("insecure"), "{side:?} {ended:?}");
         }
     });
 }

@@ -114,11 +114,25 @@ fn no_page_but_the_apis_own_reaches_the_api() {
             let path = format!("{group}/namespaces/{DEMO}/services/victim:80/proxy");
             let start = format!("{}{path}", world.api());
             let own = format!("{}/version", world.api());
-            for attacks in [FETCHES, INCLUDES, FRAMES, &[(WEBSOCKET, "failed")]] {
+            for attacks in [FETCHES, INCLUDES, &[(WEBSOCKET, "failed")]] {
                 world.only_its_own_pages_reach(&start, &own, attacks).await;
             }
         }
         let tab = browser().await.tab().await;
+        // A frame is a page of the Service, which is at no place of this origin, whoever frames it.
+        let in_api = format!(
+            "{}/api/v1/namespaces/{DEMO}/services/victim:80/proxy",
+            world.api()
+        );
+        let own = format!("{}/version", world.api());
+        for page in world.elsewhere().iter().chain([&own]) {
+            for (frame, _) in FRAMES {
+                open(&tab, page).await;
+                let path = new_path();
+                run(&tab, frame, &format!("{in_api}{path}")).await;
+                assert!(world.victim.seen(&path).is_empty(), "{page}: {frame}");
+            }
+        }
         let secrets = format!("{}/api/v1/secrets", world.api());
         let read = "fetch(TARGET).then(a => a.text(), () => 'failed')";
         for page in world.elsewhere() {
@@ -176,7 +190,10 @@ fn a_services_page_is_never_at_the_apis_origin_whoever_leads_there() {
     on_cluster(async |cluster: &Cluster| {
         let world = World::get(cluster).await;
         let leave = "(() => { location = TARGET; return 'left' })()";
-        let own = format!("http://80.evil.demo.svc.localhost:{}", world.local.address.port());
+        let own = format!(
+            "http://80.evil.demo.svc.localhost:{}",
+            world.local.address.port()
+        );
         let tab = browser().await.tab().await;
         for group in ["/api/v1", "/apis/throughway.dev/v1"] {
             let start = format!(

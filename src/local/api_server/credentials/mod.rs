@@ -28,7 +28,9 @@ use super::access::CredentialSource;
 use super::clock::Clock;
 use super::error::{AccessError, CredentialError};
 use super::identity::Identity;
+use super::kuberc::Kuberc;
 use super::proxy;
+use crate::lifecycle::Tasks;
 
 /// A user's credential.
 pub(super) enum Credentials {
@@ -37,7 +39,7 @@ pub(super) enum Credentials {
     Fixed(HeaderValue),
     TokenFile(TokenFile),
     Exec(Exec),
-    Oidc(Box<Oidc>),
+    Oidc(Oidc),
 }
 
 /// What credentials are made with besides what the kubeconfig says of the user.
@@ -47,6 +49,8 @@ pub(super) struct Means<'a> {
     /// The kubeconfig's files, in which refreshed tokens are kept.
     pub(super) files: Vec<PathBuf>,
     pub(super) clock: Clock,
+    pub(super) kuberc: &'a Kuberc,
+    pub(super) tasks: &'a Tasks,
 }
 
 /// A credential as it is now.
@@ -75,10 +79,12 @@ impl Credentials {
                 Self::Fixed(basic(&username, &password))
             }
             CredentialSource::Exec(config) => {
-                Self::Exec(Exec::of(*config, means.cluster, means.clock)?)
+                let command = config.command.as_deref().unwrap_or_default();
+                means.kuberc.check(command).await?;
+                Self::Exec(Exec::of(*config, &means)?)
             }
             CredentialSource::Provider(provider) if provider.name == "oidc" => {
-                Self::Oidc(Box::new(Oidc::of(provider.config, means)?))
+                Self::Oidc(Oidc::of(provider.config, means)?)
             }
             CredentialSource::Provider(provider) => {
                 let name = provider.name;

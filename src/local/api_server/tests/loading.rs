@@ -128,6 +128,37 @@ fn a_server_flag_drops_the_name_that_was_for_another_one() {
 }
 
 #[test]
+fn insecure_beside_a_certificate_authority_is_refused_as_by_kubectl() {
+    let cluster = |more: &str| {
+        format!(
+            "clusters: [{{name: c, cluster: {{server: 'https://a', insecure-skip-tls-verify: true{more}}}}}]\ncontexts: [{{name: x, context: {{cluster: c}}}}]\ncurrent-context: x\n"
+        )
+    };
+    for more in [
+        ", certificate-authority: /ca",
+        ", certificate-authority-data: b25l",
+    ] {
+        let refused = decide(&cluster(more), &ClusterOptions::default());
+        assert!(
+            matches!(refused, Err(AccessError::InsecureWithRoots)),
+            "{more}"
+        );
+        let secure = flags(|flags| flags.certificate_authority = Some(PathBuf::from("/own")));
+        assert!(
+            decide(&cluster(more), &secure).is_ok(),
+            "a flag says what is meant"
+        );
+    }
+    let both = flags(|flags| {
+        flags.certificate_authority = Some(PathBuf::from("/own"));
+        flags.insecure_skip_tls_verify = Some(true);
+    });
+    let refused = decide(&cluster(""), &both);
+    assert!(matches!(refused, Err(AccessError::InsecureWithRoots)));
+    assert!(decide(&cluster(""), &ClusterOptions::default()).is_ok());
+}
+
+#[test]
 fn flags_about_trust_replace_the_kubeconfigs() {
     let access = decide(
         SEVERAL,

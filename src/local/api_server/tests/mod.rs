@@ -26,9 +26,11 @@ use hyper_util::rt::TokioIo;
 use super::clock::Clock;
 use super::in_cluster::Pod;
 use super::kubeconfig::Places;
+use super::kuberc::Kuberc;
 use super::load::Surroundings;
 use super::{AccessError, ApiServer, Purpose, proxy};
 use crate::config::ClusterOptions;
+use crate::lifecycle::Tasks;
 
 /// A folder of this test's own, which goes away with it.
 struct Folder(PathBuf);
@@ -104,6 +106,8 @@ fn nothing() -> Surroundings {
         },
         proxies: proxy::Environment::default(),
         clock: Clock::of_system(),
+        kuberc: Kuberc::Off,
+        tasks: Tasks::new(),
         master: None,
     }
 }

@@ -197,6 +197,75 @@ async fn a_refresh_token_that_kubectl_used_meanwhile_is_not_used_again() {
     }
 }
 
+/// Nothing takes longer.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// A request that is given up as soon as the issuer was asked for the first time.
+async fn given_up(api: &ApiServer, issuer: &mut Server) {
+    tokio::select! {
+        biased;
+        _ = issuer.asked() => {}
+        header = header(api) => panic!("it was not given up: {header:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_is_given_up_does_not_lose_the_login() {
+    let (folder, authority, hand) = (Folder::new(), Authority::new("root"), Hand::new());
+    let mut issuer = issuer(&authority, &hand).await;
+    let old = id_token("first", hand.now());
+    let user = user(&issuer, &authority, &old, "refresh-token-0");
+    let api = load_at(&folder, CLUSTER, &user, &hand).await.unwrap();
+    given_up(&api, &mut issuer).await;
+    let kept = async {
+        let read = || std::fs::read_to_string(folder.path("config")).unwrap();
+        while !read().contains("refresh-token-1") {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(LIMIT, kept).await.expect("it is kept");
+    let end = hand.now() + Duration::from_secs(100);
+    let expected = format!("Bearer {}", id_token("fetched-0", end));
+    assert_eq!(header(&api).await.unwrap(), expected);
+}
+
+#[tokio::test]
+async fn the_end_of_the_program_waits_for_a_login_that_is_being_renewed() {
+    let (folder, authority, hand) = (Folder::new(), Authority::new("root"), Hand::new());
+    let mut issuer = issuer(&authority, &hand).await;
+    let old = id_token("first", hand.now());
+    let user = user(&issuer, &authority, &old, "refresh-token-0");
+    let api = load_at(&folder, CLUSTER, &user, &hand).await.unwrap();
+    given_up(&api, &mut issuer).await;
+    api.finish().await;
+    let kept = std::fs::read_to_string(folder.path("config")).unwrap();
+    assert!(kept.contains("refresh-token-1"), "{kept}");
+}
+
+#[tokio::test]
+async fn a_kubeconfig_that_cannot_be_written_stays_whole_and_leaves_nothing_behind() {
+    use std::os::unix::fs::PermissionsExt;
+    let (folder, authority, hand) = (Folder::new(), Authority::new("root"), Hand::new());
+    let issuer = issuer(&authority, &hand).await;
+    let old = id_token("first", hand.now());
+    let user = user(&issuer, &authority, &old, "refresh-token-0");
+    let api = load_at(&folder, CLUSTER, &user, &hand).await.unwrap();
+    let inside = folder.path("inside");
+    std::fs::create_dir(&inside).unwrap();
+    // The name of the draft is too long for a file, and the lock's is not.
+    let long = inside.join("k".repeat(255 - ".lock".len()));
+    let config = folder.path("config");
+    std::fs::rename(&config, &long).unwrap();
+    std::os::unix::fs::symlink(&long, &config).unwrap();
+    let before = std::fs::read_to_string(&config).unwrap();
+    header(&api).await.expect("the token is in force anyway");
+    assert_eq!(std::fs::read_to_string(&config).unwrap(), before);
+    let left: Vec<_> = std::fs::read_dir(&inside).unwrap().collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+    let rights = std::fs::metadata(&long).unwrap().permissions().mode();
+    assert_ne!(rights & 0o600, 0);
+}
+
 #[tokio::test]
 async fn a_kubeconfig_that_kubectl_has_locked_is_left_alone() {
     let (folder, authority, hand) = (Folder::new(), Authority::new("root"), Hand::new());

@@ -8,7 +8,9 @@ use http::HeaderMap;
 use super::certificates::{Authority, Pair};
 use super::server::Server;
 use super::{Folder, Hand, ask, load_at};
-use crate::local::api_server::{ApiServer, CredentialError};
+use crate::local::api_server::kuberc::Kuberc;
+use crate::local::api_server::load::Surroundings;
+use crate::local::api_server::{AccessError, ApiServer, CredentialError};
 
 const VERSION: &str = "client.authentication.k8s.io/v1";
 
@@ -111,6 +113,106 @@ async fn a_request_that_is_given_up_does_not_stop_the_plugin() {
     assert!(first.is_none(), "the plugin has only been started");
     assert_eq!(header(&api).await.unwrap(), "Bearer token-1");
     assert_eq!(runs(&folder), 1);
+}
+
+#[tokio::test]
+async fn what_a_plugin_gave_counts_from_its_end_whoever_waited() {
+    let (folder, authority, hand) = (Folder::new(), Authority::new("root"), Hand::new());
+    let (_server, cluster) = server(&authority).await;
+    tokens(&folder, &hand, 100);
+    let api = load_at(&folder, &cluster, &user(&folder, ""), &hand)
+        .await
+        .unwrap();
+    assert!(futures_util::FutureExt::now_or_never(header(&api)).is_none());
+    // It is put down by the run itself, so that a second run has only one reason.
+    soon(|| header_now(&api).is_some()).await;
+    hand.forward(95);
+    tokens(&folder, &hand, 100);
+    assert_eq!(header(&api).await.unwrap(), "Bearer token-2");
+}
+
+/// Waits until something is so, and no longer than anything takes.
+async fn soon(is_so: impl Fn() -> bool) {
+    let waiting = async {
+        while !is_so() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let limit = Duration::from_secs(60);
+    tokio::time::timeout(limit, waiting)
+        .await
+        .expect("it is so");
+}
+
+/// What is there without waiting.
+fn header_now(api: &ApiServer) -> Option<Result<String, CredentialError>> {
+    futures_util::FutureExt::now_or_never(header(api))
+}
+
+#[tokio::test]
+async fn what_a_plugin_starts_and_leaves_running_is_not_waited_for() {
+    let (folder, authority, hand) = (Folder::new(), Authority::new("root"), Hand::new());
+    let (_server, cluster) = server(&authority).await;
+    folder.write(
+        "plugin",
+        format!(
+            r#"#!/bin/sh
+cd "$(dirname "$0")"
+echo '{{"kind":"ExecCredential","apiVersion":"{VERSION}","status":{{"token":"at-once"}}}}'
+# A browser, say, that has both of the plugin's outputs until somebody makes the file.
+sh -c 'while [ ! -e end ]; do sleep 0.05; done; echo bye >&2 && : > ended' &
+"#
+        ),
+    );
+    let api = load_at(&folder, &cluster, &user(&folder, ""), &hand)
+        .await
+        .unwrap();
+    let limit = Duration::from_secs(60);
+    let given = tokio::time::timeout(limit, header(&api)).await;
+    assert_eq!(given.expect("at once").unwrap(), "Bearer at-once");
+    assert!(!folder.path("ended").exists());
+    // And it may go on writing.
+    folder.write("end", "");
+    soon(|| folder.path("ended").exists()).await;
+}
+
+#[tokio::test]
+async fn an_answer_may_be_yaml() {
+    let (folder, authority, hand) = (Folder::new(), Authority::new("root"), Hand::new());
+    let (_server, cluster) = server(&authority).await;
+    folder.write(
+        "plugin",
+        format!(
+            "#!/bin/sh\ncat <<E\napiVersion: {VERSION}\nkind: ExecCredential\nstatus:\n  token: of-yaml\nE\n"
+        ),
+    );
+    let api = load_at(&folder, &cluster, &user(&folder, ""), &hand)
+        .await
+        .unwrap();
+    assert_eq!(header(&api).await.unwrap(), "Bearer of-yaml");
+}
+
+#[tokio::test]
+async fn a_plugin_that_kubectls_preferences_do_not_allow_is_not_run() {
+    let (folder, authority, hand) = (Folder::new(), Authority::new("root"), Hand::new());
+    let (_server, cluster) = server(&authority).await;
+    tokens(&folder, &hand, 100);
+    let config = folder.write("config", super::kubeconfig(&cluster, &user(&folder, "")));
+    let kuberc = folder.write(
+        "kuberc",
+        "apiVersion: kubectl.config.k8s.io/v1beta1\nkind: Preference\ncredentialPluginPolicy: DenyAll\n",
+    );
+    let surroundings = Surroundings {
+        kuberc: Kuberc::Usual(kuberc),
+        ..super::nothing()
+    };
+    let refused = ApiServer::load_in(&super::options(&config), surroundings).await;
+    let refused = refused.unwrap_err();
+    assert!(
+        matches!(&refused, AccessError::PluginNotAllowed { command, .. } if command == "sh"),
+        "{refused}"
+    );
+    assert_eq!(runs(&folder), 0);
 }
 
 #[tokio::test]
@@ -263,7 +365,7 @@ async fn a_plugin_that_hangs_is_ended() {
 #[tokio::test]
 async fn answers_that_are_none_are_told_without_their_text() {
     for (answer, expected) in [
-        ("secret-text", "it is no ExecCredential in JSON"),
+        ("secret-text", "it is no ExecCredential in JSON or YAML"),
         (
             r#"{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1beta1","status":{"token":"secret-text"}}"#,
             "its apiVersion is not the kubeconfig's",

@@ -84,6 +84,11 @@ impl Server {
         }
     }
 
+    /// Waits for a request.
+    pub(super) async fn asked(&mut self) -> Arrived {
+        self.arrived.recv().await.expect("it serves")
+    }
+
     /// The next request that arrived.
     pub(super) fn next(&mut self) -> Arrived {
         self.arrived.try_recv().expect("a request has arrived")

@@ -1,4 +1,4 @@
-//! What a plugin prints: an `ExecCredential` in JSON. Out: what it [`Given`], with nothing of the text in errors.
+//! What a plugin prints: an `ExecCredential` in JSON or YAML, as client-go decodes it. Out: what it [`Given`], with nothing of the text in errors.
 //!
 //! Refuses another version than was asked for, an answer without a credential, and a certificate without its key.
 //!
@@ -57,8 +57,9 @@ pub(super) fn read(
         what,
     };
     // What the parser says may quote the text.
-    let credential: ExecCredential =
-        serde_json::from_slice(printed).map_err(|_| wrong("it is no ExecCredential in JSON"))?;
+    let credential: ExecCredential = serde_json::from_slice(printed)
+        .or_else(|_| serde_saphyr::from_slice(printed))
+        .map_err(|_: serde_saphyr::Error| wrong("it is no ExecCredential in JSON or YAML"))?;
     if credential.kind != "ExecCredential" {
         return Err(wrong("its kind is not ExecCredential"));
     }

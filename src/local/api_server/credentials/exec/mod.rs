@@ -1,7 +1,8 @@
 //! A plugin that makes credentials. In: the kubeconfig's `exec`. Out: a token, a client certificate, or both, until they run out.
 //!
-//! The plugin runs once for all requests that wait for it, again when its credential has run out, and again after a 401. A request that is
-//! given up does not stop it, so that a login in a browser can be finished. After a failure it rests a moment, and so it does after a 401.
+//! The plugin runs once for all requests that wait for it, again when its credential has run out, and again after a 401. It runs in a task of
+//! its own: a request that is given up does not stop it, so that a login in a browser can be finished. After a failure it rests a moment, and
+//! so it does after a 401.
 //!
 //! client-go: `plugin/pkg/client/auth/exec/exec.go`.
 
@@ -15,13 +16,16 @@ use std::time::{Duration, SystemTime};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use http::HeaderValue;
-use kube::config::{Cluster, ExecConfig};
+use kube::config::ExecConfig;
+use tokio::sync::oneshot;
 
 pub(super) use process::Program;
 
 use super::super::clock::Clock;
 use super::super::error::{AccessError, CredentialError};
 use super::super::identity::Identity;
+use super::Means;
+use crate::lifecycle::Tasks;
 
 /// How long before its end a credential is made anew.
 const SLACK: Duration = Duration::from_secs(10);
@@ -38,8 +42,11 @@ pub(super) struct Given {
 type Run = Shared<BoxFuture<'static, Result<Arc<Given>, CredentialError>>>;
 
 /// A plugin and what it gave last.
-pub(in crate::local::api_server) struct Exec {
-    program: Arc<Program>,
+pub(in crate::local::api_server) struct Exec(Arc<Inner>);
+
+struct Inner {
+    program: Program,
+    tasks: Tasks,
     clock: Clock,
     is_rejected: AtomicBool,
     state: Mutex<State>,
@@ -53,53 +60,76 @@ struct State {
 }
 
 impl Exec {
-    pub(super) fn of(
-        config: ExecConfig,
-        cluster: &Cluster,
-        clock: Clock,
-    ) -> Result<Self, AccessError> {
-        Ok(Self {
-            program: Arc::new(Program::of(config, cluster)?),
-            clock,
+    pub(super) fn of(config: ExecConfig, means: &Means<'_>) -> Result<Self, AccessError> {
+        Ok(Self(Arc::new(Inner {
+            program: Program::of(config, means)?,
+            tasks: means.tasks.clone(),
+            clock: means.clock.clone(),
             is_rejected: AtomicBool::new(false),
             state: Mutex::default(),
-        })
+        })))
     }
 
     /// The credential for a request that starts now.
     pub(super) async fn credential(&self) -> Result<Arc<Given>, CredentialError> {
         let run = {
-            let mut state = self.state();
+            let mut state = self.0.state();
             match state.running.clone() {
                 Some(run) => run,
                 None => {
-                    if let Some(kept) = self.kept(&state) {
+                    if let Some(kept) = self.0.kept(&state) {
                         return kept;
                     }
-                    self.is_rejected.store(false, Ordering::Release);
-                    let program = Arc::clone(&self.program);
-                    let run = async move { program.run().await.map(Arc::new) }
-                        .boxed()
-                        .shared();
+                    let run = self.start();
                     state.running = Some(run.clone());
                     run
                 }
             }
         };
         let result = run.clone().await;
-        let mut state = self.state();
-        // Whoever comes first puts down what came of it for all.
-        if state.running.as_ref().is_some_and(|now| now.ptr_eq(&run)) {
-            state.running = None;
-            match &result {
-                Ok(given) => {
-                    state.given = Some((self.clock.now(), Arc::clone(given)));
-                    state.failed = None;
-                }
-                Err(failed) => state.failed = Some((self.clock.now(), failed.clone())),
+        if matches!(result, Err(CredentialError::Interrupted)) {
+            // Nobody else puts an end to a run that met a defect.
+            let mut state = self.0.state();
+            if state.running.as_ref().is_some_and(|now| now.ptr_eq(&run)) {
+                state.running = None;
             }
         }
         result
+    }
+
+    fn start(&self) -> Run {
+        self.0.is_rejected.store(false, Ordering::Release);
+        let inner = Arc::clone(&self.0);
+        let (sender, receiver) = oneshot::channel();
+        self.0.tasks.spawn_background(async move {
+            let result = inner.program.run(&inner.tasks).await.map(Arc::new);
+            inner.put_down(&result);
+            // Whoever asked may be gone.
+            let _ = sender.send(result);
+        });
+        receiver
+            .map(|result| result.unwrap_or(Err(CredentialError::Interrupted)))
+            .boxed()
+            .shared()
+    }
+
+    pub(super) fn rejected(&self) {
+        self.0.is_rejected.store(true, Ordering::Release);
+    }
+}
+
+impl Inner {
+    /// Takes note of what came of a run, for whoever asks next.
+    fn put_down(&self, result: &Result<Arc<Given>, CredentialError>) {
+        let mut state = self.state();
+        state.running = None;
+        match result {
+            Ok(given) => {
+                state.given = Some((self.clock.now(), Arc::clone(given)));
+                state.failed = None;
+            }
+            Err(failed) => state.failed = Some((self.clock.now(), failed.clone())),
+        }
     }
 
     /// What need not be made anew.
@@ -121,10 +151,6 @@ impl Exec {
         let lifetime = expires.duration_since(*made).unwrap_or_default();
         let is_fresh = age < lifetime.saturating_sub(SLACK.min(lifetime / 4));
         is_fresh.then(|| Ok(Arc::clone(given)))
-    }
-
-    pub(super) fn rejected(&self) {
-        self.is_rejected.store(true, Ordering::Release);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -1,23 +1,31 @@
 //! The plugin's process. In: the kubeconfig's `exec` and cluster. Out: what the plugin gave, or why it gave nothing.
 //!
 //! What the plugin writes on standard error is passed on as it comes, as it may ask the person to do something; its last line goes into the
-//! error if the plugin fails. What it writes on standard output is a credential and goes nowhere else.
+//! error if the plugin fails. What it writes on standard output is a credential and goes nowhere else. The plugin is done when its process has
+//! ended: a browser or an agent that it started may hold both open for as long as it runs.
 
 use std::io::{ErrorKind, IsTerminal, Write};
+use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use kube::config::{Cluster, ExecAuthCluster, ExecConfig, ExecInteractiveMode};
+use kube::config::{ExecAuthCluster, ExecConfig, ExecInteractiveMode};
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use super::super::Means;
 use super::{Given, answer};
+use crate::lifecycle::Tasks;
 use crate::local::api_server::error::{AccessError, CredentialError};
 
-/// How long a plugin may take. Those that open a browser wait for a person, usually for three minutes.
-const PLUGIN_LIMIT: Duration = Duration::from_secs(240);
+/// How long a plugin may take. Those that open a browser or show a code wait for a person; issuers give a code half an hour at most.
+const PLUGIN_LIMIT: Duration = Duration::from_secs(1800);
+/// How long what a plugin wrote before its end may take to arrive.
+const PIPE_GRACE: Duration = Duration::from_millis(100);
 /// The most that is read of an answer.
 const MOST_ANSWER: u64 = 1024 * 1024;
 /// The most that is shown of a plugin's last line.
@@ -42,8 +50,9 @@ pub(in crate::local::api_server) struct Program {
 impl Program {
     pub(in crate::local::api_server) fn of(
         config: ExecConfig,
-        cluster: &Cluster,
+        means: &Means<'_>,
     ) -> Result<Self, AccessError> {
+        let cluster = means.cluster;
         let wrong = |what: &'static str| AccessError::Plugin { what };
         let command = config.command.filter(|command| !command.is_empty());
         let api_version = config.api_version.unwrap_or_default();
@@ -57,10 +66,11 @@ impl Program {
             None if api_version == VERSIONS[0] => return Err(wrong("it has no interactiveMode")),
             None => ExecInteractiveMode::IfAvailable,
         };
+        let command = command.ok_or_else(|| wrong("it has no command"))?;
         let told = config.provide_cluster_info.then(|| cluster.try_into());
         let variables = config.env.unwrap_or_default().into_iter();
         Ok(Self {
-            command: command.ok_or_else(|| wrong("it has no command"))?,
+            command,
             arguments: config.args.unwrap_or_default(),
             variables: variables
                 .filter_map(|mut pair| Some((pair.remove("name")?, pair.remove("value")?)))
@@ -75,10 +85,10 @@ impl Program {
     }
 
     /// Runs the plugin to its end.
-    pub(super) async fn run(&self) -> Result<Given, CredentialError> {
+    pub(super) async fn run(&self, tasks: &Tasks) -> Result<Given, CredentialError> {
         let command = || self.command.clone();
         let child = self.start()?;
-        let Ok(ended) = timeout(PLUGIN_LIMIT, wait(child)).await else {
+        let Ok(ended) = timeout(PLUGIN_LIMIT, wait(child, tasks)).await else {
             return Err(CredentialError::PluginLate {
                 command: command(),
                 limit: PLUGIN_LIMIT,
@@ -151,33 +161,69 @@ impl Program {
     }
 }
 
-async fn wait(mut child: Child) -> std::io::Result<(ExitStatus, Vec<u8>, Option<String>)> {
-    let stdout = child.stdout.take();
-    let stderr = child.stderr.take();
-    let (printed, last_line, status) =
-        tokio::join!(everything(stdout), passed_on(stderr), child.wait());
-    Ok((status?, printed?, last_line))
-}
-
-async fn everything(stdout: Option<impl AsyncRead + Unpin>) -> std::io::Result<Vec<u8>> {
-    let mut printed = Vec::new();
-    if let Some(stdout) = stdout {
-        stdout.take(MOST_ANSWER).read_to_end(&mut printed).await?;
+async fn wait(
+    mut child: Child,
+    tasks: &Tasks,
+) -> std::io::Result<(ExitStatus, Vec<u8>, Option<String>)> {
+    let tail: Tail = Arc::default();
+    let (passing, passed) = oneshot::channel::<()>();
+    if let Some(stderr) = child.stderr.take() {
+        // To its own end: whoever writes to a pipe that nobody reads is killed.
+        let tail = Arc::clone(&tail);
+        tasks.spawn_background(async move {
+            pass_on(stderr, &tail).await;
+            drop(passing);
+        });
     }
-    Ok(printed)
+    let mut printed = Vec::new();
+    let status = {
+        let mut reading = pin!(everything(child.stdout.take(), &mut printed));
+        tokio::select! {
+            status = child.wait() => {
+                timeout(PIPE_GRACE, reading).await.unwrap_or(Ok(()))?;
+                status?
+            }
+            read = &mut reading => {
+                read?;
+                child.wait().await?
+            }
+        }
+    };
+    let _ = timeout(PIPE_GRACE, passed).await;
+    Ok((status, printed, last_line(&tail)))
 }
 
-/// Passes standard error on and keeps its last line that says something.
-async fn passed_on(stderr: Option<impl AsyncRead + Unpin>) -> Option<String> {
-    let mut stderr = stderr?;
-    let mut tail = Vec::new();
+/// The end of what a plugin wrote on standard error.
+type Tail = Arc<Mutex<Vec<u8>>>;
+
+async fn everything(
+    stdout: Option<impl AsyncRead + Unpin>,
+    printed: &mut Vec<u8>,
+) -> std::io::Result<()> {
+    if let Some(stdout) = stdout {
+        stdout.take(MOST_ANSWER).read_to_end(printed).await?;
+    }
+    Ok(())
+}
+
+/// Passes standard error on and keeps its end.
+async fn pass_on(mut stderr: impl AsyncRead + Unpin, tail: &Tail) {
     let mut piece = [0; 4096];
     while let Ok(length @ 1..) = stderr.read(&mut piece).await {
+        {
+            let mut tail = tail.lock().unwrap_or_else(PoisonError::into_inner);
+            tail.extend_from_slice(&piece[..length]);
+            let before = tail.len().saturating_sub(piece.len());
+            tail.drain(..before);
+        }
         // Standard error that is closed is nobody's problem.
         let _ = std::io::stderr().write_all(&piece[..length]);
-        tail.extend_from_slice(&piece[..length]);
-        tail.drain(..tail.len().saturating_sub(piece.len()));
     }
+}
+
+/// The last line that says something.
+fn last_line(tail: &Tail) -> Option<String> {
+    let tail = tail.lock().unwrap_or_else(PoisonError::into_inner);
     let text = String::from_utf8_lossy(&tail);
     let line = text.lines().rfind(|line| !line.trim().is_empty())?;
     Some(printable(line.trim()))

@@ -76,7 +76,8 @@ impl Issuer {
         let url = url.trim_end_matches('/').to_owned();
         let uri = access::server_uri(&url)?;
         if uri.scheme() != Some(&Scheme::HTTPS) {
-            return Err(AccessError::BadServer { server: url });
+            let server = access::without_userinfo(&url);
+            return Err(AccessError::BadServer { server });
         }
         let proxy = Proxy::of(&uri, None, proxies)?;
         Ok(Self {

@@ -1,7 +1,8 @@
 //! OpenID Connect as an `auth-provider` of the kubeconfig. In: its settings. Out: an ID token that has not run out.
 //!
 //! The ID token of the kubeconfig is used to its end, then the refresh token fetches another one from the issuer. What is fetched takes the place
-//! of its predecessor in the kubeconfig, as kubectl does it: a refresh token may be good for one use only.
+//! of its predecessor in the kubeconfig, as kubectl does it: a refresh token may be good for one use only. So it happens in a task of its own:
+//! a request that is given up leaves no refresh token that is used up and nowhere kept, and the program's end waits for it.
 //!
 //! client-go: `plugin/pkg/client/auth/oidc/oidc.go`; OpenID Connect Core 1.0 section 12, RFC 6749 section 6.
 
@@ -10,6 +11,7 @@ mod keep;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use base64::Engine;
@@ -17,9 +19,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, oneshot};
 
 use super::{Means, bearer};
+use crate::lifecycle::Tasks;
 use crate::local::api_server::access::{Pem, Trust};
 use crate::local::api_server::clock::Clock;
 use crate::local::api_server::error::{AccessError, CredentialError};
@@ -32,6 +35,11 @@ const REST: Duration = Duration::from_secs(5);
 
 /// A login with an issuer of ID tokens.
 pub(in crate::local::api_server) struct Oidc {
+    login: Arc<Login>,
+    tasks: Tasks,
+}
+
+struct Login {
     clock: Clock,
     files: Vec<PathBuf>,
     issuer: Option<Issuer>,
@@ -82,26 +90,55 @@ impl Oidc {
             failed: None,
         };
         Ok(Self {
-            clock: means.clock,
-            files: means.files,
-            issuer,
-            state: Mutex::new(state),
+            login: Arc::new(Login {
+                clock: means.clock,
+                files: means.files,
+                issuer,
+                state: Mutex::new(state),
+            }),
+            tasks: means.tasks.clone(),
         })
     }
 
     /// The header of the present ID token, which is fetched anew if it has run out.
     pub(super) async fn header(&self) -> Result<HeaderValue, CredentialError> {
-        // Held while the issuer is asked: a refresh token may be good for one use only.
-        let mut state = self.state.lock().await;
+        if let Some(header) = self.login.present(&*self.login.state.lock().await) {
+            return header;
+        }
+        let login = Arc::clone(&self.login);
+        let (sender, receiver) = oneshot::channel();
+        self.tasks.spawn(async move {
+            // Whoever asked may be gone.
+            let _ = sender.send(login.renewed().await);
+        });
+        receiver.await.unwrap_or(Err(CredentialError::Interrupted))
+    }
+
+    pub(super) async fn is_about_to_refresh(&self) -> bool {
+        let state = self.login.state.lock().await;
+        let token = state.id_token.as_ref();
+        !token.is_some_and(|token| self.login.is_fresh(token))
+    }
+}
+
+impl Login {
+    /// What need not be fetched.
+    fn present(&self, state: &State) -> Option<Result<HeaderValue, CredentialError>> {
         if let Some(token) = &state.id_token
             && self.is_fresh(token)
         {
-            return bearer(token, "the issuer of ID tokens");
+            return Some(bearer(token, "the issuer of ID tokens"));
         }
-        if let Some((at, failed)) = &state.failed
-            && self.clock.since(*at) < REST
-        {
-            return Err(failed.clone());
+        let (at, failed) = state.failed.as_ref()?;
+        (self.clock.since(*at) < REST).then(|| Err(failed.clone()))
+    }
+
+    async fn renewed(&self) -> Result<HeaderValue, CredentialError> {
+        // Held while the issuer is asked: a refresh token may be good for one use only.
+        let mut state = self.state.lock().await;
+        // Somebody else may have done it while this one waited for its turn.
+        if let Some(header) = self.present(&state) {
+            return header;
         }
         let (Some(issuer), Some(refresh_token)) = (&self.issuer, &state.refresh_token) else {
             return Err(CredentialError::LoginExpired);
@@ -113,10 +150,10 @@ impl Oidc {
             }) => {
                 let header = bearer(&id_token, "the issuer of ID tokens")?;
                 let mut changes = Vec::new();
-                changes.extend(state.id_token.replace(id_token.clone()).zip(Some(id_token)));
                 if let Some(next) = refresh_token {
                     changes.extend(state.refresh_token.replace(next.clone()).zip(Some(next)));
                 }
+                changes.extend(state.id_token.replace(id_token.clone()).zip(Some(id_token)));
                 state.failed = None;
                 keep::replace(&self.files, &changes).await;
                 Ok(header)
@@ -126,14 +163,6 @@ impl Oidc {
                 Err(failed)
             }
         }
-    }
-
-    pub(super) async fn is_about_to_refresh(&self) -> bool {
-        let state = self.state.lock().await;
-        !state
-            .id_token
-            .as_ref()
-            .is_some_and(|token| self.is_fresh(token))
     }
 
     fn is_fresh(&self, token: &SecretString) -> bool {

@@ -1,0 +1,97 @@
+//! By which of the cluster's proxies a target is reached, and with what.
+
+use super::*;
+use crate::status::Status;
+
+const WEB: &str = "web.demo.svc.localhost:8001";
+
+/// A cluster with Throughway, in whose group the user has no right.
+fn without_right(path: &str) -> Response {
+    if path == "/apis/throughway.dev/v1" {
+        return empty(StatusCode::OK);
+    }
+    if path.starts_with("/apis/throughway.dev/") {
+        return empty(StatusCode::FORBIDDEN);
+    }
+    api_server(path)
+}
+
+#[tokio::test]
+async fn who_has_rights_at_the_built_in_proxy_alone_goes_there() {
+    let world = World::in_front_of(without_right, "", &[]).await;
+    let by_throughway = "GET /apis/throughway.dev/v1/namespaces/demo/services/web/proxy/";
+    let built_in = "GET /api/v1/namespaces/demo/services/web/proxy/";
+    for _ in 0..2 {
+        assert_eq!(world.ask(WEB, "GET /", &[]).await.status(), 200);
+    }
+    assert_eq!(world.proxied(), [by_throughway, built_in, built_in]);
+}
+
+#[tokio::test]
+async fn what_changes_something_is_not_sent_twice() {
+    let world = World::in_front_of(without_right, "", &[]).await;
+    assert_eq!(world.outcome(WEB, "DELETE /x", &[]).await, (403, 1));
+    assert_eq!(world.outcome(WEB, "DELETE /x", &[]).await, (200, 1));
+}
+
+#[tokio::test]
+async fn where_a_way_was_named_there_is_no_other() {
+    let world = World::in_front_of(without_right, "", &["--via=throughway"]).await;
+    for _ in 0..2 {
+        assert_eq!(world.outcome(WEB, "GET /", &[]).await, (403, 1));
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_was_made_after_somebody_asked_is_found() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    static IS_MADE: AtomicBool = AtomicBool::new(false);
+    fn late(path: &str) -> Response {
+        if path.ends_with("/services/web") && !IS_MADE.load(Ordering::SeqCst) {
+            return Status::not_found("services \"web\" not found").into_response();
+        }
+        api_server(path)
+    }
+    let world = World::in_front_of(late, "", &[]).await;
+    assert_eq!(world.ask(WEB, "GET /", &[]).await.status(), 404);
+    IS_MADE.store(true, Ordering::SeqCst);
+    for _ in 0..2 {
+        assert_eq!(world.ask(WEB, "GET /", &[]).await.status(), 200);
+    }
+    let asked = world.asked();
+    let looks = asked.iter().filter(|line| line.ends_with("/services/web"));
+    assert_eq!(looks.count(), 2, "what was found is kept: {asked:?}");
+}
+
+#[tokio::test]
+async fn a_target_hears_by_either_way_that_trailers_are_read() {
+    let trailers = [("te", "gzip, trailers"), ("connection", "te")];
+    for (via, group) in [
+        ("--via=throughway", "/apis/throughway.dev/v1"),
+        ("--via=built-in", "/api/v1"),
+    ] {
+        let world = World::new(&[via]).await;
+        world.ask(WEB, "POST /", &trailers).await;
+        let path = format!("{group}/namespaces/demo/services/web/proxy/");
+        let expected = format!("POST {path} TE: trailers");
+        assert_eq!(world.proxied(), [expected], "{via}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_climbs_out_of_its_target_by_no_escape() {
+    let world = World::new(&[]).await;
+    for path in ["/..%2f..%2f..%2fapi/v1/secrets", "/%2e%2e%5cx"] {
+        let line = format!("GET {path}");
+        assert_eq!(world.outcome(WEB, &line, &[]).await, (400, 0), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_no_target_has_is_the_apis_where_a_rule_says_so() {
+    for (flags, code) in [(&[][..], 404), (&["--accept-hosts=^k8s.localhost$"], 200)] {
+        let world = World::new(flags).await;
+        let answer = world.ask("k8s.localhost:8001", "GET /api", &[]).await;
+        assert_eq!(answer.status(), code, "{flags:?}");
+    }
+}
