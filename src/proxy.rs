@@ -12,7 +12,7 @@ use crate::authentication::{Authentication, AuthenticationError};
 use crate::authorization::{Authorization, AuthorizationError, Permit};
 use crate::causes::causes;
 use crate::config::ApiGroup;
-use crate::connection::Peer;
+use crate::connection::{Peer, PeerClass};
 use crate::endpoint::{Endpoint, EndpointError, Endpoints};
 use crate::envelope::{self, NoOrigin};
 use crate::fairness::{Full, Held, Place, Places, Rate, ReviewLimit};
@@ -82,7 +82,7 @@ pub async fn proxy(road: &Road, peer: &Peer, request: Box<Request>) -> Response 
         Err(refusal) => refuse(road, &refusal, peer, &journey),
     };
     // kube-apiserver says it itself, and would pass ours on as a second line.
-    if !peer.is_front_proxy() {
+    if peer.class() == PeerClass::Stranger {
         journey.audit_id().echo(response.headers_mut());
     }
     journey.note(|record| {
@@ -240,7 +240,7 @@ fn refuse(road: &Road, refusal: &Refusal, peer: &Peer, journey: &Journey) -> Res
         }
     }
     let mut response = refusal.status().into_response();
-    if peer.is_front_proxy() {
+    if peer.class() == PeerClass::FrontProxy {
         // kube-apiserver says the same itself, and would pass ours on as a second line.
         response.headers_mut().remove(header::CACHE_CONTROL);
     }

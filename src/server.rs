@@ -345,7 +345,7 @@ async fn answer(site: Arc<Site>, peer: Peer, request: Box<Request>) -> Response 
 
 /// kube-apiserver says itself how long its answers keep, and would pass ours on as a second line.
 fn without_duplicates(peer: &Peer, response: &mut Response) {
-    if peer.is_front_proxy() {
+    if peer.class() == PeerClass::FrontProxy {
         response.headers_mut().remove(header::CACHE_CONTROL);
     }
 }

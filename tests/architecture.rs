@@ -17,6 +17,8 @@
 
 #[path = "architecture/limits.rs"]
 mod limits;
+#[path = "architecture/security.rs"]
+mod security;
 
 use std::collections::BTreeMap;
 use std::fs;

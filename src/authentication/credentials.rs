@@ -14,7 +14,7 @@ use crate::certificates::RequestHeader;
 pub(super) fn impersonates(headers: &HeaderMap) -> bool {
     headers
         .keys()
-        .any(|name| plain(name).starts_with("impersonate-"))
+        .any(|name| plain(name.as_str()).starts_with("impersonate-"))
 }
 
 /// Takes out every credential and every claim of an identity; what stays keeps its order.
@@ -54,36 +54,56 @@ fn keep(headers: &mut HeaderMap, change: impl Fn(&HeaderName, HeaderValue) -> Op
     }
 }
 
+/// Whether the front proxy names users in headers that [`is_standard`] does not know.
+pub(super) fn has_names_of_its_own(configured: &RequestHeader) -> bool {
+    let mut names = names(configured);
+    names.any(|name| !is_standard(&plain(name.as_str())))
+        || configured
+            .extra_header_prefixes
+            .iter()
+            .any(|prefix| !is_standard(&plain(prefix)))
+}
+
 fn is_authorization(name: &HeaderName) -> bool {
-    matches!(&*plain(name), "authorization" | "proxy-authorization")
+    matches!(
+        &*plain(name.as_str()),
+        "authorization" | "proxy-authorization"
+    )
 }
 
 fn is_claim(name: &HeaderName, configured: Option<&RequestHeader>) -> bool {
-    let plain = plain(name);
-    let standard = plain.starts_with("x-remote-") || plain.starts_with("impersonate-");
-    standard || configured.is_some_and(|configured| is_configured(&plain, configured))
+    let plain = plain(name.as_str());
+    is_standard(&plain) || configured.is_some_and(|configured| is_configured(&plain, configured))
+}
+
+/// Whether a name claims an identity in every cluster.
+fn is_standard(plain: &str) -> bool {
+    plain.starts_with("x-remote-") || plain.starts_with("impersonate-")
 }
 
 fn is_configured(plain: &str, configured: &RequestHeader) -> bool {
+    names(configured).any(|name| *self::plain(name.as_str()) == *plain)
+        || configured
+            .extra_header_prefixes
+            .iter()
+            .any(|prefix| plain.starts_with(&*self::plain(prefix)))
+}
+
+/// The whole names of headers in which the front proxy names a user.
+fn names(configured: &RequestHeader) -> impl Iterator<Item = &HeaderName> {
     let RequestHeader {
         username_headers,
         uid_headers,
         group_headers,
-        extra_header_prefixes,
         ..
     } = configured;
     [username_headers, uid_headers, group_headers]
         .into_iter()
         .flatten()
-        .any(|name| *self::plain(name) == *plain)
-        || extra_header_prefixes
-            .iter()
-            .any(|prefix| plain.starts_with(prefix.as_str()))
 }
 
-/// A header's name with hyphens for underscores; names are lower case already.
-fn plain(name: &HeaderName) -> Cow<'_, str> {
-    let name = name.as_str();
+/// A header's name, or the beginning of one, with hyphens for underscores; names are lower case already.
+fn plain(name: &str) -> Cow<'_, str> {
     if name.contains('_') {
         Cow::Owned(name.replace('_', "-"))
     } else {

@@ -14,6 +14,7 @@ mod client_certificate;
 mod credentials;
 mod front_proxy;
 mod judgement;
+mod trailers;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -223,6 +224,7 @@ impl Authentication {
         }
         let configured = self.trust.request_header.load();
         credentials::remove(request.headers_mut(), configured.as_deref());
+        trailers::remove_claims(request.body_mut(), configured.as_ref());
         Ok((caller, request))
     }
 

@@ -290,6 +290,36 @@ async fn an_authorizer_that_is_away_slow_or_failing_is_500_within_the_deadline()
     }
 }
 
+/// CVE-2020-8561: whoever answers for the API server sends this server nowhere else.
+#[tokio::test(start_paused = true)]
+async fn a_redirected_review_of_rights_is_not_followed() {
+    let (authorization, mut handle) = authorization(Duration::from_secs(10));
+    for code in [301, 302, 307, 308] {
+        let redirecting = async {
+            loop {
+                let (asked, send) = handle.next_request().await.expect("a try");
+                assert!(asked.uri().path().ends_with("/subjectaccessreviews"));
+                assert!(asked.uri().host().is_none_or(|host| host != "evil.example"));
+                let elsewhere = http::Response::builder()
+                    .status(code)
+                    .header("location", "https://evil.example/");
+                send.send_response(elsewhere.body(Body::from("<a>Found</a>")).unwrap());
+            }
+        };
+        let refused = tokio::select! {
+            refused = authorization.authorize(caller("alice", &[]), service()) => refused,
+            () = redirecting => unreachable!("it answers until the question is over"),
+        };
+        let status = refused.unwrap_err().status();
+        assert_eq!(status.code, StatusCode::INTERNAL_SERVER_ERROR, "{code}");
+        assert!(
+            !status.message.contains("evil.example"),
+            "{}",
+            status.message
+        );
+    }
+}
+
 #[tokio::test]
 async fn metrics_are_a_path_and_no_resource() {
     let (authorization, mut handle) = authorization(Duration::from_secs(10));

@@ -82,12 +82,6 @@ impl Peer {
         &self.0.front_proxy_verdict
     }
 
-    /// Whether this is a front proxy's connection, as far as was found out for the last request.
-    pub fn is_front_proxy(&self) -> bool {
-        let verdict = self.0.front_proxy_verdict.load();
-        verdict.as_deref().is_some_and(|verdict| verdict.accepted)
-    }
-
     /// The same under the cluster's client CA.
     pub fn client_verdict(&self) -> &ArcSwapOption<Verdict> {
         &self.0.client_verdict

@@ -16,7 +16,9 @@ use hyper::body::Incoming;
 
 use super::expect::Gate;
 use super::headers;
-use super::pool::{Return, StreamPlace};
+use super::io::Received;
+use super::pool::Return;
+use super::streams::StreamPlace;
 use crate::hop_by_hop;
 use crate::telemetry::Journey;
 
@@ -28,6 +30,8 @@ pub(super) struct Up {
     gate: Option<Gate>,
     /// `None` for a request without a body.
     taken: Option<Taken>,
+    /// Where its pieces are counted, if that is an HTTP/2 connection.
+    counted_on: Option<Arc<Received>>,
 }
 
 /// Whether the backend takes what there is of a body. It is asked for a piece as soon as there is room for one, so a piece
@@ -53,7 +57,13 @@ impl Up {
             body,
             journey,
             gate,
+            counted_on: None,
         }
+    }
+
+    /// Counts the pieces of this body on the connection that it goes out on.
+    pub(super) fn count_on(&mut self, connection: Arc<Received>) {
+        self.counted_on = Some(connection);
     }
 
     /// How the backend takes this body, for whoever waits for the answer; `None` if there is none.
@@ -82,6 +92,9 @@ impl http_body::Body for Up {
         if let Some(taken) = &self.taken {
             let is_piece = matches!(&polled, Poll::Ready(Some(Ok(frame))) if frame.is_data());
             taken.handed_out(is_piece && !self.body.is_end_stream());
+        }
+        if let (Poll::Ready(Some(Ok(_))), Some(connection)) = (&polled, &self.counted_on) {
+            connection.pass();
         }
         polled.map_ok(|frame| {
             self.journey.went_up(frame.data_ref().map_or(0, Bytes::len));
@@ -168,6 +181,9 @@ impl http_body::Body for Down {
             Poll::Ready(Some(Ok(frame))) => {
                 self.journey
                     .went_down(frame.data_ref().map_or(0, Bytes::len));
+                if let Some(Lease::Http2(place)) = &self.connection {
+                    place.passed();
+                }
                 self.give_back_at_the_end();
             }
             Poll::Ready(None) => {
@@ -178,7 +194,7 @@ impl http_body::Body for Down {
             Poll::Ready(Some(Err(_))) => self.connection = None,
             Poll::Pending => {}
         }
-        polled.map_ok(|frame| with_trailers(frame, hop_by_hop::is_trailer))
+        polled.map_ok(|frame| with_trailers(frame, headers::is_response_trailer))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -5,22 +5,19 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use rustls::{AlertDescription, ClientConfig};
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::ForwardError;
+use super::io::{Io, Transport};
 use super::records::{Position, Records};
-use super::{ForwardError, tls_failure};
 use crate::certificates::{KubeletAccess, any_backend};
 use crate::config::ForwardConfig;
 use crate::endpoint::{Choice, Endpoint, Outliers};
@@ -184,149 +181,4 @@ fn is_no_tls(failed: &io::Error) -> bool {
         .get_ref()
         .and_then(|cause| cause.downcast_ref::<rustls::Error>());
     matches!(cause, Some(rustls::Error::InvalidMessage(_)))
-}
-
-#[derive(Debug)]
-enum Transport {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<Records<TcpStream>>>),
-}
-
-/// A connection to a backend that counts what it received: nobody else can tell a connection that closed before any byte
-/// of an answer from one that closed in the middle.
-#[derive(Debug)]
-pub(super) struct Io {
-    transport: Transport,
-    received: Arc<Received>,
-}
-
-/// What came from the backend.
-#[derive(Debug, Default)]
-pub(super) struct Received {
-    bytes: AtomicU64,
-    /// The first two bytes, once they are there.
-    first: AtomicU64,
-    /// What the backend said of TLS as it ended. In TLS 1.3 a client certificate is missed only after the handshake.
-    alert: OnceLock<AlertDescription>,
-}
-
-impl Received {
-    pub(super) fn bytes(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed)
-    }
-
-    /// Whether the first thing that came was a TLS record: an alert, or a handshake.
-    pub(super) fn looks_like_tls(&self) -> bool {
-        matches!(self.first.load(Ordering::Relaxed), 0x1503 | 0x1603)
-    }
-
-    /// The alert that the backend ended TLS with.
-    pub(super) fn alert(&self) -> Option<AlertDescription> {
-        self.alert.get().copied()
-    }
-
-    /// What the end of TLS means to who reads. An end without `close_notify` is one if no record is cut.
-    fn ended(&self, tls: &TlsStream<Records<TcpStream>>, failed: io::Error) -> io::Result<()> {
-        if failed.kind() == io::ErrorKind::UnexpectedEof
-            && tls.get_ref().0.observer().is_record_end()
-        {
-            return Ok(());
-        }
-        if let Some(alert) = tls_failure::alert(&failed) {
-            let _ = self.alert.set(alert);
-        }
-        Err(failed)
-    }
-
-    fn add(&self, new: &[u8]) {
-        let before = self.bytes.fetch_add(new.len() as u64, Ordering::Relaxed);
-        if let (0, [first, second, ..]) = (before, new) {
-            self.first.store(
-                u64::from(*first) << 8 | u64::from(*second),
-                Ordering::Relaxed,
-            );
-        }
-    }
-}
-
-impl Io {
-    fn new(transport: Transport) -> Self {
-        Self {
-            transport,
-            received: Arc::default(),
-        }
-    }
-
-    pub(super) fn received(&self) -> Arc<Received> {
-        Arc::clone(&self.received)
-    }
-}
-
-impl AsyncRead for Io {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let this = self.get_mut();
-        let polled = match &mut this.transport {
-            Transport::Plain(tcp) => Pin::new(tcp).poll_read(context, buffer),
-            Transport::Tls(tls) => match Pin::new(&mut *tls).poll_read(context, buffer) {
-                Poll::Ready(Err(failed)) => Poll::Ready(this.received.ended(tls, failed)),
-                polled => polled,
-            },
-        };
-        this.received.add(&buffer.filled()[before..]);
-        polled
-    }
-}
-
-impl AsyncWrite for Io {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match &mut self.transport {
-            Transport::Plain(tcp) => Pin::new(tcp).poll_write(context, bytes),
-            Transport::Tls(tls) => Pin::new(tls).poll_write(context, bytes),
-        }
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        // Most requests are one slice, which the kernel takes faster as what it is.
-        if let [only] = slices {
-            return self.poll_write(context, only);
-        }
-        match &mut self.transport {
-            Transport::Plain(tcp) => Pin::new(tcp).poll_write_vectored(context, slices),
-            Transport::Tls(tls) => Pin::new(tls).poll_write_vectored(context, slices),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match &self.transport {
-            Transport::Plain(tcp) => tcp.is_write_vectored(),
-            Transport::Tls(tls) => tls.is_write_vectored(),
-        }
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.transport {
-            Transport::Plain(tcp) => Pin::new(tcp).poll_flush(context),
-            Transport::Tls(tls) => Pin::new(tls).poll_flush(context),
-        }
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.transport {
-            Transport::Plain(tcp) => Pin::new(tcp).poll_shutdown(context),
-            Transport::Tls(tls) => Pin::new(tls).poll_shutdown(context),
-        }
-    }
 }

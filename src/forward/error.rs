@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::tls_failure;
+use super::versions::{MAX_HEADER_BYTES, MAX_HEADER_LINES};
 use crate::certificates::NoKubeletCredential;
 use crate::fairness::Full;
 use crate::status::Status;
@@ -58,6 +59,12 @@ pub enum ForwardError {
         #[source]
         cause: Arc<hyper::Error>,
     },
+    #[error("error trying to reach service: the head of {address}'s answer is too large: at most {} KiB in {MAX_HEADER_LINES} lines", MAX_HEADER_BYTES >> 10)]
+    HeadTooLarge { address: SocketAddr },
+    #[error(
+        "error trying to reach service: {address} sent too many informational responses before its answer"
+    )]
+    NoAnswer { address: SocketAddr },
     #[error("error trying to reach service: {address} sent no answer within {limit:?}")]
     AnswerLate {
         address: SocketAddr,
@@ -102,7 +109,9 @@ impl ForwardError {
             | Self::Handshake { .. }
             | Self::TlsAlert { .. }
             | Self::Closed { .. }
-            | Self::Malformed { .. } => Status::bad_gateway(message),
+            | Self::Malformed { .. }
+            | Self::HeadTooLarge { .. }
+            | Self::NoAnswer { .. } => Status::bad_gateway(message),
             // What the caller has sent behind a refused upgrade was meant for a tunnel and is no request.
             Self::UpgradeAnswer(_) | Self::UpgradeProtocol => {
                 Status::bad_gateway(message).closing()
@@ -127,6 +136,8 @@ impl ForwardError {
             Self::TlsAlert { .. } => "tls_alert",
             Self::Closed { .. } => "closed",
             Self::Malformed { .. } => "malformed",
+            Self::HeadTooLarge { .. } => "head_too_large",
+            Self::NoAnswer { .. } => "no_answer",
             Self::AnswerLate { .. } => "answer_late",
             Self::NotTaken { .. } => "body_not_taken",
             Self::CallerGone(_) => "caller_gone",
@@ -160,6 +171,8 @@ impl ForwardError {
             | Self::TlsAlert { .. }
             | Self::Closed { .. }
             | Self::Malformed { .. }
+            | Self::HeadTooLarge { .. }
+            | Self::NoAnswer { .. }
             | Self::AnswerLate { .. }
             | Self::NotTaken { .. }
             | Self::UpgradeAnswer(_)

@@ -16,8 +16,10 @@ use hyper::client::conn::TrySendError;
 use hyper_util::rt::TokioIo;
 
 use super::body::{Down, Lease, Taken, Up};
-use super::dial::{Dialled, Purpose, Received};
-use super::pool::{Http1, Http2, Kept, Key, Return, StreamPlace};
+use super::dial::{Dialled, Purpose};
+use super::io::Received;
+use super::pool::{Http1, Http2, Kept, Key, Return};
+use super::streams::StreamPlace;
 use super::versions::{Spelling, as_http1, as_http2, http1_settings, http2_settings, is_refused};
 use super::{Forward, ForwardError, Forwarded, Sender, expect, headers};
 use crate::cluster::Prefix;
@@ -42,6 +44,14 @@ struct Attempt {
     connection: Lease,
 }
 
+impl Attempt {
+    /// Whether the backend gave up waiting for a request just as this one went out (RFC 9110 section 15.5.9).
+    fn is_of_an_idle_connection(&self) -> bool {
+        self.answer.status() == StatusCode::REQUEST_TIMEOUT
+            && matches!(self.connection, Lease::Http1(_))
+    }
+}
+
 /// An attempt over a connection that broke; on the heap, as it seldom comes to that.
 struct Broken {
     failed: ForwardError,
@@ -62,6 +72,12 @@ impl Broken {
             failed: failed(endpoint.address, received, broken.into_error()),
             not_begun: false,
         })
+    }
+
+    /// The request to send again, if it may be: as it is, or its copy.
+    fn again(self: Box<Self>, copy: Option<Request<Up>>) -> Result<Request<Up>, ForwardError> {
+        let copy = copy.filter(|_| self.not_begun);
+        self.unsent.or(copy).ok_or(self.failed)
     }
 
     /// No answer will come, and nobody knows how far the backend is.
@@ -162,17 +178,10 @@ impl Forward {
                 attempt
             }
         };
-        let broken = match tried {
-            Ok(attempt) => return Ok(attempt),
-            Err(broken) => broken,
-        };
-        let Broken {
-            failed,
-            unsent,
-            not_begun,
-        } = *broken;
-        let Some(again) = unsent.or_else(|| spare.filter(|_| not_begun)) else {
-            return Err(failed);
+        let again = match (tried, spare) {
+            (Ok(attempt), Some(spare)) if attempt.is_of_an_idle_connection() => spare,
+            (Ok(attempt), _) => return Ok(attempt),
+            (Err(broken), spare) => broken.again(spare)?,
         };
         journey.metrics().retried();
         Box::pin(self.over_a_new_connection(errand, again)).await
@@ -213,15 +222,14 @@ impl Forward {
                 .await;
             return attempt.map_err(|broken| broken.failed);
         }
-        let (sender, connection) =
-            http2_settings()
-                .handshake(TokioIo::new(io))
-                .await
-                .map_err(|cause| ForwardError::Closed {
-                    address,
-                    cause: Arc::new(cause),
-                })?;
-        let (shared, place) = Http2::new(sender);
+        let (sender, connection) = http2_settings()
+            .handshake(TokioIo::new(io.speaking_http2()))
+            .await
+            .map_err(|cause| ForwardError::Closed {
+                address,
+                cause: Arc::new(cause),
+            })?;
+        let (shared, place) = Http2::new(sender, Arc::clone(&received));
         let streams = shared.streams();
         self.drive(async move {
             let mut connection = connection;
@@ -259,10 +267,12 @@ impl Forward {
         request: Request<Up>,
     ) -> Result<Attempt, Box<Broken>> {
         let before = connection.received.bytes();
+        connection.received.expect_answer();
         let taken = request.body().taken();
         let answer = connection.sender.try_send_request(request);
         match self.within_limit(journey, endpoint, taken, answer).await {
             Ok(Ok(answer)) => {
+                connection.received.answered();
                 let back = Return::new(Arc::clone(&self.pool), connection);
                 Ok(Attempt {
                     answer,
@@ -291,16 +301,24 @@ impl Forward {
     ) -> Result<Attempt, Box<Broken>> {
         as_http2(&mut request).map_err(Broken::late)?;
         let taken = request.body().taken();
+        if taken.is_some() {
+            let counted_on = Arc::clone(connection.received());
+            request.body_mut().count_on(counted_on);
+        }
         let answer = connection.sender.try_send_request(request);
         match self.within_limit(journey, endpoint, taken, answer).await {
-            Ok(Ok(answer)) => Ok(Attempt {
-                answer,
-                endpoint: endpoint.clone(),
-                connection: Lease::Http2(place),
-            }),
+            Ok(Ok(answer)) => {
+                place.passed();
+                Ok(Attempt {
+                    answer,
+                    endpoint: endpoint.clone(),
+                    connection: Lease::Http2(place),
+                })
+            }
             Ok(Err(broken)) => {
-                let not_begun = is_refused(broken.error());
-                let mut broken = Broken::new(endpoint, &Received::default(), broken);
+                let received = connection.received();
+                let not_begun = is_refused(broken.error()) && !received.is_flood();
+                let mut broken = Broken::new(endpoint, received, broken);
                 if let Some(unsent) = &mut broken.unsent {
                     as_http1(unsent);
                 }
@@ -407,12 +425,16 @@ pub(super) fn failed(
     cause: hyper::Error,
 ) -> ForwardError {
     let cause_is_a_body = cause.is_user();
-    if received.looks_like_tls() {
+    if received.is_flood() {
+        ForwardError::NoAnswer { address }
+    } else if received.looks_like_tls() {
         ForwardError::Tls { address }
     } else if let Some(alert) = received.alert() {
         ForwardError::TlsAlert { address, alert }
     } else if cause_is_a_body {
         ForwardError::CallerGone(Arc::new(cause))
+    } else if cause.is_parse_too_large() {
+        ForwardError::HeadTooLarge { address }
     } else if cause.is_parse() {
         ForwardError::Malformed {
             address,

@@ -17,12 +17,15 @@ mod exchange;
 mod expect;
 mod frames;
 mod headers;
+mod http2_reading;
+mod io;
 mod login;
 mod page_token;
 mod pool;
 mod records;
 mod seen;
 mod standing;
+mod streams;
 mod tls_failure;
 mod tunnel;
 mod tunnel_end;
@@ -33,7 +36,9 @@ use std::sync::Arc;
 
 pub use cross_site::CrossSite;
 pub use error::ForwardError;
-pub use headers::{HOST_COOKIES, LOGIN_COOKIE, is_own_cookie};
+pub use headers::{
+    HOST_COOKIES, LOGIN_COOKIE, ORIGIN_HEADERS, is_own_cookie, speaks_for_the_origin,
+};
 use http::{HeaderMap, HeaderValue, header};
 pub use login::{LOGIN_LIFETIME, Logins, Presented};
 pub use page_token::PageTokens;

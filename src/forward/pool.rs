@@ -14,8 +14,9 @@ use hyper::client::conn::{http1, http2};
 use papaya::HashMap;
 
 use super::body::Up;
-use super::dial::Received;
-use super::versions::{MAX_EARLY_STREAMS, MAX_STREAMS, Spelling};
+use super::io::Received;
+use super::streams::{StreamPlace, Streams};
+use super::versions::Spelling;
 use crate::endpoint::Endpoint;
 use crate::target::Scheme;
 
@@ -64,52 +65,19 @@ pub(super) struct Http2 {
     streams: Arc<Streams>,
 }
 
-/// How many streams of a connection are open, and how many its backend allows.
-#[derive(Debug)]
-pub(super) struct Streams {
-    open: AtomicUsize,
-    allowed: AtomicUsize,
-}
-
-/// A stream's place on its connection, until the exchange is over.
-#[derive(Debug)]
-pub(super) struct StreamPlace(Arc<Streams>);
-
-impl Drop for StreamPlace {
-    fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl Streams {
-    /// What the backend says that it allows, as its settings come and change.
-    pub(super) fn allow(&self, streams: usize) {
-        let streams = streams.min(MAX_STREAMS);
-        self.allowed.store(streams, Ordering::Relaxed);
-    }
-
-    /// A place, whether one is free or not: h2 then lets the request wait.
-    fn take_any(self: &Arc<Self>) -> StreamPlace {
-        self.open.fetch_add(1, Ordering::Relaxed);
-        StreamPlace(Arc::clone(self))
-    }
-
-    fn take_free(self: &Arc<Self>) -> Option<StreamPlace> {
-        let place = self.take_any();
-        // Counted before it is looked at, so that two requests can't both take the last one.
-        (self.open.load(Ordering::Relaxed) <= self.allowed.load(Ordering::Relaxed)).then_some(place)
-    }
-}
-
 impl Http2 {
     /// A fresh connection, and the place of the request that it was made for.
-    pub(super) fn new(sender: http2::SendRequest<Up>) -> (Self, StreamPlace) {
-        let streams = Arc::new(Streams {
-            open: AtomicUsize::new(0),
-            allowed: AtomicUsize::new(MAX_EARLY_STREAMS),
-        });
+    pub(super) fn new(
+        sender: http2::SendRequest<Up>,
+        received: Arc<Received>,
+    ) -> (Self, StreamPlace) {
+        let streams = Arc::new(Streams::new(received));
         let place = streams.take_any();
         (Self { sender, streams }, place)
+    }
+
+    pub(super) fn received(&self) -> &Arc<Received> {
+        self.streams.received()
     }
 
     pub(super) fn streams(&self) -> Arc<Streams> {
@@ -202,7 +170,7 @@ impl Host {
         }
         let least = shared
             .iter()
-            .min_by_key(|connection| connection.streams.open.load(Ordering::Relaxed))?;
+            .min_by_key(|connection| connection.streams.open())?;
         Some((least.clone(), least.streams.take_any()))
     }
 }

@@ -13,7 +13,7 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::dial::Io;
+use super::io::Io;
 use crate::connection;
 use crate::lifecycle::ProgressTimeout;
 

@@ -14,6 +14,7 @@ use hyper_util::rt::TokioIo;
 use super::body::{Down, Up};
 use super::dial::{Dialled, Purpose};
 use super::exchange::{failed, inside};
+use super::io::{Io, Received};
 use super::standing::Standing;
 use super::versions::{Spelling, http1_settings};
 use super::{Forward, ForwardError, Forwarded, Sender, headers, tunnel};
@@ -120,10 +121,7 @@ impl Forward {
         self.drive_upgradeable(connection);
         let request = self.asking_to_upgrade(sender, &endpoint, request, protocol)?;
         let answer = requests.send_request(request);
-        let answer = self
-            .within_limit(sender.journey, &endpoint, None, answer)
-            .await?;
-        let mut answer = answer.map_err(|cause| failed(address, &received, cause))?;
+        let mut answer = self.head(sender, &endpoint, &received, answer).await?;
         match answer.status() {
             StatusCode::SWITCHING_PROTOCOLS => {}
             status if status.as_u16() >= 400 => return Ok(refused(sender, endpoint, answer)),
@@ -156,6 +154,22 @@ impl Forward {
             response: switching(answer),
             endpoint,
         })
+    }
+
+    /// Waits for the head of the answer, within what a backend may send and take for it.
+    async fn head(
+        &self,
+        sender: Sender<'_>,
+        endpoint: &Endpoint,
+        received: &Received,
+        answer: impl Future<Output = Result<http::Response<Incoming>, hyper::Error>>,
+    ) -> Result<http::Response<Incoming>, ForwardError> {
+        received.expect_answer();
+        let answer = self.within_limit(sender.journey, endpoint, None, answer);
+        let answer = answer.await?;
+        let answer = answer.map_err(|cause| failed(endpoint.address, received, cause))?;
+        received.answered();
+        Ok(answer)
     }
 
     fn standing(&self, sender: Sender<'_>) -> Standing {
@@ -194,7 +208,7 @@ impl Forward {
 
     fn drive_upgradeable(
         &self,
-        connection: hyper::client::conn::http1::Connection<TokioIo<super::dial::Io>, Up>,
+        connection: hyper::client::conn::http1::Connection<TokioIo<Io>, Up>,
     ) {
         self.tasks.spawn_background(async move {
             if let Err(failed) = connection.with_upgrades().await {

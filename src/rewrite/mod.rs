@@ -32,7 +32,7 @@ use crate::cluster::{Isolation, PageHelper, Prefix, Rewrite, ServiceSettings};
 use crate::config::{LinkStyle, RewriteConfig};
 use crate::endpoint::Endpoint;
 use crate::envelope;
-use crate::forward::{Logins, PageTokens};
+use crate::forward::{Logins, PageTokens, speaks_for_the_origin};
 use crate::status::{Request, Response};
 use crate::target::Scheme;
 use caching::Depends;
@@ -275,7 +275,7 @@ fn is_plain(on: Occasion<'_>, response: &Response) -> bool {
     !status.is_redirection()
         && status != StatusCode::UNAUTHORIZED
         && !headers.keys().any(|name| {
-            fields::holds_urls(name) || safety::is_suspect(name) || *name == header::SET_COOKIE
+            fields::holds_urls(name) || speaks_for_the_origin(name) || *name == header::SET_COOKIE
         })
         && !page::is_of_a_page(headers, on.permit.asked().path_inside())
         && !is_of_worker(on, headers)

@@ -12,6 +12,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::link::Links;
+use crate::forward::speaks_for_the_origin;
 
 const SERVICE_WORKER_ALLOWED: HeaderName = HeaderName::from_static("service-worker-allowed");
 
@@ -20,7 +21,7 @@ const MAX_SCOPE: usize = 8 * 1024;
 
 /// Takes out what no backend may say.
 pub(super) fn remove(headers: &mut HeaderMap, links: &Links) {
-    if !headers.keys().any(is_suspect) {
+    if !headers.keys().any(speaks_for_the_origin) {
         return;
     }
     let own = headers
@@ -31,7 +32,7 @@ pub(super) fn remove(headers: &mut HeaderMap, links: &Links) {
         .and_then(|scope| HeaderValue::try_from(scope).ok());
     let refused: Vec<HeaderName> = headers
         .keys()
-        .filter(|name| is_suspect(name))
+        .filter(|name| speaks_for_the_origin(name))
         .cloned()
         .collect();
     for name in refused {
@@ -40,25 +41,6 @@ pub(super) fn remove(headers: &mut HeaderMap, links: &Links) {
     if let Some(scope) = own {
         headers.insert(SERVICE_WORKER_ALLOWED, scope);
     }
-}
-
-/// Names, and beginnings of names.
-pub(super) const SUSPECT: [&str; 8] = [
-    "clear-site-data",
-    "strict-transport-security",
-    "public-key-pins",
-    "public-key-pins-report-only",
-    "alt-svc",
-    "nel",
-    "report-to",
-    "service-worker-allowed",
-];
-const SUSPECT_BEGINS: [&str; 2] = ["access-control-", "throughway-"];
-
-/// Whether a header is one of these.
-pub(super) fn is_suspect(name: &HeaderName) -> bool {
-    let name = name.as_str();
-    SUSPECT_BEGINS.iter().any(|begin| name.starts_with(begin)) || SUSPECT.contains(&name)
 }
 
 #[cfg(test)]

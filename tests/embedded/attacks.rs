@@ -24,7 +24,7 @@ async fn assert_still_serving(s: Setting) {
 }
 
 /// An HTTP/2 frame (RFC 9113 section 4.1).
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let mut bytes = u32::try_from(payload.len()).unwrap().to_be_bytes()[1..].to_vec();
     bytes.extend_from_slice(&[kind, flags]);
     bytes.extend_from_slice(&stream.to_be_bytes());
@@ -32,13 +32,13 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-const HEADERS: u8 = 0x1;
-const RST_STREAM: u8 = 0x3;
-const SETTINGS: u8 = 0x4;
-const CONTINUATION: u8 = 0x9;
+pub const HEADERS: u8 = 0x1;
+pub const RST_STREAM: u8 = 0x3;
+pub const SETTINGS: u8 = 0x4;
+pub const CONTINUATION: u8 = 0x9;
 
 /// The client's side of HTTP/2 begins like this.
-fn preface() -> Vec<u8> {
+pub fn preface() -> Vec<u8> {
     [
         &b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..],
         &frame(SETTINGS, 0, 0, b""),
@@ -182,4 +182,105 @@ async fn a_header_can_not_change_what_is_asked() {
     let answer = s.client("carol").ask(asked).await;
     assert_eq!(answer.status, 403, "{}", answer.text());
     s.end().await;
+}
+
+/// What exists, and where, is nobody's to learn who may not ask for it (CVE-2020-8555 told by its errors).
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_no_right_learns_neither_names_nor_addresses() {
+    let s = Setting::new().await;
+    let metadata = "169.254.169.254:80".parse().unwrap();
+    s.cluster.pod("demo", "metadata-0", metadata);
+    s.cluster
+        .service("demo", "metadata", 80, &[("metadata-0", metadata)]);
+    for name in ["web", "none", "metadata", "https:web:443", "web:nothing"] {
+        let answer = s.get("bob", &service(name, "/")).await;
+        let expected = format!(
+            "services.throughway.dev \"{name}\" is forbidden: User \"bob\" cannot get resource \"services/proxy\" in API group \"throughway.dev\" in the namespace \"demo\""
+        );
+        assert_eq!(answer.status, 403, "{name}");
+        assert_eq!(answer.json()["message"], expected);
+    }
+    s.end().await;
+}
+
+/// An invented token is no anonymous user: nobody is asked what it may do.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_credential_is_401_and_no_review_of_rights() {
+    let s = Setting::new().await;
+    let before = s.cluster.api.asked("subjectaccessreviews");
+    for path in [service("web", "/"), service("none", "/"), "/metrics".into()] {
+        assert_eq!(s.get("nobody", &path).await.status, 401, "{path}");
+    }
+    assert_eq!(s.cluster.api.asked("subjectaccessreviews"), before);
+    s.end().await;
+}
+
+/// CVE-2020-8552 and its like: whatever a caller makes up, the metrics have no more series for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_methods_agents_names_and_paths_make_no_series() {
+    const EACH: usize = 3_300;
+    let s = Setting::new().await;
+    let root = s.client("root");
+    let series = async || {
+        let metrics = root.get("/metrics").await;
+        let is_series = |line: &&str| !line.starts_with('#') && !line.is_empty();
+        metrics.text().lines().filter(is_series).count()
+    };
+    make_up(&root, 0..10).await;
+    root.get("/nothing").await;
+    series().await;
+    let before = series().await;
+    make_up(&root, 10..EACH).await;
+    for number in 0..100 {
+        // A connection keeps no place for what is no proxy's, so each has one of its own.
+        assert_eq!(root.get(&format!("/nothing-{number}")).await.status, 404);
+    }
+    assert_eq!(series().await, before);
+    s.end().await;
+}
+
+/// Requests with a method, a user agent, and a name that nobody had before, over a connection that is kept.
+async fn make_up(client: &Client, numbers: std::ops::Range<usize>) {
+    let stream = hyper_util::rt::TokioIo::new(client.connect().await);
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let token = client.authorization.clone().unwrap();
+    for number in numbers {
+        let agent = format!("agent-{number}");
+        let headers = [
+            ("host", "a"),
+            ("authorization", &token),
+            ("user-agent", &agent),
+        ];
+        for (method, path) in [
+            (format!("M{number}"), service("web", "/")),
+            ("GET".to_owned(), service("web", "/status/204")),
+            ("GET".to_owned(), service(&format!("none-{number}"), "/")),
+        ] {
+            let asked = crate::support::client::request(&method, &path, &headers, "");
+            sender.ready().await.unwrap();
+            let answer = sender.send_request(asked).await.unwrap();
+            http_body_util::BodyExt::collect(answer.into_body())
+                .await
+                .unwrap();
+        }
+    }
+    drop(sender);
+    connection.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_path_that_no_reader_takes_is_414() {
+    let s = Setting::new().await;
+    let mut stream = s.client("").connect().await;
+    let asked = format!(
+        "GET {} HTTP/1.1\r\nHost: a\r\n\r\n",
+        service("web", &format!("/{}", "a".repeat(65_535)))
+    );
+    stream.write_all(asked.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.starts_with("HTTP/1.1 414 "), "{answer}");
+    assert_still_serving(s).await;
 }

@@ -29,6 +29,7 @@ mod faults;
 mod handshakes;
 mod limits;
 mod login;
+mod malformed;
 mod process;
 mod shared_connection;
 mod steady;

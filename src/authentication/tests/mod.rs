@@ -1,6 +1,8 @@
 //! Who asks, from the handshake's certificates to the caller: the combinations that may and may not be believed.
 
+mod certificates;
 mod tokens;
+mod trailers;
 
 use std::time::{Duration, SystemTime};
 

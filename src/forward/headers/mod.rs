@@ -23,12 +23,14 @@
 
 mod cookies;
 mod forwarded;
+mod origin;
 
 use std::borrow::Cow;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 pub use cookies::{HOST_COOKIES, LOGIN_COOKIE, is_own_cookie};
+pub use origin::{ORIGIN_HEADERS, speaks_for_the_origin};
 
 use super::Sender;
 use crate::authentication::Method;
@@ -77,9 +79,15 @@ pub(super) fn to_backend(
     headers
 }
 
-/// Whether a caller's trailer reaches the backend: as a header it would, and as a trailer it may mean something.
+/// Whether a caller's trailer reaches the backend: as a header it would, and as a trailer it may mean something. Names that
+/// only this cluster's front proxy uses for an identity are gone since authentication.
 pub(super) fn is_request_trailer(name: &HeaderName) -> bool {
     is_trailer(name) && !is_ours_or_an_identity(name)
+}
+
+/// Whether a backend's trailer reaches the caller: as a header it would, and as a trailer it may mean something.
+pub(super) fn is_response_trailer(name: &HeaderName) -> bool {
+    is_trailer(name) && !speaks_for_the_origin(name)
 }
 
 /// Headers that only this server or nobody may set, however they are spelled: some backends read `_` as `-`.

@@ -180,3 +180,33 @@ async fn an_answer_loses_what_belongs_to_its_connection() {
     drop(caller);
     s.end().await;
 }
+
+#[tokio::test]
+async fn an_answer_may_have_more_lines_than_a_hundred_and_has_a_bound() {
+    let lines = |count: usize| -> String {
+        let line = |at| format!("X-{at}: {at}\r\n");
+        (0..count).map(line).collect()
+    };
+    for (count, expected) in [(99, "200"), (250, "200"), (300, "502")] {
+        let (mut s, backend) = (Setting::new().await, Backend::new().await);
+        let mut caller = s.caller(Scheme::Http, &[backend.address]);
+        caller.write_all(get("/", "").as_bytes()).await.unwrap();
+        let mut stream = backend.accept().await;
+        head(&mut stream).await;
+        let lines = lines(count);
+        let answer = format!("HTTP/1.1 200 OK\r\n{lines}Content-Length: 0\r\n\r\n");
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        let told = head(&mut caller).await;
+        assert!(told.starts_with(&format!("HTTP/1.1 {expected} ")), "{told}");
+        if expected == "200" {
+            assert!(told.contains(&lines), "{told}");
+        } else {
+            let mut words = vec![0; 4096];
+            let bytes = caller.read(&mut words).await.unwrap();
+            let words = String::from_utf8_lossy(&words[..bytes]).into_owned();
+            assert!(words.contains("at most 256 KiB in 256 lines"), "{words}");
+        }
+        drop((caller, stream));
+        s.end().await;
+    }
+}

@@ -16,8 +16,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 mod exchange;
+mod framing;
 mod heads;
 mod http2;
+mod informational;
 mod strangers;
 mod tls;
 mod upgrade;

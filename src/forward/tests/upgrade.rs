@@ -8,14 +8,21 @@ const SWITCHED: &[u8] =
 
 #[tokio::test]
 async fn a_refused_upgrade_is_one_answer_and_the_end_of_both_connections() {
-    for (code, told_code) in [
+    let codes = [
         (200, 502),
         (204, 502),
         (302, 502),
+        (304, 502),
         (400, 400),
         (403, 403),
         (500, 500),
-    ] {
+    ];
+    let closing = ["keep-alive", "close"];
+    let all = codes
+        .iter()
+        .flat_map(|codes| closing.map(|how| (codes, how)));
+    for ((code, told_code), closing) in all {
+        let (code, told_code) = (*code, *told_code);
         let (mut s, backend) = (Setting::new().await, Backend::new().await);
         let canary = Backend::new().await;
         let mut caller = s.caller(Scheme::Http, &[backend.address]);
@@ -27,7 +34,7 @@ async fn a_refused_upgrade_is_one_answer_and_the_end_of_both_connections() {
         let mut stream = backend.accept().await;
         assert!(head(&mut stream).await.contains("Upgrade: websocket\r\n"));
         let refusal = format!(
-            "HTTP/1.1 {code} No\r\nLocation: http://{}/\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\ntrailing bytes",
+            "HTTP/1.1 {code} No\r\nLocation: http://{}/\r\nConnection: {closing}\r\nContent-Length: 0\r\n\r\ntrailing bytes",
             canary.address
         );
         stream.write_all(refusal.as_bytes()).await.unwrap();
@@ -48,6 +55,59 @@ async fn a_refused_upgrade_is_one_answer_and_the_end_of_both_connections() {
         }
         s.end().await;
     }
+}
+
+#[tokio::test]
+async fn an_upgrade_smuggles_no_identity_either() {
+    let (mut s, backend) = (Setting::new().await, Backend::new().await);
+    let mut caller = s.caller(Scheme::Http, &[backend.address]);
+    let headers = "Connection: Upgrade, X-Forwarded-For, x-forwarded-prefix\r\nUpgrade: websocket\r\n\
+        X-Remote-User: root\r\nx-remote-USER: root\r\nX_Remote_Group: system:masters\r\nX-Remote-Uid: 0\r\n\
+        X-Remote-Extra-Scopes: all\r\nImpersonate-User: root\r\nImpersonate_Group: a\r\nAuthorization: Bearer x\r\n\
+        Proxy-Authorization: y\r\nSec-WebSocket-Key: k\r\nX-Kept: k\r\n";
+    let asked = get("/ws", headers);
+    caller.write_all(asked.as_bytes()).await.unwrap();
+    let mut stream = backend.accept().await;
+    let seen = head(&mut stream).await;
+    let named = |line: &str| Some(line.split_once(':')?.0.to_ascii_lowercase());
+    let names: Vec<String> = seen.lines().skip(1).filter_map(named).collect();
+    let expected = [
+        "host",
+        "sec-websocket-key",
+        "x-kept",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-proto",
+        "x-forwarded-uri",
+        "x-script-name",
+        "x-forwarded-prefix",
+        "connection",
+        "upgrade",
+    ];
+    assert_eq!(names, expected, "{seen}");
+    drop((caller, stream));
+    s.end().await;
+}
+
+#[tokio::test]
+async fn a_body_beside_an_upgrade_is_one_request_and_no_tunnel_without_a_101() {
+    let (mut s, backend) = (Setting::new().await, Backend::new().await);
+    let mut caller = s.caller(Scheme::Http, &[backend.address]);
+    let next = get("/second", "");
+    let asked = format!(
+        "POST {PREFIX}/ HTTP/1.1\r\nHost: a\r\n{UPGRADE}Content-Length: 5\r\n\r\nhello{next}"
+    );
+    caller.write_all(asked.as_bytes()).await.unwrap();
+    let mut stream = backend.accept().await;
+    assert!(head(&mut stream).await.starts_with("POST / HTTP/1.1\r\n"));
+    exactly(&mut stream, "hello").await;
+    let refusal = b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n";
+    stream.write_all(refusal).await.unwrap();
+    let told = rest(&mut caller).await;
+    assert!(told.starts_with("HTTP/1.1 403"), "{told}");
+    assert_eq!(told.matches("HTTP/1.1 ").count(), 1, "{told}");
+    assert_eq!(rest(&mut stream).await, "", "nothing more reaches it");
+    s.end().await;
 }
 
 #[tokio::test]

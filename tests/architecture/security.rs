@@ -1,0 +1,81 @@
+//! The page on security names tests: each of them exists, where the page says.
+
+use std::fs;
+use std::path::Path;
+
+/// Every file with tests in it: its path below the repository, and its text.
+fn files_with_tests() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    let mut folders = vec![root.join("src"), root.join("tests")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let name = path
+                    .strip_prefix(root)
+                    .unwrap()
+                    .to_str()
+                    .unwrap()
+                    .to_owned();
+                found.push((name, fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    found
+}
+
+/// The tests that a table's last column names: what is written like `place::name`, its name of three words at least.
+fn tests_named_in(document: &str) -> Vec<(Option<&str>, &str)> {
+    let of_a_path = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == ':';
+    document
+        .lines()
+        .filter_map(|line| {
+            line.strip_prefix('|')?
+                .strip_suffix('|')?
+                .rsplit(" | ")
+                .next()
+        })
+        .flat_map(move |column| column.split(move |c| !of_a_path(c)))
+        .filter_map(|path| {
+            let mut parts = path.rsplit("::");
+            let name = parts.next().filter(|name| name.matches('_').count() >= 2)?;
+            let place = parts.find(|part| !part.is_empty() && *part != "tests");
+            Some((place, name))
+        })
+        .collect()
+}
+
+#[test]
+fn every_test_that_the_page_on_security_names_exists() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/security.md");
+    let page = fs::read_to_string(page).unwrap();
+    let (files, named) = (files_with_tests(), tests_named_in(&page));
+    assert!(named.len() > 100, "the tables were not found");
+    let is_there = |place: Option<&str>, name: &str| {
+        let definition = format!("fn {name}(");
+        let is_place = |file: &str| {
+            let mut parts = file.split(['/', '.']);
+            place.is_none_or(|place| parts.any(|part| part == place))
+        };
+        files
+            .iter()
+            .any(|(file, text)| is_place(file) && text.contains(&definition))
+    };
+    let missing: Vec<_> = named
+        .into_iter()
+        .filter(|(place, name)| !is_there(*place, name))
+        .collect();
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
+#[test]
+fn a_test_that_is_named_and_missing_would_be_seen() {
+    let table = "| attack | here | `code::not_a_test_of_mine` | control plane `a::tests::one_two_three`, ::four_five_six; no_name |";
+    assert_eq!(
+        tests_named_in(table),
+        [(Some("a"), "one_two_three"), (None, "four_five_six")]
+    );
+}
