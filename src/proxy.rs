@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::body::Body;
 use http::{StatusCode, header};
 use http_body::Body as _;
 
@@ -15,7 +14,7 @@ use crate::config::ApiGroup;
 use crate::connection::{Peer, PeerClass};
 use crate::endpoint::{Endpoint, EndpointError, Endpoints};
 use crate::envelope::{self, NoOrigin};
-use crate::fairness::{Full, Held, Place, Places, Rate, ReviewLimit};
+use crate::fairness::{Full, Place, Places, Rate, ReviewLimit};
 use crate::forward::{CrossSite, Forward, ForwardError};
 use crate::forwarded_for;
 use crate::rewrite::{self, Answers, Occasion, Outcome, Reading};
@@ -88,18 +87,14 @@ pub async fn proxy(road: &Road, peer: &Peer, request: Box<Request>) -> Response 
     journey.note(|record| {
         record.status = response.status().as_u16();
         record.answered = Some(Instant::now());
+        // A tunnel has a place of its own.
+        record.place = place.filter(|_| response.status() != StatusCode::SWITCHING_PROTOCOLS);
     });
     if !response.body().is_end_stream() {
         // For the connection, which sees whether the body is taken.
         response.extensions_mut().insert(Arc::clone(&journey));
     }
-    match place {
-        // A tunnel has a place of its own.
-        Some(place) if response.status() != StatusCode::SWITCHING_PROTOCOLS => {
-            response.map(|body| Body::new(Held::new(body, place)))
-        }
-        _ => response,
-    }
+    response
 }
 
 async fn travel(

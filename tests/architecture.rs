@@ -103,7 +103,8 @@ fn allowed(module: &str) -> Vec<&'static str> {
             ])
             .collect(),
         "cluster" | "certificates" => vec!["causes", "config", "telemetry", "lifecycle"],
-        "lifecycle" | "telemetry" => vec!["config"],
+        "lifecycle" => vec!["config"],
+        "telemetry" => vec!["config", "fairness"],
         "envelope" => vec!["host"],
         "config" | "status" | "hop_by_hop" | "forwarded_for" | "host" | "fetch_metadata"
         | "html_text" | "causes" | "observed" | "fairness" | "lib" => vec![],

@@ -6,13 +6,11 @@
 //! Kubernetes: `pkg/server/filters/maxinflight.go` of k8s.io/apiserver for the places, the rate limiter of client-go
 //! (`util/flowcontrol/throttle.go`) for the reviews.
 
-mod held;
 mod places;
 mod rate;
 mod reviews;
 mod sketch;
 
-pub use held::Held;
 pub use places::{Full, Holder, Place, Places};
 pub use rate::Rate;
 pub use reviews::{ReviewLimit, TooManyReviews, Turn};

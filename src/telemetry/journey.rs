@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::metrics::{Metrics, Sample, Verb};
 use super::{AccessLog, AuditId, TraceId};
+use crate::fairness::Place;
 
 /// Bytes of one text in a line.
 const MAX_TEXT: usize = 256;
@@ -54,6 +55,8 @@ pub struct Record {
     pub authorized: Option<Instant>,
     pub resolved: Option<Instant>,
     pub answered: Option<Instant>,
+    /// Held until the last byte was sent or the caller is gone, as the body holds the journey.
+    pub place: Option<Place>,
 }
 
 /// A request on its way.
