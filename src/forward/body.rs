@@ -22,6 +22,9 @@ use super::streams::StreamPlace;
 use crate::hop_by_hop;
 use crate::telemetry::Journey;
 
+/// Bytes of one piece that a backend is given. hyper takes up to 16 pieces that the backend has not taken yet.
+const UPLOAD_PIECE_BYTES: usize = 16 << 10;
+
 /// A caller's body on its way to the backend.
 #[derive(Debug)]
 pub(super) struct Up {
@@ -30,6 +33,8 @@ pub(super) struct Up {
     gate: Option<Gate>,
     /// `None` for a request without a body.
     taken: Option<Taken>,
+    /// What is left of a piece that was too large.
+    rest: Option<Bytes>,
     /// Where its pieces are counted, if that is an HTTP/2 connection.
     counted_on: Option<Arc<Received>>,
 }
@@ -57,6 +62,7 @@ impl Up {
             body,
             journey,
             gate,
+            rest: None,
             counted_on: None,
         }
     }
@@ -69,6 +75,19 @@ impl Up {
     /// How the backend takes this body, for whoever waits for the answer; `None` if there is none.
     pub(super) fn taken(&self) -> Option<Taken> {
         self.taken.clone()
+    }
+
+    /// The frame, or as much of it as one piece may have.
+    fn one_piece(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
+        match frame.into_data() {
+            Ok(mut data) if data.len() > UPLOAD_PIECE_BYTES => {
+                let piece = data.split_to(UPLOAD_PIECE_BYTES);
+                self.rest = Some(data);
+                Frame::data(piece)
+            }
+            Ok(data) => Frame::data(data),
+            Err(frame) => frame,
+        }
     }
 
     pub(super) fn empty(journey: Arc<Journey>) -> Self {
@@ -88,10 +107,14 @@ impl http_body::Body for Up {
             std::task::ready!(gate.poll_open(context));
             self.gate = None;
         }
-        let polled = Pin::new(&mut self.body).poll_frame(context);
+        let polled = match self.rest.take() {
+            Some(rest) => Poll::Ready(Some(Ok(Frame::data(rest)))),
+            None => Pin::new(&mut self.body).poll_frame(context),
+        };
+        let polled = polled.map_ok(|frame| self.one_piece(frame));
         if let Some(taken) = &self.taken {
             let is_piece = matches!(&polled, Poll::Ready(Some(Ok(frame))) if frame.is_data());
-            taken.handed_out(is_piece && !self.body.is_end_stream());
+            taken.handed_out(is_piece && !self.is_end_stream());
         }
         if let (Poll::Ready(Some(Ok(_))), Some(connection)) = (&polled, &self.counted_on) {
             connection.pass();
@@ -103,11 +126,19 @@ impl http_body::Body for Up {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.rest.is_none() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let mut hint = self.body.size_hint();
+        if let Some(rest) = &self.rest {
+            let rest = rest.len() as u64;
+            if let Some(upper) = hint.upper() {
+                hint.set_upper(upper + rest);
+            }
+            hint.set_lower(hint.lower() + rest);
+        }
+        hint
     }
 }
 
@@ -140,6 +171,14 @@ pub(super) enum Lease {
 }
 
 impl Lease {
+    /// A piece of the body went on.
+    fn passed(&mut self, bytes: usize, journey: &Journey) {
+        match self {
+            Self::Http1(connection) => connection.passed(bytes, journey),
+            Self::Http2(place) => place.passed(),
+        }
+    }
+
     fn give_back(self) {
         match self {
             Self::Http1(connection) => connection.give_back(),
@@ -179,10 +218,15 @@ impl http_body::Body for Down {
         let polled = Pin::new(&mut self.body).poll_frame(context);
         match &polled {
             Poll::Ready(Some(Ok(frame))) => {
-                self.journey
-                    .went_down(frame.data_ref().map_or(0, Bytes::len));
-                if let Some(Lease::Http2(place)) = &self.connection {
-                    place.passed();
+                let bytes = frame.data_ref().map_or(0, Bytes::len);
+                let Self {
+                    journey,
+                    connection,
+                    ..
+                } = &mut *self;
+                journey.went_down(bytes);
+                if let Some(connection) = connection {
+                    connection.passed(bytes, journey);
                 }
                 self.give_back_at_the_end();
             }
@@ -203,5 +247,30 @@ impl http_body::Body for Down {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+    use http_body_util::BodyExt;
+
+    use super::*;
+    use crate::telemetry::{AccessLog, AuditId, Metrics};
+
+    #[test]
+    fn a_large_piece_of_an_upload_goes_on_in_small_ones() {
+        let audit_id = AuditId::of(&HeaderMap::new());
+        let journey = Journey::begin(audit_id, Arc::new(Metrics::default()), AccessLog::off());
+        let mut up = Up::new(Body::from(vec![7; 40 << 10]), journey, None);
+        let taken = up.taken().unwrap();
+        for (left, piece) in [(40, 16), (24, 16), (8, 8)] {
+            assert_eq!(up.size_hint().exact(), Some(left << 10));
+            assert!(!up.is_end_stream());
+            let frame = up.frame().now_or_never().unwrap().unwrap().unwrap();
+            assert_eq!(frame.into_data().unwrap().len(), piece << 10);
+            assert_eq!(taken.is_waited_for(), left > 8);
+        }
+        assert!(up.is_end_stream());
     }
 }

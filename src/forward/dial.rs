@@ -16,8 +16,9 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::ForwardError;
-use super::io::{Io, Transport};
+use super::io::Io;
 use super::records::{Position, Records};
+use super::transport::Transport;
 use crate::certificates::{KubeletAccess, any_backend};
 use crate::config::ForwardConfig;
 use crate::endpoint::{Choice, Endpoint, Outliers};

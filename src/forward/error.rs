@@ -61,9 +61,7 @@ pub enum ForwardError {
     },
     #[error("error trying to reach service: the head of {address}'s answer is too large: at most {} KiB in {MAX_HEADER_LINES} lines", MAX_HEADER_BYTES >> 10)]
     HeadTooLarge { address: SocketAddr },
-    #[error(
-        "error trying to reach service: {address} sent too many informational responses before its answer"
-    )]
+    #[error("error trying to reach service: {address} sent too much before its answer")]
     NoAnswer { address: SocketAddr },
     #[error("error trying to reach service: {address} sent no answer within {limit:?}")]
     AnswerLate {

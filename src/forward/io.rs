@@ -6,34 +6,28 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use rustls::AlertDescription;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-use tokio_rustls::client::TlsStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, Take};
 
+use super::bulk::READ_BYTES;
 use super::http2_reading::Http2Reading;
-use super::records::Records;
 use super::tls_failure;
+use super::transport::{Tls, Transport};
 
-/// Bytes that an HTTP/1 backend may send from the request to the end of its answer's head. The head alone may have 256 KiB;
-/// as much again, and two pieces of a body, may have been read before anybody looks.
-const MAX_BYTES_BEFORE_ANSWER: u64 = 2 << 20;
-
-#[derive(Debug)]
-pub(super) enum Transport {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<Records<TcpStream>>>),
-}
+/// Bytes that an HTTP/1 backend may send from the request to the end of its answer's head: a head of 256 KiB, two pieces of
+/// the body that may have been read before anybody looks, and what comes of informational responses. This bounds the memory
+/// of a head too, as the buffer has room for a large piece.
+const MAX_BYTES_BEFORE_ANSWER: u64 = 512 << 10;
 
 /// A connection to a backend that counts what it received: nobody else can tell a connection that closed before any byte
 /// of an answer from one that closed in the middle.
 #[derive(Debug)]
 pub(super) struct Io {
-    transport: Transport,
+    transport: Take<Transport>,
     received: Arc<Received>,
     http2: Option<Http2Reading>,
 }
@@ -44,6 +38,8 @@ pub(super) struct Received {
     bytes: AtomicU64,
     /// How many bytes there may be at the most for now.
     limit: AtomicU64,
+    /// How many bytes one read takes.
+    one_read: AtomicUsize,
     /// Of HTTP/2: heads of answers, and pieces of bodies in both directions, that went on.
     passed: AtomicU64,
     /// The first two bytes, once they are there.
@@ -57,6 +53,7 @@ impl Default for Received {
         Self {
             bytes: AtomicU64::new(0),
             limit: AtomicU64::new(u64::MAX),
+            one_read: AtomicUsize::new(READ_BYTES),
             passed: AtomicU64::new(0),
             first: AtomicU64::new(0),
             alert: OnceLock::new(),
@@ -74,6 +71,11 @@ impl Received {
     /// The head of the answer is there. What follows it comes as fast as its reader reads.
     pub(super) fn answered(&self) {
         self.limit.store(u64::MAX, Ordering::Relaxed);
+    }
+
+    /// How many bytes one read takes from here on.
+    pub(super) fn read_at_most(&self, bytes: usize) {
+        self.one_read.store(bytes, Ordering::Relaxed);
     }
 
     /// What came is too much: the connection ends.
@@ -110,7 +112,7 @@ impl Received {
     }
 
     /// What the end of TLS means to who reads. An end without `close_notify` is one if no record is cut.
-    fn ended(&self, tls: &TlsStream<Records<TcpStream>>, failed: io::Error) -> io::Result<()> {
+    fn ended(&self, tls: &Tls, failed: io::Error) -> io::Result<()> {
         if failed.kind() == io::ErrorKind::UnexpectedEof
             && tls.get_ref().0.observer().is_record_end()
         {
@@ -136,7 +138,7 @@ impl Received {
 impl Io {
     pub(super) fn new(transport: Transport) -> Self {
         Self {
-            transport,
+            transport: transport.take(0),
             received: Arc::default(),
             http2: None,
         }
@@ -167,13 +169,12 @@ impl AsyncRead for Io {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let polled = match &mut this.transport {
-            Transport::Plain(tcp) => Pin::new(tcp).poll_read(context, buffer),
-            Transport::Tls(tls) => match Pin::new(&mut *tls).poll_read(context, buffer) {
-                Poll::Ready(Err(failed)) => Poll::Ready(this.received.ended(tls, failed)),
-                polled => polled,
-            },
-        };
+        let one_read = this.received.one_read.load(Ordering::Relaxed);
+        this.transport.set_limit(one_read as u64);
+        let mut polled = Pin::new(&mut this.transport).poll_read(context, buffer);
+        if let (Poll::Ready(Err(_)), Transport::Tls(tls)) = (&polled, this.transport.get_ref()) {
+            polled = polled.map(|failed| failed.or_else(|failed| this.received.ended(tls, failed)));
+        }
         let new = &buffer.filled()[before..];
         this.received.add(new);
         if let Some(http2) = &mut this.http2 {
@@ -196,10 +197,7 @@ impl AsyncWrite for Io {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.transport {
-            Transport::Plain(tcp) => Pin::new(tcp).poll_write(context, bytes),
-            Transport::Tls(tls) => Pin::new(tls).poll_write(context, bytes),
-        }
+        Pin::new(self.transport.get_mut()).poll_write(context, bytes)
     }
 
     fn poll_write_vectored(
@@ -207,34 +205,23 @@ impl AsyncWrite for Io {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        // Most requests are one slice, which the kernel takes faster as what it is.
-        if let [only] = slices {
-            return self.poll_write(context, only);
-        }
-        match &mut self.transport {
-            Transport::Plain(tcp) => Pin::new(tcp).poll_write_vectored(context, slices),
-            Transport::Tls(tls) => Pin::new(tls).poll_write_vectored(context, slices),
+        let transport = Pin::new(self.transport.get_mut());
+        match slices {
+            // Most requests are one slice, which the kernel takes faster as what it is.
+            [only] => transport.poll_write(context, only),
+            _ => transport.poll_write_vectored(context, slices),
         }
     }
 
     fn is_write_vectored(&self) -> bool {
-        match &self.transport {
-            Transport::Plain(tcp) => tcp.is_write_vectored(),
-            Transport::Tls(tls) => tls.is_write_vectored(),
-        }
+        self.transport.get_ref().is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.transport {
-            Transport::Plain(tcp) => Pin::new(tcp).poll_flush(context),
-            Transport::Tls(tls) => Pin::new(tls).poll_flush(context),
-        }
+        Pin::new(self.transport.get_mut()).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.transport {
-            Transport::Plain(tcp) => Pin::new(tcp).poll_shutdown(context),
-            Transport::Tls(tls) => Pin::new(tls).poll_shutdown(context),
-        }
+        Pin::new(self.transport.get_mut()).poll_shutdown(context)
     }
 }

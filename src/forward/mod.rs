@@ -10,6 +10,7 @@
 //! Kubernetes: `pkg/util/proxy/upgradeaware.go` of k8s.io/apimachinery.
 
 mod body;
+mod bulk;
 mod cross_site;
 mod dial;
 mod error;
@@ -27,6 +28,7 @@ mod seen;
 mod standing;
 mod streams;
 mod tls_failure;
+mod transport;
 mod tunnel;
 mod tunnel_end;
 mod upgrade;

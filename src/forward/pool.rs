@@ -14,11 +14,14 @@ use hyper::client::conn::{http1, http2};
 use papaya::HashMap;
 
 use super::body::Up;
+use super::bulk::{self, BulkRead, READ_BYTES};
 use super::io::Received;
 use super::streams::{StreamPlace, Streams};
 use super::versions::Spelling;
 use crate::endpoint::Endpoint;
+use crate::fairness::Places;
 use crate::target::Scheme;
+use crate::telemetry::Journey;
 
 /// HTTP/1 connections that wait at all addresses together. A Service may have thousands of endpoints.
 const MAX_IDLE: usize = 1024;
@@ -112,6 +115,7 @@ pub(super) struct Pool {
     most: usize,
     /// HTTP/1 connections that wait, at all addresses.
     idle: AtomicUsize,
+    bulk_reads: Arc<Places>,
 }
 
 /// A connection in use, and its way back.
@@ -119,16 +123,28 @@ pub(super) struct Pool {
 pub(super) struct Return {
     pool: Arc<Pool>,
     connection: Http1,
+    bulk_read: BulkRead,
 }
 
 impl Return {
     pub(super) fn new(pool: Arc<Pool>, connection: Http1) -> Self {
-        Self { pool, connection }
+        Self {
+            pool,
+            connection,
+            bulk_read: BulkRead::default(),
+        }
+    }
+
+    /// A piece of the answer's body went on.
+    pub(super) fn passed(&mut self, bytes: usize, journey: &Journey) {
+        let (places, received) = (&self.pool.bulk_reads, &self.connection.received);
+        self.bulk_read.passed(bytes, places, journey, received);
     }
 
     /// The exchange is over, the connection may carry another.
     pub(super) fn give_back(self) {
         if !self.connection.sender.is_closed() {
+            self.connection.received.read_at_most(READ_BYTES);
             self.pool.put(self.connection);
         }
     }
@@ -182,6 +198,7 @@ impl Pool {
             lifetime,
             most,
             idle: AtomicUsize::new(0),
+            bulk_reads: bulk::places(),
         }
     }
 

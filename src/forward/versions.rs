@@ -10,8 +10,9 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::ForwardError;
 use super::body::Up;
+use super::bulk::BULK_READ_BYTES;
 
-/// Bytes of the head of a backend's answer, and of one piece of its body. Go's and nginx' servers send a few kilobytes.
+/// Bytes of the head of a backend's answer; `io.rs` holds HTTP/1 backends to them. Go's and nginx' servers send a few kilobytes.
 pub(super) const MAX_HEADER_BYTES: u32 = 256 << 10;
 
 /// Lines of that head. hyper makes room for all of them on every answer: for 1000 that takes 1.2 µs, for these 0.2 more
@@ -65,7 +66,7 @@ pub(super) fn http1_settings(spelling: Spelling) -> http1::Builder {
     settings
         .max_headers(MAX_HEADER_LINES)
         .preserve_header_case(spelling == Spelling::Kept)
-        .max_buf_size(MAX_HEADER_BYTES as usize);
+        .max_buf_size(BULK_READ_BYTES);
     settings
 }
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::metrics::{Metrics, Sample, Verb};
 use super::{AccessLog, AuditId, TraceId};
-use crate::fairness::Place;
+use crate::fairness::{Holder, Place, Places};
 
 /// Bytes of one text in a line.
 const MAX_TEXT: usize = 256;
@@ -143,6 +143,13 @@ impl Journey {
     /// Lets a stage say what it found out.
     pub fn note(&self, say: impl FnOnce(&mut Record)) {
         say(&mut self.record());
+    }
+
+    /// One of these places for the user and namespace of this request, if they have not got their share.
+    pub fn share_of(&self, places: &Arc<Places>) -> Option<Place> {
+        let record = self.record();
+        let taken = places.take(Holder::User(&record.user), &record.namespace);
+        taken.ok()
     }
 
     /// Bytes of a body or tunnel went to the backend.

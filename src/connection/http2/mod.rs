@@ -32,9 +32,9 @@ use stream::{Broken, Taker};
 /// What a caller may send on one stream before it is read, in bytes; no more than this is held of one body.
 const STREAM_WINDOW: u32 = 32 << 10;
 
-/// What waits to be sent on one stream, in bytes, besides the piece that a backend sent last. With 64 KiB, and pieces of 128
-/// KiB, a large download cost a quarter more CPU.
-const MAX_SEND_BUFFER: usize = 256 << 10;
+/// What waits to be sent on one stream, in bytes, besides the piece that a backend sent last. More of it costs memory and
+/// saves no CPU: large reads do that (see `forward/bulk.rs`).
+const MAX_SEND_BUFFER: usize = 64 << 10;
 
 /// Streams at the same time on a stranger's connection; Go's servers allow 250 and k8s.io/apiserver 100 to strangers.
 const STRANGER_STREAMS: u32 = 100;
