@@ -17,7 +17,7 @@ pub(super) const READ_BYTES: usize = 64 << 10;
 pub(super) const BULK_READ_BYTES: usize = 1 << 20;
 
 /// Long bodies that are read in large pieces at the same time.
-const MAX_BULK_READS: usize = 32;
+const MAX_BULK_READS: usize = 16;
 
 /// Bytes of a body after which it is a long one. Event streams and pages seldom are.
 const LONG_BODY_BYTES: usize = 512 << 10;
