@@ -32,8 +32,8 @@ use stream::{Broken, Taker};
 /// What a caller may send on one stream before it is read, in bytes; no more than this is held of one body.
 const STREAM_WINDOW: u32 = 32 << 10;
 
-/// What waits to be sent on one stream, in bytes, besides the piece that a backend sent last. More of it costs memory and
-/// saves no CPU: large reads do that (see `forward/bulk.rs`).
+/// What h2 holds to send on one stream, in bytes: parts of the pieces that a backend sent last. More of it saves no CPU; large
+/// reads do that (see `forward/bulk.rs`).
 const MAX_SEND_BUFFER: usize = 64 << 10;
 
 /// Streams at the same time on a stranger's connection; Go's servers allow 250 and k8s.io/apiserver 100 to strangers.
@@ -170,6 +170,8 @@ where
                     };
                     let (request, respond) = accepted?;
                     let exchange = stream::exchange(request, respond, this.taker, (this.service)());
+                    // On the heap at once: to become a task, a future is moved some times.
+                    let exchange = Box::pin(exchange);
                     TokioExecutor::new().execute(async move {
                         match exchange.await {
                             Ok(()) | Err(Broken::NotTaken) => {}

@@ -4,8 +4,8 @@
 //! let it; what waits in between is bounded by `max_send_buffer_size`. A caller whose windows stay shut for
 //! `--exchange-idle-timeout` while there is something for it loses the response: its stream is reset.
 //!
-//! The tail of each piece goes to h2 only when the windows let all of it through. Else h2 would keep what is left of a
-//! response that is over for as long as the connection lasts.
+//! h2 gets no more of a piece than the windows let through. So it is seen here whether the caller takes anything, and h2
+//! keeps nothing of a response that is over, which it would do for as long as the connection lasts.
 //!
 //! RFC 9113 section 8. hyper's `proto/h2/server.rs` does the same; it can't be told to take tiny DATA frames over while
 //! nobody reads, nor how many of them end a connection.
@@ -44,10 +44,6 @@ const CONNECTION_HEADERS: [HeaderName; 6] = [
 /// How long an answer waits for the end of a body that nobody will read.
 const UNREAD_BODY_LIMIT: Duration = Duration::from_millis(100);
 
-/// So much of a piece is kept back while the windows do not let all of it through: as much as a DATA frame has. h2 gets the
-/// rest at once, as many small parts would cost a large download as many turns.
-const TAIL: usize = 16 << 10;
-
 /// Why an exchange broke off.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Broken {
@@ -83,7 +79,9 @@ where
     F: Future<Output = Response>,
 {
     let (intake, request) = with_body(request);
-    let Some(response) = response(&mut respond, intake.as_ref(), answer(request)).await? else {
+    // Pinned here and lent: passed on by value, the future would be part of this one twice, and copied each time.
+    let answering = pin!(answer(request));
+    let Some(response) = response(&mut respond, intake.as_ref(), answering).await? else {
         return Ok(());
     };
     if let Some(intake) = &intake
@@ -156,9 +154,8 @@ fn with_body(request: http::Request<RecvStream>) -> (Option<Intake>, Request) {
 async fn response(
     respond: &mut SendResponse<Bytes>,
     intake: Option<&Intake>,
-    answering: impl Future<Output = Response>,
+    mut answering: Pin<&mut impl Future<Output = Response>>,
 ) -> Result<Option<Response>, Broken> {
-    let mut answering = pin!(answering);
     poll_fn(|context| {
         if let Some(intake) = intake {
             intake.poll(context);
@@ -258,7 +255,7 @@ impl Pipe {
         }
     }
 
-    /// Hands over a piece, or all but what is to stay until the windows let it through; breaks after the last byte.
+    /// Hands over as much of a piece as the windows let through; breaks after the last byte.
     fn send(
         &mut self,
         mut piece: Bytes,
@@ -266,8 +263,7 @@ impl Pipe {
         window: usize,
     ) -> Result<ControlFlow<()>, Broken> {
         if piece.len() > window {
-            let now = window.max(piece.len().saturating_sub(TAIL));
-            self.stream.send_data(piece.split_to(now), false)?;
+            self.stream.send_data(piece.split_to(window), false)?;
             self.piece = Some((piece, is_last));
             return Ok(ControlFlow::Continue(()));
         }
