@@ -30,8 +30,9 @@ const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
     .with_interval(Duration::from_secs(10))
     .with_retries(3);
 
-/// Bytes that nobody acknowledges for this long end the connection.
-const UNACKNOWLEDGED_LIMIT: Duration = Duration::from_secs(60);
+/// Bytes that nobody acknowledges for this long end the connection. The kernel takes a backend that reads nothing for one
+/// that is gone, so this is also the longest that a socket whose buffers are full stays so.
+pub(super) const UNACKNOWLEDGED_LIMIT: Duration = Duration::from_secs(60);
 
 /// Makes connections.
 #[derive(Debug)]

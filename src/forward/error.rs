@@ -75,6 +75,12 @@ pub enum ForwardError {
         address: SocketAddr,
         timeout: Duration,
     },
+    /// What the kernel says when `TCP_USER_TIMEOUT` is over: the backend is gone without a word, or reads nothing.
+    #[error("error trying to reach service: {address} acknowledged or took nothing for {limit:?}")]
+    Unacknowledged {
+        address: SocketAddr,
+        limit: Duration,
+    },
     #[error("the request's body broke off")]
     CallerGone(#[source] Arc<hyper::Error>),
     #[error("invalid upgrade response: status code {0}")]
@@ -101,7 +107,8 @@ impl ForwardError {
             Self::ConnectLate { .. }
             | Self::HandshakeLate { .. }
             | Self::AnswerLate { .. }
-            | Self::NotTaken { .. } => Status::gateway_timeout(message),
+            | Self::NotTaken { .. }
+            | Self::Unacknowledged { .. } => Status::gateway_timeout(message),
             Self::NotTls { .. }
             | Self::Tls { .. }
             | Self::Handshake { .. }
@@ -138,6 +145,7 @@ impl ForwardError {
             Self::NoAnswer { .. } => "no_answer",
             Self::AnswerLate { .. } => "answer_late",
             Self::NotTaken { .. } => "body_not_taken",
+            Self::Unacknowledged { .. } => "unacknowledged",
             Self::CallerGone(_) => "caller_gone",
             Self::UpgradeAnswer(_) => "upgrade_answer",
             Self::UpgradeProtocol => "upgrade_protocol",
@@ -173,6 +181,7 @@ impl ForwardError {
             | Self::NoAnswer { .. }
             | Self::AnswerLate { .. }
             | Self::NotTaken { .. }
+            | Self::Unacknowledged { .. }
             | Self::UpgradeAnswer(_)
             | Self::UpgradeProtocol => Fault::Backend,
         }

@@ -4,6 +4,7 @@
 //! once more: if nothing of it was sent; or if no byte of an answer came, the method may be repeated and there is no body.
 //! An HTTP/2 backend may also say itself that it has not begun with a request (RFC 9113 section 8.7).
 
+use std::error::Error as _;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use hyper::client::conn::TrySendError;
 use hyper_util::rt::TokioIo;
 
 use super::body::{Down, Lease, Taken, Up};
-use super::dial::{Dialled, Purpose};
+use super::dial::{Dialled, Purpose, UNACKNOWLEDGED_LIMIT};
 use super::io::Received;
 use super::pool::{Http1, Http2, Kept, Key, Return};
 use super::streams::StreamPlace;
@@ -132,7 +133,7 @@ impl Forward {
     }
 
     /// The request as the backend gets it, whatever connection it goes over.
-    fn outgoing(
+    pub(super) fn outgoing(
         &self,
         sender: Sender<'_>,
         endpoint: &Endpoint,
@@ -283,7 +284,10 @@ impl Forward {
             Ok(Err(broken)) => {
                 let received = &connection.received;
                 let mut broken = Broken::new(endpoint, received, broken);
-                let is_closed = matches!(broken.failed, ForwardError::Closed { .. });
+                let is_closed = matches!(
+                    broken.failed,
+                    ForwardError::Closed { .. } | ForwardError::Unacknowledged { .. }
+                );
                 broken.not_begun = is_closed && received.bytes() == before;
                 Err(broken)
             }
@@ -440,10 +444,26 @@ pub(super) fn failed(
             address,
             cause: Arc::new(cause),
         }
+    } else if is_timeout_of_socket(&cause) {
+        ForwardError::Unacknowledged {
+            address,
+            limit: UNACKNOWLEDGED_LIMIT,
+        }
     } else {
         ForwardError::Closed {
             address,
             cause: Arc::new(cause),
         }
     }
+}
+
+fn is_timeout_of_socket(failed: &hyper::Error) -> bool {
+    let mut cause = failed.source();
+    while let Some(error) = cause {
+        if let Some(io) = error.downcast_ref::<std::io::Error>() {
+            return io.kind() == std::io::ErrorKind::TimedOut;
+        }
+        cause = error.source();
+    }
+    false
 }

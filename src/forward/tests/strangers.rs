@@ -1,7 +1,11 @@
 //! What hostile or merely slow backends and callers may do to the exchange, and to those of others.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
 use bytes::Bytes;
 use h2::server;
+use tokio::io::{AsyncWrite, ReadBuf};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -202,4 +206,51 @@ async fn answers_without_a_body_have_no_length() {
         assert!(!told.contains("content-length"), "{told}");
         s.end().await;
     }
+}
+
+/// A socket of which the kernel says that `TCP_USER_TIMEOUT` is over.
+struct TimedOut;
+
+impl AsyncRead for TimedOut {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Err(std::io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl AsyncWrite for TimedOut {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        Poll::Ready(Err(std::io::ErrorKind::TimedOut.into()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test]
+async fn a_backend_that_the_kernel_gives_up_is_504_that_says_so() {
+    let io = TokioIo::new(TimedOut);
+    let (mut requests, connection) = hyper::client::conn::http1::handshake(io).await.unwrap();
+    let request = http::Request::new(Body::empty());
+    let (answer, _) = tokio::join!(requests.send_request(request), connection);
+    let address = SocketAddr::from(([192, 0, 2, 1], 80));
+    let received = crate::forward::io::Received::default();
+    let failed = crate::forward::exchange::failed(address, &received, answer.unwrap_err());
+    assert_eq!(
+        failed.to_string(),
+        "error trying to reach service: 192.0.2.1:80 acknowledged or took nothing for 60s"
+    );
+    assert_eq!(failed.status().code, http::StatusCode::GATEWAY_TIMEOUT);
 }
