@@ -153,9 +153,10 @@ mod tests {
 
     proptest! {
         /// The judge is another implementation of the URL standard, which sees the target as the backend does.
+        /// It keeps a drive letter where the standard does so only in `file:` URLs, so no segment here is one.
         #[test]
         fn a_place_is_inside_only_where_browsers_stay_at_the_host(
-            location in r#"(/|\\|\.\.|\.|%2e|a|b:|http:|//h|@|\t| |\{|"|\?|#|c|~|\^|`|<){0,8}"#,
+            location in r#"(/|\\|\.\.|\.|%2e|a|bc:|http:|//h|@|\t| |\{|"|\?|#|c|~|\^|`|<){0,8}"#,
         ) {
             let base = url::Url::parse("http://web.demo.svc/a/b?q").unwrap();
             let led = base.join(&location);
