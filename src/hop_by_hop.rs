@@ -55,25 +55,39 @@ pub fn is_hop_by_hop(name: &HeaderName, named: &[String]) -> bool {
 
 /// The header names that `Connection` lists, in one line or many, but for its own words, which are on no other line. Sorted.
 pub fn named_by_connection(headers: &HeaderMap) -> Vec<String> {
+    // What is no token names no header, and is most of what comes with bad intentions.
     let is_a_name = |token: &&[u8]| {
         let own: [&[u8]; 4] = [b"", b"close", b"keep-alive", b"upgrade"];
-        !own.iter().any(|word| word.eq_ignore_ascii_case(token))
+        token.iter().all(|byte| is_token(*byte))
+            && !own.iter().any(|word| word.eq_ignore_ascii_case(token))
     };
     let mut named: Vec<String> = headers
         .get_all(header::CONNECTION)
         .iter()
         .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-        .map(<[u8]>::trim_ascii)
+        .map(|token| unquoted(token.trim_ascii()))
         .filter(is_a_name)
-        .map(|token| {
-            String::from_utf8_lossy(token)
-                .trim_matches('"')
-                .to_ascii_lowercase()
-        })
+        .map(|token| String::from_utf8_lossy(token).to_ascii_lowercase())
         .collect();
     named.sort_unstable();
     named.dedup();
     named
+}
+
+/// A token without the quotes that some put around it.
+fn unquoted(mut token: &[u8]) -> &[u8] {
+    while let Some(rest) = token.strip_prefix(b"\"") {
+        token = rest;
+    }
+    while let Some(rest) = token.strip_suffix(b"\"") {
+        token = rest;
+    }
+    token
+}
+
+/// RFC 9110 section 5.6.2.
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 /// Whether a trailer may be passed on: nothing that says how a message is framed, routed, authenticated or handled

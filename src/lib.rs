@@ -79,3 +79,6 @@ pub mod status;
 pub mod telemetry;
 
 pub mod local;
+
+#[cfg(test)]
+mod effort;

@@ -107,7 +107,7 @@ fn allowed(module: &str) -> Vec<&'static str> {
         "telemetry" => vec!["config", "fairness"],
         "envelope" => vec!["host"],
         "config" | "status" | "hop_by_hop" | "forwarded_for" | "host" | "fetch_metadata"
-        | "html_text" | "causes" | "observed" | "fairness" | "lib" => vec![],
+        | "html_text" | "causes" | "observed" | "fairness" | "effort" | "lib" => vec![],
         _ => panic!("{module} is on no line of the module map"),
     }
 }

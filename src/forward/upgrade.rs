@@ -181,7 +181,7 @@ impl Forward {
         )
     }
 
-    fn asking_to_upgrade(
+    pub(super) fn asking_to_upgrade(
         &self,
         sender: Sender<'_>,
         endpoint: &Endpoint,

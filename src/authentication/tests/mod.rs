@@ -1,6 +1,7 @@
 //! Who asks, from the handshake's certificates to the caller: the combinations that may and may not be believed.
 
 mod certificates;
+mod effort;
 mod tokens;
 mod trailers;
 

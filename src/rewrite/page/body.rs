@@ -13,6 +13,7 @@ use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -31,8 +32,9 @@ const FIRST_DECODED: usize = 512 * 1024;
 /// As much as this goes out in one frame.
 const FRAME: usize = 16 * 1024;
 
-/// After so many steps without a frame, others get their turn.
+/// After so many steps without a frame, others get their turn; sooner if the steps took long.
 const STEPS_A_TURN: usize = 8;
+const LONGEST_TURN: Duration = Duration::from_millis(1);
 
 /// Why a body ends before its end.
 #[derive(Debug, thiserror::Error)]
@@ -315,8 +317,10 @@ impl http_body::Body for Rewritten {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let begun = Instant::now();
         for _ in 0..STEPS_A_TURN {
             match ready!(self.poll_step(context)) {
+                Ok(None) if begun.elapsed() > LONGEST_TURN => break,
                 Ok(None) => {}
                 Ok(Some(Next::Frame(frame))) => return Poll::Ready(Some(Ok(frame))),
                 Ok(Some(Next::Nothing)) => return Poll::Ready(None),

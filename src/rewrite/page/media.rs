@@ -14,8 +14,8 @@ use super::{PageTreatment, charset_of};
 use super::{manifest, media_type};
 use crate::rewrite::link::Links;
 
-/// A larger manifest stays as it is.
-const LARGEST_MANIFEST: usize = 1024 * 1024;
+/// A larger manifest stays as it is. It is read in one go.
+const LARGEST_MANIFEST: usize = 256 * 1024;
 
 /// Rewrites one body that is decoded already.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! Whole answers through every rewriter: what all of them together do, and what that costs.
 
+mod bodies;
 mod effort;
 mod reach;
 

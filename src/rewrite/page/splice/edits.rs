@@ -10,6 +10,9 @@ use crate::rewrite::page::charset;
 use crate::rewrite::page::html::{Html, Ingredients, Nesting};
 use crate::rewrite::page::value::{self, Edit, Mapping};
 
+/// Values of one tag that are read closely, in bytes together. What is past them stays as it is: a tag is read in one go.
+const MAX_READ: usize = 256 * 1024;
+
 impl Splice {
     pub(super) fn edits(&self, shown: &Shown<'_>) -> Vec<Edit> {
         let links = &self.ingredients.links;
@@ -22,6 +25,9 @@ impl Splice {
         let element = shown.name();
         let is_refresh = shown.is("meta") && shown.says("http-equiv", "refresh");
         let mut edits = Vec::new();
+        // Of attributes with one name browsers take the first.
+        let mut is_first_document = true;
+        let mut unread = MAX_READ;
         for attribute in &shown.tag.attributes {
             let Some(range) = attribute.value.clone() else {
                 continue;
@@ -32,10 +38,18 @@ impl Splice {
             };
             let value = shown.bytes(&range);
             let begin = range.start - shown.tag.range.start;
+            if !value::is_plain_url(value, holds) {
+                let Some(left) = unread.checked_sub(value.len()) else {
+                    continue;
+                };
+                unread = left;
+            }
             match holds {
                 Holds::Refresh if !is_refresh => {}
                 Holds::Document if shown.is_quoted(&range) => {
-                    edits.extend(self.document(value, begin));
+                    if std::mem::take(&mut is_first_document) {
+                        edits.extend(self.document(value, begin));
+                    }
                 }
                 _ => value::add_edits(value, begin, holds, &mapping, &mut edits),
             }
@@ -46,7 +60,7 @@ impl Splice {
 
     /// A document within an attribute, which takes its base from the page around it.
     fn document(&self, value: &[u8], begin: usize) -> Option<Edit> {
-        if self.ingredients.nesting == Nesting::Within {
+        if self.ingredients.nesting == Nesting::Within || !self.takes_document() {
             return None;
         }
         let document = value::decoded(value)?;

@@ -11,6 +11,7 @@
 mod edits;
 mod tag;
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 
 use super::charset::Charset;
@@ -20,6 +21,9 @@ use super::json;
 use super::value;
 use tag::Shown;
 pub(super) use tag::{Attribute, MAX_ATTRIBUTES, Tag};
+
+/// Documents within a page (`srcdoc`, `<noscript>`) past these stay as they are: each costs a parser of its own.
+const MAX_DOCUMENTS: usize = 1024;
 
 /// A larger import map stays as it is.
 const LARGEST_IMPORT_MAP: usize = 256 * 1024;
@@ -57,6 +61,8 @@ pub(super) struct Splice {
     largest_tag: usize,
     marks: VecDeque<Mark>,
     content: Content,
+    /// How many documents within the page may still be rewritten.
+    documents: Cell<usize>,
     out: Vec<u8>,
 }
 
@@ -70,8 +76,16 @@ impl Splice {
             largest_tag: 0,
             marks: VecDeque::new(),
             content: Content::Text,
+            documents: Cell::new(MAX_DOCUMENTS),
             out: Vec::new(),
         }
+    }
+
+    /// Whether a document within the page may be rewritten, which is one less then.
+    fn takes_document(&self) -> bool {
+        let left = self.documents.get().checked_sub(1);
+        self.documents.set(left.unwrap_or(0));
+        left.is_some()
     }
 
     /// How many bytes of the page have gone by.
@@ -260,7 +274,10 @@ impl Splice {
             Content::Css(Box::new(Css::new(self.charset())))
         } else if shown.is("script") && is("importmap") {
             Content::ImportMap(Vec::new())
-        } else if shown.is("noscript") && self.ingredients.nesting == Nesting::Outermost {
+        } else if shown.is("noscript")
+            && self.ingredients.nesting == Nesting::Outermost
+            && self.takes_document()
+        {
             Content::NoScript(Box::new(Html::new(Ingredients {
                 injection: None,
                 nesting: Nesting::Within,
@@ -283,12 +300,10 @@ impl Piece<'_> {
 
 /// Whether a string of an import map is a URL or may be one.
 fn holds_module(path: &[String], role: json::Role) -> bool {
-    let keys: Vec<&str> = path.iter().map(String::as_str).collect();
-    match role {
-        json::Role::Key => matches!(
-            keys.as_slice(),
-            ["imports" | "scopes" | "integrity"] | ["scopes", _]
-        ),
-        json::Role::Value => matches!(keys.as_slice(), ["imports", _] | ["scopes", _, _]),
+    match (role, path) {
+        (json::Role::Key, [all]) => matches!(all.as_str(), "imports" | "scopes" | "integrity"),
+        (json::Role::Key, [all, _]) | (json::Role::Value, [all, _, _]) => all == "scopes",
+        (json::Role::Value, [all, _]) => all == "imports",
+        (json::Role::Key | json::Role::Value, _) => false,
     }
 }

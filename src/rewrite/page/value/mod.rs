@@ -44,6 +44,11 @@ impl Mapping<'_> {
     }
 }
 
+/// Whether a value is a URL without references, which most are: reading it costs next to nothing.
+pub(super) fn is_plain_url(value: &[u8], holds: Holds) -> bool {
+    holds == Holds::Url && !value.contains(&b'&')
+}
+
 /// Adds the edits that a value needs, in their order, with ranges that begin at `begin`.
 pub(super) fn add_edits(
     value: &[u8],
@@ -52,7 +57,7 @@ pub(super) fn add_edits(
     mapping: &Mapping<'_>,
     edits: &mut Vec<Edit>,
 ) {
-    if holds == Holds::Url && !value.contains(&b'&') {
+    if is_plain_url(value, holds) {
         edits.extend(plain_url(value, begin, mapping));
         return;
     }
