@@ -16,8 +16,9 @@ use hyper::body::Incoming;
 
 use crate::observed::{Observed, Observer};
 
-/// Bytes of heads that have begun and are not whole, of all unknown callers.
-pub(super) const MAX_BYTES: usize = 32 << 20;
+/// Bytes of heads that have begun and are not whole, of all unknown callers. hyper's buffer for a head grows with it, and takes
+/// about four and a half times as much as it holds, with what it leaves behind.
+pub(super) const MAX_BYTES: usize = 8 << 20;
 
 /// What all connections hold.
 #[derive(Debug, Clone, Default)]
@@ -156,7 +157,7 @@ mod tests {
                 Err(_) => refused += 1,
             }
         }
-        assert_eq!((open.len(), refused), (512, 88));
+        assert_eq!((open.len(), refused), (128, 472));
         drop(open);
         assert_eq!(budget.0.load(Ordering::Relaxed), 0);
     }

@@ -44,6 +44,9 @@ pub(super) struct Dialer {
     http1_only: Arc<ClientConfig>,
 }
 
+/// What a TLS end of a tunnel may hold of what its peer does not take, in bytes. rustls holds four times as much by default.
+pub(super) const MAX_TUNNEL_BUFFER: usize = 16 * 1024;
+
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
@@ -112,7 +115,11 @@ impl Dialer {
             (Scheme::Https, Purpose::Upgrade) => Arc::clone(&self.http1_only),
             (Scheme::Kubelet, _) => self.kubelet.tls(),
         };
-        let tls = self.handshake(tcp, endpoint.address, tls).await?;
+        let mut tls = self.handshake(tcp, endpoint.address, tls).await?;
+        if purpose == Purpose::Upgrade {
+            let session = tls.get_mut().1;
+            session.set_buffer_limit(Some(MAX_TUNNEL_BUFFER));
+        }
         let speaks_http2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
         let io = Io::new(Transport::Tls(Box::new(tls)));
         Ok(Dialled {

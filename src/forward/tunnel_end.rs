@@ -13,6 +13,7 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::dial::MAX_TUNNEL_BUFFER;
 use super::io::Io;
 use crate::connection;
 use crate::lifecycle::ProgressTimeout;
@@ -50,7 +51,11 @@ pub(super) struct End {
 impl End {
     pub(super) fn caller(upgraded: Upgraded, write_timeout: Duration) -> Self {
         let (stream, read_already): (Box<dyn Stream>, _) = match connection::into_stream(upgraded) {
-            Ok(upgraded) => (Box::new(upgraded.stream), upgraded.read_already),
+            Ok(mut upgraded) => {
+                let session = upgraded.stream.get_mut().1;
+                session.set_buffer_limit(Some(MAX_TUNNEL_BUFFER));
+                (Box::new(upgraded.stream), upgraded.read_already)
+            }
             Err(upgraded) => (Box::new(TokioIo::new(upgraded)), Bytes::new()),
         };
         Self::new(Side::Caller, stream, &read_already, write_timeout)

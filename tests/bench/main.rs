@@ -31,9 +31,12 @@ mod pages;
 mod peers;
 mod process;
 mod scale;
+mod strangers;
 mod table;
 mod tunnels;
 
+#[path = "../attacks/mod.rs"]
+mod attacks;
 #[path = "../control_plane/cluster.rs"]
 mod cluster;
 #[path = "../embedded_cluster/mod.rs"]
@@ -79,7 +82,8 @@ async fn main() {
     if wanted("local") {
         local::measure(&mut table).await;
     }
-    if wanted("local") || wanted("apiserver") {
+    let mut of_strangers = Table::default();
+    if wanted("local") || wanted("apiserver") || wanted("strangers") {
         let cluster = cluster::Cluster::start().await;
         if wanted("local") {
             local::through_the_real_one(&mut table, &cluster).await;
@@ -87,6 +91,15 @@ async fn main() {
         if wanted("apiserver") {
             apiserver::measure(&mut table, &cluster).await;
         }
+        if wanted("strangers") {
+            strangers::through_the_real_one(&mut of_strangers, &cluster).await;
+        }
     }
     println!("{table}");
+    if wanted("strangers") {
+        strangers::of_one_replica(&mut of_strangers).await;
+        println!("{of_strangers}");
+    }
+    let missed = of_strangers.missed();
+    assert!(missed.is_empty(), "MISSED: {missed:#?}");
 }

@@ -49,6 +49,7 @@ pub async fn measure(table: &mut Table) {
         "3, aim 1",
     );
     let before = process::peak(proxies[0].pid);
+    let cpu_before = process::cpu(proxies[0].pid);
     let client = Client::new(proxies[0].address(), None).with_token(TOKEN);
     let path = format!("{}/bomb", peers::PREFIX);
     let asked = request("GET", &path, &[("accept-encoding", "gzip")], "");
@@ -62,6 +63,8 @@ pub async fn measure(table: &mut Table) {
         ("MiB", more),
         "flat",
     );
+    let seconds = process::cpu(proxies[0].pid) - cpu_before;
+    table.plain("CPU of that request", ("s", seconds), "");
 }
 
 /// A page as servers make them: lists, attributes, text, inline styles and scripts.

@@ -20,9 +20,19 @@ pub fn resident(pid: u32) -> f64 {
     memory(pid, "VmRSS:")
 }
 
+/// Resident bytes that stand in no file, as the program's own code does: how much of that is resident is the system's choice.
+pub fn allocated(pid: u32) -> f64 {
+    memory(pid, "RssAnon:")
+}
+
 /// The most that was ever resident.
 pub fn peak(pid: u32) -> f64 {
     memory(pid, "VmHWM:")
+}
+
+/// Lets [`peak`] begin anew at what is resident now.
+pub fn forget_peak(pid: u32) {
+    std::fs::write(format!("/proc/{pid}/clear_refs"), "5").unwrap();
 }
 
 fn memory(pid: u32, name: &str) -> f64 {

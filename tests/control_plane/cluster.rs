@@ -78,6 +78,16 @@ pub fn logs_dir() -> PathBuf {
     logs
 }
 
+/// Runs a test that measures a process of its own: without the cluster, and while no other test runs.
+pub fn alone_without_cluster<F: Future<Output = ()>>(test: impl FnOnce() -> F) {
+    RUNTIME.block_on(async {
+        let _alone = USE.write().await;
+        tokio::time::timeout(LIMIT, test())
+            .await
+            .expect("the test hangs");
+    });
+}
+
 pub fn target() -> PathBuf {
     Path::new(env!("CARGO_BIN_EXE_throughway"))
         .ancestors()

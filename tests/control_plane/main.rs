@@ -35,7 +35,13 @@ mod road;
 mod start_page;
 mod strangers;
 
+#[path = "../attacks/mod.rs"]
+mod attacks;
 #[path = "../support/companion.rs"]
 mod companion;
+#[path = "../embedded_cluster/mod.rs"]
+mod embedded_cluster;
+#[path = "../bench/process.rs"]
+mod process;
 #[path = "../support/mod.rs"]
 mod support;

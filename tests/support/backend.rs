@@ -6,6 +6,7 @@
 //! | `/echo…` | JSON: method, path and query as received, headers in order, the body's length and SHA-256 |
 //! | `/bytes/N` | N bytes that [`pattern`] describes |
 //! | `/drip` | `one`, and `two` after somebody asked for `/drip/next` |
+//! | `/ticks` | a numbered line each 100 ms, and `end` after somebody asked for `/ticks/stop` |
 //! | `/status/N` | that status, with a `Location` if the query is one |
 //! | `/apis…` | as `/echo`, for an app that gets the whole path |
 //! | `/loop` | 302 to itself |
@@ -19,6 +20,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256, digest};
 use bytes::Bytes;
@@ -38,6 +40,9 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
+/// How often `/ticks` says something.
+const TICK: Duration = Duration::from_millis(100);
+
 type Body = BoxBody<Bytes, Infallible>;
 
 /// What `/basic` wants: `guest:pa55word-canary`.
@@ -55,6 +60,7 @@ pub struct Backend {
 struct State {
     name: String,
     next_drip: Notify,
+    stop_ticks: Notify,
 }
 
 impl Backend {
@@ -122,6 +128,7 @@ impl Backend {
         let state = Arc::new(State {
             name: name.to_owned(),
             next_drip: Notify::new(),
+            stop_ticks: Notify::new(),
         });
         let (count, connections) = watch::channel(0);
         let mut serving = JoinSet::new();
@@ -247,6 +254,11 @@ async fn answer(
             ["drip", "next"] => {
                 state.next_drip.notify_one();
                 full("next")
+            }
+            ["ticks"] => ticks(state),
+            ["ticks", "stop"] => {
+                state.stop_ticks.notify_one();
+                full("stopped")
             }
             ["loop"] => status("302", "location=/loop"),
             ["page"] => page(&query),
@@ -377,6 +389,23 @@ fn drip(state: Arc<State>) -> Response<Body> {
     Response::new(BodyExt::boxed(StreamBody::new(SyncStream(Box::pin(
         pieces,
     )))))
+}
+
+fn ticks(state: Arc<State>) -> Response<Body> {
+    let mut clock = tokio::time::interval(TICK);
+    clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let line = |text: String| Ok(Frame::data(Bytes::from(text)));
+    let lines = stream::unfold(Some((clock, 0)), move |next| {
+        let state = Arc::clone(&state);
+        async move {
+            let (mut clock, number) = next?;
+            tokio::select! {
+                () = state.stop_ticks.notified() => Some((line("end\n".to_owned()), None)),
+                _ = clock.tick() => Some((line(format!("{number}\n")), Some((clock, number + 1)))),
+            }
+        }
+    });
+    Response::new(BodyExt::boxed(StreamBody::new(SyncStream(Box::pin(lines)))))
 }
 
 /// A stream that is only ever polled by one task, so sharing it between threads is no question.

@@ -1,6 +1,6 @@
 //! A client that says exactly what it is told and shows exactly what it gets: HTTP/1.1 over TLS, one connection a request.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,15 +10,22 @@ use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+
+/// Bytes; Linux takes some more.
+const SMALL_BUFFER: u32 = 8192;
 
 /// A server and the way to it.
 #[derive(Debug, Clone)]
 pub struct Client {
     address: SocketAddr,
     tls: Arc<ClientConfig>,
+    /// Where connections come from, if not from where the system likes.
+    from: Option<IpAddr>,
+    /// Bytes of each socket's buffers, if not as the system likes.
+    buffers: Option<u32>,
     /// Sent with every request.
     pub authorization: Option<String>,
 }
@@ -82,6 +89,8 @@ impl Client {
         Self {
             address,
             tls: throughway::certificates::any_backend(&[protocol]),
+            from: None,
+            buffers: None,
             authorization: None,
         }
     }
@@ -94,6 +103,38 @@ impl Client {
         }
     }
 
+    /// The same client at another address of this machine.
+    pub fn at_address(&self, ip: IpAddr) -> Self {
+        Self {
+            from: Some(ip),
+            ..self.clone()
+        }
+    }
+
+    /// The same client with sockets that hold little of what nobody reads.
+    pub fn with_small_buffers(&self) -> Self {
+        Self {
+            buffers: Some(SMALL_BUFFER),
+            ..self.clone()
+        }
+    }
+
+    async fn tcp(&self) -> std::io::Result<TcpStream> {
+        let socket = if self.address.is_ipv4() {
+            TcpSocket::new_v4()?
+        } else {
+            TcpSocket::new_v6()?
+        };
+        if let Some(bytes) = self.buffers {
+            socket.set_recv_buffer_size(bytes)?;
+            socket.set_send_buffer_size(bytes)?;
+        }
+        if let Some(ip) = self.from {
+            socket.bind(SocketAddr::new(ip, 0))?;
+        }
+        socket.connect(self.address).await
+    }
+
     /// A TLS connection to the server.
     pub async fn connect(&self) -> TlsStream<TcpStream> {
         self.try_connect().await.expect("a TLS connection")
@@ -101,7 +142,7 @@ impl Client {
 
     /// The same, where the server may not be up yet.
     pub async fn try_connect(&self) -> std::io::Result<TlsStream<TcpStream>> {
-        let tcp = TcpStream::connect(self.address).await?;
+        let tcp = self.tcp().await?;
         // As browsers and Go's clients do; else what is sent in two pieces waits for the other side's delayed acknowledgement.
         tcp.set_nodelay(true)?;
         let name = ServerName::IpAddress(self.address.ip().into());

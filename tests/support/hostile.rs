@@ -1,7 +1,10 @@
 //! Backends that harm on purpose: each binds an address, answers for a pod, and ends when it is dropped.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
+use bytes::Bytes;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
@@ -23,6 +26,34 @@ impl Hostile {
         Self::serving(address, |stream| async move {
             let _open = stream;
             std::future::pending().await
+        })
+    }
+
+    /// Answers by path, and never well:
+    ///
+    /// | path | answer |
+    /// |---|---|
+    /// | one of `pages` | that page, in the coding that its path ends with |
+    /// | `/endless` | a body without end |
+    /// | `/tunnel` | 101 and frames without end; reads nothing |
+    /// | any other | none |
+    pub fn misbehaves(address: SocketAddr, pages: Vec<(&'static str, Bytes)>) -> Self {
+        let pages = Arc::new(pages);
+        Self::serving(address, move |mut stream| {
+            let pages = Arc::clone(&pages);
+            async move {
+                let Some(path) = read_path(&mut stream).await else {
+                    return;
+                };
+                let page = pages.iter().find(|(of, _)| *of == path);
+                // The other side is free to leave.
+                let _ = match (path.as_str(), page) {
+                    (_, Some((_, page))) => send_page(&mut stream, &path, page).await,
+                    ("/endless", _) => endless(&mut stream, PLAIN).await,
+                    ("/tunnel", _) => endless(&mut stream, SWITCHED).await,
+                    _ => std::future::pending().await,
+                };
+            }
         })
     }
 
@@ -56,4 +87,46 @@ fn listen(address: SocketAddr) -> TcpListener {
         .bind(address)
         .and_then(|()| socket.listen(BACKLOG))
         .unwrap_or_else(|failed| panic!("{address}: {failed}"))
+}
+
+const PLAIN: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n\r\n";
+
+/// The accept value belongs to the key of RFC 6455 section 1.3.
+const SWITCHED: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+    Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+
+/// The path of a request, without its query, once its head is whole.
+async fn read_path(stream: &mut TcpStream) -> Option<String> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        if stream.read_buf(&mut head).await.ok()? == 0 {
+            return None;
+        }
+    }
+    let head = String::from_utf8_lossy(&head);
+    let path = head.split(' ').nth(1)?.split('?').next()?;
+    Some(path.to_owned())
+}
+
+async fn send_page(stream: &mut TcpStream, path: &str, page: &[u8]) -> std::io::Result<()> {
+    let coding = path.rsplit('/').next().unwrap_or_default();
+    let coding = match coding {
+        "identity" => String::new(),
+        coding => format!("Content-Encoding: {coding}\r\n"),
+    };
+    let length = page.len();
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {length}\r\n{coding}\r\n"
+    );
+    stream.write_all(head.as_bytes()).await?;
+    stream.write_all(page).await?;
+    std::future::pending().await
+}
+
+/// Zeros; to a WebSocket they are empty frames.
+async fn endless(stream: &mut TcpStream, head: &str) -> std::io::Result<()> {
+    stream.write_all(head.as_bytes()).await?;
+    loop {
+        stream.write_all(&[0; 1 << 14]).await?;
+    }
 }

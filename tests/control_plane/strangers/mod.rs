@@ -3,98 +3,21 @@
 //! kube-apiserver carries all requests over one HTTP/2 connection to a replica, and one set of watches serves them all.
 
 mod callers;
+mod memory;
 mod objects;
 
-use std::net::SocketAddr;
 use std::sync::LazyLock;
-use std::time::Duration;
 
-use serde_json::json;
 use tokio::sync::OnceCell;
 
-use crate::cluster::{Cluster, DEMO};
-use crate::road::GROUP;
-use crate::support::backend::Backend;
+use crate::attacks::scene::{Scene, in_time};
+use crate::cluster::Cluster;
 use crate::support::client::{Answer, Client, request};
-use crate::support::hostile::Hostile;
-
-const CALM: &str = "10.77.0.36:8080";
-const DEAF: &str = "10.77.0.37:8080";
-
-/// What is stuck does not become an answer after this long.
-const ANSWERED: Duration = Duration::from_secs(20);
 
 /// The pods of these tests, set up once.
-struct Strangers {
-    _calm: Backend,
-    _deaf: Hostile,
-    /// Has the right to everything that these tests ask for, and no part in any attack.
-    bystander: Client,
-}
-
-async fn strangers(cluster: &Cluster) -> &'static Strangers {
-    static STRANGERS: LazyLock<OnceCell<Strangers>> = LazyLock::new(OnceCell::new);
-    STRANGERS.get_or_init(|| set_up(cluster)).await
-}
-
-async fn set_up(cluster: &Cluster) -> Strangers {
-    let address = |text: &str| text.parse::<SocketAddr>().unwrap();
-    let calm = Backend::http("calm-0", address(CALM)).await;
-    let deaf = Hostile::never_reads(address(DEAF));
-    for (app, at, port) in [("calm", CALM, 8080), ("deaf", DEAF, 8080)] {
-        cluster
-            .pod(&format!("{app}-0"), app, address(at), true)
-            .await;
-        cluster.service(app, app, &json!([{"port": 80, "targetPort": port}]));
-        wait_for_endpoints(cluster, app);
-    }
-    let token = cluster.account("bystander");
-    let account = format!("--serviceaccount={DEMO}:bystander");
-    let role = "--clusterrole=throughway-services-edit";
-    cluster.kubectl(&[
-        "create",
-        "rolebinding",
-        "bystander",
-        role,
-        &account,
-        "-n",
-        DEMO,
-    ]);
-    let bystander = cluster.stranger().with_token(&token);
-    // What is known of this user is fresh for some seconds, so that no review is part of a measured time.
-    assert_eq!(bystander.get(&service("calm", "/")).await.status, 200);
-    Strangers {
-        _calm: calm,
-        _deaf: deaf,
-        bystander,
-    }
-}
-
-fn wait_for_endpoints(cluster: &Cluster, service: &str) {
-    let label = format!("kubernetes.io/service-name={service}");
-    let ready = "--for=jsonpath={.endpoints[0].conditions.ready}=true";
-    let what = ["endpointslice", "-l", &label, "-n", DEMO, "--timeout=30s"];
-    cluster.kubectl(&[&["wait", ready][..], &what].concat());
-}
-
-fn service(name: &str, path: &str) -> String {
-    format!("{GROUP}/namespaces/{DEMO}/services/{name}:80/proxy{path}")
-}
-
-fn pod(name: &str, path: &str) -> String {
-    format!("{GROUP}/namespaces/{DEMO}/pods/{name}:8080/proxy{path}")
-}
-
-/// The answer, if it comes in time.
-async fn in_time<T>(what: &str, answer: impl Future<Output = T>) -> T {
-    tokio::time::timeout(ANSWERED, answer)
-        .await
-        .unwrap_or_else(|_| panic!("not in time: {what}"))
-}
-
-async fn post(client: &Client, path: &str) -> Answer {
-    let asked = client.ask(request("POST", path, &[], "ten bytes."));
-    in_time(path, asked).await
+async fn strangers(cluster: &Cluster) -> &'static Scene {
+    static STRANGERS: LazyLock<OnceCell<Scene>> = LazyLock::new(OnceCell::new);
+    STRANGERS.get_or_init(|| Scene::set_up(cluster)).await
 }
 
 /// Asks until an answer is as wanted: what is known of the cluster comes by watches.

@@ -4,7 +4,8 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::{Value, json};
 
-use super::{CALM, pod, service, strangers, until, wait_for_endpoints};
+use super::{strangers, until};
+use crate::attacks::scene::{CALM, pod, service, wait_for_endpoints};
 use crate::cluster::{Cluster, DEMO, alone_on_cluster, on_cluster};
 use crate::node;
 use crate::road::GROUP;
