@@ -48,8 +48,18 @@ fn the_server_may_change_the_ca_bundle_of_its_registration_and_nothing_else() {
         };
         let allowed = patch(r#"{"spec":{"caBundle":"b3RoZXI="}}"#).await;
         assert_eq!(allowed.status, StatusCode::OK, "{}", allowed.text());
+        // Admission takes a policy up some time after its creation, which another test may just have brought about.
+        let elsewhere = r#"{"spec":{"service":{"namespace":"demo"}}}"#;
+        let taken_up = async {
+            let mut look = tokio::time::interval(Duration::from_millis(100));
+            while patch(elsewhere).await.status != StatusCode::FORBIDDEN {
+                look.tick().await;
+            }
+        };
+        let taken_up = tokio::time::timeout(Duration::from_secs(30), taken_up).await;
+        assert!(taken_up.is_ok(), "the policy is not in force");
         for body in [
-            r#"{"spec":{"service":{"namespace":"demo"}}}"#,
+            elsewhere,
             r#"{"spec":{"service":{"name":"web"},"caBundle":"b3RoZXI="}}"#,
             r#"{"spec":{"service":{"port":444}}}"#,
             r#"{"spec":{"groupPriorityMinimum":2000}}"#,

@@ -257,7 +257,7 @@ fn a_forwarded_port_is_the_target_alone() {
             "{own:?}"
         );
         let rebound = send(address, "evil.example", request("GET", "/echo/x", &[], "")).await;
-        assert_eq!(rebound.status(), 403);
+        assert_eq!(rebound.status(), 421);
     });
 }
 

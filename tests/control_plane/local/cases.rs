@@ -2,7 +2,7 @@
 
 use super::differences::{self, Difference};
 use super::process::Folder;
-use crate::cluster::{API_SERVER, Cluster, DEMO};
+use crate::cluster::{Cluster, DEMO};
 
 /// One request.
 #[derive(Debug, Clone)]
@@ -53,19 +53,19 @@ impl Case {
     }
 }
 
-fn group<const F: usize>(flags: [&str; F], cases: Vec<Case>) -> Group {
+pub(super) fn group<const F: usize>(flags: [&str; F], cases: Vec<Case>) -> Group {
     Group {
         flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
         cases,
     }
 }
 
-fn gets(targets: &[&str]) -> Vec<Case> {
+pub(super) fn gets(targets: &[&str]) -> Vec<Case> {
     targets.iter().map(|target| Case::get(target)).collect()
 }
 
 /// A backend's account of the request that it received, through the API server's own proxy.
-fn echo(path: &str) -> String {
+pub(super) fn echo(path: &str) -> String {
     format!("/api/v1/namespaces/{DEMO}/pods/solo-0/proxy/echo{path}")
 }
 
@@ -74,7 +74,7 @@ pub fn groups(cluster: &Cluster, folder: &Folder) -> Vec<Group> {
     let mut groups = vec![no_flags()];
     groups.extend(prefixes(folder));
     groups.extend(filters());
-    groups.extend(clusters(cluster, folder));
+    groups.extend(super::kubeconfigs::groups(cluster, folder));
     groups.extend(rest());
     groups
 }
@@ -352,142 +352,6 @@ fn filters() -> Vec<Group> {
         group(["--disable-filter=true"], all.clone()),
         group(["--disable-filter=false"], all),
     ]
-}
-
-fn clusters(cluster: &Cluster, folder: &Folder) -> Vec<Group> {
-    let me = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
-    let body = r#"{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}"#;
-    let review = Case::of(&format!(
-        "POST {me} HTTP/1.1\nHost: localhost\nContent-Type: application/json\nContent-Length: {}\n\n{body}",
-        body.len()
-    ));
-    let who = || {
-        let mut cases = vec![review.clone()];
-        cases.extend(gets(&[
-            "/version",
-            "/base/version",
-            "/api/v1/namespaces/demo/pods/none",
-            "/a%2Fb",
-        ]));
-        cases
-    };
-    let kubeconfig = cluster.kubeconfig();
-    let kubeconfig = kubeconfig.to_str().unwrap();
-    let text = std::fs::read_to_string(kubeconfig).unwrap();
-    let with_path = folder.path("path.kubeconfig");
-    std::fs::write(
-        &with_path,
-        text.replace(API_SERVER, &format!("{API_SERVER}/base")),
-    )
-    .unwrap();
-    let two = folder.path("two.kubeconfig");
-    std::fs::write(&two, two_contexts(cluster)).unwrap();
-    let token = cluster.account("local-flags");
-    let server = format!("https://{API_SERVER}");
-    let authority = folder.path("ca.crt");
-    let dir = cluster.kubeconfig().parent().unwrap().to_owned();
-    std::fs::copy(dir.join("ca.crt"), &authority).unwrap();
-    let admin = |name: &str| dir.join(name).to_str().unwrap().to_owned();
-    vec![
-        group(["--kubeconfig", kubeconfig], who()),
-        group(["--kubeconfig", &with_path], who()),
-        group(["--kubeconfig", &with_path, "--append-server-path"], who()),
-        group(
-            ["--kubeconfig", &with_path, "--append-server-path=false"],
-            who(),
-        ),
-        group(["--append-server-path=true"], who()),
-        group(["--kubeconfig", &two, "--context=second"], who()),
-        group(["--kubeconfig", &two, "--context=first"], who()),
-        group(
-            ["--kubeconfig", &two, "--user=second", "--cluster", "first"],
-            who(),
-        ),
-        group(["--namespace=demo"], who()),
-        group(["-n", "demo"], who()),
-        group(["--as=alice"], who()),
-        group(
-            ["--as=alice", "--as-group=one", "--as-group=two,three"],
-            who(),
-        ),
-        group(["--as=alice", "--as-uid=7", "--as-user-extra=a=b"], who()),
-        group(
-            [
-                "--as=system:serviceaccount:demo:default",
-                "--as-group",
-                "system:authenticated",
-            ],
-            who(),
-        ),
-        group(["--request-timeout=30s"], who()),
-        group(["--request-timeout=30"], who()),
-        group(["--request-timeout=0"], who()),
-        group([&format!("--token={token}")], who()),
-        group(["--token=wrong"], who()),
-        group(["-s", &server], who()),
-        group(
-            ["--server", &server, "--certificate-authority", &authority],
-            who(),
-        ),
-        group(
-            [
-                "--server",
-                &server,
-                "--insecure-skip-tls-verify=true",
-                "--kubeconfig=/dev/null",
-                &format!("--token={token}"),
-            ],
-            who(),
-        ),
-        group(
-            [
-                "--kubeconfig=/dev/null",
-                "--server",
-                &server,
-                "--certificate-authority",
-                &authority,
-                "--client-certificate",
-                &admin("admin.crt"),
-                "--client-key",
-                &admin("admin.key"),
-            ],
-            who(),
-        ),
-        group(["--tls-server-name=kubernetes.default.svc"], who()),
-        group(
-            ["--tls-server-name=other.example"],
-            vec![Case::get("/version").differs(&differences::UNREACHABLE)],
-        ),
-        group(["--server=https://127.0.0.1:1"], {
-            gets(&["/version", "/api/v1?watch=1"])
-                .into_iter()
-                .map(|case| case.differs(&differences::UNREACHABLE))
-                .collect()
-        }),
-    ]
-}
-
-/// A kubeconfig with two contexts: the administrator, and somebody without rights.
-fn two_contexts(cluster: &Cluster) -> String {
-    let mut config = kube::config::Kubeconfig::read_from(cluster.kubeconfig()).unwrap();
-    let token = cluster.account("local-second");
-    let named = |name: &str, value: serde_json::Value| {
-        let mut object = value;
-        object["name"] = name.into();
-        object
-    };
-    let first_cluster = serde_json::to_value(config.clusters.remove(0)).unwrap();
-    let first_user = serde_json::to_value(config.auth_infos.remove(0)).unwrap();
-    serde_json::json!({
-        "apiVersion": "v1", "kind": "Config", "current-context": "first",
-        "clusters": [named("first", first_cluster)],
-        "users": [named("first", first_user), {"name": "second", "user": {"token": token}}],
-        "contexts": [
-            {"name": "first", "context": {"cluster": "first", "user": "first"}},
-            {"name": "second", "context": {"cluster": "first", "user": "second", "namespace": DEMO}},
-        ],
-    })
-    .to_string()
 }
 
 fn rest() -> Vec<Group> {

@@ -8,6 +8,7 @@ mod cases;
 mod differences;
 mod failures;
 mod files;
+mod kubeconfigs;
 mod objects;
 mod process;
 mod raw;
