@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::cluster::{Cluster, DEMO};
 use crate::support::backend::Backend;
-use crate::support::client::{Answer, Client, request};
+use crate::support::client::Client;
 use crate::support::hostile::Hostile;
 
 /// What Throughway serves.
@@ -17,7 +17,7 @@ pub const CALM: &str = "10.77.0.36:8080";
 const DEAF: &str = "10.77.0.37:8080";
 
 /// What is stuck does not become an answer after this long.
-const ANSWERED: Duration = Duration::from_secs(20);
+pub const ANSWERED: Duration = Duration::from_secs(20);
 
 /// The pods, and whose requests they get.
 #[derive(Debug)]
@@ -83,9 +83,4 @@ pub async fn in_time<T>(what: &str, answer: impl Future<Output = T>) -> T {
     tokio::time::timeout(ANSWERED, answer)
         .await
         .unwrap_or_else(|_| panic!("not in time: {what}"))
-}
-
-pub async fn post(client: &Client, path: &str) -> Answer {
-    let asked = client.ask(request("POST", path, &[], "ten bytes."));
-    in_time(path, asked).await
 }
