@@ -126,14 +126,9 @@ impl Journey {
         })
     }
 
-    /// Whether there will be a line in the access log: what only that says need not be looked for otherwise.
-    pub fn is_logged(&self) -> bool {
-        self.access.is_on()
-    }
-
     /// The time now for the log line; none while there is no log, as looking at the clock costs more than all notes.
     pub fn time(&self) -> Option<Instant> {
-        self.is_logged().then(Instant::now)
+        self.access.is_on().then(Instant::now)
     }
 
     pub fn audit_id(&self) -> &AuditId {
