@@ -36,7 +36,7 @@ pub(super) struct Io {
 #[derive(Debug)]
 pub(super) struct Received {
     bytes: AtomicU64,
-    /// How many bytes there may be at the most for now.
+    /// How many bytes may have come until the head of the answer is whole; all that there can be once it is.
     limit: AtomicU64,
     /// How many bytes one read takes.
     one_read: AtomicUsize,

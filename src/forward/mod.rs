@@ -9,6 +9,7 @@
 //!
 //! Kubernetes: `pkg/util/proxy/upgradeaware.go` of k8s.io/apimachinery.
 
+mod answer_timeout;
 mod body;
 mod bulk;
 mod cross_site;
