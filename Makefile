@@ -12,7 +12,7 @@ help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
 .PHONY: run
-run: ## A demo: a small cluster, sample backends and Throughway in one process, until Ctrl-C
+run: ## A demo: a small cluster, sample backends, Throughway and its companion in one process, until Ctrl-C
 	$(CARGO) run --locked --example demo
 
 .PHONY: test

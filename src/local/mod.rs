@@ -38,7 +38,7 @@ mod way;
 
 pub use listen::ListenError;
 pub use login::NoRandomness;
-pub use server::StartError;
+pub use server::{Companion, StartError};
 
 use crate::config::LocalConfig;
 

@@ -58,52 +58,125 @@ impl From<AccessError> for StartError {
     }
 }
 
-/// Serves until a signal.
-pub(super) async fn serve(config: LocalConfig) -> Result<(), StartError> {
-    let mut signals = Signals::listen()?;
-    let api_server = ApiServer::load(&config.cluster).await?;
-    let namespace = config.cluster.namespace.as_deref();
-    let namespace = namespace
-        .unwrap_or_else(|| api_server.default_namespace())
-        .to_owned();
-    let target = |name: &TargetName| Arc::new(Target::of(name, &namespace));
-    announce::server_path(api_server.url().path(), config.api.server_path);
-    announce::verification(api_server.verification());
-    let credentials = api_server.clone();
-    let main = Listener::bind(&config.listen).await?;
-    let mut doors = Vec::new();
-    for forward in &config.forwards {
-        let listener = Listener::bind(&listen::beside(&config.listen, forward.port)).await?;
-        doors.push((listener, target(&forward.target)));
-    }
-    announce::serving(&main, &config)?;
-    for (listener, target) in &doors {
-        announce::forwarding(listener, target)?;
+/// A companion whose ports are taken.
+#[derive(Debug)]
+pub struct Companion {
+    main: Listener,
+    /// `--forward`.
+    forwards: Vec<(Listener, Arc<Target>)>,
+    road: Arc<Road>,
+    api_server: ApiServer,
+    tasks: Tasks,
+}
+
+impl Companion {
+    /// Reads the kubeconfig and takes the ports. Requests are answered from [`Companion::run_until_ended`] on.
+    ///
+    /// # Errors
+    /// Something that the configuration or the kubeconfig names can't be used.
+    pub async fn build(config: &LocalConfig) -> Result<Self, StartError> {
+        let api_server = ApiServer::load(&config.cluster).await?;
+        let namespace = namespace(config, &api_server);
+        let main = Listener::bind(&config.listen).await?;
+        let mut forwards = Vec::new();
+        for forward in &config.forwards {
+            let listener = Listener::bind(&listen::beside(&config.listen, forward.port)).await?;
+            let target = Target::of(&forward.target, &namespace);
+            forwards.push((listener, Arc::new(target)));
+        }
+        let tasks = Tasks::new();
+        let road = road(config, &main, api_server.clone(), &tasks)?;
+        Ok(Self {
+            main,
+            forwards,
+            road,
+            api_server,
+            tasks,
+        })
     }
 
-    let tasks = Tasks::new();
-    let road = road(&config, &main, api_server, &tasks)?;
-    if let Some(logins) = &road.logins {
-        announce::login(logins)?;
+    /// The port that browsers have in their addresses; 0 of a Unix socket.
+    pub fn port(&self) -> u16 {
+        self.main.port()
     }
-    if let Some(name) = &config.open {
-        open::target(&target(name), main.port(), road.logins.as_ref())?;
+
+    /// Everything that runs for this companion; tests and the demo end it with this.
+    pub fn tasks(&self) -> Tasks {
+        self.tasks.clone()
     }
-    tasks.spawn_background(announce::way(road.ways.clone()));
-    for (listener, target) in doors {
-        let door = Door::One(target);
-        tasks.spawn_background(accept(listener, door, Arc::clone(&road), tasks.clone()));
+
+    /// Serves until somebody ends the companion's tasks.
+    pub async fn run_until_ended(self) {
+        let tasks = self.tasks.clone();
+        tokio::select! {
+            () = self.accept() => {}
+            () = tasks.draining() => {}
+        }
     }
-    let serving = accept(main, Door::Everything, road, tasks.clone());
-    tokio::select! {
-        () = serving => {}
-        () = signals.next() => {}
+
+    async fn run(self, mut signals: Signals) {
+        let credentials = self.api_server.clone();
+        tokio::select! {
+            () = self.accept() => {}
+            () = signals.next() => {}
+        }
+        tokio::select! {
+            () = credentials.finish() => {}
+            () = signals.next() => {}
+        }
     }
-    tokio::select! {
-        () = credentials.finish() => {}
-        () = signals.next() => {}
+
+    /// What a person at the terminal is told.
+    fn announce(&self, config: &LocalConfig) -> io::Result<()> {
+        announce::serving(&self.main, config)?;
+        for (listener, target) in &self.forwards {
+            announce::forwarding(listener, target)?;
+        }
+        if let Some(logins) = &self.road.logins {
+            announce::login(logins)?;
+        }
+        if let Some(name) = &config.open {
+            let target = Target::of(name, &namespace(config, &self.api_server));
+            open::target(&target, self.main.port(), self.road.logins.as_ref())?;
+        }
+        self.tasks
+            .spawn_background(announce::way(self.road.ways.clone()));
+        Ok(())
     }
+
+    async fn accept(self) {
+        let Self {
+            main,
+            forwards,
+            road,
+            tasks,
+            ..
+        } = self;
+        for (listener, target) in forwards {
+            let door = Door::One(target);
+            tasks.spawn_background(accept(listener, door, Arc::clone(&road), tasks.clone()));
+        }
+        accept(main, Door::Everything, road, tasks).await;
+    }
+}
+
+/// Serves until a signal.
+pub(super) async fn serve(config: LocalConfig) -> Result<(), StartError> {
+    let signals = Signals::listen()?;
+    let companion = Companion::build(&config).await?;
+    let api_server = &companion.api_server;
+    announce::server_path(api_server.url().path(), config.api.server_path);
+    announce::verification(api_server.verification());
+    companion.announce(&config)?;
+    companion.run(signals).await;
     Ok(())
+}
+
+/// That of targets that are named without one.
+fn namespace(config: &LocalConfig, api_server: &ApiServer) -> String {
+    let chosen = config.cluster.namespace.as_deref();
+    let chosen = chosen.unwrap_or_else(|| api_server.default_namespace());
+    chosen.to_owned()
 }
 
 pub(super) fn road(

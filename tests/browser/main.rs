@@ -17,6 +17,8 @@
     reason = "the rules for the product's tasks, files and connections are not for tests"
 )]
 
+#[path = "../demo/demo.rs"]
+mod demo;
 #[path = "../embedded_cluster/mod.rs"]
 mod embedded_cluster;
 #[path = "../support/mod.rs"]
@@ -32,4 +34,5 @@ mod movement;
 mod policies;
 mod scripts;
 mod statics;
+mod try_it;
 mod users;

@@ -32,7 +32,7 @@ pub struct World {
     dir: PathBuf,
 }
 
-fn fresh_dir() -> PathBuf {
+pub fn fresh_dir() -> PathBuf {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let number = NEXT.fetch_add(1, Ordering::SeqCst);
     std::env::temp_dir().join(format!(

@@ -17,6 +17,10 @@
     reason = "the rules for the product's tasks, files and connections are not for tests"
 )]
 
+#[path = "../support/companion.rs"]
+mod companion;
+#[path = "../demo/demo.rs"]
+mod demo;
 #[path = "../embedded_cluster/mod.rs"]
 mod embedded_cluster;
 #[path = "../support/mod.rs"]
@@ -33,6 +37,7 @@ mod malformed;
 mod process;
 mod shared_connection;
 mod steady;
+mod try_it;
 mod untaken;
 
 use std::net::SocketAddr;
