@@ -30,6 +30,10 @@ impl<S, O> Observed<S, O> {
         self.stream
     }
 
+    pub fn get_ref(&self) -> &S {
+        &self.stream
+    }
+
     pub fn observer(&self) -> &O {
         &self.observer
     }

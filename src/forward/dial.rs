@@ -34,6 +34,10 @@ const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
 /// that is gone, so this is also the longest that a socket whose buffers are full stays so.
 pub(super) const UNACKNOWLEDGED_LIMIT: Duration = Duration::from_secs(60);
 
+/// Bytes that the kernel takes for a backend beyond what it may send now. Without a bound it takes up to 4 MiB for each backend
+/// that does not read; that is memory of this pod, and where it is full, the connections of all others stand still.
+const MAX_UNSENT_BYTES: u32 = 128 << 10;
+
 /// Makes connections.
 #[derive(Debug)]
 pub(super) struct Dialer {
@@ -181,6 +185,7 @@ impl Dialer {
 fn prepare(tcp: &TcpStream) -> io::Result<()> {
     let socket = SockRef::from(tcp);
     socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_notsent_lowat(MAX_UNSENT_BYTES)?;
     socket.set_tcp_keepalive(&KEEPALIVE)?;
     socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_LIMIT))
 }

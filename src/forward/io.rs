@@ -6,7 +6,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
@@ -46,6 +46,8 @@ pub(super) struct Received {
     first: AtomicU64,
     /// What the backend said of TLS as it ended. In TLS 1.3 a client certificate is missed only after the handshake.
     alert: OnceLock<AlertDescription>,
+    /// Nobody has a use for the connection any more.
+    is_given_up: AtomicBool,
 }
 
 impl Default for Received {
@@ -57,6 +59,7 @@ impl Default for Received {
             passed: AtomicU64::new(0),
             first: AtomicU64::new(0),
             alert: OnceLock::new(),
+            is_given_up: AtomicBool::new(false),
         }
     }
 }
@@ -76,6 +79,11 @@ impl Received {
     /// How many bytes one read takes from here on.
     pub(super) fn read_at_most(&self, bytes: usize) {
         self.one_read.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Nobody has a use for the connection any more: it closes without a wait for a backend that does not read.
+    pub(super) fn give_up(&self) {
+        self.is_given_up.store(true, Ordering::Relaxed);
     }
 
     /// What came is too much: the connection ends.
@@ -155,6 +163,19 @@ impl Io {
     pub(super) fn received(&self) -> Arc<Received> {
         Arc::clone(&self.received)
     }
+
+    /// What a write does that would have to wait: hyper sends all that it still holds before it closes a connection, which would
+    /// keep the rest of an upload for as long as the backend does not read. So what does not go at once is thrown away, in
+    /// the kernel too.
+    fn unless_given_up<T>(&self, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if polled.is_ready() || !self.received.is_given_up.load(Ordering::Relaxed) {
+            return polled;
+        }
+        let reset = self.transport.get_ref().reset_on_drop();
+        Poll::Ready(Err(reset
+            .err()
+            .unwrap_or_else(|| io::ErrorKind::ConnectionAborted.into())))
+    }
 }
 
 impl AsyncRead for Io {
@@ -197,7 +218,8 @@ impl AsyncWrite for Io {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(self.transport.get_mut()).poll_write(context, bytes)
+        let polled = Pin::new(self.transport.get_mut()).poll_write(context, bytes);
+        self.unless_given_up(polled)
     }
 
     fn poll_write_vectored(
@@ -206,11 +228,12 @@ impl AsyncWrite for Io {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let transport = Pin::new(self.transport.get_mut());
-        match slices {
+        let polled = match slices {
             // Most requests are one slice, which the kernel takes faster as what it is.
             [only] => transport.poll_write(context, only),
             _ => transport.poll_write_vectored(context, slices),
-        }
+        };
+        self.unless_given_up(polled)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -218,10 +241,12 @@ impl AsyncWrite for Io {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(self.transport.get_mut()).poll_flush(context)
+        let polled = Pin::new(self.transport.get_mut()).poll_flush(context);
+        self.unless_given_up(polled)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(self.transport.get_mut()).poll_shutdown(context)
+        let polled = Pin::new(self.transport.get_mut()).poll_shutdown(context);
+        self.unless_given_up(polled)
     }
 }

@@ -61,6 +61,12 @@ pub(super) struct Http1 {
     pub(super) received: Arc<Received>,
 }
 
+impl Drop for Http1 {
+    fn drop(&mut self) {
+        self.received.give_up();
+    }
+}
+
 /// A connection that many requests share.
 #[derive(Debug, Clone)]
 pub(super) struct Http2 {

@@ -3,7 +3,9 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
@@ -16,6 +18,17 @@ pub(super) type Tls = TlsStream<Records<TcpStream>>;
 pub(super) enum Transport {
     Plain(TcpStream),
     Tls(Box<Tls>),
+}
+
+impl Transport {
+    /// The kernel throws away what it has not sent as this is dropped, and tells the backend so with a reset.
+    pub(super) fn reset_on_drop(&self) -> io::Result<()> {
+        let tcp = match self {
+            Self::Plain(tcp) => tcp,
+            Self::Tls(tls) => tls.get_ref().0.get_ref(),
+        };
+        SockRef::from(tcp).set_linger(Some(Duration::ZERO))
+    }
 }
 
 impl AsyncRead for Transport {

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use h2::server;
-use tokio::io::{AsyncWrite, ReadBuf};
+use tokio::io::{AsyncWrite, Interest, ReadBuf};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -121,7 +121,7 @@ async fn an_upgrade_of_http_1_0_is_no_tunnel() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_backend_that_takes_nothing_is_504_that_says_so() {
+async fn a_backend_that_takes_nothing_is_504_that_says_so_and_its_connection_ends() {
     let config = ForwardConfig {
         response_header_limit: Duration::ZERO,
         exchange_idle_timeout: Duration::from_secs(20),
@@ -138,12 +138,12 @@ async fn a_backend_that_takes_nothing_is_504_that_says_so() {
         let _ = write.write_all(&vec![b'x'; length]).await;
     };
     let told = async {
-        let _silent = backend.accept().await;
+        let silent = backend.accept().await;
         let mut told = vec![0; 4096];
         let bytes = read.read(&mut told).await.unwrap();
-        String::from_utf8_lossy(&told[..bytes]).into_owned()
+        (String::from_utf8_lossy(&told[..bytes]).into_owned(), silent)
     };
-    let told = tokio::select! {
+    let (told, silent) = tokio::select! {
         told = told => told,
         () = async { sending.await; std::future::pending().await } => unreachable!(),
     };
@@ -152,6 +152,12 @@ async fn a_backend_that_takes_nothing_is_504_that_says_so() {
             && told.contains("did not take the request's body for 20s"),
         "{told}"
     );
+    // What is left of the upload is let go of at once: the socket is reset.
+    tokio::time::resume();
+    tokio::time::timeout(Duration::from_secs(10), silent.ready(Interest::ERROR))
+        .await
+        .unwrap()
+        .unwrap();
     drop(caller);
     s.end().await;
 }
