@@ -71,9 +71,11 @@ pub async fn proxy(road: &Road, peer: &Peer, request: Box<Request>) -> Response 
     let journey = Journey::begin(audit_id, Arc::clone(&road.metrics), road.access.clone());
     journey.note(|record| {
         record.method = Some(request.method().clone());
-        record.trace = TraceId::of(request.headers());
         record.peer = Some(peer.address());
-        record.forwarded_for = forwarded_for::last_hop(request.headers());
+        if journey.is_logged() {
+            record.trace = TraceId::of(request.headers());
+            record.forwarded_for = forwarded_for::last_hop(request.headers());
+        }
     });
     let mut place = None;
     let mut response = match travel(road, peer, &journey, request, &mut place).await {
@@ -186,8 +188,10 @@ fn note_answering(journey: &Journey, endpoint: Endpoint) {
 
 fn note_asked(journey: &Journey, asked: Option<&RequestInfo>, request: &Request) {
     journey.note(|record| {
-        let inside = request.headers().get(THROUGHWAY_PATH);
-        record.inner_path = inside.map(|inside| inner_path(inside.as_bytes()));
+        if journey.is_logged() {
+            let inside = request.headers().get(THROUGHWAY_PATH);
+            record.inner_path = inside.map(|inside| inner_path(inside.as_bytes()));
+        }
         let Some(asked) = asked else { return };
         record.verb = label(asked.verb);
         record.resource = asked.resource.as_str();

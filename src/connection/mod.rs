@@ -43,6 +43,10 @@ use places::{Places, Shaking};
 /// How many connections the kernel holds for a server that is busy accepting.
 const BACKLOG: i32 = 1024;
 
+/// Bytes that the kernel takes for a caller beyond what it may send now. Without a bound it takes up to 4 MiB for each caller
+/// that does not read, of this pod's memory. With 256 KiB a large download cost 7 % more CPU.
+const MAX_UNSENT_BYTES: u32 = 1 << 20;
+
 /// After a failed accept (no file descriptor left, say) nothing is accepted for this long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -186,6 +190,7 @@ where
 {
     let (limits, tasks) = (&shared.limits, &shared.tasks);
     stream.set_nodelay(true)?;
+    SockRef::from(&stream).set_tcp_notsent_lowat(MAX_UNSENT_BYTES)?;
     if !limits.exchange_idle_timeout.is_zero() {
         // A caller that reads nothing at all for so long has a window of 0, which the kernel counts as unacknowledged.
         SockRef::from(&stream).set_tcp_user_timeout(Some(limits.exchange_idle_timeout))?;

@@ -126,9 +126,14 @@ impl Journey {
         })
     }
 
+    /// Whether there will be a line in the access log: what only that says need not be looked for otherwise.
+    pub fn is_logged(&self) -> bool {
+        self.access.is_on()
+    }
+
     /// The time now for the log line; none while there is no log, as looking at the clock costs more than all notes.
     pub fn time(&self) -> Option<Instant> {
-        self.access.is_on().then(Instant::now)
+        self.is_logged().then(Instant::now)
     }
 
     pub fn audit_id(&self) -> &AuditId {

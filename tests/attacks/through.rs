@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -30,6 +31,9 @@ const CANCELLED: usize = 200;
 const STILL: Duration = Duration::from_millis(500);
 
 const POSTS: usize = 15;
+
+/// Bytes that a caller's kernel takes of an upload.
+const CALLER_BUFFER: usize = 64 << 10;
 
 /// The attacks that could break off what others have open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,6 +155,9 @@ pub async fn stall(client: &Client, uploads: usize) -> JoinSet<()> {
     for _ in 0..uploads {
         let (path, length) = (service("deaf", "/"), UPLOAD);
         let mut stream = begin(client, "POST", &path, "Content-Length", length).await;
+        // In a cluster the caller's memory is not that of the server, nor is its kernel.
+        let socket = SockRef::from(stream.get_ref().0);
+        socket.set_send_buffer_size(CALLER_BUFFER).unwrap();
         let sent = Arc::clone(&sent);
         stalled.spawn(async move {
             let piece = vec![0; 1 << 14];
