@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::tls_failure;
-use super::versions::{MAX_HEADER_BYTES, MAX_HEADER_LINES};
+use super::versions::MAX_HEADER_LINES;
+use crate::causes::causes;
 use crate::certificates::NoKubeletCredential;
 use crate::fairness::Full;
 use crate::status::Status;
@@ -52,14 +53,18 @@ pub enum ForwardError {
         cause: Arc<hyper::Error>,
     },
     #[error(
-        "error trying to reach service: {address} answered with something that is not HTTP: {cause}"
+        "error trying to reach service: {address} answered with something that is not HTTP: {}",
+        causes(&**.cause)
     )]
     Malformed {
         address: SocketAddr,
         #[source]
         cause: Arc<hyper::Error>,
     },
-    #[error("error trying to reach service: the head of {address}'s answer is too large: at most {} KiB in {MAX_HEADER_LINES} lines", MAX_HEADER_BYTES >> 10)]
+    /// A head of too many bytes is [`Self::NoAnswer`]: it ends before anybody sees that it is one.
+    #[error(
+        "error trying to reach service: {address}'s answer has more than {MAX_HEADER_LINES} header lines, or a name above 64 KiB"
+    )]
     HeadTooLarge { address: SocketAddr },
     #[error("error trying to reach service: {address} sent too much before its answer")]
     NoAnswer { address: SocketAddr },

@@ -20,7 +20,9 @@ use super::dial::{Dialled, Purpose, UNACKNOWLEDGED_LIMIT};
 use super::io::Received;
 use super::pool::{Http1, Http2, Kept, Key, Return};
 use super::streams::StreamPlace;
-use super::versions::{Spelling, as_http1, as_http2, http1_settings, http2_settings, is_refused};
+use super::versions::{
+    Spelling, as_http1, as_http2, http1_settings, http2_settings, is_malformed, is_refused,
+};
 use super::{Forward, ForwardError, Forwarded, Sender, expect, headers};
 use crate::cluster::Prefix;
 use crate::endpoint::{Choice, Endpoint};
@@ -115,16 +117,17 @@ impl Forward {
         }
         let (mut parts, body) = answer.into_parts();
         hop_by_hop::remove(&mut parts.headers);
-        // They have no body. Go's HTTP/2 client would wait for as many bytes as they say.
-        if matches!(
-            parts.status,
-            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
-        ) {
-            parts.headers.remove(http::header::CONTENT_LENGTH);
-        }
         parts.version = Version::HTTP_11;
         let down = Down::new(body, Arc::clone(sender.journey), Some(connection));
-        let body = Body::new(down);
+        let body = match parts.status {
+            // They have no body. Go's HTTP/2 client would wait for as many bytes as they say, and h2 takes the piece of no bytes
+            // that some backends end them with for one that is too short.
+            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => {
+                parts.headers.remove(http::header::CONTENT_LENGTH);
+                Body::empty()
+            }
+            _ => Body::new(down),
+        };
         Ok(Forwarded {
             response: status::Response::from_parts(parts, body),
             endpoint,
@@ -392,7 +395,7 @@ pub(super) fn failed(
         ForwardError::CallerGone(Arc::new(cause))
     } else if cause.is_parse_too_large() {
         ForwardError::HeadTooLarge { address }
-    } else if cause.is_parse() {
+    } else if cause.is_parse() || is_malformed(&cause) {
         ForwardError::Malformed {
             address,
             cause: Arc::new(cause),

@@ -61,10 +61,16 @@ impl Spelling {
     }
 }
 
+/// Names whose spelling nobody knows are in title case, as Go writes them: some backends of HTTP/1 read nothing else.
+///
+/// Lines that are folded, and spaces before a colon, are taken of answers and go on mended (RFC 9112 sections 5.1 and 5.2).
 pub(super) fn http1_settings(spelling: Spelling) -> http1::Builder {
     let mut settings = http1::Builder::new();
     settings
         .preserve_header_case(spelling == Spelling::Kept)
+        .title_case_headers(true)
+        .allow_spaces_after_header_name_in_responses(true)
+        .allow_obsolete_multiline_headers_in_responses(true)
         .max_buf_size(BULK_READ_BYTES);
     settings
 }
@@ -104,6 +110,12 @@ pub(super) fn as_http1(request: &mut Request<Up>) {
         request.headers_mut().insert(http::header::HOST, host);
     }
     *request.version_mut() = Version::HTTP_11;
+}
+
+/// Whether what came was no HTTP/2, or a head of more than [`MAX_HEADER_BYTES`]: then h2 ends the stream or the connection.
+pub(super) fn is_malformed(cause: &hyper::Error) -> bool {
+    let said = cause.source().and_then(|source| source.downcast_ref());
+    said.is_some_and(h2::Error::is_library)
 }
 
 /// Whether an HTTP/2 backend has not begun with a request: it refused the stream, it was going away, or it was gone.

@@ -172,6 +172,10 @@ fn misbehaviour(path: &str) -> &'static [u8] {
         "/switch" => b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
         "/099" => b"HTTP/1.1 099 Odd\r\nContent-Length: 0\r\n\r\n",
         "/early-hints" => b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate",
+        "/folded" => b"HTTP/1.1 200 OK\r\nX-Folded: a\r\n  b\r\nContent-Length: 2\r\n\r\nok",
+        "/space" => b"HTTP/1.1 200 OK\r\nX-Space : a\r\nContent-Length: 2\r\n\r\nok",
+        "/204-length" => b"HTTP/1.1 204 No Content\r\nContent-Length: 500\r\n\r\n",
+        "/304-length" => b"HTTP/1.1 304 Not Modified\r\nContent-Length: 500\r\n\r\n",
         "/both-lengths" => b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
         _ => b"",
     }

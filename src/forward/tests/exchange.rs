@@ -292,7 +292,7 @@ async fn chunks_and_trailers_pass_both_ways() {
     let mut caller = s.caller(Scheme::Http, &[backend.address]);
     let post = format!(
         "POST {PREFIX}/ HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nTrailer: x-up\r\nTransfer-Encoding: chunked\r\n\r\n\
-         2\r\nup\r\n0\r\nx-up: 1\r\n\r\n"
+         2\r\nup\r\n0\r\nX-Up: 1\r\n\r\n"
     );
     caller.write_all(post.as_bytes()).await.unwrap();
     let mut stream = backend.accept().await;
@@ -302,7 +302,7 @@ async fn chunks_and_trailers_pass_both_ways() {
             .to_lowercase()
             .contains("transfer-encoding: chunked")
     );
-    exactly(&mut stream, "2\r\nup\r\n0\r\nx-up: 1\r\n\r\n").await;
+    exactly(&mut stream, "2\r\nup\r\n0\r\nX-Up: 1\r\n\r\n").await;
     let answer = "HTTP/1.1 200 OK\r\nTrailer: x-down\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ndown\r\n0\r\nx-down: 2\r\n\r\n";
     stream.write_all(answer.as_bytes()).await.unwrap();
     head(&mut caller).await;

@@ -104,6 +104,34 @@ async fn grpc_streams_both_ways_and_its_status_arrives_in_the_trailers() {
 }
 
 #[tokio::test]
+async fn a_head_that_is_too_large_is_502_that_says_what_was_wrong() {
+    let (mut s, backend) = (Setting::new().await, Backend::new().await);
+    let mut caller = s.caller(Scheme::Https, &[backend.address]);
+    let request = get("/", "Connection: close\r\n");
+    caller.write_all(request.as_bytes()).await.unwrap();
+    let serving = async {
+        let mut connection = accept(&backend).await;
+        let (_, mut respond) = next(&mut connection).await;
+        let mut response = http::Response::new(());
+        for at in 0..5 {
+            let name = http::HeaderName::try_from(format!("x-{at}")).unwrap();
+            let value = HeaderValue::try_from("a".repeat(60 << 10)).unwrap();
+            response.headers_mut().insert(name, value);
+        }
+        respond.send_response(response, true).unwrap();
+        until_closed(&mut connection).await;
+    };
+    let asking = async {
+        let told = rest(&mut caller).await;
+        assert!(told.starts_with("HTTP/1.1 502"), "{told}");
+        let words = "answered with something that is not HTTP: http2 error: stream error detected";
+        assert!(told.contains(words), "{told}");
+        s.end().await;
+    };
+    tokio::join!(serving, asking);
+}
+
+#[tokio::test]
 async fn a_request_that_was_not_begun_with_is_sent_again_and_one_that_failed_is_not() {
     let (mut s, backend) = (Setting::new().await, Backend::new().await);
     let ask = async |s: &mut Setting, request: &str| {

@@ -137,17 +137,7 @@ impl Setting {
     ) -> impl Service<http::Request<Incoming>, Response = Response, Error = Infallible, Future: Send>
     + Send
     + use<> {
-        let mut endpoints = addresses.iter().map(|address| Endpoint {
-            settings: crate::cluster::ServiceSettings::unset(),
-            address: *address,
-            scheme,
-            host: HeaderValue::from_static("web.demo.svc"),
-            pod: "demo/web-0".into(),
-        });
-        let choice = Choice {
-            first: endpoints.next().unwrap(),
-            others: endpoints.collect(),
-        };
+        let choice = choice(scheme, addresses);
         let (forward, metrics) = (Arc::clone(&self.forward), Arc::clone(&self.metrics));
         service_fn(move |request: http::Request<Incoming>| {
             let (forward, metrics, choice) =
@@ -168,6 +158,20 @@ impl Setting {
         while let Some(ended) = self.callers.join_next().await {
             ended.unwrap();
         }
+    }
+}
+
+fn choice(scheme: Scheme, addresses: &[SocketAddr]) -> Choice {
+    let mut endpoints = addresses.iter().map(|address| Endpoint {
+        settings: crate::cluster::ServiceSettings::unset(),
+        address: *address,
+        scheme,
+        host: HeaderValue::from_static("web.demo.svc"),
+        pod: "demo/web-0".into(),
+    });
+    Choice {
+        first: endpoints.next().unwrap(),
+        others: endpoints.collect(),
     }
 }
 

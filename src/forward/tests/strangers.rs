@@ -87,7 +87,7 @@ async fn trailers_claim_no_identity_and_frame_nothing() {
     caller.write_all(request.as_bytes()).await.unwrap();
     let mut stream = backend.accept().await;
     head(&mut stream).await;
-    exactly(&mut stream, "2\r\nhi\r\n0\r\nx-sum: 1\r\n\r\n").await;
+    exactly(&mut stream, "2\r\nhi\r\n0\r\nX-Sum: 1\r\n\r\n").await;
     stream
         .write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: x-sum, set-cookie, content-length, clear-site-data, access-control-allow-origin, throughway-location, alt-svc\r\nConnection: close\r\n\r\n\
             2\r\nyo\r\n0\r\nX-Sum: 2\r\nSet-Cookie: a=b\r\nContent-Length: 9\r\nClear-Site-Data: \"*\"\r\n\
@@ -210,6 +210,41 @@ async fn answers_without_a_body_have_no_length() {
             "{told}"
         );
         assert!(!told.contains("content-length"), "{told}");
+        s.end().await;
+    }
+}
+
+/// Go's server ends an answer that was flushed with a piece of no bytes.
+#[tokio::test]
+async fn an_answer_of_http2_without_a_body_is_whole_whatever_length_it_names() {
+    for status in [204, 304] {
+        let (s, backend) = (Setting::new().await, Backend::new().await);
+        let request = http::Request::get(format!("{PREFIX}/"));
+        let request = request.body(Body::empty()).unwrap();
+        let choice = choice(Scheme::Https, &[backend.address]);
+        let asking = async {
+            let metrics = Arc::clone(&s.metrics);
+            let answer = answer(&s.forward, metrics, choice, request).await;
+            let (parts, body) = answer.into_parts();
+            let body = axum::body::to_bytes(body, 1).await;
+            (parts, body.map_err(|failed| failed.to_string()))
+        };
+        let serving = async {
+            let mut connection = accept_two_streams(&backend).await;
+            let (_, mut respond) = connection.accept().await.unwrap().unwrap();
+            let response = http::Response::builder().status(status);
+            let response = response.header("content-length", "500").body(()).unwrap();
+            let mut body = respond.send_response(response, false).unwrap();
+            body.send_data(Bytes::new(), true).unwrap();
+            while connection.accept().await.is_some_and(|next| next.is_ok()) {}
+        };
+        let (parts, body) = tokio::select! {
+            told = asking => told,
+            () = serving => unreachable!("it goes on until the caller has all"),
+        };
+        assert_eq!(parts.status, status);
+        assert_eq!(parts.headers.get("content-length"), None);
+        assert_eq!(body, Ok(Bytes::new()), "{status}");
         s.end().await;
     }
 }

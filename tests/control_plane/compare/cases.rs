@@ -84,6 +84,8 @@ pub(super) const CASES: &[Case] = &[
     Case::get("headers without end", "{ns}/services/solo:80/proxy/", Code, Same).with(&TOO_LARGE),
     // bodies
     Case::get("trailers", "{ns}/services/solo:80/proxy/trailers", Headers(&["x-checksum"]), Same).with(&[("TE", "trailers")]),
+    Case::get("a folded line", "{ns}/services/raw:80/proxy/folded", Headers(&["x-folded"]), Same),
+    Case::get("a space before a colon", "{ns}/services/raw:80/proxy/space", Headers(&["x-space"]), NotCopied("A space before the colon of a backend's header line goes; the built-in proxy leaves it, and the line is lost on the way.")),
     Case::get("an early hint", "{ns}/services/raw:80/proxy/early-hints", CodeAndBody, Same),
     Case::get("a switch that nobody asked for", "{ns}/services/raw:80/proxy/switch", Code, NotCopied("A switch of protocols that nobody asked for is 502, as the fault is the backend's; the built-in proxy says 500.")),
     Case::get("status 099", "{ns}/services/raw:80/proxy/099", Code, NotCopied("A status code that is none is 502 with the cause; the built-in proxy closes the connection.")),
@@ -105,6 +107,8 @@ pub(super) const CASES: &[Case] = &[
     // pages
     Case::get("a page with relative links", "{ns}/services/solo:80/proxy/page", CodeAndBody, Same),
     Case::get("a page with root-absolute links", "{ns}/services/solo:80/proxy/page?href=/login", CodeAndBody, NotCopied("Root-absolute links of a page are made relative, which holds below every prefix; the built-in proxy's are absolute.")),
+    Case::get("304 that names a length", "{ns}/services/raw:80/proxy/304-length", Code, Same),
+    Case::get("204 that names a length", "{ns}/services/raw:80/proxy/204-length", Code, Same),
     Case::get("a page whose type is spelled otherwise", "{ns}/services/solo:80/proxy/headers?content-type=TEXT/html", CodeAndBody, Same),
     Case::get("a page's ETag", "{ns}/services/solo:80/proxy/headers?content-type=text/html&etag=x", Headers(&["etag"]), Same),
     // encodings
