@@ -17,7 +17,7 @@ use crate::envelope::{self, NoOrigin};
 use crate::fairness::{Full, Place, Places, Rate, ReviewLimit};
 use crate::forward::{CrossSite, Forward, ForwardError};
 use crate::forwarded_for;
-use crate::rewrite::{self, Answers, Occasion, Outcome, Reading};
+use crate::rewrite::{Answers, Occasion, Outcome, Reading};
 use crate::status::{Request, Response, Status};
 use crate::target::{TargetError, Targets};
 use crate::telemetry::{self, AccessLog, AuditId, Fault, Journey, Metrics, TraceId};
@@ -131,7 +131,7 @@ async fn travel(
     }
     let mut target = road.targets.resolve(&permit).await?;
     forward.guard(&permit, reading.seen(), &target.settings, &request)?;
-    let mut trail = rewrite::trail(&reading, &permit, &target.settings, &mut request);
+    let mut trail = answers.trail(&reading, &permit, &target.settings, &mut request);
     loop {
         let choice = road.endpoints.choose(&target).await?;
         journey.note(|record| record.resolved = journey.time());

@@ -5,6 +5,7 @@
 
 mod args;
 mod checked;
+mod cookie_names;
 mod go_expression;
 mod local;
 mod parse;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 pub use checked::{NoCommand, read};
+pub use cookie_names::CookieNames;
 pub use local::{
     ClusterOptions, CrossSite, FilterRules, Filtering, LocalApi, LocalConfig, LocalListen,
     LocalTargets, Login, PortForward, Secret, ServerPath, StaticFiles, TargetKind, TargetName,
@@ -291,8 +293,8 @@ pub struct ForwardConfig {
     pub tunnel_authorization_interval: Duration,
     /// Tunnels at the same time.
     pub max_tunnels: usize,
-    /// `--never-forward-cookies`: names of cookies that no backend gets; a `*` at the end stands for any rest.
-    pub never_forward_cookies: Vec<String>,
+    /// `--never-forward-cookies`: cookies that no backend gets.
+    pub never_forward_cookies: CookieNames,
     /// `--external-origin`: what the browsers of this cluster's users have in their address bar.
     pub external_origins: Vec<ExternalOrigin>,
     /// `--cross-site`: what becomes of requests that a page of another site makes.
@@ -315,6 +317,8 @@ pub struct ExternalOrigin {
 pub struct RewriteConfig {
     /// `--links`.
     pub links: LinkStyle,
+    /// `--never-forward-cookies`: a backend's own cookies of these names travel under others.
+    pub never_forward_cookies: CookieNames,
     /// `--page-memory`: what the rewriting of one page may hold of it, in bytes.
     pub page_memory: usize,
     /// `--page-limit`: how long a page that is rewritten may become when it is decoded, in bytes.

@@ -40,7 +40,7 @@ use std::sync::Arc;
 pub use cross_site::CrossSite;
 pub use error::ForwardError;
 pub use headers::{
-    HOST_COOKIES, LOGIN_COOKIE, ORIGIN_HEADERS, is_own_cookie, speaks_for_the_origin,
+    HOST_COOKIES, LOGIN_COOKIE, ORIGIN_HEADERS, OWN_COOKIES, is_own_cookie, speaks_for_the_origin,
 };
 use http::{HeaderMap, HeaderValue, header};
 pub use login::{LOGIN_LIFETIME, Logins, Presented};

@@ -1,7 +1,8 @@
 //! Cookies that a backend sets: kept below its own path, so that no app sees or overwrites another's.
 //!
 //! `Path` is put below the target's prefix as the browser sees it, `Domain` goes, and `__Host-` names, which a browser takes
-//! only with `Path=/`, travel as [`HOST_COOKIES`]. A cookie under a name that this server gives out itself is dropped.
+//! only with `Path=/`, travel as [`HOST_COOKIES`]. Names that `--never-forward-cookies` has travel behind [`OWN_COOKIES`], as
+//! they would not come back otherwise: Argo CD, Headlamp and oauth2-proxy are in front of clusters, and in them. A cookie under a name that this server gives out itself is dropped.
 //! Everything else stays byte for byte: order, case, spaces, attributes nobody knows. A cookie without `Path` belongs to the
 //! folder of the request's path, which is below the prefix already.
 //!
@@ -10,7 +11,8 @@
 use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue};
 
-use crate::forward::{HOST_COOKIES, is_own_cookie};
+use crate::config::CookieNames;
+use crate::forward::{HOST_COOKIES, OWN_COOKIES, is_own_cookie};
 
 /// A longer `Set-Cookie` is dropped, as browsers do from 4 KiB on: with the path that it names it could be another app's.
 const MAX_COOKIE: usize = 64 * 1024;
@@ -23,14 +25,14 @@ pub(super) struct Place<'a> {
 }
 
 /// Rewrites every `Set-Cookie` of a target.
-pub(super) fn rewrite(headers: &mut HeaderMap, place: Place<'_>) {
+pub(super) fn rewrite(headers: &mut HeaderMap, place: Place<'_>, never: &CookieNames) {
     if !headers.contains_key(SET_COOKIE) {
         return;
     }
     drop_unwanted(headers);
     for (name, cookie) in headers.iter_mut() {
         if *name == SET_COOKIE {
-            *cookie = rewritten(cookie.as_bytes(), place);
+            *cookie = rewritten(cookie.as_bytes(), place, never);
         }
     }
 }
@@ -56,9 +58,9 @@ fn drop_unwanted(headers: &mut HeaderMap) {
     }
 }
 
-fn rewritten(cookie: &[u8], place: Place<'_>) -> HeaderValue {
+fn rewritten(cookie: &[u8], place: Place<'_>, never: &CookieNames) -> HeaderValue {
     let mut parts = cookie.split(|byte| *byte == b';');
-    let mut text = renamed(parts.next().unwrap_or_default());
+    let mut text = renamed(parts.next().unwrap_or_default(), never);
     for attribute in parts {
         let name = name(attribute);
         if name.eq_ignore_ascii_case(b"domain") {
@@ -87,14 +89,14 @@ fn name(part: &[u8]) -> &[u8] {
 }
 
 /// A pair under the name by which a browser keeps it.
-pub(super) fn renamed(pair: &[u8]) -> Vec<u8> {
+pub(super) fn renamed(pair: &[u8], never: &CookieNames) -> Vec<u8> {
     const HOST: &[u8] = b"__Host-";
-    let start = pair.len() - pair.trim_ascii_start().len();
-    let rest = &pair[start..];
+    let (space, rest) = pair.split_at(pair.len() - pair.trim_ascii_start().len());
     match rest.get(..HOST.len()) {
         Some(begin) if begin.eq_ignore_ascii_case(HOST) => {
-            [&pair[..start], HOST_COOKIES.as_bytes(), &rest[HOST.len()..]].concat()
+            [space, HOST_COOKIES.as_bytes(), &rest[HOST.len()..]].concat()
         }
+        _ if never.hold(name(rest)) => [space, OWN_COOKIES.as_bytes(), rest].concat(),
         _ => pair.to_vec(),
     }
 }
@@ -131,6 +133,11 @@ mod tests {
 
     const PREFIX: &str = "/apis/throughway.dev/v1/namespaces/demo/services/web:80/proxy";
 
+    fn never() -> CookieNames {
+        let names = ["argocd.token", "_oauth2_proxy*", "__Host-oauth2*"];
+        names.map(str::to_owned).into_iter().collect()
+    }
+
     fn set(cookies: &[&str]) -> Vec<String> {
         set_below(PREFIX, cookies)
     }
@@ -139,7 +146,7 @@ mod tests {
         let value = |cookie: &&str| (SET_COOKIE, HeaderValue::from_str(cookie).unwrap());
         let mut headers: HeaderMap = cookies.iter().map(value).collect();
         let arrived = PREFIX;
-        rewrite(&mut headers, Place { arrived, seen });
+        rewrite(&mut headers, Place { arrived, seen }, &never());
         let text = |value: &HeaderValue| value.to_str().unwrap().to_owned();
         headers.get_all(SET_COOKIE).iter().map(text).collect()
     }
@@ -191,9 +198,38 @@ mod tests {
     }
 
     #[test]
+    fn a_backends_own_cookie_of_a_name_that_is_never_forwarded_travels_under_another() {
+        for (sent, expected) in [
+            (
+                "argocd.token=t; Path=/",
+                "Throughway-Own-argocd.token=t; Path=PREFIX/",
+            ),
+            (" argocd.token =t", " Throughway-Own-argocd.token =t"),
+            (
+                "argocd.token=; Max-Age=0",
+                "Throughway-Own-argocd.token=; Max-Age=0",
+            ),
+            (
+                "_oauth2_proxy_0=t; Secure",
+                "Throughway-Own-_oauth2_proxy_0=t; Secure",
+            ),
+            ("__Host-oauth2_proxy=t", "Throughway-Host-oauth2_proxy=t"),
+            ("argocd.tokens=t", "argocd.tokens=t"),
+            ("a=argocd.token", "a=argocd.token"),
+        ] {
+            assert_eq!(set(&[sent]), [expected.replace("PREFIX", PREFIX)], "{sent}");
+        }
+    }
+
+    #[test]
     fn no_backend_sets_a_cookie_of_ours() {
         assert_eq!(
-            set(&["Throughway-Login=x", "throughway-host-a=x", "a=b"]),
+            set(&[
+                "Throughway-Login=x",
+                "throughway-host-a=x",
+                "Throughway-Own-argocd.token=x",
+                "a=b"
+            ]),
             ["a=b"]
         );
         let without_names = [
@@ -230,7 +266,7 @@ mod tests {
         let mut headers =
             HeaderMap::from_iter([(SET_COOKIE, HeaderValue::from_bytes(cookie).unwrap())]);
         let (arrived, seen) = (PREFIX, "/p");
-        rewrite(&mut headers, Place { arrived, seen });
+        rewrite(&mut headers, Place { arrived, seen }, &never());
         assert_eq!(
             headers[SET_COOKIE].as_bytes(),
             b"n\xe4me=\xff\x80; Path=/p/\xfc; X=\xc3\xa4"

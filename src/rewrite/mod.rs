@@ -75,26 +75,27 @@ pub struct Occasion<'a> {
     pub endpoint: &'a Endpoint,
 }
 
-/// Takes note of what a redirect would need that is followed here.
-pub fn trail(
-    reading: &Reading,
-    permit: &Permit,
-    settings: &ServiceSettings,
-    request: &mut Request,
-) -> Trail {
-    if reading.seen().own.is_none() && redirect::may_follow(reading, settings) {
-        Trail::begin(permit.asked(), request)
-    } else {
-        Trail::without_hops()
-    }
-}
-
 impl Answers {
     pub fn new(config: RewriteConfig, page_tokens: PageTokens) -> Self {
         Self {
             config,
             page_tokens,
             pages: Budget::new(MAX_TOTAL),
+        }
+    }
+
+    /// Takes note of what a redirect would need that is followed here.
+    pub fn trail(
+        &self,
+        reading: &Reading,
+        permit: &Permit,
+        settings: &ServiceSettings,
+        request: &mut Request,
+    ) -> Trail {
+        if reading.seen().own.is_none() && redirect::may_follow(reading, settings) {
+            Trail::begin(permit.asked(), request, &self.config.never_forward_cookies)
+        } else {
+            Trail::without_hops()
         }
     }
 
@@ -161,8 +162,9 @@ impl Answers {
             arrived: permit.asked().prefix(),
             seen: reading.prefix(permit),
         };
+        let never = &self.config.never_forward_cookies;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            cookies::rewrite(response.headers_mut(), place);
+            cookies::rewrite(response.headers_mut(), place, never);
             return Made::Answer(response, Depends::UrlAlone);
         }
         let at = Situation {
@@ -179,7 +181,7 @@ impl Answers {
         };
         let headers = response.headers_mut();
         trail.hand_out(headers);
-        cookies::rewrite(headers, place);
+        cookies::rewrite(headers, place, never);
         if is_ours {
             return Made::Ours(response, Depends::Reader);
         }
@@ -230,7 +232,16 @@ impl Answers {
         let injection = (is_document && settings.page_helper == PageHelper::On).then(|| {
             let admission = policy::admit_helper(response.headers_mut());
             let token = self.page_tokens.issue(on.permit);
-            let html = helper_tag(&links, on.endpoint, &admission, &token);
+            let cookies = self.config.never_forward_cookies.line();
+            let source = links.map_in_page("/.throughway/page.js");
+            let hosts = hosts(on.endpoint);
+            let about = page_helper::About {
+                source: source.as_deref().unwrap_or_default(),
+                hosts: &[&hosts[0], &hosts[1]],
+                token: &token,
+                cookies: &cookies,
+            };
+            let html = helper_tag(about, &admission);
             Injection { html }
         });
         let is_prepared =
@@ -287,16 +298,7 @@ fn is_of_worker(on: Occasion<'_>, headers: &HeaderMap) -> bool {
 }
 
 /// What a document begins with.
-fn helper_tag(links: &Links, endpoint: &Endpoint, admission: &Admission, token: &str) -> String {
-    let source = links.map_in_page("/.throughway/page.js");
-    let source = source.unwrap_or_default();
-    let hosts = hosts(endpoint);
-    let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
-    let about = page_helper::About {
-        source: &source,
-        hosts: &hosts,
-        token,
-    };
+fn helper_tag(about: page_helper::About<'_>, admission: &Admission) -> String {
     match admission.form {
         policy::Form::External => page_helper::tag(admission.nonce.as_str(), about),
         policy::Form::Inline => page_helper::inline_tag(about),

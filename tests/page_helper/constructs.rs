@@ -255,6 +255,23 @@ async fn cookies_of_scripts_stay_in_the_target() {
     let mut sent: Vec<_> = sent.header("cookie").unwrap().split("; ").collect();
     sent.sort_unstable();
     assert_eq!(sent, ["Throughway-Host-b=2", "a=1"]);
+    // Those that no backend gets under their own names.
+    page.runs(
+        "document.cookie = 'argocd.token=5; path=/'; document.cookie = ' _oauth2_proxy_0 =6'; document.cookie = 'argocd.tokens=7';
+        return document.cookie.split('; ').sort().join()",
+        "__Host-b=2,_oauth2_proxy_0=6,a=1,argocd.token=5,argocd.tokens=7,d=4",
+    )
+    .await;
+    page.runs("await fetch('/tokens'); return 1", 1).await;
+    let sent = page.site.wait_for("/tokens").await;
+    let mut sent: Vec<_> = sent.header("cookie").unwrap().split("; ").collect();
+    sent.sort_unstable();
+    let expected = [
+        "Throughway-Host-b=2",
+        "Throughway-Own-argocd.token=5",
+        "a=1",
+    ];
+    assert_eq!(sent, expected);
     let elsewhere = page.site.wait_for("/elsewhere/x").await;
     assert!(elsewhere.header("cookie").unwrap().contains("c=3"));
     page.tab.goto(&page.site.outside("/free/text")).await;

@@ -70,7 +70,7 @@ pub fn tag(path: &str, nonce: &str) -> String {
         depth => "../".repeat(depth),
     };
     format!(
-        "<script src=\"{up}./.throughway/page.js\" nonce=\"{nonce}\" data-host=\"{HOST}\"></script>"
+        "<script src=\"{up}./.throughway/page.js\" nonce=\"{nonce}\" data-host=\"{HOST}\" data-cookies=\"argocd.token _oauth2_proxy*\"></script>"
     )
 }
 

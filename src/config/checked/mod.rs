@@ -10,9 +10,9 @@ use super::args::{self, Line, Mode};
 use super::local;
 use super::{
     AnonymousAuth, ApiGroup, AuthenticationConfig, AuthenticationLookup, AuthorizationConfig,
-    ClusterConfig, Command, Config, ConnectionLimits, ForwardConfig, Http2Serving, KubeletConfig,
-    KubeletCredential, KubeletTls, ListenConfig, Loopback, RequestHeaderConfig, RequestHeaderNames,
-    RewriteConfig, ServingCertificate, ShutdownConfig, TargetConfig,
+    ClusterConfig, Command, Config, ConnectionLimits, CookieNames, ForwardConfig, Http2Serving,
+    KubeletConfig, KubeletCredential, KubeletTls, ListenConfig, Loopback, RequestHeaderConfig,
+    RequestHeaderNames, RewriteConfig, ServingCertificate, ShutdownConfig, TargetConfig,
 };
 
 /// Why there is no [`Command`].
@@ -104,6 +104,7 @@ fn check(serve: args::Serve) -> Result<Config, NoCommand> {
         forward: forward(&serve.backends, &serve.browsers),
         rewrite: RewriteConfig {
             links: serve.browsers.links,
+            never_forward_cookies: cookie_names(&serve.browsers),
             page_memory: serve.browsers.page_memory,
             page_limit: serve.browsers.page_limit,
         },
@@ -287,6 +288,10 @@ fn kubelet(flags: &args::Targets) -> KubeletConfig {
     }
 }
 
+fn cookie_names(browsers: &args::Browsers) -> CookieNames {
+    browsers.never_forward_cookies.iter().cloned().collect()
+}
+
 fn forward(flags: &args::Backends, browsers: &args::Browsers) -> ForwardConfig {
     ForwardConfig {
         connect_limit: flags.backend_connect_timeout,
@@ -298,7 +303,7 @@ fn forward(flags: &args::Backends, browsers: &args::Browsers) -> ForwardConfig {
         tunnel_idle_limit: flags.tunnel_idle_timeout,
         tunnel_authorization_interval: flags.tunnel_authorization_interval,
         max_tunnels: flags.max_tunnels,
-        never_forward_cookies: browsers.never_forward_cookies.clone(),
+        never_forward_cookies: cookie_names(browsers),
         external_origins: browsers.external_origin.clone(),
         cross_site: browsers.cross_site,
     }

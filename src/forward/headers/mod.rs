@@ -11,7 +11,7 @@
 //! | `X-Forwarded-Host`, `-Proto` | the origin as the browser sees it, or `--external-origin`; of a direct caller `Host`, `https` | apps build links with it; what the front proxy says is this server's own address |
 //! | `X-Forwarded-Uri`, `-Prefix`, `X-Script-Name` | the whole path; the path up to `/proxy` | apps that know how to live below a prefix |
 //! | `Origin`, `Referer` | the same for the backend's own `Host`, if they come from a page of the target | apps compare them with `Host` |
-//! | `Cookie` | in one line, all but those that `--never-forward-cookies` names, and this server's own; `Throughway-Host-` is `__Host-` again | other parts of the origin live by them |
+//! | `Cookie` | in one line, all but those that `--never-forward-cookies` names, and this server's own; `Throughway-Host-` is `__Host-` again, and `Throughway-Own-` goes | other parts of the origin live by them |
 //! | `Throughway-*` | none | they are for this server |
 //! | `Audit-Id` | a direct caller's own | the front proxy's is no business of the backend |
 //! | `Authorization` | a kubelet: the token for kubelets; others: what [`super::login`] makes of the request | the caller's ended at authentication |
@@ -29,14 +29,14 @@ use std::borrow::Cow;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-pub use cookies::{HOST_COOKIES, LOGIN_COOKIE, is_own_cookie};
+pub use cookies::{HOST_COOKIES, LOGIN_COOKIE, OWN_COOKIES, is_own_cookie};
 pub use origin::{ORIGIN_HEADERS, speaks_for_the_origin};
 
 use super::Sender;
 use crate::authentication::Method;
+use crate::config::CookieNames;
 use crate::endpoint::Endpoint;
 use crate::hop_by_hop::{accepts_trailers, is_hop_by_hop, is_trailer, keep, named_by_connection};
-use cookies::NeverForwarded;
 use forwarded::View;
 
 /// The headers that the backend gets; `authorization` is the one that is meant for it.
@@ -66,12 +66,11 @@ pub(super) fn to_backend(
     if let Some(authorization) = authorization {
         headers.insert(header::AUTHORIZATION, authorization);
     }
-    let never: &[String] = match own {
+    match own {
         // Nobody else is on that origin.
-        Some(_) => &[],
-        None => &sender.config.never_forward_cookies,
-    };
-    cookies::to_backend(&mut headers, NeverForwarded(never));
+        Some(_) => cookies::to_backend(&mut headers, &CookieNames::default()),
+        None => cookies::to_backend(&mut headers, &sender.config.never_forward_cookies),
+    }
     match own {
         Some(own) => view.tell_at_own_origin(&mut headers, own),
         None => view.tell(&mut headers, endpoint, sender),

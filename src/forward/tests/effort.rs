@@ -1,15 +1,27 @@
 //! What requests cost on their way to the backend: each header that the product names, however it is filled, through every
 //! stage that reads it but authentication, whose test is its own.
 
+use std::sync::LazyLock;
+
 use http::HeaderName;
 
 use super::*;
 use crate::effort::{
     Bill, HEADER_LENGTHS, LENGTH, MAX_PASSES, NASTY, filled, headers_of_the_source,
 };
-use crate::rewrite::{self, Reading};
+use crate::rewrite::{Answers, Reading};
 use crate::telemetry::TraceId;
 use crate::{envelope, forwarded_for};
+
+static ANSWERS: LazyLock<Answers> = LazyLock::new(|| {
+    let config = crate::config::RewriteConfig {
+        links: crate::config::LinkStyle::Relative,
+        never_forward_cookies: crate::config::CookieNames::default(),
+        page_memory: 1 << 20,
+        page_limit: 256 << 20,
+    };
+    Answers::new(config, PageTokens::new(SessionKey::random()))
+});
 
 const WEBSOCKET: [(&str, &str); 2] = [("connection", "upgrade"), ("upgrade", "websocket")];
 
@@ -23,7 +35,7 @@ fn companions() -> [Vec<(&'static str, &'static str)>; 4] {
             "referer",
             "http://localhost:8001/apis/throughway.dev/v1/namespaces/demo/services/web/proxy/",
         ),
-        ("cookie", "Throughway-Host-a=1"),
+        ("cookie", "Throughway-Host-a=1; Throughway-Own-a=1"),
         ("te", "trailers"),
     ];
     let enveloped = [
@@ -67,7 +79,7 @@ fn send(s: &Setting, endpoint: &Endpoint, mut request: Request) {
     let reading = Reading::of(&permit, request.headers(), seen).with_login(login);
     let settings = &endpoint.settings;
     let _ = s.forward.guard(&permit, reading.seen(), settings, &request);
-    drop(rewrite::trail(&reading, &permit, settings, &mut request));
+    drop(ANSWERS.trail(&reading, &permit, settings, &mut request));
     hand_on(s, endpoint, &permit, &reading, request);
 }
 

@@ -49,7 +49,7 @@ fn config() -> ForwardConfig {
         tunnel_idle_limit: Duration::from_secs(3600),
         tunnel_authorization_interval: Duration::from_secs(300),
         max_tunnels: 1,
-        never_forward_cookies: Vec::new(),
+        never_forward_cookies: crate::config::CookieNames::default(),
         external_origins: Vec::new(),
         cross_site: crate::config::CrossSite::Refuse,
     }

@@ -109,6 +109,8 @@ pub(super) struct About<'a> {
     pub(super) hosts: &'a [&'a str],
     /// What shows to this server that a WebSocket is the page's.
     pub(super) token: &'a str,
+    /// Names of cookies that do not come back to the target unless they travel under another: `--never-forward-cookies`.
+    pub(super) cookies: &'a str,
 }
 
 /// The tag that loads the helper into a document.
@@ -139,6 +141,7 @@ pub(super) fn inline_program() -> &'static str {
 fn ending(tag: &mut String, about: About<'_>) {
     attribute(tag, "data-host", &about.hosts.join(" "));
     attribute(tag, "data-token", about.token);
+    attribute(tag, "data-cookies", about.cookies);
     tag.push('>');
 }
 
@@ -244,17 +247,19 @@ mod tests {
                     source: "././.throughway/page.js",
                     hosts: &["web.demo.svc:80", "10.0.0.1:80"],
                     token: "t\"",
+                    cookies: "a* b",
                 },
             ),
-            "<script src=\"././.throughway/page.js\" nonce=\"a&quot;b\" data-host=\"web.demo.svc:80 10.0.0.1:80\" data-token=\"t&quot;\"></script>"
+            "<script src=\"././.throughway/page.js\" nonce=\"a&quot;b\" data-host=\"web.demo.svc:80 10.0.0.1:80\" data-token=\"t&quot;\" data-cookies=\"a* b\"></script>"
         );
         let about = About {
             source: "<&",
             hosts: &["h:1"],
             token: "t",
+            cookies: "",
         };
         let inline = inline_tag(about);
-        let start = "<script data-prefix=\"&lt;&amp;\" data-host=\"h:1\" data-token=\"t\">(()=>{";
+        let start = "<script data-prefix=\"&lt;&amp;\" data-host=\"h:1\" data-token=\"t\" data-cookies=\"\">(()=>{";
         assert!(inline.starts_with(start), "{inline}");
         assert!(inline.ends_with("})();</script>"));
     }

@@ -288,17 +288,19 @@
     );
   }
 
-  // Cookies.
+  // Cookies. What no backend gets under its own name travels under another, and has its own here.
+  let listed = (script.dataset.cookies || "").split(" ");
+  let isListed = (name) => listed.some((one) => (one.endsWith("*") ? name.startsWith(one.slice(0, -1)) : name && name === one));
   guard(
     Document,
     "cookie",
     ([v]) => [
       String(v)
-        .replace(/^\s*__Host-/, "Throughway-Host-")
+        .replace(/^\s*(__Host-)?([^=;]*)/, (all, host, name) => (host ? "Throughway-Host-" + name : isListed(name.trim()) ? "Throughway-Own-" + name : all))
         .replace(/;\s*domain=[^;]*/gi, "")
         .replace(/(;\s*path=\s*)(\/[^;]*)/gi, (all, before, path) => before + (below(path) ? path : prefix + path)),
     ],
-    (v) => v.replace(/(^|; )Throughway-Host-/g, "$1__Host-"),
+    (v) => v.replace(/(^|; )Throughway-(Host|Own)-/g, (all, before, kind) => before + (kind === "Own" ? "" : "__Host-")),
   );
 
   // The service worker sees what no script does. It gives way to a worker of the page's own.

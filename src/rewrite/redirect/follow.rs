@@ -18,6 +18,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::super::cookies::renamed;
 use crate::api::RequestInfo;
+use crate::config::CookieNames;
 use crate::status::Request;
 
 const MOST_HOPS: usize = 10;
@@ -46,6 +47,7 @@ struct First {
     version: Version,
     headers: HeaderMap,
     body: Arc<Mutex<Recorded>>,
+    never_forward_cookies: CookieNames,
 }
 
 /// The next hop: what is asked for, and with which body.
@@ -103,7 +105,11 @@ impl Trail {
     }
 
     /// Takes note of what a next hop would need.
-    pub(in crate::rewrite) fn begin(asked: &RequestInfo, request: &mut Request) -> Self {
+    pub(in crate::rewrite) fn begin(
+        asked: &RequestInfo,
+        request: &mut Request,
+        never: &CookieNames,
+    ) -> Self {
         let recorded = Arc::new(Mutex::new(Recorded::default()));
         if request.body().is_end_stream() {
             locked(&recorded).state = Recording::Whole;
@@ -119,6 +125,7 @@ impl Trail {
             version: request.version(),
             headers: request.headers().clone(),
             body: recorded,
+            never_forward_cookies: never.clone(),
         };
         Self {
             first: Some(Arc::new(first)),
@@ -189,7 +196,7 @@ impl Trail {
                 .for_each(|name| drop(headers.remove(name)));
         }
         headers.remove(header::EXPECT);
-        if let Some(cookies) = jar(&first.headers, &self.cookies) {
+        if let Some(cookies) = jar(&first.headers, &self.cookies, &first.never_forward_cookies) {
             headers.insert(header::COOKIE, cookies);
         }
         Box::new(request)
@@ -233,9 +240,9 @@ fn method_after(status: StatusCode, method: &Method) -> Method {
 }
 
 /// The `Cookie` of a next hop: what the caller sent, with what the hops have set since, the last of each name.
-fn jar(sent: &HeaderMap, set: &[HeaderValue]) -> Option<HeaderValue> {
+fn jar(sent: &HeaderMap, set: &[HeaderValue], never: &CookieNames) -> Option<HeaderValue> {
     // Named as a browser would send it.
-    let pairs: Vec<(Vec<u8>, bool)> = set.iter().map(read).collect();
+    let pairs: Vec<(Vec<u8>, bool)> = set.iter().map(|set| read(set, never)).collect();
     let last: HashMap<&[u8], usize> = pairs
         .iter()
         .enumerate()
@@ -260,12 +267,12 @@ fn jar(sent: &HeaderMap, set: &[HeaderValue]) -> Option<HeaderValue> {
 }
 
 /// The pair of a `Set-Cookie`, and whether it takes the cookie back.
-fn read(cookie: &HeaderValue) -> (Vec<u8>, bool) {
+fn read(cookie: &HeaderValue, never: &CookieNames) -> (Vec<u8>, bool) {
     let mut parts = cookie
         .as_bytes()
         .split(|byte| *byte == b';')
         .map(<[u8]>::trim_ascii);
-    let pair = renamed(parts.next().unwrap_or_default());
+    let pair = renamed(parts.next().unwrap_or_default(), never);
     (pair, parts.any(ends_it))
 }
 
@@ -384,8 +391,9 @@ mod tests {
             value("a=; Max-Age=0"),
             value("c=5; max-age=60"),
         ];
-        assert_eq!(jar(&sent, &set), Some(value("b=3; c=5")));
-        assert_eq!(jar(&HeaderMap::new(), &[]), None);
+        let never = CookieNames::default();
+        assert_eq!(jar(&sent, &set, &never), Some(value("b=3; c=5")));
+        assert_eq!(jar(&HeaderMap::new(), &[], &never), None);
     }
 
     #[test]
@@ -408,13 +416,18 @@ mod tests {
     }
 
     #[test]
-    fn a_host_cookie_of_a_hop_takes_the_place_of_the_one_that_was_sent() {
+    fn a_cookie_of_a_hop_that_travels_under_another_name_goes_along() {
         let sent = HeaderMap::from_iter([(
             header::COOKIE,
             HeaderValue::from_static("Throughway-Host-id=1"),
         )]);
-        let set = [HeaderValue::from_static("__Host-id=2; Secure; Path=/")];
-        let expected = HeaderValue::from_static("Throughway-Host-id=2");
-        assert_eq!(jar(&sent, &set), Some(expected));
+        let set = [
+            HeaderValue::from_static("__Host-id=2; Secure; Path=/"),
+            HeaderValue::from_static("argocd.token=3"),
+        ];
+        let expected =
+            HeaderValue::from_static("Throughway-Host-id=2; Throughway-Own-argocd.token=3");
+        let never = ["argocd.token".to_owned()].into_iter().collect();
+        assert_eq!(jar(&sent, &set, &never), Some(expected));
     }
 }

@@ -43,7 +43,8 @@ impl Asked {
         let permit = Permit::for_tests(caller, asked(self.path));
         let reading = Reading::of(&permit, &self.headers, Seen::default());
         let mut request = Request::default();
-        let mut trail = trail(&reading, &permit, &self.settings, &mut request);
+        let answers = answers();
+        let mut trail = answers.trail(&reading, &permit, &self.settings, &mut request);
         let endpoint = Endpoint {
             settings: std::sync::Arc::clone(&self.settings),
             ..endpoint()
@@ -53,7 +54,7 @@ impl Asked {
             permit: &permit,
             endpoint: &endpoint,
         };
-        match answers().rewrite(on, &mut trail, response) {
+        match answers.rewrite(on, &mut trail, response) {
             Outcome::Answer(response) => Some(response),
             Outcome::Follow(_) => None,
         }
@@ -63,6 +64,7 @@ impl Asked {
 fn answers() -> Answers {
     let config = RewriteConfig {
         links: LinkStyle::Relative,
+        never_forward_cookies: ["argocd.token".to_owned()].into_iter().collect(),
         page_memory: 1 << 20,
         page_limit: 256 << 20,
     };

@@ -20,7 +20,7 @@ async fn a_body_is_sent_again_if_it_was_short_and_whole() {
             Ok(bytes::Bytes::from(vec![b'y'; length - length / 2])),
         ]));
         let mut request = Request::new(body);
-        let mut trail = Trail::begin(&asked, &mut request);
+        let mut trail = Trail::begin(&asked, &mut request, &CookieNames::default());
         if is_read {
             assert_eq!(
                 request
@@ -53,7 +53,7 @@ async fn a_body_is_sent_again_if_it_was_short_and_whole() {
 #[tokio::test]
 async fn a_body_of_known_length_is_whole_once_that_was_read() {
     let mut request = Request::new(Body::from("body"));
-    let trail = Trail::begin(&asked("POST", "/"), &mut request);
+    let trail = Trail::begin(&asked("POST", "/"), &mut request, &CookieNames::default());
     request.body_mut().frame().await.unwrap().unwrap();
     let answered = (StatusCode::TEMPORARY_REDIRECT, &HeaderMap::new());
     let hop = trail.hop(&asked("POST", "/"), answered, "/x");

@@ -7,7 +7,7 @@ use http_body_util::BodyExt;
 use super::*;
 use crate::authentication::{self, Caller, User};
 use crate::authorization::Permit;
-use crate::config::ApiGroup;
+use crate::config::{ApiGroup, CookieNames};
 use crate::endpoint::Endpoint;
 use crate::rewrite::link::Form;
 use crate::target::Scheme;
@@ -86,7 +86,7 @@ impl Exchange {
         let mut request = Request::default();
         *request.headers_mut() = header_map(&self.headers);
         if may_follow(&reading, &self.settings) {
-            Trail::begin(&asked, &mut request)
+            Trail::begin(&asked, &mut request, &CookieNames::default())
         } else {
             Trail::without_hops()
         }
