@@ -1,7 +1,7 @@
 //! Aggregated discovery: everything in one document, for those who ask for its type by name.
 //!
-//! kube-aggregator falls back to the plain documents unless it gets 200 with exactly this type. Each subresource names its
-//! `responseKind`, without which some clients crash.
+//! kube-aggregator falls back to the plain documents unless it gets 200 with exactly this type. Each resource and subresource
+//! names its `responseKind`: without it clients leave a resource out, and some crash.
 //!
 //! Kubernetes: `APIGroupDiscoveryList` of k8s.io/api apidiscovery/v2.
 
@@ -18,9 +18,10 @@ pub(super) fn discovery(group: &ApiGroup) -> Value {
     let resources: Vec<Value> = RESOURCES
         .iter()
         .map(|served| {
-            // The parent is named but has no verbs: it is the core group's.
+            // The parent has no verbs: what can be done to it is done in the core group.
             json!({
                 "resource": served.resource,
+                "responseKind": {"group": group.name, "version": group.version, "kind": served.kind},
                 "scope": if served.namespaced { "Namespaced" } else { "Cluster" },
                 "singularResource": "",
                 "verbs": [],

@@ -1,7 +1,9 @@
 //! The plain discovery documents: which groups there are, which versions, which resources.
 //!
-//! The resources are those of the built-in proxy, with its kinds and verbs. None can be listed, watched or deleted as a
-//! collection: namespace deletion and garbage collection would try, and wait for what is not there.
+//! The subresources are those of the built-in proxy, with its kinds and verbs. Their parents are there without a verb:
+//! `kubectl auth can-i get services.throughway.dev --subresource=proxy` looks the parent up, and says no if there is none.
+//! Nothing can be listed, watched or deleted as a collection: namespace deletion and garbage collection would try, and wait for
+//! what is not there. `kubectl api-resources` leaves out what has no verb.
 //!
 //! Kubernetes: `APIGroupList`, `APIGroup` and `APIResourceList` of apimachinery's meta/v1.
 
@@ -52,9 +54,12 @@ pub(super) fn group(group: &ApiGroup) -> Value {
 pub(super) fn resources(group: &ApiGroup) -> Value {
     let resources: Vec<Value> = RESOURCES
         .iter()
-        .map(|served| {
-            json!({"name": format!("{}/proxy", served.resource), "singularName": "", "namespaced": served.namespaced,
-                "kind": served.kind, "verbs": VERBS})
+        .flat_map(|served| {
+            let resource = |name: &str, verbs: &[&str]| {
+                json!({"name": name, "singularName": "", "namespaced": served.namespaced, "kind": served.kind, "verbs": verbs})
+            };
+            let proxy = format!("{}/proxy", served.resource);
+            [resource(served.resource, &[]), resource(&proxy, &VERBS)]
         })
         .collect();
     json!({"kind": "APIResourceList", "apiVersion": "v1",

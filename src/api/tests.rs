@@ -56,15 +56,18 @@ async fn document(path: &str) -> Value {
 }
 
 #[tokio::test]
-async fn the_resource_list_is_that_of_the_built_in_proxy_and_can_not_be_listed() {
+async fn the_subresources_are_those_of_the_built_in_proxy_and_nothing_can_be_listed() {
     let list = document("/apis/throughway.dev/v1").await;
     assert_eq!(
         list,
         json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": "throughway.dev/v1", "resources": [
+            {"name": "nodes", "singularName": "", "namespaced": false, "kind": "NodeProxyOptions", "verbs": []},
             {"name": "nodes/proxy", "singularName": "", "namespaced": false, "kind": "NodeProxyOptions",
                 "verbs": ["create", "delete", "get", "patch", "update"]},
+            {"name": "pods", "singularName": "", "namespaced": true, "kind": "PodProxyOptions", "verbs": []},
             {"name": "pods/proxy", "singularName": "", "namespaced": true, "kind": "PodProxyOptions",
                 "verbs": ["create", "delete", "get", "patch", "update"]},
+            {"name": "services", "singularName": "", "namespaced": true, "kind": "ServiceProxyOptions", "verbs": []},
             {"name": "services/proxy", "singularName": "", "namespaced": true, "kind": "ServiceProxyOptions",
                 "verbs": ["create", "delete", "get", "patch", "update"]},
         ]})
@@ -121,7 +124,7 @@ async fn discovery_is_negotiated_as_kube_aggregator_needs_it() {
 }
 
 #[tokio::test]
-async fn every_subresource_names_its_response_kind() {
+async fn every_resource_and_subresource_names_its_response_kind() {
     let v2 = [(header::ACCEPT, aggregated::CONTENT_TYPE)];
     let (_, _, body) = ask(Method::GET, "/apis", &v2).await;
     let body: Value = serde_json::from_str(&body).unwrap();
@@ -130,6 +133,8 @@ async fn every_subresource_names_its_response_kind() {
         .unwrap();
     assert_eq!(resources.len(), 3);
     for resource in resources {
+        assert_eq!(resource["responseKind"]["group"], "throughway.dev");
+        assert_eq!(resource["verbs"], json!([]));
         let sub = &resource["subresources"][0];
         assert_eq!(sub["subresource"], "proxy");
         assert!(

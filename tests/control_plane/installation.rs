@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use http::StatusCode;
 
-use crate::cluster::{Cluster, alone_on_cluster, on_cluster};
+use crate::cluster::{Cluster, DEMO, alone_on_cluster, on_cluster};
 use crate::road::{GROUP, service};
 use crate::support::client::request;
 
@@ -106,6 +106,25 @@ fn a_namespace_comes_and_goes_while_the_group_is_registered() {
     on_cluster(async |cluster: &Cluster| {
         cluster.kubectl(&["create", "namespace", "passing"]);
         cluster.kubectl(&["delete", "namespace", "passing", "--wait", "--timeout=60s"]);
+        cluster.assert_alive();
+    });
+}
+
+#[test]
+fn what_belongs_to_a_deleted_object_goes_with_it_while_the_group_is_registered() {
+    on_cluster(async |cluster: &Cluster| {
+        let map = |name: &str, owners: serde_json::Value| {
+            serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap",
+                "metadata": {"name": name, "namespace": DEMO, "ownerReferences": owners}})
+        };
+        cluster.apply(&map("owner", serde_json::json!([])));
+        let get = ["get", "configmap", "owner", "-n", DEMO, "-o"];
+        let uid = cluster.kubectl(&[&get[..], &["jsonpath={.metadata.uid}"]].concat());
+        let owner = serde_json::json!([{"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": uid}]);
+        cluster.apply(&map("owned", owner));
+        cluster.kubectl(&["delete", "configmap", "owner", "-n", DEMO]);
+        let gone = ["wait", "--for=delete", "configmap/owned", "-n", DEMO];
+        cluster.kubectl(&[&gone[..], &["--timeout=60s"]].concat());
         cluster.assert_alive();
     });
 }

@@ -111,6 +111,36 @@ fn the_server_may_what_it_needs_and_nothing_that_harms() {
     });
 }
 
+/// kubectl looks the parent resource up, and asks for no group at all if there is none.
+#[test]
+fn kubectl_can_ask_whether_somebody_may_use_a_target_and_sees_no_new_resources() {
+    on_cluster(async |cluster: &Cluster| {
+        for resource in ["services", "pods", "nodes"] {
+            let resource = format!("{resource}.throughway.dev");
+            let what = ["get", &resource, "--subresource=proxy"];
+            assert!(may(cluster, &[], &what), "{resource}");
+            assert!(!may(cluster, &["--as=nobody"], &what), "{resource}");
+        }
+        let listed = cluster.kubectl(&["api-resources", "-o", "name"]);
+        assert!(listed.contains("services\n"), "{listed}");
+        assert!(!listed.contains("throughway.dev"), "{listed}");
+        for (short, name) in [("svc", "service/"), ("po", "pod/"), ("node", "node/")] {
+            let found = cluster.kubectl(&["get", short, "-A", "-o", "name"]);
+            assert!(found.lines().all(|line| line.starts_with(name)), "{found}");
+            assert!(!found.is_empty(), "{short}");
+        }
+        let role = ["create", "role", "x", "--verb=get", "-n", DEMO];
+        let rule = [
+            "--resource=services.throughway.dev/proxy",
+            "--dry-run=client",
+            "-o",
+            "name",
+        ];
+        let made = cluster.kubectl(&[&role[..], &rule].concat());
+        assert_eq!(made, "role.rbac.authorization.k8s.io/x\n");
+    });
+}
+
 #[test]
 fn the_account_for_kubelets_may_read_their_harmless_parts_and_nothing_else() {
     on_cluster(async |cluster: &Cluster| {
