@@ -9,7 +9,7 @@ use http::{HeaderValue, Method, StatusCode, Uri, header};
 
 use super::api_path::{Exchange, Routed, below_server_path, route};
 use super::problem::{Advice, Problem, Reader};
-use super::upstream::{Upstream, is_upgrade};
+use super::upstream::{Upstream, asked_upgrade};
 use super::{files, filter, inert};
 use crate::config::{CrossSite, Filtering, LocalApi, ServerPath, StaticFiles};
 use crate::forwarded_for::{self, X_FORWARDED_FOR};
@@ -94,10 +94,10 @@ impl Api {
     }
 
     async fn pass(&self, path: String, mut request: Request) -> Result<Response, Problem> {
-        let exchange = if is_upgrade(request.headers()) {
-            Exchange::Upgrade
-        } else {
-            Exchange::Plain
+        let upgrade = asked_upgrade(request.headers());
+        let exchange = match upgrade {
+            Some(_) => Exchange::Upgrade,
+            None => Exchange::Plain,
         };
         let path = match self.settings.server_path {
             ServerPath::Appended => {
@@ -111,7 +111,6 @@ impl Api {
         })?;
         let caller = request.extensions_mut().remove::<Caller>();
         let headers = request.headers_mut();
-        let upgrade = headers.get(header::UPGRADE).cloned();
         let trailers = hop_by_hop::accepts_trailers(headers);
         hop_by_hop::remove(headers);
         headers.remove(header::HOST);

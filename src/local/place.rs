@@ -4,13 +4,15 @@
 //! |---|---|
 //! | `[[SCHEME-]PORT.]SERVICE.NAMESPACE.svc.localhost` | a Service |
 //! | `[[SCHEME-]PORT.]POD.NAMESPACE.pod.localhost` | a pod |
-//! | `[[SCHEME-]PORT.]NODE.node.localhost` | a node, whose name may have dots |
+//! | `[[SCHEME-]PORT.]NODE.node.localhost` | a node, whose name may have dots, or be an address |
 //! | anything else | the API, if kubectl's rules accept the name |
 //!
-//! `SCHEME-` is `https-` or `http-`; `https-` alone leaves the port to the target. Browsers resolve every name below
+//! `SCHEME-` is `https-` or `http-`; `https-` alone leaves the port to the target. It is also what tells a name that begins
+//! with a number from a port: `http-.1.web.demo.pod.localhost` is the pod `1.web`. Browsers resolve every name below
 //! `localhost` to loopback (<https://datatracker.ietf.org/doc/html/rfc6761#section-6.3>) and take each for an origin of its own.
 
 use std::fmt;
+use std::net::Ipv4Addr;
 
 use crate::config::{TargetKind, TargetScheme};
 use crate::host::without_port;
@@ -100,6 +102,9 @@ impl Target {
             (Some(scheme), Some(port)) => host = format!("{scheme}-{port}."),
             (Some(scheme), None) => host = format!("{scheme}-."),
             (None, Some(port)) => host = format!("{port}."),
+            (None, None) if begins_like_a_port(self.kind, &self.name) => {
+                host = format!("{}-.", usual_scheme(self.kind));
+            }
             (None, None) => {}
         }
         host.push_str(&self.name);
@@ -126,29 +131,45 @@ impl fmt::Display for TargetScheme {
 }
 
 fn namespaced(kind: TargetKind, path: &str) -> Option<Target> {
-    let labels: Vec<&str> = path.split('.').collect();
-    let (port, name, namespace) = match *labels {
-        [name, namespace] => (None, name, namespace),
-        // A pod's name may have dots, and then its port can't be told from it unless it is a number.
-        [port, .., namespace] if kind == TargetKind::Service || is_port(port) => {
-            let name = &path[port.len() + 1..path.len() - namespace.len() - 1];
-            (Some(port), name, namespace)
-        }
-        [_, .., namespace] if kind == TargetKind::Pod => {
-            (None, &path[..path.len() - namespace.len() - 1], namespace)
-        }
-        _ => return None,
+    let (inside, namespace) = path.rsplit_once('.')?;
+    let (port, name) = match kind {
+        // A Service's name has no dots.
+        TargetKind::Service => match inside.split_once('.') {
+            Some((_, name)) if name.contains('.') => return None,
+            Some((port, name)) => (Some(port), name),
+            None => (None, inside),
+        },
+        TargetKind::Pod | TargetKind::Node => port_and_name(inside),
     };
-    if kind == TargetKind::Service && name.contains('.') {
-        return None;
-    }
     target(kind, namespace, name, port)
 }
 
 fn node(path: &str) -> Option<Target> {
+    let (port, name) = port_and_name(path);
+    target(TargetKind::Node, "", name, port)
+}
+
+/// The names of pods and nodes may have dots, and then a port can't be told from them unless it is a number. An address is a
+/// name as a whole.
+fn port_and_name(path: &str) -> (Option<&str>, &str) {
     match path.split_once('.') {
-        Some((port, name)) if is_port(port) => target(TargetKind::Node, "", name, Some(port)),
-        _ => target(TargetKind::Node, "", path, None),
+        Some((port, name)) if is_port(port) && path.parse::<Ipv4Addr>().is_err() => {
+            (Some(port), name)
+        }
+        _ => (None, path),
+    }
+}
+
+/// Whether a name without a port would be read as one with it.
+fn begins_like_a_port(kind: TargetKind, name: &str) -> bool {
+    kind != TargetKind::Service && port_and_name(name).0.is_some()
+}
+
+/// The scheme of a target for which none is named.
+fn usual_scheme(kind: TargetKind) -> TargetScheme {
+    match kind {
+        TargetKind::Service | TargetKind::Pod => TargetScheme::Http,
+        TargetKind::Node => TargetScheme::Https,
     }
 }
 
@@ -170,7 +191,11 @@ fn scheme_and_port(label: &str) -> (Option<TargetScheme>, &str) {
 }
 
 fn target(kind: TargetKind, namespace: &str, name: &str, port: Option<&str>) -> Option<Target> {
-    let (scheme, port) = port.map_or((None, ""), scheme_and_port);
+    let (mut scheme, port) = port.map_or((None, ""), scheme_and_port);
+    if port.is_empty() && scheme == Some(usual_scheme(kind)) && begins_like_a_port(kind, name) {
+        // It is there to say that what follows is no port.
+        scheme = None;
+    }
     let is_label = |text: &str| {
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
         (1..=MAX_LABEL_BYTES).contains(&text.len()) && text.bytes().all(is_plain)
@@ -265,6 +290,50 @@ mod tests {
             (
                 "ip-1.eu.example.node.localhost",
                 place(Node, "", "ip-1.eu.example", None, None),
+            ),
+            (
+                "10.79.0.2.node.localhost",
+                place(Node, "", "10.79.0.2", None, None),
+            ),
+            (
+                "10250.10.79.0.2.node.localhost",
+                place(Node, "", "10.79.0.2", Some("10250"), None),
+            ),
+            (
+                "https-.10.79.0.2.node.localhost",
+                place(Node, "", "10.79.0.2", None, Some(Https)),
+            ),
+            (
+                "10.79.0.256.node.localhost",
+                place(Node, "", "79.0.256", Some("10"), None),
+            ),
+            (
+                "https-.001.rack.example.node.localhost",
+                place(Node, "", "001.rack.example", None, None),
+            ),
+            (
+                "etcd-10.79.0.2.kube-system.pod.localhost",
+                place(Pod, "kube-system", "etcd-10.79.0.2", None, None),
+            ),
+            (
+                "2379.etcd-10.79.0.2.kube-system.pod.localhost",
+                place(Pod, "kube-system", "etcd-10.79.0.2", Some("2379"), None),
+            ),
+            (
+                "10.79.0.2.demo.pod.localhost",
+                place(Pod, "demo", "10.79.0.2", None, None),
+            ),
+            (
+                "1.web.demo.pod.localhost",
+                place(Pod, "demo", "web", Some("1"), None),
+            ),
+            (
+                "http-.1.web.demo.pod.localhost",
+                place(Pod, "demo", "1.web", None, None),
+            ),
+            (
+                "https-.1.web.demo.pod.localhost",
+                place(Pod, "demo", "1.web", None, Some(Https)),
             ),
             (
                 "svc.svc.svc.localhost",

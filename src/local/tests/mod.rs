@@ -58,9 +58,10 @@ impl World {
         let (noted, below) = (Arc::clone(&asked), path.to_owned());
         let app = axum::Router::new().fallback(move |request: Request| {
             let mut asked = format!("{} {}", request.method(), request.uri());
-            for value in request.headers().get_all(header::TE) {
-                asked.push_str(" TE: ");
-                asked.push_str(value.to_str().unwrap());
+            for (name, label) in [(header::TE, "TE"), (header::UPGRADE, "Upgrade")] {
+                for value in request.headers().get_all(name) {
+                    asked.push_str(&format!(" {label}: {}", value.to_str().unwrap()));
+                }
             }
             let answer = match request.uri().path().strip_prefix(&below) {
                 Some(path) => server_of(path),

@@ -23,6 +23,27 @@ async fn targets_their_ports_and_the_search_for_throughway_are_below_it() {
 }
 
 #[tokio::test]
+async fn forwards_upgrades_and_envelopes_are_below_it() {
+    let upgrade = [("connection", "Upgrade"), ("upgrade", "websocket")];
+    for (via, group) in [
+        ("--via=throughway", "/apis/throughway.dev/v1"),
+        ("--via=built-in", "/api/v1"),
+    ] {
+        let world = World::in_front_of(api_server, BEFORE, &[via]).await;
+        let door = Door::One(Arc::new(target(WEB)));
+        for lines in [&[][..], &upgrade] {
+            let peer = Peer::ThisMachine;
+            world
+                .ask_from(peer, &door, "localhost:9090", "GET /", lines)
+                .await;
+        }
+        let line = format!("GET {BEFORE}{group}/namespaces/demo/services/web/proxy/");
+        let expected = [line.clone(), format!("{line} Upgrade: websocket")];
+        assert_eq!(world.proxied(), expected, "{via}");
+    }
+}
+
+#[tokio::test]
 async fn the_start_page_asks_below_it_too() {
     let world = World::in_front_of(api_server, BEFORE, &[]).await;
     let answer = world.ask(API, "GET /", &TYPED).await;

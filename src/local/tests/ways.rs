@@ -78,6 +78,33 @@ async fn a_target_hears_by_either_way_that_trailers_are_read() {
     }
 }
 
+/// What Java and `curl --http2` send with every first request. The built-in proxy and kube-aggregator take it for an upgrade.
+#[tokio::test]
+async fn an_offer_of_http2_is_none_of_the_way_to_the_target_nor_to_the_api() {
+    let offer = |protocols| {
+        [
+            ("connection", "Upgrade, HTTP2-Settings"),
+            ("upgrade", protocols),
+            ("http2-settings", "AAMAAABkAAQBAAAAAAIAAAAA"),
+        ]
+    };
+    for (via, path) in [
+        ("--via=throughway", "/apis/throughway.dev/v1"),
+        ("--via=built-in", "/api/v1"),
+    ] {
+        let world = World::new(&[via]).await;
+        let line = format!("GET {path}/namespaces/demo/services/web/proxy/");
+        world.ask(WEB, "GET /", &offer("h2c")).await;
+        world.ask(WEB, "GET /", &offer("H2C, websocket")).await;
+        let expected = [line.clone(), format!("{line} Upgrade: websocket")];
+        assert_eq!(world.proxied(), expected, "{via}");
+    }
+    let world = World::new(&[]).await;
+    let answer = world.ask(API, "GET /version", &offer("h2c")).await;
+    assert_eq!(answer.status(), 200);
+    assert_eq!(world.asked(), ["GET /version"]);
+}
+
 #[tokio::test]
 async fn a_page_climbs_out_of_its_target_by_no_escape() {
     let world = World::new(&[]).await;

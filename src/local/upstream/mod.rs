@@ -26,7 +26,7 @@ use crate::status::{Request, Response, Status};
 use pool::Pool;
 
 pub(super) use exchange::repeatable;
-pub(super) use upgrade::is_asked as is_upgrade;
+pub(super) use upgrade::asked as asked_upgrade;
 
 /// Sends requests to the API server. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -141,13 +141,17 @@ impl UpstreamError {
     }
 }
 
-/// An answer's body, however it came.
+/// An answer's body, however it came. 204 and 304 have none, whatever length they name: HTTP/2 may still end them with a piece
+/// of no bytes, which then is taken for a body that is too short.
 fn down<B>(answer: http::Response<B>) -> Response
 where
     B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    answer.map(Body::new)
+    match answer.status() {
+        StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => answer.map(|_| Body::empty()),
+        _ => answer.map(Body::new),
+    }
 }
 
 fn name_host(headers: &mut HeaderMap, authority: &Authority) {

@@ -1,12 +1,15 @@
 //! Connections to API servers on loopback: when they are shared, kept, replaced.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::body::to_bytes;
 use bytes::Bytes;
+use futures_util::stream::Empty;
 use http::Method;
-use http_body_util::Full;
+use http_body_util::{Either, Full, StreamBody};
+use hyper::body::Frame;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -76,19 +79,28 @@ impl Http2Server {
     }
 }
 
+/// A whole body, or one that turns out to be empty only when its end comes behind the head.
+type Answer = Either<Full<Bytes>, StreamBody<Empty<Result<Frame<Bytes>, Infallible>>>>;
+
 async fn answer(
     request: http::Request<hyper::body::Incoming>,
     mut held: tokio::sync::watch::Receiver<bool>,
-) -> Result<http::Response<Full<Bytes>>, std::convert::Infallible> {
+) -> Result<http::Response<Answer>, Infallible> {
     if request.uri().path() == "/held" {
         // The test that ends lets go too.
         let _ = held.wait_for(|is_released| *is_released).await;
     }
     let body = match request.uri().path() {
         "/long" => Bytes::from(vec![0; 4 << 20]),
+        "/not-modified" => {
+            let body = StreamBody::new(futures_util::stream::empty());
+            let answer = http::Response::builder().status(304);
+            let answer = answer.header("content-length", "500");
+            return Ok(answer.body(Either::Right(body)).unwrap());
+        }
         _ => Bytes::from_static(b"ok"),
     };
-    Ok(http::Response::new(Full::new(body)))
+    Ok(http::Response::new(Either::Left(Full::new(body))))
 }
 
 async fn upstream(server: &str, head_limit: Duration) -> Upstream {
@@ -129,6 +141,16 @@ async fn requests_share_one_http2_connection_from_the_first_on() {
         assert_eq!(answer.unwrap(), "ok");
     }
     assert_eq!(server.connections(), 1);
+}
+
+#[tokio::test]
+async fn an_answer_without_a_body_is_whole_whatever_length_it_names() {
+    let server = Http2Server::start().await;
+    let upstream = upstream(&server.address, Duration::ZERO).await;
+    let asking = request(Method::GET, "/not-modified", "");
+    let answer = upstream.send(asking).await.unwrap();
+    assert_eq!(answer.status(), 304);
+    assert_eq!(text(answer).await, "");
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 //!
 //! kubectl: `tryUpgrade` of `pkg/util/proxy/upgradeaware.go` in k8s.io/apimachinery.
 
-use http::{HeaderMap, HeaderValue, StatusCode, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 
@@ -14,14 +14,28 @@ use crate::status::{Request, Response};
 /// What is read at once of a tunnel's side.
 const READ: usize = 32 * 1024;
 
-/// Whether a request asks for another protocol: `Connection` has the word `upgrade`, and `Upgrade` names one.
-pub(in crate::local) fn is_asked(headers: &HeaderMap) -> bool {
-    let names_upgrade = headers
-        .get_all(header::CONNECTION)
+/// The protocols that a request asks for: `Connection` has the word `upgrade`, and `Upgrade` names them. An offer to go on with
+/// HTTP/2 (`h2c`), as Java and curl make it, is no wish, and is left out (RFC 9110 section 7.8).
+pub(in crate::local) fn asked(headers: &HeaderMap) -> Option<HeaderValue> {
+    if !tokens(headers, &header::CONNECTION).any(|token| token.eq_ignore_ascii_case(b"upgrade")) {
+        return None;
+    }
+    let is_wished = |token: &&[u8]| !token.eq_ignore_ascii_case(b"h2c");
+    let protocols: Vec<&[u8]> = tokens(headers, &header::UPGRADE)
+        .filter(is_wished)
+        .collect();
+    HeaderValue::from_bytes(&protocols.join(&b", "[..]))
+        .ok()
+        .filter(|protocols| !protocols.is_empty())
+}
+
+fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
+    headers
+        .get_all(name)
         .iter()
         .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-        .any(|token| token.trim_ascii().eq_ignore_ascii_case(b"upgrade"));
-    names_upgrade && headers.contains_key(header::UPGRADE)
+        .map(<[u8]>::trim_ascii)
+        .filter(|token| !token.is_empty())
 }
 
 impl Upstream {

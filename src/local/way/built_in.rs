@@ -18,7 +18,7 @@ use super::{Visit, cookies, raw_path, refusal, send};
 use crate::hop_by_hop;
 use crate::local::page::WayFact;
 use crate::local::problem::Problem;
-use crate::local::upstream::{Upstream, is_upgrade};
+use crate::local::upstream::{Upstream, asked_upgrade};
 use crate::status::{Response, Status};
 
 const GROUP: &str = "/api/v1";
@@ -78,9 +78,7 @@ pub(super) async fn visit(
         let status = Status::bad_request("the path has bytes that no path has");
         Problem::new(status, "No such path")
     })?;
-    let upgrade = is_upgrade(request.headers())
-        .then(|| request.headers().get(header::UPGRADE).cloned())
-        .flatten();
+    let upgrade = asked_upgrade(request.headers());
     let headers = request.headers_mut();
     to_api_server(headers);
     let before = upstream.api().url().path().trim_end_matches('/');

@@ -6,7 +6,7 @@ use super::{GROUP, Visit, cookies, raw_path, send};
 use crate::envelope;
 use crate::hop_by_hop;
 use crate::local::problem::Problem;
-use crate::local::upstream::{Upstream, is_upgrade};
+use crate::local::upstream::{Upstream, asked_upgrade};
 use crate::status::{Response, Status};
 
 const THROUGHWAY_PATH: HeaderName = HeaderName::from_static("throughway-path");
@@ -31,9 +31,7 @@ pub(super) async fn visit(upstream: &Upstream, visit: Visit<'_>) -> Result<Envel
     };
     let path = HeaderValue::from_str(raw_path(request.uri())).map_err(|_| no_path())?;
     let origin = HeaderValue::try_from(format!("http://{host}")).map_err(|_| no_path())?;
-    let upgrade = is_upgrade(request.headers())
-        .then(|| request.headers().get(header::UPGRADE).cloned())
-        .flatten();
+    let upgrade = asked_upgrade(request.headers());
     let headers = request.headers_mut();
     let trailers = hop_by_hop::accepts_trailers(headers);
     hop_by_hop::remove(headers);

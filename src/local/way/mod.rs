@@ -25,7 +25,7 @@ use tokio::time::Instant;
 use super::page::WayFact;
 use super::place::Target;
 use super::problem::{Problem, Reader};
-use super::upstream::{Upstream, UpstreamError, is_upgrade, repeatable};
+use super::upstream::{Upstream, UpstreamError, asked_upgrade, repeatable};
 use crate::config::{USER_AGENT, Via};
 use crate::lifecycle::Tasks;
 use crate::status::{Request, Response};
@@ -236,7 +236,7 @@ async fn send(upstream: &Upstream, mut request: Request) -> Result<Response, Pro
     upstream
         .below_server_path(&mut request)
         .map_err(|failed| failed.problem())?;
-    let answer = if is_upgrade(request.headers()) && *request.method() == Method::GET {
+    let answer = if asked_upgrade(request.headers()).is_some() && *request.method() == Method::GET {
         upstream.upgrade(request).await
     } else {
         upstream.send(request).await

@@ -141,6 +141,14 @@ pub static NO_UPGRADE: Difference = Difference {
     shown_by: "every_upgrade_is_answered_by_both_alike",
 };
 
+pub static OFFER_OF_HTTP2: Difference = Difference {
+    what: "an offer to go on with HTTP/2 (`Upgrade: h2c`)",
+    kubectl: "500 with a line of text",
+    ours: "the answer, without an upgrade",
+    reason: "Java and `curl --http2` make it with their first request, and whoever does not take it may ignore it",
+    shown_by: "every_upgrade_is_answered_by_both_alike",
+};
+
 pub static UPGRADE_NAMES: Difference = Difference {
     what: "names of header lines of a 101",
     kubectl: "as the other side wrote them",
@@ -214,6 +222,7 @@ pub static DIFFERENCES: &[&Difference] = &[
     &OLD_KEEP_ALIVE,
     &UNREACHABLE,
     &NO_UPGRADE,
+    &OFFER_OF_HTTP2,
     &UPGRADE_NAMES,
     &ORDER,
     &LISTING,

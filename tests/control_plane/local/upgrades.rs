@@ -14,6 +14,8 @@ fn upgrade(target: &str, protocol: &str, lines: &str) -> Vec<u8> {
 
 const WEBSOCKET: &str = "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: chat\r\n";
 
+const OFFER: &str = "HTTP2-Settings: AAMAAABkAAQBAAAAAAIAAAAA\r\n";
+
 fn pod(path: &str) -> String {
     format!("/api/v1/namespaces/{DEMO}/pods/solo-0/proxy{path}")
 }
@@ -99,6 +101,8 @@ fn every_upgrade_is_answered_by_both_alike() {
             upgrade("/none", "websocket", WEBSOCKET),
             upgrade("/version", "websocket", WEBSOCKET),
             upgrade("/", "websocket", WEBSOCKET),
+            upgrade("/version", "h2c", OFFER),
+            upgrade(&pod("/"), "h2c", OFFER),
         ];
         let mut wrong = Vec::new();
         for flags in [vec!["--reject-paths="], vec!["--disable-filter"], vec![]] {
@@ -106,7 +110,13 @@ fn every_upgrade_is_answered_by_both_alike() {
             for request in &requests {
                 let (kubectl, ours) =
                     tokio::join!(head(&pair.kubectl, request), head(&pair.ours, request));
-                let is_expected = if kubectl.text().starts_with("invalid upgrade response") {
+                let is_offer = String::from_utf8_lossy(request).contains("h2c");
+                let is_refused = kubectl.status.starts_with("HTTP/1.1 403");
+                let is_expected = if is_offer && !is_refused {
+                    // OFFER_OF_HTTP2
+                    kubectl.status.starts_with("HTTP/1.1 500")
+                        && ours.status.starts_with("HTTP/1.1 200")
+                } else if kubectl.text().starts_with("invalid upgrade response") {
                     // NO_UPGRADE
                     ours.status == kubectl.status && ours.json()["message"] == kubectl.text().trim()
                 } else if kubectl.status.starts_with("HTTP/1.1 101") {
