@@ -90,14 +90,18 @@ async fn an_address_that_is_not_its_pods_own_is_no_endpoint() {
     no_pod["targetRef"]["kind"] = json!("Node");
     let mut no_reference = endpoint_of("a", "10.77.0.10", ready.clone());
     no_reference.as_object_mut().unwrap().remove("targetRef");
+    let mut ended = pod("ended", "10.77.0.11");
+    ended["status"]["phase"] = json!("Succeeded");
     for endpoint in [
+        endpoint_of("ended", "10.77.0.11", ready.clone()),
         other_namespace,
         no_pod,
         no_reference,
         endpoint_of("a", "10.77.0.99", ready.clone()),
         endpoint_of("missing", "10.77.0.10", ready),
     ] {
-        let refused = chosen(&[a.clone(), slice("http", json!([endpoint]))]).unwrap_err();
+        let refused =
+            chosen(&[a.clone(), ended.clone(), slice("http", json!([endpoint]))]).unwrap_err();
         assert_eq!(
             refused,
             r#"no endpoints available for service "web": of 1 endpoints 1 are ready, 1 are not a pod of this namespace"#

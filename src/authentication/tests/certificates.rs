@@ -40,7 +40,7 @@ const ANY: &[&str] = &[];
 const ONE: &[&str] = &[NAME];
 
 /// The names that are allowed, the certificate, and who asks then.
-const CERTIFICATES: [(&[&str], Issuer, &str, Fault, &str); 15] = [
+const CERTIFICATES: [(&[&str], Issuer, &str, Fault, &str); 18] = [
     (ONE, Issuer::Nobody, "", Fault::None, "401"),
     (ANY, Issuer::Nobody, "", Fault::None, "401"),
     (ONE, Issuer::Foreign, NAME, Fault::None, "401"),
@@ -56,6 +56,9 @@ const CERTIFICATES: [(&[&str], Issuer, &str, Fault, &str); 15] = [
     (ANY, Issuer::FrontProxy, NAME, Fault::Expired, "401"),
     (ONE, Issuer::FrontProxy, NAME, Fault::None, SPEAKS),
     (ANY, Issuer::FrontProxy, "kubelet", Fault::None, SPEAKS),
+    (ONE, Issuer::Foreign, NAME, Fault::OfVersionOne, "401"),
+    (ONE, Issuer::Clients, NAME, Fault::OfVersionOne, CLIENT),
+    (ONE, Issuer::FrontProxy, NAME, Fault::OfVersionOne, SPEAKS),
 ];
 const LONGER: &str = "front-proxy-client2";
 const CLIENT: &str = "ClientCertificate front-proxy-client";
@@ -76,7 +79,7 @@ async fn of_all_certificates_two_kinds_speak_for_others() {
         assert_eq!(found, *expected, "row {row}");
         speak += usize::from(found == SPEAKS);
     }
-    assert_eq!(speak, 2);
+    assert_eq!(speak, 3);
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ use rustls::pki_types::CertificateDer;
 use tower_test::mock;
 
 use super::*;
+use crate::certificates::in_version_one;
 use crate::certificates::{RequestHeader, Roots};
 use crate::config::{AuthenticationLookup, RequestHeaderNames};
 
@@ -47,6 +48,8 @@ enum Fault {
     None,
     Expired,
     ForServers,
+    /// No fault to us: MicroK8s and others who sign with OpenSSL's defaults give such certificates out.
+    OfVersionOne,
 }
 
 impl Authority {
@@ -58,7 +61,9 @@ impl Authority {
             .push(DnType::OrganizationName, group);
         params.extended_key_usages = vec![match fault {
             Fault::ForServers => ExtendedKeyUsagePurpose::ServerAuth,
-            Fault::None | Fault::Expired => ExtendedKeyUsagePurpose::ClientAuth,
+            Fault::None | Fault::Expired | Fault::OfVersionOne => {
+                ExtendedKeyUsagePurpose::ClientAuth
+            }
         }];
         let now = SystemTime::now();
         let hour = Duration::from_secs(3600);
@@ -70,7 +75,11 @@ impl Authority {
         })
         .into();
         let key = KeyPair::generate().unwrap();
-        vec![params.signed_by(&key, &self.issuer).unwrap().der().clone()]
+        let signed = params.signed_by(&key, &self.issuer).unwrap();
+        match fault {
+            Fault::OfVersionOne => vec![in_version_one(signed.der(), self.issuer.key())],
+            Fault::None | Fault::Expired | Fault::ForServers => vec![signed.der().clone()],
+        }
     }
 
     fn request_header(&self, allowed_names: &[&str]) -> Arc<RequestHeader> {
