@@ -249,6 +249,7 @@ impl Answers {
         let treatment = PageTreatment {
             prologue: is_prepared.then(page_helper::worker_prologue),
             method: on.permit.asked().method.clone(),
+            reader: on.reading.reader,
             links,
             injection,
             limits: PageLimits {

@@ -13,6 +13,7 @@ use super::html::{Html, Ingredients, Nesting};
 use super::{PageTreatment, charset_of};
 use super::{manifest, media_type};
 use crate::rewrite::link::Links;
+use crate::rewrite::reader::Reader;
 
 /// A larger manifest stays as it is. It is read in one go.
 const LARGEST_MANIFEST: usize = 256 * 1024;
@@ -28,6 +29,8 @@ pub(super) struct Rewriter {
 #[derive(Debug)]
 enum Media {
     Html(Box<Html>),
+    /// A page, unless it begins as data does.
+    HtmlOrJson(Box<Html>),
     Css(Box<Css>, Links),
     Manifest(Vec<u8>, Links),
     /// What is to be put first.
@@ -76,14 +79,7 @@ impl Rewriter {
         };
         let essence = media_type::essence(media_type).to_ascii_lowercase();
         let media = match essence.as_slice() {
-            b"text/html" => Media::Html(Box::new(Html::new(Ingredients {
-                links: how.links.clone(),
-                injection: how.injection.as_ref().map(|one| one.html.clone()),
-                charset,
-                memory: how.limits.memory,
-                budget: Arc::clone(&how.budget),
-                nesting: Nesting::Outermost,
-            }))),
+            b"text/html" => html(how, charset),
             b"text/css" => {
                 let css = Css::new(charset.unwrap_or(Charset::Ascii));
                 Media::Css(Box::new(css), how.links.clone())
@@ -123,10 +119,50 @@ impl Rewriter {
     }
 }
 
+fn html(how: &PageTreatment, charset: Option<Charset>) -> Media {
+    let html = Box::new(Html::new(Ingredients {
+        links: how.links.clone(),
+        injection: how.injection.as_ref().map(|one| one.html.clone()),
+        charset,
+        memory: how.limits.memory,
+        budget: Arc::clone(&how.budget),
+        nesting: Nesting::Outermost,
+    }));
+    match how.reader {
+        Reader::Document => Media::Html(html),
+        Reader::Script | Reader::Tool => Media::HtmlOrJson(html),
+    }
+}
+
+/// Where a body begins, white space (RFC 8259 section 2) and the mark of UTF-8 aside.
+fn begin(bytes: &[u8]) -> Option<usize> {
+    let is_blank = |byte: &u8| b" \t\r\n\xef\xbb\xbf".contains(byte);
+    bytes.iter().position(|byte| !is_blank(byte))
+}
+
+/// Whether a body that begins with this byte is JSON: an object, a list, a text, or the guard `)]}'` before one of them.
+/// A fragment of a page may begin so as well. Its links are then mapped where a script puts it into a document.
+fn begins_json(byte: u8) -> bool {
+    matches!(byte, b'{' | b'[' | b'"' | b')')
+}
+
 impl Media {
     fn write(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         match self {
             Self::Html(html) => html.write(bytes, out),
+            Self::HtmlOrJson(html) => match begin(bytes) {
+                None => html.write(bytes, out),
+                Some(at) if begins_json(bytes[at]) => {
+                    // What came before was white space, which the parser has passed on.
+                    html.end(out);
+                    out.extend_from_slice(bytes);
+                    *self = Self::Untouched;
+                }
+                Some(_) => {
+                    html.write(bytes, out);
+                    self.is_html();
+                }
+            },
             Self::Css(css, links) => css.write(bytes, &|url| links.map(url), &mut |piece| {
                 out.extend_from_slice(piece.now());
             }),
@@ -147,9 +183,17 @@ impl Media {
         }
     }
 
+    /// It did not begin as data.
+    fn is_html(&mut self) {
+        *self = match std::mem::replace(self, Self::Untouched) {
+            Self::HtmlOrJson(html) => Self::Html(html),
+            other => other,
+        };
+    }
+
     fn end(&mut self, out: &mut Vec<u8>) {
         match self {
-            Self::Html(html) => html.end(out),
+            Self::Html(html) | Self::HtmlOrJson(html) => html.end(out),
             Self::Css(css, links) => css.end(&|url| links.map(url), &mut |piece| {
                 out.extend_from_slice(piece.now());
             }),

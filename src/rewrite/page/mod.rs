@@ -14,7 +14,7 @@
 //!
 //! # What is not
 //!
-//! Answers to HEAD, 204, 206, 304 and other statuses without a whole body; other types, XHTML and standalone SVG among
+//! JSON that is sent as `text/html` to somebody who does not navigate. Answers to HEAD, 204, 206, 304 and other statuses without a whole body; other types, XHTML and standalone SVG among
 //! them; encodings that aren't known, and several of them; charsets in which ASCII isn't ASCII (UTF-16, ISO-2022-JP). Scripts
 //! and what they build are the page helper's business. Not touched either: a policy in `<meta>`, speculation rules, `data-*`,
 //! custom elements, `srcdoc` with references that aren't known here, XML's `xml-stylesheet`.
@@ -56,6 +56,7 @@ use http::header::{
 use http::{Method, StatusCode};
 
 use super::link::Links;
+use super::reader::Reader;
 use crate::status::Response;
 use body::Rewritten;
 use budget::Budget;
@@ -66,6 +67,7 @@ use media::Rewriter;
 #[derive(Debug, Clone)]
 pub(super) struct PageTreatment {
     pub method: Method,
+    pub reader: Reader,
     pub links: Links,
     pub injection: Option<Injection>,
     /// What a script begins with, where the answer is one.

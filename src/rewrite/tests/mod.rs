@@ -2,6 +2,7 @@
 
 mod bodies;
 mod effort;
+mod json;
 mod reach;
 
 use axum::body::Body;

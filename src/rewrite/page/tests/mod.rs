@@ -18,6 +18,7 @@ const REWRITTEN: &str = "<!DOCTYPE html><title>é</title><a href='././x'>x</a><i
 fn treatment() -> PageTreatment {
     PageTreatment {
         method: Method::GET,
+        reader: Reader::Document,
         links: links("/", Form::Relative),
         prologue: None,
         injection: None,
