@@ -7,9 +7,13 @@
 //! inside: an envelope can't smuggle a request (RFC 9112 section 11.2). Credentials and `Impersonate-*` of a page are inside,
 //! where kube-apiserver does not see them and the server's own rules take identities away.
 //!
+//! A method that Kubernetes has no verb for (WebDAV's `PROPFIND`, `OPTIONS`) goes before the path in `Throughway-Path`, as in a
+//! request line, and the request is a `POST` to everybody on the way: it takes the right `create`. A server that does not know
+//! of it refuses such a path.
+//!
 //! An answer in an envelope means nothing to a browser that meets it on a shared origin: no cookie, no type but octets.
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
 use crate::host::is_loopback;
 
@@ -40,6 +44,14 @@ const NOWHERE: [&str; 4] = [
     "proxy-authorization",
 ];
 
+/// Methods with a verb of their own, which is to be asked for; and those that speak to proxies (RFC 9110 section 9.3).
+const NEVER_INSIDE: [&str; 8] = [
+    "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "TRACE",
+];
+
+/// The longest registered method has 17.
+const MAX_METHOD_BYTES: usize = 32;
+
 /// A `Throughway-Origin` that is none, or none that users of this server see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -54,6 +66,13 @@ pub struct OwnOrigin {
     pub scheme: &'static str,
     /// With the port where it is not the scheme's own.
     pub host: HeaderValue,
+}
+
+/// Whether a method travels inside. Those in lower case don't, as a backend may take them for what they look like.
+pub fn is_inside(method: &Method) -> bool {
+    let name = method.as_str();
+    let is_plain = |byte: u8| byte.is_ascii_uppercase() || byte == b'-';
+    name.len() <= MAX_METHOD_BYTES && name.bytes().all(is_plain) && !NEVER_INSIDE.contains(&name)
 }
 
 /// Puts a request's headers into an envelope. `host` stays outside, where it is replaced.
@@ -287,6 +306,27 @@ mod tests {
         ]);
         open_request(&mut arriving).unwrap();
         assert_eq!(lines(&arriving), [("x".to_owned(), "1".to_owned())]);
+    }
+
+    #[test]
+    fn only_methods_without_a_verb_travel_inside() {
+        let inside = |name: &str| is_inside(&name.parse().unwrap());
+        for name in [
+            "PROPFIND",
+            "REPORT",
+            "OPTIONS",
+            "M-SEARCH",
+            "UPDATEREDIRECTREF",
+        ] {
+            assert!(inside(name), "{name}");
+        }
+        for name in NEVER_INSIDE {
+            assert!(!inside(name), "{name}");
+        }
+        for name in ["delete", "Propfind", "X_Y", "GET1"] {
+            assert!(!inside(name), "{name}");
+        }
+        assert!(!inside(&"A".repeat(MAX_METHOD_BYTES + 1)));
     }
 
     #[test]

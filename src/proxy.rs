@@ -166,6 +166,8 @@ fn describe_client(
     permit: &Permit,
     request: &mut Request,
 ) -> Result<Reading, Refusal> {
+    // It may have come as a POST.
+    request.method_mut().clone_from(&permit.asked().method);
     let own_origin = envelope::open_request(request.headers_mut())?;
     if own_origin.is_some() {
         // What was inside is as the page sent it, and no stage has looked at it.

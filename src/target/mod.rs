@@ -87,6 +87,8 @@ pub enum TargetError {
         port: String,
         known: Vec<String>,
     },
+    #[error("{owner} has no TCP port, and no other is reached")]
+    NoPort { owner: String },
     #[error("{owner} has several ports, name one of them{}", listed(.known))]
     PortNeeded { owner: String, known: Vec<String> },
     #[error("{owner} stands for a DNS name (type ExternalName); names are not resolved here")]
@@ -115,7 +117,7 @@ impl TargetError {
                 Status::bad_request(message)
             }
             Self::NotFound(subject) => Status::not_found(message).about(subject.clone()),
-            Self::NoSuchPort { .. } => Status::not_found(message),
+            Self::NoSuchPort { .. } | Self::NoPort { .. } => Status::not_found(message),
             Self::Unknown { subject, .. } => Status::unavailable(message).about(subject.clone()),
             Self::ExternalName { .. } | Self::Ended { .. } | Self::Unsynced => {
                 Status::unavailable(message)
@@ -130,7 +132,7 @@ impl TargetError {
             Self::Name { .. } | Self::HostName => "name",
             Self::NotFound(_) => "not_found",
             Self::Unknown { .. } => "lookup",
-            Self::NoSuchPort { .. } => "no_such_port",
+            Self::NoSuchPort { .. } | Self::NoPort { .. } => "no_such_port",
             Self::PortNeeded { .. } => "port_needed",
             Self::ExternalName { .. } => "external_name",
             Self::Address { .. } => "address",
@@ -152,7 +154,7 @@ fn singular(resource: Resource) -> &'static str {
 
 fn listed(known: &[String]) -> String {
     if known.is_empty() {
-        "; it has none".to_owned()
+        "; it has no TCP port at all".to_owned()
     } else {
         format!("; it has {}", known.join(", "))
     }

@@ -59,6 +59,7 @@ fn port<'a>(
     };
     if reference.port.is_empty() {
         return match &*service.ports {
+            [] => Err(TargetError::NoPort { owner: owner() }),
             [only] => Ok(only),
             ports => ports
                 .iter()

@@ -244,3 +244,19 @@ fn every_header_comes_once_and_none_is_added_to_those_of_the_backend() {
         assert_eq!(found, expected);
     });
 }
+
+/// hyper#3960. Longer ones can't be had; docs/differences.md and docs/local.md have what is seen.
+#[test]
+fn a_url_has_a_longest_length_and_what_is_longer_is_refused_as_documented() {
+    on_cluster(async |cluster: &Cluster| {
+        let of_length = |length: usize| solo(&format!("/echo?{}", "x".repeat(length)));
+        let said = cluster.kubectl(&["get", "--raw", &of_length(60_000)]);
+        assert!(said.contains("\"uri\""), "{said:.200}");
+        for length in [65_534, 70_000] {
+            let refused = cluster.kubectl_refused(&["get", "--raw", &of_length(length)]);
+            let expected = "Error from server (ServiceUnavailable)";
+            assert!(refused.starts_with(expected), "{length}: {refused}");
+        }
+        cluster.assert_alive();
+    });
+}

@@ -168,3 +168,21 @@ async fn no_forwarded_header_changes_what_is_asked_or_who_asks() {
     assert_eq!(refused.status, StatusCode::FORBIDDEN);
     s.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_method_of_webdav_arrives_for_who_may_create_and_a_verb_is_got_by_no_detour() {
+    let s = Setting::new().await;
+    let origin = ("Throughway-Origin", "http://web.demo.svc.localhost:8001");
+    let line = |line: &'static str| [origin, ("Throughway-Path", line)];
+    let found = ask(&s, "POST", "/", &line("PROPFIND /echo")).await;
+    assert_eq!(found.json()["method"], "PROPFIND");
+    let found = ask(&s, "POST", "/", &line("DELETE /echo")).await;
+    assert_eq!(found.status, StatusCode::METHOD_NOT_ALLOWED);
+    let path = service("web", "/");
+    let asked = request("POST", &path, &line("PROPFIND /echo"), "");
+    let refused = s.client("bob").ask(asked).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    let found = refused.json()["message"].as_str().unwrap().to_owned();
+    assert!(found.contains("cannot create"), "{found}");
+    s.end().await;
+}

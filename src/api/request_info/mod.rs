@@ -15,9 +15,11 @@ use http::{HeaderMap, HeaderName, Method, Uri};
 use percent_encoding::percent_decode_str;
 
 use crate::config::ApiGroup;
+use crate::envelope;
 use crate::status::Status;
 
-/// The path and query inside the target, exactly as they are to arrive: kube-apiserver decodes and sorts those of the URL.
+/// The path and query inside the target, exactly as they are to arrive: kube-apiserver decodes and sorts those of the URL. A
+/// method may stand before them, for which Kubernetes has no verb.
 pub const THROUGHWAY_PATH: HeaderName = HeaderName::from_static("throughway-path");
 
 /// A request for a `/proxy` subresource.
@@ -29,6 +31,7 @@ pub struct RequestInfo {
     pub namespace: String,
     /// The whole name segment, decoded: `https:web:8443`. RBAC's `resourceNames` are compared with it.
     pub name: String,
+    /// As the backend is to get it.
     pub method: Method,
     uri: Uri,
     inside: usize,
@@ -175,11 +178,27 @@ impl RequestInfo {
         let Some(first) = raw.next() else {
             return Ok(asked);
         };
-        let inside = first.to_str().map_err(|_| Unserved::RawPath)?;
+        let line = first.to_str().map_err(|_| Unserved::RawPath)?;
         if raw.next().is_some() {
             return Err(Unserved::RawPath);
         }
-        asked.at(method.clone(), inside)
+        match line.split_once(' ') {
+            None => asked.at(method.clone(), line),
+            Some((inner, path)) => asked.at(method.clone(), path)?.with_inner_method(inner),
+        }
+    }
+
+    /// The same request with a method that Kubernetes has no verb for, for whoever may `create`. A kubelet knows none.
+    fn with_inner_method(self, inner: &str) -> Result<Self, Unserved> {
+        let inner: Method = inner.parse().map_err(|_| Unserved::RawPath)?;
+        let is_served = self.resource != Resource::Nodes && envelope::is_inside(&inner);
+        if self.method != Method::POST || !is_served {
+            return Err(Unserved::Method(inner));
+        }
+        Ok(Self {
+            method: inner,
+            ..self
+        })
     }
 
     /// The same target, asked for another path and query inside it.

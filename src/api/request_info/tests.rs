@@ -198,3 +198,47 @@ fn throughway_path_takes_the_place_of_what_the_url_has_inside_the_target() {
         assert_eq!(of(refused), Err(Unserved::RawPath), "{refused:?}");
     }
 }
+
+#[test]
+fn a_method_without_a_verb_may_stand_before_the_path_for_who_may_create() {
+    let group = ApiGroup {
+        name: "throughway.dev".into(),
+        version: "v1",
+    };
+    let of = |method: Method, kind: &str, line: &str| {
+        let uri = format!("/apis/throughway.dev/v1/{kind}/web/proxy/");
+        let mut headers = HeaderMap::new();
+        headers.insert(THROUGHWAY_PATH, line.parse().unwrap());
+        RequestInfo::of(&group, &method, &uri.parse().unwrap(), &headers)
+    };
+    let services = "namespaces/demo/services";
+    for inner in ["PROPFIND", "REPORT", "OPTIONS"] {
+        let asked = of(Method::POST, services, &format!("{inner} /dav/?x")).unwrap();
+        assert_eq!((asked.method.as_str(), asked.verb), (inner, Verb::Create));
+        assert_eq!((asked.path_inside(), asked.query()), ("/dav/", Some("x")));
+    }
+    // A right for one verb is none for another.
+    for (outer, kind, inner) in [
+        (Method::POST, services, "DELETE"),
+        (Method::POST, services, "delete"),
+        (Method::POST, services, "GET"),
+        (Method::POST, services, "CONNECT"),
+        (Method::POST, services, "TRACE"),
+        (Method::POST, "nodes", "PROPFIND"),
+        (Method::GET, services, "PROPFIND"),
+        (Method::DELETE, services, "PROPFIND"),
+    ] {
+        let refused = of(outer, kind, &format!("{inner} /x"));
+        assert_eq!(refused, Err(Unserved::Method(inner.parse().unwrap())));
+    }
+    for wrong in [
+        "PROPFIND x",
+        "PROPFIND  /x",
+        "PROPFIND /x HTTP/1.1",
+        " /x",
+        "P: /x",
+    ] {
+        let refused = of(Method::POST, services, wrong);
+        assert_eq!(refused, Err(Unserved::RawPath), "{wrong}");
+    }
+}

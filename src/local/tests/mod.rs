@@ -40,6 +40,8 @@ const TYPED: [(&str, &str); 3] = [
 struct World {
     road: Arc<Road>,
     asked: Arc<Mutex<Vec<String>>>,
+    /// `Throughway-Path` of each request that has it.
+    raw_paths: Arc<Mutex<Vec<HeaderValue>>>,
     _serving: JoinSet<()>,
 }
 
@@ -52,10 +54,12 @@ impl World {
     /// An API server, which perhaps lies below a path.
     async fn in_front_of(server_of: fn(&str) -> Response, path: &str, flags: &[&str]) -> Self {
         let asked = Arc::new(Mutex::new(Vec::new()));
+        let raw_paths = Arc::new(Mutex::new(Vec::new()));
         let mut serving = JoinSet::new();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = format!("--server=http://{}{path}", listener.local_addr().unwrap());
         let (noted, below) = (Arc::clone(&asked), path.to_owned());
+        let noted_paths = Arc::clone(&raw_paths);
         let app = axum::Router::new().fallback(move |request: Request| {
             let mut asked = format!("{} {}", request.method(), request.uri());
             for (name, label) in [(header::TE, "TE"), (header::UPGRADE, "Upgrade")] {
@@ -68,6 +72,8 @@ impl World {
                 None => empty(StatusCode::NOT_FOUND),
             };
             noted.lock().unwrap().push(asked);
+            let raw_path = request.headers().get("throughway-path").cloned();
+            noted_paths.lock().unwrap().extend(raw_path);
             async move { answer }
         });
         serving.spawn(async move { axum::serve(listener, app).await.unwrap() });
@@ -88,6 +94,7 @@ impl World {
         Self {
             road: server::road(&config, &main, api, &tasks).unwrap(),
             asked,
+            raw_paths,
             _serving: serving,
         }
     }

@@ -122,3 +122,55 @@ async fn a_name_that_no_target_has_is_the_apis_where_a_rule_says_so() {
         assert_eq!(answer.status(), code, "{flags:?}");
     }
 }
+
+/// nginx-proxy#287: WebDAV.
+#[tokio::test]
+async fn a_method_that_the_api_knows_no_verb_for_travels_inside_and_others_do_not() {
+    let world = World::new(&["--via=throughway"]).await;
+    for method in ["PROPFIND", "REPORT", "OPTIONS", "POST", "DELETE", "TRACE"] {
+        world.ask(WEB, &format!("{method} /dav/?x"), &[]).await;
+    }
+    let path = "/apis/throughway.dev/v1/namespaces/demo/services/web/proxy/";
+    let methods = ["POST", "POST", "POST", "POST", "DELETE", "TRACE"];
+    assert_eq!(
+        world.proxied(),
+        methods.map(|method| format!("{method} {path}"))
+    );
+    let inside = ["PROPFIND /dav/?x", "REPORT /dav/?x", "OPTIONS /dav/?x"];
+    let others = ["/dav/?x"; 3];
+    assert_eq!(*world.raw_paths.lock().unwrap(), [inside, others].concat());
+}
+
+#[tokio::test]
+async fn the_rules_see_the_method_that_the_browser_sent() {
+    let flags = ["--via=throughway", "--reject-methods=^(MOVE|DELETE)$"];
+    let world = World::new(&flags).await;
+    assert_eq!(world.outcome(WEB, "MOVE /x", &[]).await, (403, 0));
+    assert_eq!(world.outcome(WEB, "COPY /x", &[]).await.1, 1);
+}
+
+#[tokio::test]
+async fn a_service_without_a_tcp_port_is_not_asked_for_one() {
+    fn of_udp(path: &str) -> Response {
+        if !path.ends_with("/services/web") {
+            return api_server(path);
+        }
+        let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "demo"},
+            "spec": {"ports": [{"port": 53, "protocol": "UDP"}]}});
+        let mut answer = Response::new(Body::from(service.to_string()));
+        let kind = HeaderValue::from_static("application/json");
+        answer.headers_mut().insert(header::CONTENT_TYPE, kind);
+        answer
+    }
+    let world = World::in_front_of(of_udp, "", &[]).await;
+    for (reader, words) in [
+        (&[][..], "the Service web has no TCP port"),
+        (&TYPED, "It has no port that can be reached"),
+    ] {
+        let answer = world.ask(WEB, "GET /", reader).await;
+        assert_eq!(answer.status(), 404);
+        let body = axum::body::to_bytes(answer.into_body(), 1 << 20).await;
+        let said = String::from_utf8(body.unwrap().to_vec()).unwrap();
+        assert!(said.contains(words) && !said.contains("name one"), "{said}");
+    }
+}

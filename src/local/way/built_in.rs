@@ -11,6 +11,7 @@ use axum::body::Body;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use percent_encoding::percent_decode_str;
 
+use super::location::Asked;
 use super::ports::{Named, Ports};
 use super::refusal::Case;
 use super::unprefix::Unprefixed;
@@ -55,6 +56,7 @@ pub(super) async fn visit(
     ports: &Ports,
     visit: Visit<'_>,
 ) -> Result<Response, Problem> {
+    let asked = Asked::of(&visit);
     let Visit {
         target,
         host,
@@ -99,6 +101,7 @@ pub(super) async fn visit(
         answer = without_prefix(answer, prefix);
     }
     cookies::keep_at_home(answer.headers_mut(), host);
+    asked.keep_at_home(&mut answer)?;
     Ok(answer)
 }
 

@@ -1,7 +1,9 @@
-//! Through Throughway: the request in an envelope, its path in `Throughway-Path`, and the answer out of its envelope.
+//! Through Throughway: the request in an envelope, its path in `Throughway-Path`, with the method before it where Kubernetes has no
+//! verb for that; and the answer out of its envelope.
 
-use http::{HeaderName, HeaderValue, Uri, header};
+use http::{HeaderName, HeaderValue, Method, Uri, header};
 
+use super::location::Asked;
 use super::{GROUP, Visit, cookies, raw_path, send};
 use crate::envelope;
 use crate::hop_by_hop;
@@ -19,6 +21,7 @@ pub(super) enum Enveloped {
 }
 
 pub(super) async fn visit(upstream: &Upstream, visit: Visit<'_>) -> Result<Enveloped, Problem> {
+    let asked = Asked::of(&visit);
     let Visit {
         target,
         host,
@@ -29,7 +32,15 @@ pub(super) async fn visit(upstream: &Upstream, visit: Visit<'_>) -> Result<Envel
         let status = Status::bad_request("the path has bytes that no path has");
         Problem::new(status, "No such path")
     };
-    let path = HeaderValue::from_str(raw_path(request.uri())).map_err(|_| no_path())?;
+    let path = raw_path(request.uri());
+    let path = if envelope::is_inside(request.method()) {
+        let line = HeaderValue::from_str(&format!("{} {path}", request.method()));
+        *request.method_mut() = Method::POST;
+        line
+    } else {
+        HeaderValue::from_str(path)
+    };
+    let path = path.map_err(|_| no_path())?;
     let origin = HeaderValue::try_from(format!("http://{host}")).map_err(|_| no_path())?;
     let upgrade = asked_upgrade(request.headers());
     let headers = request.headers_mut();
@@ -59,5 +70,6 @@ pub(super) async fn visit(upstream: &Upstream, visit: Visit<'_>) -> Result<Envel
         return Ok(Enveloped::OfCluster(answer));
     }
     cookies::keep_at_home(answer.headers_mut(), host);
+    asked.keep_at_home(&mut answer)?;
     Ok(Enveloped::OfTarget(answer))
 }

@@ -8,6 +8,7 @@
 mod built_in;
 mod cookies;
 mod enveloped;
+mod location;
 mod near;
 mod ports;
 mod refusal;

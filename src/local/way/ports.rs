@@ -98,12 +98,15 @@ async fn look(upstream: &Upstream, target: &Target) -> Result<Vec<String>, Absen
 
 fn several(case: Case<'_>, ports: &[String]) -> Result<Named, Problem> {
     let target = case.target;
-    let sentence = format!(
-        "the Service {} has {} TCP ports; name one of them: {}",
-        target.name,
-        ports.len(),
-        ports.join(", ")
-    );
+    let sentence = match ports {
+        [] => format!("the Service {} has no TCP port", target.name),
+        ports => format!(
+            "the Service {} has {} TCP ports; name one of them: {}",
+            target.name,
+            ports.len(),
+            ports.join(", ")
+        ),
+    };
     let status = Status::new(http::StatusCode::NOT_FOUND, Reason::NotFound, sentence);
     if case.reader == Reader::Program {
         return Ok(Named::Answer(status.into_response()));
@@ -119,5 +122,9 @@ fn several(case: Case<'_>, ports: &[String]) -> Result<Named, Problem> {
             url: format!("http://{}{after_name}/", origin.host()),
         }
     });
-    Err(links.fold(Problem::new(status, "Which port?"), Problem::advise))
+    let title = match ports {
+        [] => "It has no port that can be reached",
+        _ => "Which port?",
+    };
+    Err(links.fold(Problem::new(status, title), Problem::advise))
 }

@@ -37,6 +37,9 @@ pub(super) const MAX_CLIMB: usize = 512;
 /// the rest is what a server in front adds.
 pub(super) const MAX_PREFIX: usize = 1024;
 
+/// What nearly all clusters put behind the names of Services; nothing in the API says which others do.
+const CLUSTER_DOMAIN: &str = ".cluster.local";
+
 /// How a mapped URL is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Form {
@@ -134,6 +137,12 @@ impl Links {
             Reference::Path(_) | Reference::Relative(_) => self.base == Base::Elsewhere,
             Reference::Authority { .. } | Reference::OtherScheme => self.path_of(&url).is_none(),
         }
+    }
+
+    /// Whether a URL inside the target would be asked for by TLS, which the target does not speak.
+    pub(super) fn wants_tls(&self, url: &str) -> bool {
+        let https = Reference::read(url).default_port() == Some(443);
+        https && self.endpoint.scheme == Scheme::Http
     }
 
     /// The URL as it must stand in a header or a style sheet; `None`: it stays byte for byte.
@@ -238,7 +247,8 @@ impl Links {
     }
 }
 
-/// Whether an authority is the backend's own, by its address or by the `Host` that it was sent.
+/// Whether an authority is the backend's own, by its address or by the `Host` that it was sent. Apps know their name better
+/// than their port: they leave it away, as nginx's `$host` does, or say the one that they listen on.
 fn names(authority: &str, default_port: u16, endpoint: &Endpoint) -> bool {
     let Ok(named) = authority.parse::<Authority>() else {
         return false;
@@ -246,21 +256,36 @@ fn names(authority: &str, default_port: u16, endpoint: &Endpoint) -> bool {
     if authority.contains('@') {
         return false;
     }
-    let port = named.port_u16().unwrap_or(default_port);
     let host = endpoint
         .host
         .to_str()
         .ok()
         .and_then(|host| host.parse::<Authority>().ok());
+    let port = named.port_u16().unwrap_or(default_port);
     let by_host = host.is_some_and(|own| {
-        own.host().eq_ignore_ascii_case(named.host())
-            && own.port_u16().unwrap_or(own_default_port(endpoint)) == port
+        let own_port = own.port_u16().unwrap_or(own_default_port(endpoint));
+        let ports = [default_port, own_port, endpoint.address.port()];
+        is_name_of(named.host(), own.host()) && ports.contains(&port)
     });
     let address = named
         .host()
         .trim_matches(['[', ']'])
         .parse::<std::net::IpAddr>();
     by_host || (address == Ok(endpoint.address.ip()) && port == endpoint.address.port())
+}
+
+/// Whether a host is the backend's, whose Service may be named with the cluster's domain.
+fn is_name_of(host: &str, own: &str) -> bool {
+    if host.eq_ignore_ascii_case(own) {
+        return true;
+    }
+    let at = host.len().checked_sub(CLUSTER_DOMAIN.len());
+    let parts = at.and_then(|at| host.split_at_checked(at));
+    parts.is_some_and(|(name, domain)| {
+        domain.eq_ignore_ascii_case(CLUSTER_DOMAIN)
+            && name.eq_ignore_ascii_case(own)
+            && own.ends_with(".svc")
+    })
 }
 
 fn own_default_port(endpoint: &Endpoint) -> u16 {

@@ -44,6 +44,14 @@ impl<'u> Reference<'u> {
         }
     }
 
+    /// That of its scheme, if it names one that has one.
+    pub(super) fn default_port(&self) -> Option<u16> {
+        match self {
+            Self::Authority { default_port, .. } => *default_port,
+            Self::Path(_) | Self::Relative(_) | Self::OtherScheme => None,
+        }
+    }
+
     fn authority(rest: &'u str, default_port: Option<u16>) -> Self {
         let end = rest.find(['/', '\\', '?', '#']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(end);

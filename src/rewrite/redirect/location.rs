@@ -20,6 +20,8 @@ const MAX_LOCATION: usize = 16 * 1024;
 pub(super) enum Place {
     /// Path, query and fragment inside the target.
     Inside(String),
+    /// Where the request was already, by TLS alone. Mapped, it would lead in a circle.
+    SameByTls,
     Elsewhere(String),
     /// It says nothing.
     Nowhere,
@@ -39,7 +41,12 @@ pub(super) fn place(location: &HeaderValue, asked: &RequestInfo, links: &Links) 
     if let Some(inside) = links.inside(&location) {
         let end = inside.find(['?', '#']).unwrap_or(inside.len());
         let path = without_dots(&inside[..end]);
-        return Place::Inside(escaped(&path, &inside[end..]));
+        let inside = escaped(&path, &inside[end..]);
+        return if links.wants_tls(&location) && is_where(asked, &inside) {
+            Place::SameByTls
+        } else {
+            Place::Inside(inside)
+        };
     }
     let begins = location
         .find([':', '/', '\\', '?', '#'])
@@ -62,6 +69,19 @@ pub(super) fn place(location: &HeaderValue, asked: &RequestInfo, links: &Links) 
     let folder = page.rfind(['/', '\\']).map_or("/", |slash| &page[..=slash]);
     let joined = format!("{folder}{path}");
     Place::Inside(escaped(&without_dots(&joined), rest))
+}
+
+/// Whether a request was for this path and query.
+fn is_where(asked: &RequestInfo, inside: &str) -> bool {
+    let inside = inside.split('#').next().unwrap_or_default();
+    let (path, query) = match inside.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (inside, None),
+    };
+    let asked_path = asked.path_inside();
+    let is_root = |path: &str| matches!(path, "" | "/");
+    (path == asked_path || (is_root(path) && is_root(asked_path)))
+        && query.unwrap_or_default() == asked.query().unwrap_or_default()
 }
 
 /// The text of a header; bytes above ASCII, whatever they were meant to be, are escaped.
@@ -136,6 +156,15 @@ mod tests {
             (b"/../../x", inside("/x")),
             (b"?a=\"b\"", inside("/a/b?a=%22b%22")),
             (b"#f", inside("/a/b#f")),
+            (b"https://web.demo.svc/x", inside("/x")),
+            (b"https://web.demo.svc/a/b", Place::SameByTls),
+            (
+                b"https://WEB.demo.svc.cluster.local:443/a/b#f",
+                Place::SameByTls,
+            ),
+            (b"https://web.demo.svc:8080/a/b", Place::SameByTls),
+            (b"https://web.demo.svc/a/b?q", inside("/a/b?q")),
+            (b"http://web.demo.svc/a/b", inside("/a/b")),
             (b"//evil.example/x", elsewhere("//evil.example/x")),
             (b"/\\evil.example", elsewhere("/\\evil.example")),
             (b"\\\\evil.example", elsewhere("\\\\evil.example")),
@@ -170,7 +199,7 @@ mod tests {
                     prop_assert_eq!(inside, whole, "{:?}", location);
                 }
                 Place::Nowhere => prop_assert!(location.trim().is_empty()),
-                Place::Elsewhere(_) => {}
+                Place::Elsewhere(_) | Place::SameByTls => {}
                 Place::TooLong => prop_assert!(false),
             }
         }

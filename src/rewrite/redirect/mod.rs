@@ -9,6 +9,7 @@
 //! | anybody else, elsewhere; `Throughway-Redirect: manual` | the status without `Location`, the target in `Throughway-Location` |
 //!
 //! kube-aggregator makes a 502 of any 3xx with a `Location` (CVE-2022-3172). 300 and 304 are no redirects, they only lose it.
+//! A redirect to the same path by `https:` leads nowhere but to itself, and is told with what helps.
 //! Elsewhere is never followed: no request leaves the target that was authorized.
 //!
 //! RFC 9110 section 15.4; kube-apiserver's `pkg/util/proxy/transport.go`.
@@ -85,6 +86,9 @@ pub(super) fn decide(at: Situation<'_>, trail: &mut Trail, mut response: Respons
         (Telling::Page, Place::Elsewhere(url)) if is_web(&url) => {
             Outcome::Told(page::leading_to(&url, response))
         }
+        (Telling::Page, Place::SameByTls) => {
+            Outcome::Told(page::leading_nowhere(&wants_tls(at.asked), response))
+        }
         (Telling::Page, Place::Elsewhere(_) | Place::Nowhere | Place::TooLong) => {
             Outcome::Told(page::leading_nowhere(
                 "The application wants to redirect to an address that is none of the web.",
@@ -103,6 +107,9 @@ pub(super) fn decide(at: Situation<'_>, trail: &mut Trail, mut response: Respons
                     Outcome::Told(told(at, &Place::Inside(inside), &why, response))
                 }
             }
+        }
+        (Telling::Follow, place @ Place::SameByTls) => {
+            Outcome::Told(told(at, &place, &wants_tls(at.asked), response))
         }
         (Telling::Follow, place) => {
             let why = "this redirect leads elsewhere and was not followed";
@@ -163,7 +170,7 @@ fn telling(reading: &Reading, settings: &ServiceSettings) -> Telling {
 fn make_relative(links: &Links, place: Place, headers: &mut HeaderMap) {
     let inside = match place {
         Place::Inside(inside) => inside,
-        Place::Elsewhere(_) | Place::Nowhere => return,
+        Place::Elsewhere(_) | Place::Nowhere | Place::SameByTls => return,
         // A browser would be led out of the target, or nowhere.
         Place::TooLong => {
             headers.remove(LOCATION);
@@ -188,6 +195,14 @@ fn make_relative(links: &Links, place: Place, headers: &mut HeaderMap) {
     }
 }
 
+/// What to do about an app that answers plain HTTP with a redirect to itself by TLS.
+fn wants_tls(asked: &RequestInfo) -> String {
+    let kind = asked.resource.as_str();
+    format!(
+        "the application asks for TLS: name its TLS port, as in {kind}/https:NAME:PORT, or let it trust X-Forwarded-Proto"
+    )
+}
+
 fn is_web(url: &str) -> bool {
     let url = url.to_ascii_lowercase();
     // Without a scheme it has that of the page.
@@ -202,6 +217,7 @@ fn told(at: Situation<'_>, place: &Place, why: &str, response: Response) -> Resp
     let target = match place {
         Place::Inside(inside) => format!("{}{inside}", at.asked.prefix()),
         Place::Elsewhere(url) => url.clone(),
+        Place::SameByTls => at.asked.uri().to_string(),
         Place::Nowhere | Place::TooLong => String::from("a place that is not shown"),
     };
     let said = Status::new(

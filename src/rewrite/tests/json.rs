@@ -58,5 +58,8 @@ async fn a_page_is_one_for_everybody_and_anything_for_who_navigates() {
         }
     }
     let shown = passed(&[NAVIGATES], "{<a href=/x>", 0).await;
-    assert!(shown.starts_with("{<script") && shown.ends_with(mapped), "{shown}");
+    assert!(
+        shown.starts_with("{<script") && shown.ends_with(mapped),
+        "{shown}"
+    );
 }

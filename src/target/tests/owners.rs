@@ -158,3 +158,25 @@ async fn the_udp_port_of_a_number_hides_no_tcp_port() {
     };
     assert_eq!(&*port, "dns-tcp");
 }
+
+#[tokio::test]
+async fn a_service_without_a_tcp_port_is_said_to_have_none() {
+    let datagrams = json!([{"name": "dns", "port": 53, "protocol": "UDP"}]);
+    for ports in [datagrams, json!([]), json!(null)] {
+        let objects = [service("dns", ports.clone())];
+        for (reference, message) in [
+            (
+                "dns",
+                r#"service "dns" has no TCP port, and no other is reached"#,
+            ),
+            (
+                "dns:53",
+                r#"service "dns" has no port "53"; it has no TCP port at all"#,
+            ),
+        ] {
+            let path = format!("/namespaces/demo/services/{reference}/proxy/");
+            let said = refusal(&objects, &path).await;
+            assert_eq!(said, (404, message.to_owned()), "{ports}");
+        }
+    }
+}

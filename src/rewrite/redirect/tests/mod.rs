@@ -214,6 +214,14 @@ fn everybody_else_is_followed_into_the_target() {
         ("GET", 301, "?q", ("GET", "/a/b?q")),
         ("GET", 301, "http://10.77.0.10:8080/x", ("GET", "/x")),
         ("GET", 308, &format!("{PREFIX}/y"), ("GET", "/y")),
+        ("GET", 302, "https://web.demo.svc/x", ("GET", "/x")),
+        ("GET", 302, "http://web.demo.svc:8080/x", ("GET", "/x")),
+        (
+            "GET",
+            302,
+            "http://web.demo.svc.cluster.local/x",
+            ("GET", "/x"),
+        ),
         ("GET", 302, "/../../x", ("GET", "/x")),
     ] {
         for headers in [&[FETCHES][..], &[]] {
@@ -252,6 +260,23 @@ async fn elsewhere_is_never_followed_but_told() {
             (&said["kind"], &said["code"]),
             (&"Status".into(), &302.into())
         );
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_to_itself_by_tls_leads_in_no_circle_and_says_what_helps() {
+    for location in ["https://web.demo.svc/a?b", "https://web.demo.svc:443/a?b#c"] {
+        for headers in [&[NAVIGATES][..], &[FETCHES], &[]] {
+            let exchange = Exchange::get("/a?b", headers);
+            let answer = answer(301, &[("location", location)]);
+            let response = answered(exchange.decide(answer));
+            for name in ["location", "refresh"] {
+                assert!(!response.headers().contains_key(name), "{location}");
+            }
+            let said = response.into_body().collect().await.unwrap().to_bytes();
+            let said = String::from_utf8_lossy(&said).into_owned();
+            assert!(said.contains("services/https:NAME:PORT"), "{said}");
+        }
     }
 }
 
