@@ -6,11 +6,14 @@
 //!
 //! kubectl: `FilterServer` in `pkg/proxy/proxy_server.go`.
 
+use std::net::Ipv6Addr;
+
 use http::{Method, StatusCode};
 use regex::Regex;
 
 use super::plain;
 use crate::config::FilterRules;
+use crate::host::without_port;
 use crate::status::Response;
 
 /// Whether a request passes the rules. `path` is decoded and begins after the API's prefix; it is empty for the prefix itself.
@@ -18,9 +21,12 @@ pub(super) fn accepts(rules: &FilterRules, method: &Method, path: &str, host: &s
     accepts_path(rules, method, path) && accepts_host(rules, host)
 }
 
-/// Whether the rules accept a Host, whatever is asked for.
+/// Whether the rules accept a Host, whatever is asked for. An IPv6 address counts with its brackets as well: kubectl's default
+/// has `[::1]`, and kubectl never sees its brackets where a port stands behind them.
 pub(super) fn accepts_host(rules: &FilterRules, host: &str) -> bool {
-    matches(&rules.accept_hosts, host_name(host))
+    let name = host_name(host);
+    matches(&rules.accept_hosts, name)
+        || (name.parse::<Ipv6Addr>().is_ok() && matches(&rules.accept_hosts, without_port(host)))
 }
 
 /// Whether the rules accept a method and a path, whatever Host was named. Of a target, the path is the one that it has in the API.
@@ -124,8 +130,12 @@ mod tests {
             ("localhost:8001", true),
             ("127.0.0.1:8001", true),
             ("[::1]", true),
-            // Its brackets go with the port, and the expression wants them: so it is in kubectl.
-            ("[::1]:8001", false),
+            // kubernetes#77496: the expression wants the brackets, which go with the port in kubectl.
+            ("[::1]:8001", true),
+            ("::1", false),
+            ("[::2]:8001", false),
+            ("[localhost]:8001", true),
+            ("[127.0.0.1.example]:1", false),
             ("LOCALHOST", false),
             ("127.0.0.2", false),
             ("localhost.example.com", false),

@@ -2,6 +2,7 @@
 //!
 //! In: a [`LocalConfig`] and a kubeconfig. Out: a server on loopback, until Ctrl-C.
 //!
+//! What tools write into a request line and no URL has is escaped first (`request_line`).
 //! A request's way is `road`, top to bottom: which `place` its Host names (the API, or a target at an origin of its own),
 //! whether it may come from where it comes from (`guard`, `target_access`, and kubectl's rules in `filter`), then on to the API
 //! server; what comes from there is no page at the API's origin (`inert`)
@@ -29,6 +30,7 @@ mod place;
 mod plain;
 mod problem;
 mod proxy_path;
+mod request_line;
 mod request_path;
 mod road;
 mod server;

@@ -7,7 +7,6 @@ use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
 use http::{HeaderValue, Request};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -20,6 +19,7 @@ use super::listen::{self, Accepted, ListenError, Listener};
 use super::login::{Logins, NoRandomness};
 use super::page::{Facts, StartPage};
 use super::place::Target;
+use super::request_line::RequestLines;
 use super::road::{self, Door, Road};
 use super::upstream::Upstream;
 use super::way::Ways;
@@ -258,10 +258,11 @@ async fn connection(accepted: Accepted, door: Door, road: Arc<Road>) {
         peer,
         address,
     } = accepted;
+    let (stream, next_head) = RequestLines::new(stream);
     let service = service_fn(move |request: Request<Incoming>| {
+        let mut request = next_head.after(request);
         let (road, door, address) = (Arc::clone(&road), door.clone(), address.clone());
         async move {
-            let mut request = request.map(Body::new);
             request.extensions_mut().extend(extension(address));
             Ok::<_, Infallible>(road::answer(&road, &door, peer, request).await)
         }

@@ -1,9 +1,13 @@
 //! `throughway local` in front of a real cluster: targets at origins of their own, through Throughway and through the
 //! built-in proxy.
 
+use std::net::SocketAddr;
+
 use futures_util::{SinkExt, StreamExt};
 use http::Request;
 use http_body_util::BodyExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
@@ -24,6 +28,16 @@ fn arrived(answer: &Answer) -> Vec<(String, String)> {
     let mut lines: Vec<_> = lines.map(|line| (text(&line[0]), text(&line[1]))).collect();
     lines.sort();
     lines
+}
+
+/// What comes for the bytes of a request, until the connection's end.
+async fn raw(address: SocketAddr, request: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request).await.unwrap();
+    let mut answer = Vec::new();
+    // What is refused unread may end as a reset.
+    let _ = stream.read_to_end(&mut answer).await;
+    String::from_utf8_lossy(&answer).into_owned()
 }
 
 #[test]
@@ -113,6 +127,75 @@ fn answers_keep_what_the_way_would_take() {
             assert_eq!(all(name), [value]);
         }
         assert_eq!(answer.text(), "headers");
+    });
+}
+
+#[test]
+fn methods_that_the_api_has_no_verb_for_arrive_as_they_were_sent() {
+    on_cluster(async |cluster: &Cluster| {
+        let local = companion(cluster, &[]);
+        let host = local.host("solo.demo.svc");
+        for method in ["PROPFIND", "REPORT", "OPTIONS", "MKCALENDAR"] {
+            let asked = request(method, "/echo/dav?x", &[("depth", "1")], "<propfind/>");
+            let said = local.ask(&host, asked).await.json();
+            assert_eq!(said["method"], method);
+            assert_eq!(said["uri"], "/echo/dav?x");
+            assert_eq!(said["sha256"].as_str(), Some(&*sha256(b"<propfind/>")));
+        }
+    });
+}
+
+/// `curl -g`, as people ask Prometheus.
+#[test]
+fn a_query_arrives_that_is_written_as_prometheus_has_it() {
+    on_cluster(async |cluster: &Cluster| {
+        for via in ["--via=throughway", "--via=built-in"] {
+            let local = companion(cluster, &[via]);
+            let host = local.host("solo.demo.svc");
+            let request = format!(
+                "GET /echo?query=up{{job=\"node\"}}>0 HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+            );
+            let answer = raw(local.address, request.as_bytes()).await;
+            let expected = r#""uri":"/echo?query=up{job=%22node%22}%3E0""#;
+            assert!(answer.contains(expected), "{via}: {answer}");
+        }
+    });
+}
+
+#[test]
+fn a_url_may_be_nearly_as_long_as_the_library_takes_it_and_a_longer_one_is_414() {
+    on_cluster(async |cluster: &Cluster| {
+        let local = companion(cluster, &["--via=throughway"]);
+        let host = local.host("solo.demo.svc");
+        for (length, code) in [(60_000, "200 OK"), (70_000, "414 URI Too Long")] {
+            let target = format!("/echo?{}", "x".repeat(length));
+            let request =
+                format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+            let answer = raw(local.address, request.as_bytes()).await;
+            let begin = format!("HTTP/1.1 {code}\r\n");
+            assert!(answer.starts_with(&begin), "{length}: {answer:.200}");
+        }
+    });
+}
+
+#[test]
+fn redirects_to_the_target_by_its_other_names_lead_to_its_origin() {
+    on_cluster(async |cluster: &Cluster| {
+        for via in ["--via=throughway", "--via=built-in"] {
+            let local = companion(cluster, &[via]);
+            let (host, origin) = (local.host("solo.demo.svc"), local.origin("solo.demo.svc"));
+            for location in [
+                format!("https://{host}/login"),
+                "http://solo.demo.svc.localhost:8080/login".to_owned(),
+                "http://solo.demo.svc.cluster.local/login".to_owned(),
+                "https://solo.demo.svc/login".to_owned(),
+            ] {
+                let path = format!("/status/302?location={location}");
+                let answer = local.ask(&host, request("GET", &path, &[], "")).await;
+                let led = answer.header("location");
+                assert_eq!(led, Some(&*format!("{origin}/login")), "{via} {location}");
+            }
+        }
     });
 }
 

@@ -1,17 +1,20 @@
 //! Finds and reads kubeconfigs. In: `--kubeconfig` and the environment. Out: one [`Kubeconfig`], with every path in it resolved.
 //!
 //! `--kubeconfig` is the only file then, and must exist. Otherwise the files of `KUBECONFIG`, of which the first that says something wins and
-//! missing ones are skipped, or else `~/.kube/config`. A file that is no kubeconfig is refused with the line, never with its content.
+//! missing ones are skipped, or else `~/.kube/config`. A file that is no kubeconfig is refused with the line, never with its content. Of a
+//! key that stands there twice the last counts, as for kubectl (sigs.k8s.io/yaml).
 //!
 //! client-go: `tools/clientcmd/loader.go`.
 
 use std::ffi::OsString;
-use std::io::ErrorKind;
+use std::fs::File;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use kube::config::{Kubeconfig, KubeconfigError};
 
 use super::error::AccessError;
+use super::yaml;
 
 /// What was read, and from where.
 pub(super) struct Found {
@@ -90,7 +93,7 @@ pub(super) fn read(explicit: Option<&Path>, places: &Places) -> Result<Found, Ac
 }
 
 fn read_file(path: &Path) -> Result<Kubeconfig, AccessError> {
-    let mut kubeconfig = Kubeconfig::read_from(path).map_err(|failed| match failed {
+    let kubeconfig = Kubeconfig::read_from(path).map_err(|failed| match failed {
         KubeconfigError::ReadConfig(cause, _) => AccessError::Unreadable {
             path: path.to_owned(),
             cause,
@@ -104,8 +107,50 @@ fn read_file(path: &Path) -> Result<Kubeconfig, AccessError> {
             path: path.to_owned(),
             line: None,
         },
-    })?;
+    });
+    let mut kubeconfig = match kubeconfig {
+        Err(malformed @ AccessError::Malformed { .. }) => lenient(path).ok_or(malformed)?,
+        read => read?,
+    };
     // An empty name says nothing, so that the next file's counts.
     kubeconfig.current_context = kubeconfig.current_context.filter(|name| !name.is_empty());
     Ok(kubeconfig)
+}
+
+/// The same file with the last of each key that stands there twice, which kube refuses.
+fn lenient(path: &Path) -> Option<Kubeconfig> {
+    let text = io::read_to_string(File::open(path).ok()?).ok()?;
+    let documents: Vec<Kubeconfig> = yaml::with_last_of_each_key(&text)?;
+    let mut documents = documents.into_iter();
+    let first = documents.next()?;
+    let mut kubeconfig = documents.try_fold(first, Kubeconfig::merge).ok()?;
+    if let Some(folder) = path.parent() {
+        resolve_paths(&mut kubeconfig, folder);
+    }
+    Some(kubeconfig)
+}
+
+/// Paths in a kubeconfig are relative to its folder, as [`Kubeconfig::read_from`] has them; a plugin's only if it has a slash.
+fn resolve_paths(kubeconfig: &mut Kubeconfig, folder: &Path) {
+    let resolve = |path: &mut Option<String>| {
+        let absolute = path.as_ref().map(|path| folder.join(path));
+        if let Some(absolute) = absolute.as_deref().and_then(Path::to_str) {
+            *path = Some(absolute.to_owned());
+        }
+    };
+    let clusters = kubeconfig.clusters.iter_mut();
+    for cluster in clusters.filter_map(|named| named.cluster.as_mut()) {
+        resolve(&mut cluster.certificate_authority);
+    }
+    let users = kubeconfig.auth_infos.iter_mut();
+    for user in users.filter_map(|named| named.auth_info.as_mut()) {
+        resolve(&mut user.client_certificate);
+        resolve(&mut user.client_key);
+        resolve(&mut user.token_file);
+        if let Some(exec) = &mut user.exec
+            && exec.command.as_ref().is_some_and(|it| it.contains('/'))
+        {
+            resolve(&mut exec.command);
+        }
+    }
 }

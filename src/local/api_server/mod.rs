@@ -26,6 +26,7 @@ mod reread;
 mod tls;
 mod user;
 mod verify;
+mod yaml;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

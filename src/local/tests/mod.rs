@@ -5,6 +5,7 @@
     reason = "the rules for the product's tasks, files and connections are not for tests"
 )]
 
+mod by_ipv6;
 mod forwards;
 mod origin_of_the_api;
 mod rules;

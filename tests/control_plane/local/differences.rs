@@ -61,6 +61,14 @@ pub static OTHER_HOST: Difference = Difference {
     shown_by: "every_flag_answers_as_kubectl_proxy_does",
 };
 
+pub static IPV6_HOST: Difference = Difference {
+    what: "the `Host` `[::1]` with a port",
+    kubectl: "403, as its `--accept-hosts` wants the brackets that it takes off",
+    ours: "is accepted",
+    reason: "it is what `--address ::1` and the default of `--accept-hosts` mean",
+    shown_by: "every_flag_answers_as_kubectl_proxy_does",
+};
+
 pub static TARGET_HOST: Difference = Difference {
     what: "`Host` of a target, such as `web.demo.svc.localhost`",
     kubectl: "403, or the API if `--accept-hosts` has it",
@@ -94,18 +102,10 @@ pub static GZIP: Difference = Difference {
 };
 
 pub static NO_URL: Difference = Difference {
-    what: "bytes that no URL has in a path or query, such as `<` and `^`",
-    kubectl: "are escaped or passed on",
-    ours: "400",
-    reason: "the HTTP library takes no such request, and browsers escape them",
-    shown_by: "every_flag_answers_as_kubectl_proxy_does",
-};
-
-pub static FRAGMENT: Difference = Difference {
-    what: "`#` in the target of a request",
-    kubectl: "is a part of the path",
-    ours: "ends the path",
-    reason: "the HTTP library cuts it off, and no client sends it",
+    what: "bytes that no URL has in a query, such as `<` and `\"`",
+    kubectl: "go on as they came",
+    ours: "go on with their escapes, as browsers write them",
+    reason: "they mean the same, and the HTTP library has no other URLs",
     shown_by: "every_flag_answers_as_kubectl_proxy_does",
 };
 
@@ -212,12 +212,12 @@ pub static DIFFERENCES: &[&Difference] = &[
     &TARGET_PAGE,
     &INERT,
     &OTHER_HOST,
+    &IPV6_HOST,
     &TARGET_HOST,
     &REFUSED_BROWSER,
     &USER_AGENT,
     &GZIP,
     &NO_URL,
-    &FRAGMENT,
     &MALFORMED,
     &OLD_KEEP_ALIVE,
     &UNREACHABLE,

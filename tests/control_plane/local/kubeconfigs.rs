@@ -31,6 +31,10 @@ pub(super) fn groups(cluster: &Cluster, folder: &Folder) -> Vec<Group> {
         text.replace(API_SERVER, &format!("{API_SERVER}/base")),
     )
     .unwrap();
+    let double = folder.path("double.kubeconfig");
+    let twice = text.replace("{server:", "{server: \"https://127.0.0.1:1\", server:");
+    assert_ne!(text, twice);
+    std::fs::write(&double, twice).unwrap();
     let two = folder.path("two.kubeconfig");
     std::fs::write(&two, two_contexts(cluster)).unwrap();
     let token = cluster.account("local-flags");
@@ -41,6 +45,7 @@ pub(super) fn groups(cluster: &Cluster, folder: &Folder) -> Vec<Group> {
     let admin = |name: &str| dir.join(name).to_str().unwrap().to_owned();
     vec![
         group(["--kubeconfig", kubeconfig], who()),
+        group(["--kubeconfig", &double], who()),
         group(["--kubeconfig", &with_path], who()),
         group(["--kubeconfig", &with_path, "--append-server-path"], who()),
         group(

@@ -352,6 +352,32 @@ async fn a_malformed_kubeconfig_is_told_by_line_without_its_text() {
     assert!(!shown.contains("hidden-token"), "{shown}");
 }
 
+/// lens#4676: kubectl reads such files.
+#[tokio::test]
+async fn of_a_key_that_stands_twice_the_last_counts() {
+    let folder = Folder::new();
+    let text = kubeconfig("{server: 'https://old'}", "{}")
+        .replace("user: me", "user: you, user: me")
+        .replace("cluster: {server: 'https://old'}", "cluster: {server: 'https://new', server: 'https://old', server: 'https://last', tls-server-name: inner}")
+        .replace("  user: {}", "  user: {tokenFile: old}\n  user: {tokenFile: token}");
+    let text = format!("{text}current-context: there\ncurrent-context: here\n");
+    folder.write("token", "the-last");
+    let path = folder.write("config", &text);
+    let api = ApiServer::load_in(&options(&path), nothing())
+        .await
+        .unwrap();
+    assert_eq!(api.url(), "https://last/");
+    let mut headers = http::HeaderMap::new();
+    api.authorize(&mut headers).await.unwrap();
+    assert_eq!(headers["authorization"], "Bearer the-last");
+    // What is wrong besides is said as ever.
+    let path = folder.write("config", format!("{text}clusters: 1\n"));
+    let failed = ApiServer::load_in(&options(&path), nothing())
+        .await
+        .unwrap_err();
+    assert!(matches!(failed, AccessError::Malformed { .. }), "{failed}");
+}
+
 #[tokio::test]
 async fn in_a_pod_its_service_account_is_the_last_resort() {
     let folder = Folder::new();

@@ -176,6 +176,24 @@ sh -c 'while [ ! -e end ]; do sleep 0.05; done; echo bye >&2 && : > ended' &
     soon(|| folder.path("ended").exists()).await;
 }
 
+/// As client-go decodes it.
+#[tokio::test]
+async fn of_an_answers_key_that_stands_twice_the_last_counts() {
+    let (folder, authority, hand) = (Folder::new(), Authority::new("root"), Hand::new());
+    let (_server, cluster) = server(&authority).await;
+    let status = r#"{"token":"old","token":"last"}"#;
+    folder.write(
+        "plugin",
+        format!(
+            "#!/bin/sh\necho '{{\"apiVersion\":\"{VERSION}\",\"kind\":\"ExecCredential\",\"status\":{status}}}'\n"
+        ),
+    );
+    let api = load_at(&folder, &cluster, &user(&folder, ""), &hand)
+        .await
+        .unwrap();
+    assert_eq!(header(&api).await.unwrap(), "Bearer last");
+}
+
 #[tokio::test]
 async fn an_answer_may_be_yaml() {
     let (folder, authority, hand) = (Folder::new(), Authority::new("root"), Hand::new());

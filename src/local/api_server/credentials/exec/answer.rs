@@ -15,6 +15,7 @@ use super::super::bearer;
 use super::Given;
 use crate::local::api_server::error::CredentialError;
 use crate::local::api_server::identity::Identity;
+use crate::local::api_server::yaml;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -59,7 +60,12 @@ pub(super) fn read(
     // What the parser says may quote the text.
     let credential: ExecCredential = serde_json::from_slice(printed)
         .or_else(|_| serde_saphyr::from_slice(printed))
-        .map_err(|_: serde_saphyr::Error| wrong("it is no ExecCredential in JSON or YAML"))?;
+        .ok()
+        .or_else(|| {
+            let text = std::str::from_utf8(printed).ok()?;
+            yaml::with_last_of_each_key(text)?.into_iter().next()
+        })
+        .ok_or_else(|| wrong("it is no ExecCredential in JSON or YAML"))?;
     if credential.kind != "ExecCredential" {
         return Err(wrong("its kind is not ExecCredential"));
     }
