@@ -58,8 +58,8 @@ pub fn named_by_connection(headers: &HeaderMap) -> Vec<String> {
     // What is no token names no header, and is most of what comes with bad intentions.
     let is_a_name = |token: &&[u8]| {
         let own: [&[u8]; 4] = [b"", b"close", b"keep-alive", b"upgrade"];
-        token.iter().all(|byte| is_token(*byte))
-            && !own.iter().any(|word| word.eq_ignore_ascii_case(token))
+        !own.iter().any(|word| word.eq_ignore_ascii_case(token))
+            && token.iter().all(|byte| is_token(*byte))
     };
     let mut named: Vec<String> = headers
         .get_all(header::CONNECTION)

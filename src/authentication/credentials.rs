@@ -19,6 +19,7 @@ pub(super) fn impersonates(headers: &HeaderMap) -> bool {
 
 /// Takes out every credential and every claim of an identity; what stays keeps its order.
 pub(super) fn remove(headers: &mut HeaderMap, configured: Option<&RequestHeader>) {
+    let configured = configured.filter(|names| has_names_of_its_own(names));
     keep(headers, |name, value| {
         if is_authorization(name) || is_claim(name, configured) {
             None
@@ -32,6 +33,7 @@ pub(super) fn remove(headers: &mut HeaderMap, configured: Option<&RequestHeader>
 
 /// Takes out every claim of an identity. `Authorization` stays: it is the one that a page sends to an app at its own origin.
 pub(super) fn remove_claims(headers: &mut HeaderMap, configured: Option<&RequestHeader>) {
+    let configured = configured.filter(|names| has_names_of_its_own(names));
     if headers.keys().any(|name| is_claim(name, configured)) {
         keep(headers, |name, value| {
             (!is_claim(name, configured)).then_some(value)
@@ -71,6 +73,7 @@ fn is_authorization(name: &HeaderName) -> bool {
     )
 }
 
+/// `configured` is looked at for every header, so it is `None` where all its names are standard ones.
 fn is_claim(name: &HeaderName, configured: Option<&RequestHeader>) -> bool {
     let plain = plain(name.as_str());
     is_standard(&plain) || configured.is_some_and(|configured| is_configured(&plain, configured))
@@ -104,7 +107,7 @@ fn names(configured: &RequestHeader) -> impl Iterator<Item = &HeaderName> {
 
 /// A header's name, or the beginning of one, with hyphens for underscores; names are lower case already.
 fn plain(name: &str) -> Cow<'_, str> {
-    if name.contains('_') {
+    if name.as_bytes().contains(&b'_') {
         Cow::Owned(name.replace('_', "-"))
     } else {
         Cow::Borrowed(name)

@@ -23,13 +23,13 @@ struct ClaimlessTrailers {
 
 /// Takes claims of an identity out of the trailers that a body may end with.
 pub(super) fn remove_claims(body: &mut Body, configured: Option<&Arc<RequestHeader>>) {
+    if http_body::Body::is_end_stream(body) {
+        return;
+    }
     let Some(configured) = configured.filter(|names| credentials::has_names_of_its_own(names))
     else {
         return;
     };
-    if http_body::Body::is_end_stream(body) {
-        return;
-    }
     let inner = std::mem::take(body);
     *body = Body::new(ClaimlessTrailers {
         body: inner,

@@ -19,8 +19,13 @@ pub(super) fn of(headers: &HeaderMap) -> Option<&[u8]> {
         if line.len() > MAX_LINE {
             continue;
         }
-        let said = values(line).map(<[u8]>::trim_ascii);
-        counts = said.filter(|value| is_type(value)).last().or(counts);
+        let last = if line.contains(&b',') {
+            let said = values(line).map(<[u8]>::trim_ascii);
+            said.filter(|value| is_type(value)).last()
+        } else {
+            Some(line.trim_ascii()).filter(|value| is_type(value))
+        };
+        counts = last.or(counts);
     }
     counts
 }
@@ -47,18 +52,22 @@ fn values(line: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 fn is_type(value: &[u8]) -> bool {
     let essence = essence(value);
-    let mut parts = essence.split(|byte| *byte == b'/');
-    let (Some(kind), Some(name), None) = (parts.next(), parts.next(), parts.next()) else {
+    let Some(slash) = essence.iter().position(|byte| *byte == b'/') else {
         return false;
     };
-    essence != b"*/*" && [kind, name].iter().all(|part| is_token(part))
+    // A second slash is no part of a token.
+    essence != b"*/*" && is_token(&essence[..slash]) && is_token(&essence[slash + 1..])
 }
 
 fn is_token(text: &[u8]) -> bool {
     !text.is_empty()
-        && text
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
+        && text.iter().all(|byte| {
+            byte.is_ascii_alphanumeric()
+                || matches!(
+                    byte,
+                    b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~'
+                )
+        })
 }
 
 #[cfg(test)]
@@ -81,6 +90,15 @@ mod tests {
             (&["text/html", ""], Some("text/html")),
             (&["text / html"], None),
             (&["text/html/x"], None),
+            (&["/html"], None),
+            (&["text/"], None),
+            (&[" text/html ;a=b "], Some("text/html ;a=b")),
+            (
+                &["text/h!#$%&'*+-.^_`|~Z9"],
+                Some("text/h!#$%&'*+-.^_`|~Z9"),
+            ),
+            (&["text/(html)"], None),
+            (&["text/html{"], None),
             (&[""], None),
             (&[], None),
         ] {
