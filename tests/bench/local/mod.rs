@@ -5,6 +5,7 @@
 
 mod companion;
 mod stand_in;
+mod stopped_readers;
 mod tunnel;
 
 use std::path::{Path, PathBuf};
@@ -53,6 +54,7 @@ pub async fn measure(table: &mut Table) {
     origin(table, &both[0]).await;
     messages(table, &both).await;
     bulk(table, &both).await;
+    stopped_readers::measure(table, &both).await;
     let now = both.each_ref().map(|one| process::resident(one.pid));
     memory(table, "resident memory after all this", now, "0.33");
     memory(table, "resident memory after the first answer", rest, "");
