@@ -14,7 +14,7 @@ const STILL: Duration = Duration::from_millis(600);
 const LONGEST: Duration = Duration::from_secs(10);
 
 /// Memory is to be back as before this long after an attack.
-const AFTERWARDS: Duration = Duration::from_secs(12);
+const AFTERWARDS: Duration = Duration::from_secs(30);
 
 /// So many bytes more than before an attack are as before: allocators keep some.
 pub const KEPT: f64 = 16.0 * 1024.0 * 1024.0;
