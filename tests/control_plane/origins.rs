@@ -200,6 +200,32 @@ fn redirects_to_the_target_by_its_other_names_lead_to_its_origin() {
 }
 
 #[test]
+fn what_http_allows_and_proxies_trip_over_arrives() {
+    on_cluster(async |cluster: &Cluster| {
+        let offer = [
+            ("connection", "Upgrade, HTTP2-Settings"),
+            ("upgrade", "h2c"),
+            ("http2-settings", "AAMAAABkAAQBAAAAAAIAAAAA"),
+        ];
+        for flags in [&[][..], &["--via=built-in"]] {
+            let local = companion(cluster, flags);
+            for (service, path, lines, code) in [
+                ("solo", "/", &offer[..], 200),
+                ("raw", "/204-length", &[], 204),
+                ("raw", "/304-length", &[], 304),
+                ("raw", "/folded", &[], 200),
+            ] {
+                let host = local.host(&format!("{service}.demo.svc"));
+                let answer = local.ask(&host, request("GET", path, lines, "")).await;
+                assert_eq!(answer.status, code, "{flags:?} {path}: {}", answer.text());
+                let folded = (path == "/folded").then_some("a b");
+                assert_eq!(answer.header("x-folded"), folded, "{flags:?} {path}");
+            }
+        }
+    });
+}
+
+#[test]
 fn redirects_stay_redirects_inside_the_origin() {
     on_cluster(async |cluster: &Cluster| {
         for flags in [&[][..], &["--via=built-in"]] {
