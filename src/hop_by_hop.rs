@@ -139,4 +139,35 @@ mod tests {
         remove(&mut headers);
         assert_eq!(headers.len(), 1000);
     }
+
+    #[test]
+    fn no_trailer_says_how_a_message_is_framed_routed_or_handled() {
+        for name in [
+            "connection",
+            "keep-alive",
+            "proxy-connection",
+            "te",
+            "transfer-encoding",
+            "upgrade",
+            "content-length",
+            "content-encoding",
+            "content-type",
+            "content-range",
+            "host",
+            "expect",
+            "trailer",
+            "authorization",
+            "proxy-authorization",
+            "cookie",
+            "set-cookie",
+            "location",
+            "origin",
+            "cache-control",
+        ] {
+            assert!(!is_trailer(&HeaderName::from_static(name)), "{name}");
+        }
+        for name in ["grpc-status", "x-sum", "server-timing", "etag"] {
+            assert!(is_trailer(&HeaderName::from_static(name)), "{name}");
+        }
+    }
 }

@@ -327,6 +327,7 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
+    use crate::config::{AnonymousAuth, AuthenticationLookup};
 
     fn with(name: header::HeaderName, value: &str) -> HeaderMap {
         HeaderMap::from_iter([(name, HeaderValue::try_from(value).unwrap())])
@@ -380,6 +381,45 @@ mod tests {
                 matches!(websocket(&bad), Err(AuthenticationError::WebSocketToken)),
                 "{bad}"
             );
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_remembered_of_tokens_is_bounded_in_bytes() {
+        let config = AuthenticationConfig {
+            client_ca_file: None,
+            request_header: None,
+            lookup: AuthenticationLookup::Required,
+            anonymous: AnonymousAuth::Refused,
+            token_cache_lifetime: LONG,
+            audiences: Vec::new(),
+        };
+        let (service, _api) = tower_test::mock::pair::<
+            http::Request<kube::client::Body>,
+            http::Response<kube::client::Body>,
+        >();
+        let client = kube::Client::new(service, "default");
+        let tokens = Tokens::new(&config, client, Arc::default());
+        for (lane, most) in [
+            (&tokens.known, MAX_KNOWN_BYTES),
+            (&tokens.unknown, MAX_UNKNOWN_BYTES),
+        ] {
+            for at in 0..2000_u16 {
+                let user = User {
+                    name: "x".repeat(8 << 10),
+                    ..User::default()
+                };
+                let verdict = Verdict {
+                    user: Some(Arc::new(user)),
+                    lifetime: LONG,
+                };
+                let mut key = [0; 32];
+                key[..2].copy_from_slice(&at.to_le_bytes());
+                lane.answers.insert(key, verdict).await;
+            }
+            lane.answers.run_pending_tasks().await;
+            let held = lane.answers.weighted_size();
+            assert!(held <= most && held > most / 2, "{held} of {most}");
         }
     }
 

@@ -196,3 +196,71 @@ impl Decision {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use tower_test::mock;
+
+    use super::*;
+    use crate::authentication::User;
+    use crate::authorization::attributes::Attributes;
+
+    const LONG: Duration = Duration::from_secs(3600);
+
+    type Handle = mock::Handle<http::Request<kube::client::Body>, http::Response<Body>>;
+
+    fn reviews() -> (Reviews, Handle) {
+        let (service, handle) = mock::pair();
+        let config = AuthorizationConfig {
+            allowed_lifetime: LONG,
+            denied_lifetime: LONG,
+        };
+        let client = kube::Client::new(service, "default");
+        (Reviews::new(&config, client, Arc::default()), handle)
+    }
+
+    fn question(path: String) -> Question {
+        Question {
+            user: Arc::new(User::default()),
+            attributes: Attributes::Path { verb: "get", path },
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_remembered_of_rights_is_bounded_in_bytes() {
+        let (reviews, _api) = reviews();
+        for (answers, most) in [
+            (&reviews.known, MAX_CACHE_BYTES),
+            (&reviews.unknown, MAX_UNKNOWN_BYTES),
+        ] {
+            for at in 0..1000 {
+                let question = question(format!("{at:016384}"));
+                answers.insert(question, Decision::Allowed).await;
+            }
+            answers.run_pending_tasks().await;
+            let held = answers.weighted_size();
+            assert!(held <= most && held > most / 2, "{held} of {most}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_anonymous_callers_may_is_remembered_apart() {
+        let (reviews, mut api) = reviews();
+        let asked = question("/metrics".to_owned());
+        for asker in [Asker::Unknown, Asker::Known, Asker::Unknown] {
+            let answering = async {
+                let (_, send) = api.next_request().await.expect("a review");
+                let body = serde_json::json!({"apiVersion": "authorization.k8s.io/v1",
+                    "kind": "SubjectAccessReview", "spec": {}, "status": {"allowed": true}});
+                send.send_response(http::Response::new(Body::from(body.to_string())));
+            };
+            tokio::select! {
+                biased;
+                decided = reviews.decide(asker, asked.clone()) => decided.unwrap(),
+                () = async { answering.await; std::future::pending().await } => {}
+            }
+        }
+        assert_eq!(reviews.asked(), 2, "one for each of them");
+    }
+}

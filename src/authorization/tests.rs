@@ -1,5 +1,6 @@
 //! May they: what is asked, what holds how long, and that nothing passes without a yes.
 
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -242,6 +243,41 @@ async fn a_huge_question_is_not_remembered() {
         assert!(refused.is_err());
     }
     assert_eq!(authorization.reviews.asked(), 2);
+}
+
+fn anonymous() -> Caller {
+    Caller {
+        method: authentication::Method::Anonymous,
+        ..caller("system:anonymous", &["system:unauthenticated"])
+    }
+}
+
+/// They are all one, who gets a few turns and keeps nobody else waiting.
+#[tokio::test(start_paused = true)]
+async fn anonymous_callers_with_thousands_of_questions_get_a_few_answers() {
+    let (authorization, mut handle) = authorization(Duration::from_secs(10));
+    let mut waiting = Vec::new();
+    for at in 0..1000 {
+        let path = format!("/namespaces/demo/services/a{at}/proxy/");
+        let asked = asked(&Method::GET, &path);
+        let mut asking = Box::pin(authorization.authorize(anonymous(), asked));
+        match futures_util::poll!(&mut asking) {
+            Poll::Ready(Err(AuthorizationError::Crowded)) => {}
+            Poll::Ready(other) => unreachable!("nobody has answered: {:?}", other.is_ok()),
+            Poll::Pending => waiting.push(asking),
+        }
+    }
+    assert_eq!(waiting.len(), 8);
+    let mut unanswered = Vec::new();
+    for _ in 0..8 {
+        unanswered.push(handle.next_request().await.expect("a review"));
+    }
+    let (permit, spec) = tokio::join!(
+        authorization.authorize(caller("alice", &[]), service()),
+        review(&mut handle, json!({"allowed": true})),
+    );
+    permit.unwrap();
+    assert_eq!(spec["user"], "alice");
 }
 
 #[tokio::test]

@@ -79,6 +79,12 @@ impl Addresses {
         }
     }
 
+    /// How many claims of an address are kept.
+    #[cfg(test)]
+    pub(super) fn claims(&self, ip: IpAddr) -> usize {
+        self.0.pin().get(&ip).map_or(0, |claims| claims.len())
+    }
+
     /// Whether any live pod claims an address.
     pub(super) fn is_claimed(&self, ip: IpAddr) -> bool {
         self.0.pin().contains_key(&ip.to_canonical())

@@ -228,6 +228,13 @@ fn is_tcp(protocol: &str) -> bool {
 impl Cluster {
     /// A cluster of the objects given, for tests of the stages that read it; nothing else is in it or can be asked for.
     pub(crate) fn of(objects: &[serde_json::Value]) -> Self {
+        let cluster = Self::unlisted(objects);
+        cluster.confirm_all();
+        cluster
+    }
+
+    /// The same, before it is known that these are all.
+    pub(crate) fn unlisted(objects: &[serde_json::Value]) -> Self {
         let (service, handle) = tower_test::mock::pair::<_, http::Response<axum::body::Body>>();
         drop(handle);
         let cluster = Self::empty(
@@ -242,7 +249,6 @@ impl Cluster {
                 _ => cluster.apply_slice(tests::applied(object)),
             }
         }
-        cluster.confirm_all();
         cluster
     }
 

@@ -109,6 +109,36 @@ async fn an_address_that_is_not_its_pods_own_is_no_endpoint() {
     }
 }
 
+/// Their addresses are others' by now.
+#[tokio::test]
+async fn an_ended_pod_and_the_older_of_two_with_one_address_are_no_endpoints() {
+    let started = |name: &str, start: &str| {
+        let mut object = pod(name, "10.77.0.10");
+        object["status"]["startTime"] = json!(start);
+        object
+    };
+    let (old, new) = (
+        started("old", "2026-01-01T00:00:00Z"),
+        started("new", "2026-01-01T00:00:09Z"),
+    );
+    let mut ended = new.clone();
+    ended["status"]["phase"] = json!("Failed");
+    let of = |name: &str| slice("http", json!([endpoint_of(name, "10.77.0.10", json!({}))]));
+    let not_a_pod = "1 are not a pod of this namespace";
+    for (objects, expected) in [
+        ([&old, &new, &of("old")], None),
+        ([&old, &new, &of("new")], Some("demo/new")),
+        ([&old, &ended, &of("new")], None),
+        ([&old, &ended, &of("old")], Some("demo/old")),
+    ] {
+        match (chosen(&objects.map(Clone::clone)), expected) {
+            (Ok(pod), Some(expected)) => assert_eq!(pod, expected),
+            (Err(refused), None) => assert!(refused.contains(not_a_pod), "{refused}"),
+            (chosen, expected) => unreachable!("{chosen:?} is not {expected:?}"),
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_address_that_is_never_dialled_is_skipped() {
     for ip in [

@@ -190,7 +190,19 @@ fn network(address: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::Pin;
+    use std::task::Poll;
+
     use super::*;
+
+    type Granted<'a> = Result<Turn<'a>, TooManyReviews>;
+
+    /// A review that a user has under way.
+    #[expect(dead_code, reason = "they are held")]
+    enum Asking<'a> {
+        Has(Turn<'a>),
+        Waits(Pin<Box<dyn Future<Output = Granted<'a>> + 'a>>),
+    }
 
     fn address(last: u8) -> IpAddr {
         IpAddr::from([192, 0, 2, last])
@@ -261,5 +273,40 @@ mod tests {
         assert_eq!(limit.known("late").await.unwrap_err(), TooManyReviews);
         held.pop();
         limit.known("late").await.unwrap();
+        let unknown = |last| limit.unknown(address(last));
+        let mut held: Vec<_> = (0..8).map(|last| unknown(last).unwrap()).collect();
+        assert_eq!(unknown(8).unwrap_err(), TooManyReviews);
+        held.pop();
+        unknown(8).unwrap();
+    }
+
+    /// Each of them has its share, so it is all of them together who have to wait.
+    #[tokio::test(start_paused = true)]
+    async fn known_users_together_keep_to_their_rate() {
+        let limit = ReviewLimit::default();
+        let asking = (0..5000_u32).map(async |user| limit.known(&user).await.is_ok());
+        let asked = futures_util::future::join_all(asking).await;
+        let got = asked.into_iter().filter(|is_ok| *is_ok).count();
+        let within_patience = KNOWN_A_SECOND * 2;
+        assert_eq!(got, (KNOWN_BURST + within_patience) as usize);
+    }
+
+    /// There is no lack of turns a second, but none of those that it has comes back.
+    #[tokio::test(start_paused = true)]
+    async fn a_user_whose_reviews_are_slow_has_256_under_way() {
+        let limit = ReviewLimit::default();
+        let (mut under_way, mut refused) = (Vec::new(), 0);
+        for _ in 0..3 {
+            for _ in 0..90 {
+                let mut asking = Box::pin(limit.known("greedy"));
+                match futures_util::poll!(&mut asking) {
+                    Poll::Ready(Err(TooManyReviews)) => refused += 1,
+                    Poll::Ready(Ok(turn)) => under_way.push(Asking::Has(turn)),
+                    Poll::Pending => under_way.push(Asking::Waits(asking)),
+                }
+            }
+            tokio::time::advance(Duration::from_millis(500)).await;
+        }
+        assert_eq!((under_way.len(), refused), (256, 14));
     }
 }

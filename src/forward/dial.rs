@@ -196,3 +196,24 @@ fn is_no_tls(failed: &io::Error) -> bool {
         .and_then(|cause| cause.downcast_ref::<rustls::Error>());
     matches!(cause, Some(rustls::Error::InvalidMessage(_)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A backend that is gone, or that takes nothing, is known by the kernel alone.
+    #[tokio::test]
+    async fn a_connection_to_a_backend_has_the_kernels_limits() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let tcp = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        tcp.set_nonblocking(true).unwrap();
+        let tcp = TcpStream::from_std(tcp).unwrap();
+        prepare(&tcp).unwrap();
+        let socket = SockRef::from(&tcp);
+        assert_eq!(
+            socket.tcp_user_timeout().unwrap(),
+            Some(Duration::from_secs(60))
+        );
+        assert!(socket.keepalive().unwrap() && socket.tcp_nodelay().unwrap());
+    }
+}

@@ -118,6 +118,29 @@ mod tests {
     }
 
     #[test]
+    fn frames_of_data_without_end_are_a_flood_by_their_bytes() {
+        let mut reading = Http2Reading::default();
+        let data = [&b"\0\x40\0\0\0\0\0\0\x01"[..], &[b'x'; 16 << 10]].concat();
+        let taken = (0..10_000).take_while(|_| !reading.is_flood(&data, 0));
+        assert_eq!(taken.count() * data.len() / (1 << 20), 15, "MiB");
+    }
+
+    #[test]
+    fn others_have_their_turn_after_64_kib_and_after_each_pause() {
+        let mut reading = Http2Reading::default();
+        for _ in 0..3 {
+            reading.is_flood(&[0; (64 << 10) - 1], 0);
+            assert!(!reading.has_to_pause());
+            reading.is_flood(&[0; 1], 0);
+            assert!(reading.has_to_pause() && !reading.has_to_pause());
+        }
+        reading.is_flood(&[0; (64 << 10) - 1], 0);
+        reading.paused();
+        reading.is_flood(&[0; 1], 0);
+        assert!(!reading.has_to_pause(), "there was a pause already");
+    }
+
+    #[test]
     fn callers_that_do_not_read_leave_room_for_what_their_windows_hold() {
         let mut reading = Http2Reading::default();
         let data = [&b"\0\x40\0\0\0\0\0\0\x01"[..], &[b'x'; 16 << 10]].concat();

@@ -192,6 +192,20 @@ mod tests {
     }
 
     #[test]
+    fn the_first_two_tokens_of_a_request_are_looked_at() {
+        let tokens = PageTokens::new(SessionKey::random());
+        let alice = permit("alice", WEB);
+        let good = tokens.issue(&alice);
+        for (wrong, is_good) in [(0, true), (1, true), (2, false)] {
+            let offers = format!("{}{good}", format!("{START}1.x, ").repeat(wrong));
+            let mut headers = HeaderMap::new();
+            let offers = HeaderValue::try_from(offers).unwrap();
+            headers.insert(header::SEC_WEBSOCKET_PROTOCOL, offers);
+            assert_eq!(tokens.take(&alice, &mut headers).is_good, is_good);
+        }
+    }
+
+    #[test]
     fn no_other_text_is_a_token() {
         let tokens = PageTokens::new(SessionKey::random());
         let alice = permit("alice", WEB);

@@ -278,6 +278,7 @@ mod tests {
             ),
             ("Upgrade, HTTP2-Settings", "h2c", Asked::Plain),
             ("xupgradey", "websocket", Asked::Plain),
+            ("upgraded", "websocket", Asked::Plain),
             ("keep-alive", "websocket", Asked::Plain),
             ("Upgrade", "", Asked::Plain),
         ] {

@@ -129,3 +129,31 @@ pub(super) fn is_refused(cause: &hyper::Error) -> bool {
     }
     source.is::<std::io::Error>()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::{AccessLog, AuditId, Journey, Metrics};
+
+    #[test]
+    fn the_host_of_a_request_goes_to_http2_and_comes_back() {
+        let journey = Journey::begin(
+            AuditId::of(&http::HeaderMap::new()),
+            std::sync::Arc::new(Metrics::new()),
+            AccessLog::off(),
+        );
+        let mut request = Request::new(Up::empty(journey));
+        *request.uri_mut() = Uri::from_static("/a?b");
+        let host = HeaderValue::from_static("app.demo.svc.localhost:8001");
+        request
+            .headers_mut()
+            .insert(http::header::HOST, host.clone());
+        as_http2(&mut request).unwrap();
+        assert_eq!(*request.uri(), "https://app.demo.svc.localhost:8001/a?b");
+        assert!(request.headers().is_empty());
+        as_http1(&mut request);
+        assert_eq!(*request.uri(), "/a?b");
+        assert_eq!(request.headers()[http::header::HOST], host);
+        assert_eq!(request.version(), Version::HTTP_11);
+    }
+}

@@ -312,4 +312,25 @@ mod tests {
             (&"alice \"a\"\n".into(), &100.into(), &200.into())
         );
     }
+
+    #[test]
+    fn each_text_of_a_line_is_cut_at_256_bytes() {
+        let (sender, written) = mpsc::channel();
+        let access = AccessLog::to(Sink(sender)).unwrap();
+        let metrics = Arc::new(Metrics::new());
+        let journey = Journey::begin(AuditId::of(&HeaderMap::new()), metrics, access);
+        let long = "\u{1}".repeat(100_000);
+        journey.note(|record| {
+            record.user.clone_from(&long);
+            record.namespace.clone_from(&long);
+            record.name.clone_from(&long);
+            record.inner_path = Some(long);
+        });
+        drop(journey);
+        let line = written.recv().unwrap();
+        let line: serde_json::Value = serde_json::from_slice(&line).unwrap();
+        for text in ["user", "namespace", "name", "inner_path"] {
+            assert_eq!(line[text].as_str().map(str::len), Some(256), "{text}");
+        }
+    }
 }

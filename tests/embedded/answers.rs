@@ -1,6 +1,10 @@
 //! What becomes of answers on their whole way: annotations, headers of ours, raw paths, the page as it leaves.
 
-use serde_json::json;
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+use throughway::telemetry::AccessLog;
 
 use crate::support::client::request;
 use crate::{Setting, service};
@@ -95,4 +99,49 @@ async fn a_backend_speaks_for_nobody_but_itself() {
     ];
     assert_eq!(names, expected);
     s.end().await;
+}
+
+/// What was written to the access log so far.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_access_log_says_from_where_and_for_what_path_a_request_came() {
+    let lines = Lines::default();
+    let access = AccessLog::to(lines.clone()).unwrap();
+    let s = Setting::logging_to(access.clone(), |_| {}).await;
+    let headers = [
+        ("throughway-path", "/inner/path?secret"),
+        ("x-forwarded-for", "192.0.2.1, 192.0.2.7"),
+    ];
+    for (user, status) in [("alice", 200), ("nobody", 401)] {
+        let client = s.client(user);
+        let asked = request("GET", &service("web", "/outer"), &headers, "");
+        assert_eq!(client.ask(asked).await.status, status);
+    }
+    s.end().await;
+    access.finish();
+    let written = lines.0.lock().unwrap().clone();
+    let written = String::from_utf8(written).unwrap();
+    let lines: Vec<Value> = written
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines.len(), 2, "{written}");
+    for line in lines {
+        let peer = line["peer"].as_str().unwrap_or_default();
+        assert!(peer.starts_with("127.0.0.1:"), "{line}");
+        assert_eq!(line["forwarded_for"], "192.0.2.7", "{line}");
+        assert_eq!(line["inner_path"], "/inner/path", "{line}");
+    }
 }

@@ -193,6 +193,7 @@ async fn a_full_house_says_401_to_strangers_and_lets_masters_in() {
     let held = alice
         .send(request("GET", &service("web", "/drip"), &[], ""))
         .await;
+    assert!(held.status().is_success(), "{held:?}");
     assert_eq!(s.get("alice", &service("web", "/")).await.status, 429);
     for stranger in ["", "nobody"] {
         assert_eq!(s.get(stranger, &service("web", "/")).await.status, 401);

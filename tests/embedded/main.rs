@@ -99,10 +99,14 @@ impl Setting {
     }
 
     async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::logging_to(AccessLog::off(), change).await
+    }
+
+    async fn logging_to(access: AccessLog, change: impl FnOnce(&mut Config)) -> Self {
         let (cluster, backend) = sample_cluster().await;
         let mut config = cluster.config();
         change(&mut config);
-        let server = Server::build(config, AccessLog::off()).await.unwrap();
+        let server = Server::build(config, access).await.unwrap();
         let (address, tasks) = (server.address(), server.tasks());
         let running = tokio::spawn(server.run_until_ended());
         let setting = Self {

@@ -89,8 +89,10 @@ async fn a_thousand_pods_that_claim_one_address_are_a_few() {
             ),
         );
     }
+    let ip = "10.77.0.10".parse().unwrap();
+    assert_eq!(cluster.0.addresses.claims(ip), 16);
     let last = cluster.pod("demo", "p999").unwrap();
-    assert!(cluster.is_address_of("10.77.0.10".parse().unwrap(), &last));
+    assert!(cluster.is_address_of(ip, &last));
 }
 
 #[tokio::test(start_paused = true)]

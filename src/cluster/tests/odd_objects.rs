@@ -57,7 +57,10 @@ async fn an_object_that_can_not_be_read_is_counted_and_its_old_row_is_gone() {
     let tasks = Tasks::new();
     let cluster = watched(&client, &tasks);
     let good = slice("a", Some("web"), "10.77.0.10");
-    answer(&mut handle, 200, list(std::slice::from_ref(&good), "1", "")).await;
+    let mut of_list = slice("odd", Some("odd"), "10.77.0.12");
+    of_list["endpoints"] = json!("none");
+    let objects = [of_list, good.clone()];
+    answer(&mut handle, 200, list(&objects, "1", "")).await;
     let mut odd = good;
     odd["endpoints"] = json!("none");
     odd["metadata"]["resourceVersion"] = json!("7");
@@ -78,7 +81,7 @@ async fn an_object_that_can_not_be_read_is_counted_and_its_old_row_is_gone() {
         cluster.slices("demo", "api").is_some(),
         "the next event was lost"
     );
-    assert_eq!(cluster.unreadable(), 3);
+    assert_eq!(cluster.unreadable(), 4);
 }
 
 #[tokio::test(start_paused = true)]
@@ -165,9 +168,11 @@ fn what_is_kept_of_one_object_is_bounded() {
     let read: Slice = known::<RawSlice>(&wide).into();
     assert_eq!(read.ports.len(), crate::cluster::object::MAX_ENTRIES);
     let mut wide = pod("a", "10.77.0.10");
-    wide["spec"]["containers"] = json!([{"ports": many}]);
+    wide["spec"]["containers"] = json!(vec![json!({"ports": many}); 3]);
+    wide["status"]["podIPs"] = json!(vec![json!({"ip": "10.77.0.10"}); 5000]);
     let read: Pod = known::<RawPod>(&wide).into();
     assert_eq!(read.ports.len(), crate::cluster::object::MAX_ENTRIES);
+    assert_eq!(read.ips.len(), crate::cluster::object::MAX_ENTRIES);
 }
 
 #[test]

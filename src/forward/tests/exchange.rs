@@ -156,6 +156,40 @@ async fn a_length_beside_chunks_is_ignored_and_not_passed_on() {
     assert!(!told.to_lowercase().contains("content-length: 3"), "{told}");
 }
 
+/// Go's HTTP/2 client would wait for as many bytes as it says. hyper's HTTP/1 takes it out itself, so it is looked for before.
+#[tokio::test]
+async fn an_answer_without_a_body_says_no_length() {
+    for status in ["204 No Content", "304 Not Modified"] {
+        let (s, backend) = (Setting::new().await, Backend::new().await);
+        let endpoint = Endpoint {
+            settings: crate::cluster::ServiceSettings::unset(),
+            address: backend.address,
+            scheme: Scheme::Http,
+            host: HeaderValue::from_static("web.demo.svc"),
+            pod: "demo/web-0".into(),
+        };
+        let choice = Choice {
+            first: endpoint,
+            others: Vec::new(),
+        };
+        let request = http::Request::get(format!("{PREFIX}/"));
+        let request = request.body(Body::empty()).unwrap();
+        let answering = answer(&s.forward, Arc::clone(&s.metrics), choice, request);
+        let serving = async {
+            let mut stream = backend.accept().await;
+            head(&mut stream).await;
+            let sent = format!("HTTP/1.1 {status}\r\nContent-Length: 5\r\nETag: x\r\n\r\n");
+            stream.write_all(sent.as_bytes()).await.unwrap();
+            stream
+        };
+        let (answer, stream) = tokio::join!(answering, serving);
+        assert_eq!(answer.headers()["etag"], "x");
+        assert!(!answer.headers().contains_key("content-length"), "{status}");
+        drop((answer, stream));
+        s.end().await;
+    }
+}
+
 #[tokio::test]
 async fn a_refusing_endpoint_is_passed_over_and_nobody_left_is_503() {
     let (mut s, backend) = (Setting::new().await, Backend::new().await);

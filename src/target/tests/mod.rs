@@ -31,11 +31,15 @@ fn permit(path: &str) -> Permit {
 }
 
 fn targets(cluster: Cluster) -> Targets {
+    targets_with(cluster, IsolationDefault::Off)
+}
+
+fn targets_with(cluster: Cluster, isolation: IsolationDefault) -> Targets {
     let config = TargetConfig {
         denied_networks: vec!["192.0.2.0/24".parse().unwrap()],
         node_ports: vec![9100..=9100],
         loopback: Loopback::Refused,
-        isolation: crate::config::IsolationDefault::Off,
+        isolation,
     };
     Targets::new(&config, cluster)
 }

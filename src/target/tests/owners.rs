@@ -1,6 +1,8 @@
 //! Addresses that somebody names who does not own them, and kubelets that are named as something else.
 
 use super::*;
+use crate::cluster::Isolation;
+use crate::config::IsolationDefault;
 
 fn of_node(name: &str, ports: Value) -> Value {
     let mut object = pod(&["10.77.0.2"], ports);
@@ -136,12 +138,36 @@ async fn nothing_is_reached_before_all_of_the_cluster_is_known_or_after_it_is_ol
     let permit = permit("/namespaces/demo/pods/web-0/proxy/");
     targets.resolve(&permit).await.expect("all is known");
     tokio::time::advance(std::time::Duration::from_secs(300)).await;
-    let refused = targets
-        .resolve(&permit)
-        .await
-        .expect_err("it is old")
-        .status();
-    assert_eq!(refused.code, StatusCode::SERVICE_UNAVAILABLE);
+    let refused = targets.resolve(&permit).await.expect_err("it is old");
+    assert!(matches!(refused, TargetError::Unsynced), "{refused}");
+    assert_eq!(refused.status().code, StatusCode::SERVICE_UNAVAILABLE);
+    let unlisted = Cluster::unlisted(&[pod(&["10.77.0.10"], json!([]))]);
+    let refused = super::targets(unlisted).resolve(&permit).await;
+    assert!(matches!(refused, Err(TargetError::Unsynced)));
+}
+
+/// The owner of a Service says it, or the administrator; by another name of the same pod nobody gets around it.
+#[tokio::test]
+async fn a_pod_of_an_isolated_service_is_isolated_by_its_own_name_too() {
+    let mut apart = service("apart", json!([{"port": 80}]));
+    apart["metadata"]["annotations"] = json!({"throughway.dev/isolation": "sandbox"});
+    let slice = json!({"kind": "EndpointSlice", "addressType": "IPv4", "ports": [{"port": 80}],
+        "metadata": {"namespace": "demo", "name": "apart-1", "labels": {"kubernetes.io/service-name": "apart"}},
+        "endpoints": [{"addresses": ["10.77.0.10"], "targetRef": {"kind": "Pod", "name": "web-0"}}]});
+    let mut other = pod(&["10.77.0.11"], json!([]));
+    other["metadata"]["name"] = json!("other");
+    let objects = [apart, slice, pod(&["10.77.0.10"], json!([])), other];
+    let isolated = async |default, name| {
+        let path = format!("/namespaces/demo/{name}/proxy/");
+        let targets = targets_with(Cluster::of(&objects), default);
+        let target = targets.resolve(&permit(&path)).await.unwrap();
+        target.settings.isolation == Isolation::Sandbox
+    };
+    for name in ["services/apart", "pods/web-0"] {
+        assert!(isolated(IsolationDefault::Off, name).await, "{name}");
+    }
+    assert!(!isolated(IsolationDefault::Off, "pods/other").await);
+    assert!(isolated(IsolationDefault::Sandbox, "pods/other").await);
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 
 use super::*;
 
+mod limits;
 mod untaken;
 
 const DATA: u8 = 0x0;
@@ -41,9 +42,13 @@ async fn answer(request: Request) -> Response {
 
 /// A server at the other end of a pipe, as the front proxy meets it.
 fn serve(tasks: &mut JoinSet<Result<(), Ended>>) -> DuplexStream {
+    serve_as(PeerClass::FrontProxy, tasks)
+}
+
+fn serve_as(class: PeerClass, tasks: &mut JoinSet<Result<(), Ended>>) -> DuplexStream {
     let (client, server) = duplex(1 << 16);
     let limits = ConnectionLimits::kubernetes();
-    let settings = settings(PeerClass::FrontProxy, &limits, limits.max_header_bytes);
+    let settings = settings(class, &limits, limits.max_header_bytes);
     tasks.spawn(Connection::new(server, &settings, PEER, &limits, || answer));
     client
 }
