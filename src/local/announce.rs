@@ -102,3 +102,20 @@ pub(super) fn in_words(problem: &Problem) -> String {
 fn warn(sentence: &str) {
     eprintln!("warning: {sentence}");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::status::Status;
+
+    #[test]
+    fn a_name_of_the_kubeconfig_leads_no_terminal_astray() {
+        let status = Status::bad_gateway("no context \u{1b}[2J\u{9b}31mprod\u{7}\r");
+        let problem = Problem::new(status, "No such context").advise(Advice::Command {
+            purpose: "See all".to_owned(),
+            line: "kubectl \u{1b}]0;x\u{7}".to_owned(),
+        });
+        let text = "no context [2J31mprod\nSee all\n  kubectl ]0;x";
+        assert_eq!(in_words(&problem), text);
+    }
+}

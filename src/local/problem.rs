@@ -107,3 +107,25 @@ pub(super) fn shell_word(word: &str) -> String {
     }
     format!("'{}'", word.replace('\'', r"'\''"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_that_a_person_copies_is_one_word_to_the_shell() {
+        for (word, written) in [
+            ("prod", "prod"),
+            ("arn:aws:eks:eu-1:1/a_b", "arn:aws:eks:eu-1:1/a_b"),
+            ("", "''"),
+            ("a b", "'a b'"),
+            ("$(reboot)", "'$(reboot)'"),
+            ("`x`;y|z&", "'`x`;y|z&'"),
+            ("it's", r"'it'\''s'"),
+            ("~root", "'~root'"),
+            ("a\nb", "'a\nb'"),
+        ] {
+            assert_eq!(shell_word(word), written);
+        }
+    }
+}

@@ -1,8 +1,10 @@
 //! TLS backends that speak HTTP/2: gRPC as a whole, and requests that they do not begin with.
 
+use std::future::poll_fn;
+
 use bytes::Bytes;
 use h2::server::SendResponse;
-use h2::{RecvStream, client, server};
+use h2::{RecvStream, SendStream, client, server};
 use http::HeaderMap;
 use hyper_util::rt::TokioExecutor;
 use tokio_rustls::TlsAcceptor;
@@ -172,6 +174,80 @@ async fn a_request_that_was_not_begun_with_is_sent_again_and_one_that_failed_is_
         let (request, respond) = next(&mut third).await;
         assert_eq!(request.method(), "POST");
         drop((third, respond));
+    };
+    tokio::join!(serving, asking);
+}
+
+/// Round trips in which nothing may move until it is believed that nothing does.
+const QUIET_ROUND_TRIPS: usize = 50;
+
+/// Sends as much as the other side lets through, until it lets nothing through any more.
+async fn fill(connection: &mut Connection, bodies: &mut [SendStream<Bytes>]) {
+    let mut pings = connection.ping_pong().unwrap();
+    let mut quiet = 0;
+    while quiet < QUIET_ROUND_TRIPS {
+        let mut sent = 0;
+        for body in bodies.iter_mut() {
+            body.reserve_capacity(1 << 20);
+            let length = body.capacity();
+            if length > 0 {
+                let piece = Bytes::from(vec![b'x'; length]);
+                body.send_data(piece, false).unwrap();
+            }
+            sent += length;
+        }
+        quiet = if sent == 0 { quiet + 1 } else { 0 };
+        pings.send_ping(h2::Ping::opaque()).unwrap();
+        tokio::select! {
+            pong = poll_fn(|context| pings.poll_pong(context)) => drop(pong.unwrap()),
+            other = connection.accept() => panic!("nobody else asks: {other:?}"),
+        }
+    }
+}
+
+/// hyper#2899: downloads that their callers have stopped reading.
+#[tokio::test]
+async fn downloads_that_nobody_reads_leave_the_others_their_window() {
+    const STALLED: usize = 4;
+    let (mut s, backend) = (Setting::new().await, Backend::new().await);
+    let (are_stalled, stalled) = tokio::sync::oneshot::channel();
+    let serving = async {
+        let mut connection = accept(&backend).await;
+        let mut open = Vec::new();
+        while open.len() < STALLED {
+            let (_, mut respond) = next(&mut connection).await;
+            let response = http::Response::new(());
+            open.push(respond.send_response(response, false).unwrap());
+        }
+        fill(&mut connection, &mut open).await;
+        are_stalled.send(()).unwrap();
+        let (_, mut respond) = next(&mut connection).await;
+        let response = http::Response::new(());
+        let mut body = respond.send_response(response, false).unwrap();
+        body.send_data(Bytes::from_static(b"ten bytes."), true)
+            .unwrap();
+        while connection.accept().await.is_some_and(|next| next.is_ok()) {}
+        drop(open);
+    };
+    let asking = async {
+        let mut callers = Vec::new();
+        for _ in 0..STALLED {
+            let mut caller = s.caller(Scheme::Https, &[backend.address]);
+            let request = get("/large", "");
+            caller.write_all(request.as_bytes()).await.unwrap();
+            assert!(head(&mut caller).await.starts_with("HTTP/1.1 200"));
+            callers.push(caller);
+        }
+        stalled.await.unwrap();
+        let mut caller = s.caller(Scheme::Https, &[backend.address]);
+        let request = get("/small", "Connection: close\r\n");
+        caller.write_all(request.as_bytes()).await.unwrap();
+        let limit = std::time::Duration::from_secs(30);
+        let told = tokio::time::timeout(limit, rest(&mut caller)).await;
+        let told = told.expect("a stalled download holds it up");
+        assert!(told.contains("ten bytes."), "{told}");
+        drop((callers, caller));
+        s.end().await;
     };
     tokio::join!(serving, asking);
 }

@@ -311,27 +311,29 @@ async fn a_kept_connection_that_closes_under_a_request_is_replaced_without_a_wor
 
 #[tokio::test]
 async fn what_must_not_happen_twice_is_not_sent_twice() {
-    let (listener, address) = plain().await;
-    let server = async {
-        let (mut first, _) = listener.accept().await.unwrap();
-        head(&mut first).await;
-        first.write_all(OK).await.unwrap();
-        assert!(head(&mut first).await.starts_with("POST /second "));
-        drop(first);
-    };
-    let client = async {
-        let upstream = upstream(&address, Duration::ZERO).await;
-        let answer = upstream
-            .send(request(Method::GET, "/first", ""))
-            .await
-            .unwrap();
-        assert_eq!(text(answer).await, "ok");
-        let failed = upstream.send(request(Method::POST, "/second", "")).await;
-        assert!(matches!(failed, Err(UpstreamError::Broken(_))));
-    };
-    tokio::join!(server, client);
-    let again = tokio::time::timeout(Duration::from_millis(50), listener.accept()).await;
-    assert!(again.is_err(), "a second connection was made");
+    for method in [Method::POST, Method::PUT, Method::DELETE, Method::PATCH] {
+        let (listener, address) = plain().await;
+        let server = async {
+            let (mut first, _) = listener.accept().await.unwrap();
+            head(&mut first).await;
+            first.write_all(OK).await.unwrap();
+            let begin = format!("{method} /second ");
+            assert!(head(&mut first).await.starts_with(&begin));
+            drop(first);
+        };
+        let client = async {
+            let upstream = upstream(&address, Duration::ZERO).await;
+            let first = upstream.send(request(Method::GET, "/first", "")).await;
+            assert_eq!(text(first.unwrap()).await, "ok");
+            upstream.send(request(method.clone(), "/second", "")).await
+        };
+        let limit = Duration::from_secs(60);
+        let failed = tokio::time::timeout(limit, async { tokio::join!(server, client).1 }).await;
+        let failed = failed.expect("it waits for a second answer");
+        assert!(matches!(failed, Err(UpstreamError::Broken(_))), "{method}");
+        let again = futures_util::FutureExt::now_or_never(listener.accept());
+        assert!(again.is_none(), "{method}: a second connection was made");
+    }
 }
 
 #[tokio::test]

@@ -136,9 +136,11 @@ async fn without_a_refresh_token_the_end_is_the_end() {
 #[tokio::test]
 async fn an_issuer_in_the_clear_gets_no_refresh_token() {
     let (folder, hand) = (Folder::new(), Hand::new());
-    let user = "{auth-provider: {name: oidc, config: {idp-issuer-url: 'http://127.0.0.1:1', client-id: me, refresh-token: r0}}}";
+    let user = "{auth-provider: {name: oidc, config: {idp-issuer-url: 'http://me:hidden-word@127.0.0.1:1', client-id: me, refresh-token: r0}}}";
     let failed = load_at(&folder, CLUSTER, user, &hand).await.unwrap_err();
     assert!(matches!(failed, AccessError::BadServer { .. }), "{failed}");
+    let shown = format!("{failed} {failed:?} {:?}", failed.problem());
+    assert!(!shown.contains("hidden-word"), "{shown}");
 }
 
 #[tokio::test]
