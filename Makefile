@@ -30,6 +30,14 @@ unit: ## Tests of single files and stages, and of the module map
 	$(CARGO) test --locked --no-run --lib --bins --test architecture
 	$(LIMIT) $(CARGO) test --locked --lib --bins --test architecture
 
+# How long, in minutes.
+MINUTES ?= 1
+
+.PHONY: fuzz
+fuzz: ## Look for inputs that break a property, for MINUTES=1 (tests/fuzz/README.md)
+	tests/needs.sh g++:g++
+	tests/fuzz/run.sh $(MINUTES)
+
 .PHONY: embedded
 embedded: ## Tests against the embedded cluster, and HTTP/2 by the book
 	tests/h2spec/build.sh

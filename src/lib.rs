@@ -29,6 +29,9 @@
 //! - Every refusal is a `metav1.Status`; a request never ends in an error of this server's own type.
 //! - Every spawned task is known to [`lifecycle`].
 
+// The fuzzer has a `main` of its own.
+#![cfg_attr(fuzzing, no_main)]
+
 pub mod proxy;
 pub mod server;
 
@@ -82,3 +85,6 @@ pub mod local;
 
 #[cfg(test)]
 mod effort;
+
+#[cfg(test)]
+mod fuzz;

@@ -95,7 +95,7 @@ async fn bounded(body: impl AsyncRead) -> Result<Vec<u8>, ListError> {
     Ok(text)
 }
 
-fn page<C: Content>(text: &[u8]) -> Result<Page<C>, ListError> {
+pub(super) fn page<C: Content>(text: &[u8]) -> Result<Page<C>, ListError> {
     let RawPage { metadata, items } = serde_json::from_slice(text)?;
     Ok(Page {
         objects: items,

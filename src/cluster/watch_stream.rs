@@ -115,7 +115,7 @@ impl WatchStream {
     }
 }
 
-fn event<C: Content>(line: &[u8]) -> Result<WatchEvent<C>, WatchError> {
+pub(super) fn event<C: Content>(line: &[u8]) -> Result<WatchEvent<C>, WatchError> {
     let Line { kind, object } = serde_json::from_slice(line)?;
     match &*kind {
         "ADDED" | "MODIFIED" => Ok(WatchEvent::Applied(Object::read(object))),

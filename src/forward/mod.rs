@@ -257,4 +257,4 @@ fn own_origin(permit: &Permit, request: &Request) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

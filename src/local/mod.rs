@@ -59,4 +59,4 @@ pub fn run(config: LocalConfig) -> Result<(), StartError> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

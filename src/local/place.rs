@@ -191,19 +191,19 @@ fn scheme_and_port(label: &str) -> (Option<TargetScheme>, &str) {
 }
 
 fn target(kind: TargetKind, namespace: &str, name: &str, port: Option<&str>) -> Option<Target> {
-    let (mut scheme, port) = port.map_or((None, ""), scheme_and_port);
-    if port.is_empty() && scheme == Some(usual_scheme(kind)) && begins_like_a_port(kind, name) {
-        // It is there to say that what follows is no port.
-        scheme = None;
-    }
     let is_label = |text: &str| {
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
         (1..=MAX_LABEL_BYTES).contains(&text.len()) && text.bytes().all(is_plain)
     };
     let is_named = name.split('.').all(is_label)
+        && port.is_none_or(is_label)
         && (namespace.is_empty() == (kind == TargetKind::Node))
-        && (namespace.is_empty() || is_label(namespace))
-        && (port.is_empty() || is_label(port));
+        && (namespace.is_empty() || is_label(namespace));
+    let (mut scheme, port) = port.map_or((None, ""), scheme_and_port);
+    if port.is_empty() && scheme == Some(usual_scheme(kind)) && begins_like_a_port(kind, name) {
+        // It is there to say that what follows is no port.
+        scheme = None;
+    }
     is_named.then(|| Target {
         kind,
         namespace: namespace.to_owned(),
@@ -384,6 +384,8 @@ mod tests {
             "8080..pod.localhost",
             "https-.pod.localhost",
             ".x.svc.localhost",
+            ".a.b.svc.localhost",
+            ".a.b.pod.localhost",
             "node.localhost",
         ] {
             assert_eq!(Place::of(host), Err(NoPlace), "{host}");

@@ -320,4 +320,4 @@ fn hosts(endpoint: &Endpoint) -> [String; 2] {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,6 +1,7 @@
 //! The indexes, fed with events by hand; the watch and the second look, against an API server that the test plays.
 
 mod believed;
+pub(crate) mod fuzz;
 mod odd_objects;
 
 use axum::body::Body;

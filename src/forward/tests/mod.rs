@@ -18,12 +18,14 @@ use tokio::task::JoinSet;
 mod effort;
 mod exchange;
 mod framing;
+pub(crate) mod fuzz;
 mod heads;
 mod http2;
 mod informational;
 mod strangers;
 mod tls;
 mod upgrade;
+mod wire;
 
 use super::*;
 use crate::api::RequestInfo;

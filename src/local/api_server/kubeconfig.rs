@@ -7,8 +7,7 @@
 //! client-go: `tools/clientcmd/loader.go`.
 
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use kube::config::{Kubeconfig, KubeconfigError};
@@ -93,44 +92,68 @@ pub(super) fn read(explicit: Option<&Path>, places: &Places) -> Result<Found, Ac
 }
 
 fn read_file(path: &Path) -> Result<Kubeconfig, AccessError> {
-    let kubeconfig = Kubeconfig::read_from(path).map_err(|failed| match failed {
-        KubeconfigError::ReadConfig(cause, _) => AccessError::Unreadable {
-            path: path.to_owned(),
-            cause,
-        },
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "nothing else runs before it is known where the API server is"
+    )]
+    let content = std::fs::read(path).map_err(|cause| AccessError::Unreadable {
+        path: path.to_owned(),
+        cause,
+    })?;
+    parse(content, path)
+}
+
+/// Reads a file's content. `kube`'s own reader of files fails on UTF-16 that ends within a character.
+pub(super) fn parse(content: Vec<u8>, path: &Path) -> Result<Kubeconfig, AccessError> {
+    let malformed = |line| AccessError::Malformed {
+        path: path.to_owned(),
+        line,
+    };
+    let text = text(content).ok_or_else(|| AccessError::Unreadable {
+        path: path.to_owned(),
+        cause: ErrorKind::InvalidData.into(),
+    })?;
+    let kubeconfig = Kubeconfig::from_yaml(&text).map_err(|failed| match failed {
         // What the parser says may quote the file, credentials included, so only the place is taken from it.
-        KubeconfigError::Parse(cause) => AccessError::Malformed {
-            path: path.to_owned(),
-            line: cause.location().map(|location| location.line()),
-        },
-        _ => AccessError::Malformed {
-            path: path.to_owned(),
-            line: None,
-        },
+        KubeconfigError::Parse(cause) => malformed(cause.location().map(|at| at.line())),
+        _ => malformed(None),
     });
     let mut kubeconfig = match kubeconfig {
-        Err(malformed @ AccessError::Malformed { .. }) => lenient(path).ok_or(malformed)?,
-        read => read?,
+        Err(malformed) => lenient(&text).ok_or(malformed)?,
+        Ok(read) => read,
     };
+    if let Some(folder) = path.parent() {
+        resolve_paths(&mut kubeconfig, folder);
+    }
     // An empty name says nothing, so that the next file's counts.
     kubeconfig.current_context = kubeconfig.current_context.filter(|name| !name.is_empty());
     Ok(kubeconfig)
 }
 
-/// The same file with the last of each key that stands there twice, which kube refuses.
-fn lenient(path: &Path) -> Option<Kubeconfig> {
-    let text = io::read_to_string(File::open(path).ok()?).ok()?;
-    let documents: Vec<Kubeconfig> = yaml::with_last_of_each_key(&text)?;
-    let mut documents = documents.into_iter();
-    let first = documents.next()?;
-    let mut kubeconfig = documents.try_fold(first, Kubeconfig::merge).ok()?;
-    if let Some(folder) = path.parent() {
-        resolve_paths(&mut kubeconfig, folder);
+/// UTF-8, or UTF-16 with its mark, as editors on Windows write it.
+fn text(content: Vec<u8>) -> Option<String> {
+    let wide = |read: fn([u8; 2]) -> u16| {
+        let (pairs, rest) = content[2..].as_chunks();
+        let units: Vec<u16> = pairs.iter().copied().map(read).collect();
+        String::from_utf16(&units).ok().filter(|_| rest.is_empty())
+    };
+    match &*content {
+        [0xff, 0xfe, ..] => wide(u16::from_le_bytes),
+        [0xfe, 0xff, ..] => wide(u16::from_be_bytes),
+        [0xef, 0xbb, 0xbf, rest @ ..] => String::from_utf8(rest.to_vec()).ok(),
+        _ => String::from_utf8(content).ok(),
     }
-    Some(kubeconfig)
 }
 
-/// Paths in a kubeconfig are relative to its folder, as [`Kubeconfig::read_from`] has them; a plugin's only if it has a slash.
+/// The same text with the last of each key that stands there twice, which kube refuses.
+fn lenient(text: &str) -> Option<Kubeconfig> {
+    let documents: Vec<Kubeconfig> = yaml::with_last_of_each_key(text)?;
+    let mut documents = documents.into_iter();
+    let first = documents.next()?;
+    documents.try_fold(first, Kubeconfig::merge).ok()
+}
+
+/// Paths in a kubeconfig are relative to its folder, as `Kubeconfig::read_from` has them; a plugin's only if it has a slash.
 fn resolve_paths(kubeconfig: &mut Kubeconfig, folder: &Path) {
     let resolve = |path: &mut Option<String>| {
         let absolute = path.as_ref().map(|path| folder.join(path));

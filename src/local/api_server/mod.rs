@@ -327,4 +327,4 @@ fn server_name(access: &Access) -> Result<ServerName<'static>, AccessError> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -7,6 +7,7 @@
 
 mod by_ipv6;
 mod forwards;
+pub(crate) mod fuzz;
 mod origin_of_the_api;
 mod rules;
 mod server_path;

@@ -205,13 +205,15 @@ fn from_api_server(headers: &mut HeaderMap, prefix: &str, host: &str) {
 }
 
 /// A redirect's target without the proxy's own path: whether it is a path, or names the origin.
-fn inside(location: &str, prefix: &str, host: &str) -> String {
+pub(super) fn inside(location: &str, prefix: &str, host: &str) -> String {
     let origin = format!("//{host}");
     let start = location.find(&origin).map_or(0, |at| at + origin.len());
+    let origin = &location[..start];
     match location[start..].strip_prefix(prefix) {
-        Some("") => format!("{}/", &location[..start]),
-        Some(path) => format!("{}{path}", &location[..start]),
-        None => location.to_owned(),
+        Some(path) if path.starts_with('/') => format!("{origin}{path}"),
+        Some(rest) if rest.is_empty() || rest.starts_with(['?', '#']) => format!("{origin}/{rest}"),
+        // Another path that begins with the same letters, or none of the proxy's.
+        Some(_) | None => location.to_owned(),
     }
 }
 
@@ -245,6 +247,11 @@ mod tests {
                 "/login?a=b",
             ),
             ("/api/v1/namespaces/demo/services/app/proxy", "/"),
+            ("/api/v1/namespaces/demo/services/app/proxy?a#b", "/?a#b"),
+            (
+                "/api/v1/namespaces/demo/services/app/proxyy",
+                "/api/v1/namespaces/demo/services/app/proxyy",
+            ),
             ("/login", "/login"),
             ("login", "login"),
             (

@@ -246,4 +246,6 @@ async fn send(upstream: &Upstream, mut request: Request) -> Result<Response, Pro
 }
 
 #[cfg(test)]
+pub(super) mod fuzz;
+#[cfg(test)]
 mod tests;

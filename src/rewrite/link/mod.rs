@@ -27,7 +27,7 @@ use crate::forward::Seen;
 use crate::target::Scheme;
 use path::after;
 use reference::Reference;
-pub(super) use reference::as_browsers_read;
+pub(super) use reference::{as_browsers_read, is_scheme};
 
 /// The longest relative way to the target's root that is put before every link. From deeper pages links get a path of the
 /// origin instead: what a page grows by is bounded by its links, whatever path somebody asks for.
@@ -156,6 +156,11 @@ impl Links {
         self.written(url, "./")
     }
 
+    /// The same for what is known to be a path, query and fragment inside the target. Read as a URL, `//x` would be a host.
+    pub(super) fn map_inside(&self, inside: &str) -> Option<String> {
+        self.written_inside(inside, "")
+    }
+
     /// Takes note of a page's `<base href>`, given as the backend wrote it. Only the first one of a page counts.
     pub(super) fn rebase(&mut self, href: &str) {
         let href = as_browsers_read(href);
@@ -183,12 +188,18 @@ impl Links {
     }
 
     fn written(&self, url: &str, mark: &str) -> Option<String> {
+        match &self.base {
+            Base::SameOrigin { .. } | Base::Deep => self.written_inside(&self.inside(url)?, mark),
+            Base::Elsewhere => None,
+        }
+    }
+
+    fn written_inside(&self, inside: &str, mark: &str) -> Option<String> {
         let to_root = match &self.base {
             Base::SameOrigin { to_root } => Some(to_root),
             Base::Deep => None,
             Base::Elsewhere => return None,
         };
-        let inside = self.inside(url)?;
         let end = inside.find(['?', '#']).unwrap_or(inside.len());
         let (path, rest) = inside.split_at(end);
         let path = without_dots(path);
@@ -256,12 +267,14 @@ fn names(authority: &str, default_port: u16, endpoint: &Endpoint) -> bool {
     if authority.contains('@') {
         return false;
     }
+    let Some(port) = port_of(&named, default_port) else {
+        return false;
+    };
     let host = endpoint
         .host
         .to_str()
         .ok()
         .and_then(|host| host.parse::<Authority>().ok());
-    let port = named.port_u16().unwrap_or(default_port);
     let by_host = host.is_some_and(|own| {
         let own_port = own.port_u16().unwrap_or(own_default_port(endpoint));
         let ports = [default_port, own_port, endpoint.address.port()];
@@ -286,6 +299,16 @@ fn is_name_of(host: &str, own: &str) -> bool {
             && name.eq_ignore_ascii_case(own)
             && own.ends_with(".svc")
     })
+}
+
+/// The port of an authority; `None`: what stands there is none, so the URL leads nowhere.
+fn port_of(named: &Authority, default_port: u16) -> Option<u16> {
+    let port = named.as_str().strip_prefix(named.host())?;
+    match port.strip_prefix(':').unwrap_or(port) {
+        "" => Some(default_port),
+        port if port.bytes().all(|byte| byte.is_ascii_digit()) => port.parse().ok(),
+        _ => None,
+    }
 }
 
 fn own_default_port(endpoint: &Endpoint) -> u16 {

@@ -66,7 +66,7 @@ impl<'u> Reference<'u> {
 /// Browsers take a backslash for a slash.
 pub(super) const SLASHES: [char; 2] = ['/', '\\'];
 
-fn is_scheme(text: &str) -> bool {
+pub(in crate::rewrite) fn is_scheme(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic())
         && text
             .bytes()

@@ -104,6 +104,8 @@ fn other_places_and_relative_references_stay() {
         "http://.cluster.local/x",
         "http://\u{e9}cluster.local/x",
         "http://web.demo.svc:81/x",
+        "http://web.demo.svc:65616/x",
+        "http://web.demo.svc:x/x",
         "http://web.demo.svc@evil.example/",
         "http://user@web.demo.svc/",
         "http://10.77.0.10/x",

@@ -253,4 +253,4 @@ fn charset_of(media_type: &[u8]) -> Option<&[u8]> {
 #[cfg(test)]
 pub(super) mod cost;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -10,7 +10,7 @@
 use http::HeaderValue;
 
 use crate::api::RequestInfo;
-use crate::rewrite::link::{Links, as_browsers_read, without_dots};
+use crate::rewrite::link::{Links, as_browsers_read, is_scheme, without_dots};
 
 /// A longer one is not followed, mapped or shown.
 const MAX_LOCATION: usize = 16 * 1024;
@@ -25,13 +25,14 @@ pub(super) enum Place {
     Elsewhere(String),
     /// It says nothing.
     Nowhere,
-    TooLong,
+    /// Too long, or a place that depends on the scheme of who reads it: `https:/x` is a path to some and a host to others.
+    NotShown,
 }
 
 /// The place that a `Location` names in an answer to this request.
 pub(super) fn place(location: &HeaderValue, asked: &RequestInfo, links: &Links) -> Place {
     if location.len() > MAX_LOCATION {
-        return Place::TooLong;
+        return Place::NotShown;
     }
     let text = printable(location.as_bytes());
     let location = as_browsers_read(&text);
@@ -48,11 +49,11 @@ pub(super) fn place(location: &HeaderValue, asked: &RequestInfo, links: &Links) 
             Place::Inside(inside)
         };
     }
-    let begins = location
-        .find([':', '/', '\\', '?', '#'])
-        .map(|at| &location[at..]);
-    let has_authority = location.starts_with(['/', '\\']);
-    if has_authority || begins.is_some_and(|rest| rest.starts_with(':')) {
+    let scheme = location.split_once(':').filter(|(it, _)| is_scheme(it));
+    if scheme.is_some_and(|(scheme, rest)| is_ambiguous(scheme, rest)) {
+        return Place::NotShown;
+    }
+    if location.starts_with(['/', '\\']) || scheme.is_some() {
         return Place::Elsewhere(location.into_owned());
     }
     let page = match asked.path_inside() {
@@ -69,6 +70,16 @@ pub(super) fn place(location: &HeaderValue, asked: &RequestInfo, links: &Links) 
     let folder = page.rfind(['/', '\\']).map_or("/", |slash| &page[..=slash]);
     let joined = format!("{folder}{path}");
     Place::Inside(escaped(&without_dots(&joined), rest))
+}
+
+/// Whether what follows a scheme is no host to a browser whose page has the same scheme.
+fn is_ambiguous(scheme: &str, rest: &str) -> bool {
+    let is_slash = |byte: Option<&u8>| byte.is_some_and(|byte| b"/\\".contains(byte));
+    let has_host = is_slash(rest.as_bytes().first()) && is_slash(rest.as_bytes().get(1));
+    let is_web = ["http", "https"]
+        .iter()
+        .any(|web| scheme.eq_ignore_ascii_case(web));
+    is_web && !has_host
 }
 
 /// Whether a request was for this path and query.
@@ -172,12 +183,18 @@ mod tests {
             (b" //evil.example", elsewhere("//evil.example")),
             (b"ht\ttps://evil.example", elsewhere("https://evil.example")),
             (b"javascript:alert(1)", elsewhere("javascript:alert(1)")),
+            (b"https:/x", Place::NotShown),
+            (b"HTTP:x", Place::NotShown),
+            (b"http:\\\\x", elsewhere("http:\\\\x")),
+            (b"+a:b", inside("/a/+a:b")),
+            (b"a%:b", inside("/a/a%:b")),
+            (b"\xe4:b", inside("/a/%E4:b")),
         ] {
             let name = String::from_utf8_lossy(location);
             assert_eq!(placed("/a/b", location), expected, "{name:?}");
         }
         let long = "/".repeat(MAX_LOCATION + 1);
-        assert_eq!(placed("/a/b", long.as_bytes()), Place::TooLong);
+        assert_eq!(placed("/a/b", long.as_bytes()), Place::NotShown);
     }
 
     proptest! {
@@ -200,7 +217,7 @@ mod tests {
                 }
                 Place::Nowhere => prop_assert!(location.trim().is_empty()),
                 Place::Elsewhere(_) | Place::SameByTls => {}
-                Place::TooLong => prop_assert!(false),
+                Place::NotShown => prop_assert!(location.contains("http:")),
             }
         }
     }

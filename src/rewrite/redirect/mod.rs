@@ -80,8 +80,13 @@ pub(super) fn decide(at: Situation<'_>, trail: &mut Trail, mut response: Respons
     }
     match (telling(at.reading, at.settings), place) {
         (Telling::Page, Place::Inside(inside)) => {
-            let relative = at.links.map(&inside).unwrap_or(inside);
-            Outcome::Told(page::leading_to(&relative, response))
+            Outcome::Told(match at.links.map_inside(&inside) {
+                Some(relative) => page::leading_to(&relative, response),
+                None => page::leading_nowhere(
+                    "The application redirects from a path that is too long to lead back.",
+                    response,
+                ),
+            })
         }
         (Telling::Page, Place::Elsewhere(url)) if is_web(&url) => {
             Outcome::Told(page::leading_to(&url, response))
@@ -89,7 +94,7 @@ pub(super) fn decide(at: Situation<'_>, trail: &mut Trail, mut response: Respons
         (Telling::Page, Place::SameByTls) => {
             Outcome::Told(page::leading_nowhere(&wants_tls(at.asked), response))
         }
-        (Telling::Page, Place::Elsewhere(_) | Place::Nowhere | Place::TooLong) => {
+        (Telling::Page, Place::Elsewhere(_) | Place::Nowhere | Place::NotShown) => {
             Outcome::Told(page::leading_nowhere(
                 "The application wants to redirect to an address that is none of the web.",
                 response,
@@ -172,7 +177,7 @@ fn make_relative(links: &Links, place: Place, headers: &mut HeaderMap) {
         Place::Inside(inside) => inside,
         Place::Elsewhere(_) | Place::Nowhere | Place::SameByTls => return,
         // A browser would be led out of the target, or nowhere.
-        Place::TooLong => {
+        Place::NotShown => {
             headers.remove(LOCATION);
             return;
         }
@@ -189,7 +194,7 @@ fn make_relative(links: &Links, place: Place, headers: &mut HeaderMap) {
     if location.is_some_and(stays) {
         return;
     }
-    let relative = links.map(&inside).map(HeaderValue::try_from);
+    let relative = links.map_inside(&inside).map(HeaderValue::try_from);
     if let Some(Ok(value)) = relative {
         headers.insert(LOCATION, value);
     }
@@ -204,7 +209,7 @@ fn wants_tls(asked: &RequestInfo) -> String {
 }
 
 fn is_web(url: &str) -> bool {
-    let url = url.to_ascii_lowercase();
+    let url = url.to_ascii_lowercase().replace('\\', "/");
     // Without a scheme it has that of the page.
     ["http://", "https://", "//"]
         .iter()
@@ -218,7 +223,7 @@ fn told(at: Situation<'_>, place: &Place, why: &str, response: Response) -> Resp
         Place::Inside(inside) => format!("{}{inside}", at.asked.prefix()),
         Place::Elsewhere(url) => url.clone(),
         Place::SameByTls => at.asked.uri().to_string(),
-        Place::Nowhere | Place::TooLong => String::from("a place that is not shown"),
+        Place::Nowhere | Place::NotShown => String::from("a place that is not shown"),
     };
     let said = Status::new(
         parts.status,

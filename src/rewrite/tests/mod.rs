@@ -2,6 +2,8 @@
 
 mod bodies;
 mod effort;
+pub(crate) mod fuzz;
+mod fuzz_cookies;
 mod json;
 mod reach;
 

@@ -379,6 +379,37 @@ async fn of_a_key_that_stands_twice_the_last_counts() {
 }
 
 #[tokio::test]
+async fn a_kubeconfig_in_utf16_is_read_and_one_that_ends_within_a_character_is_told() {
+    let folder = Folder::new();
+    let config = "current-context: a\ncontexts: [{name: a, context: {cluster: c}}]\n\
+        clusters: [{name: c, cluster: {server: 'https://one.example', certificate-authority: ca.pem}}]";
+    let mut content = vec![0xff, 0xfe];
+    content.extend(config.encode_utf16().flat_map(u16::to_le_bytes));
+    let path = folder.write("config", &content);
+    let read = crate::local::api_server::kubeconfig::read(
+        Some(&path),
+        &Places {
+            listed: None,
+            home: None,
+        },
+    );
+    let cluster = read.unwrap().kubeconfig.clusters[0]
+        .cluster
+        .clone()
+        .unwrap();
+    assert_eq!(
+        cluster.certificate_authority,
+        folder.path("ca.pem").to_str().map(str::to_owned)
+    );
+    content.push(b'x');
+    let path = folder.write("config", &content);
+    let failed = ApiServer::load_in(&options(&path), nothing())
+        .await
+        .unwrap_err();
+    assert!(matches!(failed, AccessError::Unreadable { .. }), "{failed}");
+}
+
+#[tokio::test]
 async fn in_a_pod_its_service_account_is_the_last_resort() {
     let folder = Folder::new();
     folder.write("token", "pods-token");

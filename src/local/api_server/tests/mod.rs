@@ -7,6 +7,7 @@
 
 mod certificates;
 mod credentials;
+pub(crate) mod fuzz;
 mod loading;
 mod oidc;
 mod plugin;

@@ -63,7 +63,9 @@ pub(super) fn unescaped(text: &[u8]) -> Cow<'_, str> {
         }
         rest.next_if(|space| space.is_ascii() && is_space(*space as u8));
         let value = u32::from_str_radix(&digits, 16).expect("at most six hexadecimal digits");
-        let value = char::from_u32(value).unwrap_or(char::REPLACEMENT_CHARACTER);
+        // Nor is there a NUL.
+        let value = char::from_u32(value).filter(|value| *value != '\0');
+        let value = value.unwrap_or(char::REPLACEMENT_CHARACTER);
         let mut utf8 = [0; 4];
         for byte in value.encode_utf8(&mut utf8).bytes() {
             if byte.is_ascii() {

@@ -83,12 +83,15 @@ impl Css {
                         self.let_go(out);
                     }
                 }
-                Read::EndsUrl => {
+                end @ (Read::EndsUrl | Read::EndsBadUrl) => {
                     // Plain text before it means that the URL is empty.
                     if begin < at {
                         out(Piece::AsItWas(&text[begin..at]));
                     }
-                    self.give_url(map, out);
+                    match end {
+                        Read::EndsBadUrl => self.give_as_it_was(out),
+                        _ => self.give_url(map, out),
+                    }
                     begin = at;
                 }
             }
@@ -119,9 +122,15 @@ impl Css {
         }
     }
 
+    fn give_as_it_was(&mut self, out: &mut Out<'_>) {
+        if !self.held.is_empty() {
+            out(Piece::AsItWas(&self.held));
+            self.held.clear();
+        }
+    }
+
     fn let_go(&mut self, out: &mut Out<'_>) {
-        out(Piece::AsItWas(&self.held));
-        self.held.clear();
+        self.give_as_it_was(out);
         let role = Role::Plain;
         self.state = match self.state {
             State::Text { quote, .. } => State::Text { quote, role },

@@ -68,4 +68,6 @@ pub(super) enum Read {
     Held,
     /// The first byte after a URL.
     EndsUrl,
+    /// The same, and what was held is no URL.
+    EndsBadUrl,
 }

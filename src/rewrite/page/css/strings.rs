@@ -70,6 +70,11 @@ impl Css {
             (State::UrlBegins, _) if self.rule == AtRule::Namespace => {
                 self.state = State::UrlSkipped;
             }
+            // A backslash before the end of a line escapes nothing.
+            (State::UrlBareEscape { digits: 0 }, b'\n' | b'\r' | b'\x0c') => {
+                self.state = State::UrlSkipped;
+                return Read::EndsBadUrl;
+            }
             (State::UrlBareEscape { digits }, _) => {
                 let escape = Escape::read(byte, digits);
                 self.state = match escape {
@@ -85,9 +90,10 @@ impl Css {
                 self.state = State::Normal;
                 return Read::EndsUrl;
             }
-            (_, b'"' | b'\'' | b'(') => {
+            // Characters that no bare URL has make it a bad one.
+            (_, b'"' | b'\'' | b'(' | 1..=8 | 0x0b | 0x0e..=0x1f | 0x7f) => {
                 self.state = State::UrlSkipped;
-                return Read::EndsUrl;
+                return Read::EndsBadUrl;
             }
             (_, space) if is_space(space) => {
                 self.state = State::UrlSkipped;

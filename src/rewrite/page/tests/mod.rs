@@ -4,6 +4,7 @@
 mod bombs;
 mod constructs;
 mod encodings;
+pub(crate) mod fuzz;
 mod tree;
 
 use http_body_util::BodyExt as _;

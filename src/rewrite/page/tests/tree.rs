@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::constructs::{in_pieces, ingredients};
 
 /// A tree as lines. URLs that were mapped are shown as they were before.
-fn tree(page: &[u8]) -> Vec<String> {
+pub(super) fn tree(page: &[u8]) -> Vec<String> {
     let dom = parse_document(RcDom::default(), ParseOpts::default())
         .from_utf8()
         .one(page);
@@ -51,24 +51,22 @@ fn is_frameset(node: &Handle) -> bool {
 fn show(node: &Handle, says: Says, depth: usize, lines: &mut Vec<String>) {
     let said = match &node.data {
         NodeData::Element { name, attrs, .. } => {
+            let pad = " ".repeat(depth);
+            lines.push(format!("{pad}<{}:{}>", name.ns, name.local));
             let attributes = attrs.borrow();
-            let attributes = attributes
+            let shown = attributes
                 .iter()
-                .map(|one| format!("{}={:?}", one.name.local, before(&one.value)));
-            format!(
-                "<{}:{} {}>",
-                name.ns,
-                name.local,
-                attributes.collect::<Vec<_>>().join(" ")
-            )
+                .map(|one| format!("@{} {}", one.name.local, before(&one.value)));
+            lines.extend(shown);
+            String::new()
         }
         NodeData::Text { contents } if says == Says::Urls => {
-            format!("{:?}", before(&contents.borrow()))
+            format!("urls {:?}", before(&contents.borrow()))
         }
         NodeData::Text { contents } => format!("{:?}", contents.borrow()),
         // In SVG there are comments within styles.
         NodeData::Comment { contents } if says == Says::Urls => {
-            format!("<!--{:?}-->", before(contents))
+            format!("<!-- urls {:?}-->", before(contents))
         }
         NodeData::Comment { contents } => format!("<!--{contents:?}-->"),
         NodeData::Doctype {

@@ -292,6 +292,7 @@ mod tests {
             ("/x,/y", "././x,/y"),
             (" , /x 100w , y", " , ././x 100w , y"),
             ("/x f(a, /b) 1x, /y", "././x f(a, /b) 1x, ././y"),
+            ("/x f((a), /y", "././x f((a), ././y"),
             (
                 "data:image/png;base64,/a 1x, /y 2x",
                 "data:image/png;base64,/a 1x, ././y 2x",

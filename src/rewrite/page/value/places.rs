@@ -27,14 +27,15 @@ pub(super) fn candidates(text: &[u8]) -> Vec<Range<usize>> {
         if commas > 0 {
             continue;
         }
-        let mut deep = 0usize;
+        // One closes all that are open.
+        let mut is_within = false;
         at += run(&text[at..], |byte| {
             match byte {
-                b'(' => deep += 1,
-                b')' => deep = deep.saturating_sub(1),
+                b'(' => is_within = true,
+                b')' => is_within = false,
                 _ => {}
             }
-            byte != b',' || deep > 0
+            byte != b',' || is_within
         });
     }
     found

@@ -189,6 +189,40 @@ fn a_navigation_is_told_by_accept_where_the_browser_says_nothing_else() {
 }
 
 #[test]
+fn a_navigation_is_led_elsewhere_however_the_slashes_are_written() {
+    for location in [
+        "//e.example/x",
+        "/\\e.example/x",
+        "\\\\e.example/x",
+        "https:\\\\e.example/",
+    ] {
+        let exchange = Exchange::get("/", &[NAVIGATES]);
+        let response = answered(exchange.decide(answer(302, &[("location", location)])));
+        assert_eq!(
+            response.headers()["refresh"],
+            format!("0; url={location}"),
+            "{location}"
+        );
+    }
+}
+
+/// A host in a path is no host, whoever wrote it there.
+#[test]
+fn a_path_that_begins_with_two_slashes_leads_to_no_host() {
+    for (page, location, told) in [
+        ("//e.example/a/", "?q", "../../..//e.example/a/?q"),
+        ("//e.example/a", "b", "../..//e.example/b"),
+        ("/a", "/.//e.example/b", ".//e.example/b"),
+        ("/a/b", "..//e.example/", "..//e.example/"),
+    ] {
+        let sent = [("location", location)];
+        let exchange = Exchange::get(page, &[NAVIGATES]);
+        let response = answered(exchange.decide(answer(302, &sent)));
+        assert_eq!(response.headers()["refresh"], format!("0; url={told}"));
+    }
+}
+
+#[test]
 fn a_navigation_is_led_to_no_other_scheme() {
     for location in [
         "javascript:alert(1)",

@@ -1,0 +1,32 @@
+#!/bin/sh
+# Lets libFuzzer look for findings, one target after the other, for so many minutes in all.
+# FUZZ_TARGETS names some of them; FUZZ_RUNS bounds the inputs of each.
+set -eu
+minutes=${1:-1}
+cd "$(dirname "$0")/../.."
+corpus=tests/fuzz/corpus
+found=${CARGO_TARGET_DIR:-target}/fuzz
+program=$(tests/fuzz/build.sh)
+targets=${FUZZ_TARGETS:-$(ls $corpus)}
+count=$(echo $targets | wc -w)
+seconds=$((minutes * 60 / count))
+[ "$seconds" -gt 0 ] || seconds=1
+failed=
+for target in $targets; do
+    mkdir -p "$found/corpus/$target" "$found/findings"
+    dictionary=
+    [ ! -e "tests/fuzz/dictionaries/$target" ] || dictionary=-dict=tests/fuzz/dictionaries/$target
+    log=$found/$target.log
+    # What one target finds keeps nobody from looking at the others.
+    if ! FUZZ_TARGET=$target nice -n 19 "$program" -max_total_time="$seconds" -runs="${FUZZ_RUNS:--1}" -timeout=300 \
+        -rss_limit_mb=2048 -max_len=8192 -print_final_stats=1 -artifact_prefix="$found/findings/$target-" $dictionary \
+        "$found/corpus/$target" "$corpus/$target" >"$log" 2>&1; then
+        tail -n 60 "$log"
+        echo "fuzz: $target has a finding: the file above. Mend it, and keep the file as $corpus/$target/NAME" >&2
+        failed="$failed $target"
+    fi
+    runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
+    rate=$(sed -n 's/^stat::average_exec_per_sec: *//p' "$log")
+    echo "$target: ${runs:-?} inputs, ${rate:-?} a second"
+done
+[ -z "$failed" ]
