@@ -186,6 +186,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn no_more_complaints_wait_than_have_room() {
+        let (complaints, waiting) = channel();
+        for at in 0..1000 {
+            let annotation = format!("throughway.dev/a{at}");
+            let (about, wrong) = service(&json!({annotation: "x"}));
+            complaints.tell(&about, &wrong, None);
+        }
+        assert_eq!(waiting.0.len(), 256);
+    }
+
+    #[tokio::test]
     async fn a_complaint_is_told_once_and_its_event_has_one_name() {
         let (complaints, mut waiting) = channel();
         let (about, wrong) = service(&json!({"throughway.dev/prefix": "both"}));

@@ -150,6 +150,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn where_too_many_endpoints_would_be_looked_at_a_pod_is_kept_apart() {
+        let pods = vec!["a"; 1024];
+        let objects = |services: usize| -> Vec<Value> {
+            let names = (0..services).map(|at| format!("s{at}"));
+            names
+                .flat_map(|name| [service(&name, "sandbox"), slice(&name, &pods)])
+                .collect()
+        };
+        assert!(!Cluster::of(&objects(4)).pod_is_isolated("demo", "b"));
+        assert!(Cluster::of(&objects(5)).pod_is_isolated("demo", "b"));
+    }
+
+    #[tokio::test]
     async fn a_service_that_is_gone_or_changed_counts_no_more() {
         let isolated = Isolated::default();
         let key = Key::new(Some("demo"), "apart");

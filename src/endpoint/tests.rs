@@ -84,7 +84,9 @@ async fn a_ready_pod_is_chosen_at_the_port_of_its_slice() {
 async fn an_address_that_is_not_its_pods_own_is_no_endpoint() {
     let a = pod("a", "10.77.0.10");
     let ready = json!({"ready": true});
-    let mut other_namespace = endpoint_of("a", "10.77.0.10", ready.clone());
+    let mut of_others = pod("b", "10.77.0.20");
+    of_others["metadata"]["namespace"] = json!("kube-system");
+    let mut other_namespace = endpoint_of("b", "10.77.0.20", ready.clone());
     other_namespace["targetRef"]["namespace"] = json!("kube-system");
     let mut no_pod = endpoint_of("a", "10.77.0.10", ready.clone());
     no_pod["targetRef"]["kind"] = json!("Node");
@@ -100,8 +102,9 @@ async fn an_address_that_is_not_its_pods_own_is_no_endpoint() {
         endpoint_of("a", "10.77.0.99", ready.clone()),
         endpoint_of("missing", "10.77.0.10", ready),
     ] {
-        let refused =
-            chosen(&[a.clone(), ended.clone(), slice("http", json!([endpoint]))]).unwrap_err();
+        let slice = slice("http", json!([endpoint]));
+        let objects = [a.clone(), ended.clone(), of_others.clone(), slice];
+        let refused = chosen(&objects).unwrap_err();
         assert_eq!(
             refused,
             r#"no endpoints available for service "web": of 1 endpoints 1 are ready, 1 are not a pod of this namespace"#
@@ -137,6 +140,19 @@ async fn an_ended_pod_and_the_older_of_two_with_one_address_are_no_endpoints() {
             (chosen, expected) => unreachable!("{chosen:?} is not {expected:?}"),
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_has_confirmed_for_long_is_looked_up_before_it_is_dialled() {
+    let s = setting(&[
+        pod("a", "10.77.0.10"),
+        slice("http", json!([endpoint_of("a", "10.77.0.10", json!({}))])),
+    ]);
+    s.endpoints.choose(&s.target).await.expect("it is known");
+    tokio::time::advance(std::time::Duration::from_secs(100)).await;
+    // Nobody answers here, so nobody says that the pod still has the address.
+    let refused = s.endpoints.choose(&s.target).await;
+    assert!(matches!(refused, Err(EndpointError::Unconfirmed { .. })));
 }
 
 #[tokio::test]

@@ -192,6 +192,19 @@ mod tests {
     }
 
     #[test]
+    fn a_token_whose_time_is_over_is_taken_and_not_good() {
+        let tokens = PageTokens::new(SessionKey::random());
+        let alice = permit("alice", WEB);
+        let expires = now() - 1;
+        let key = signing_key(tokens.key.sealing());
+        let tag = hmac::sign(&key, &signed(&alice, expires));
+        let over = format!("{START}{expires}.{}", URL_SAFE_NO_PAD.encode(tag));
+        let mut headers = offering(&[&over]);
+        assert!(!tokens.take(&alice, &mut headers).is_good);
+        assert!(headers.is_empty());
+    }
+
+    #[test]
     fn the_first_two_tokens_of_a_request_are_looked_at() {
         let tokens = PageTokens::new(SessionKey::random());
         let alice = permit("alice", WEB);

@@ -68,3 +68,22 @@ impl Streams {
         (self.open.load(Ordering::Relaxed) <= self.allowed.load(Ordering::Relaxed)).then_some(place)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_streams_are_open_than_the_backend_and_this_server_allow() {
+        let streams = Arc::new(Streams::new(Arc::default()));
+        let open = || (0..500).map_while(|_| streams.take_free()).collect();
+        for (allowed, expected) in [(None, 8), (Some(3), 3), (Some(100_000), 100)] {
+            if let Some(allowed) = allowed {
+                streams.allow(allowed);
+            }
+            let places: Vec<StreamPlace> = open();
+            assert_eq!(places.len(), expected, "{allowed:?}");
+        }
+        assert_eq!(streams.open(), 0);
+    }
+}

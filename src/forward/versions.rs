@@ -135,6 +135,39 @@ mod tests {
     use super::*;
     use crate::telemetry::{AccessLog, AuditId, Journey, Metrics};
 
+    /// What a backend may send before anybody reads, and what the head of its answer may have.
+    #[tokio::test]
+    async fn a_backend_is_told_its_windows_and_the_size_of_its_heads() {
+        use tokio::io::AsyncReadExt;
+        let (here, mut backend) = tokio::io::duplex(1 << 16);
+        let io = hyper_util::rt::TokioIo::new(here);
+        let (_sender, connection) = http2_settings().handshake::<_, Up>(io).await.unwrap();
+        let reading =
+            async {
+                let (mut settings, mut window) = (std::collections::BTreeMap::new(), 0);
+                backend.read_exact(&mut [0; 24]).await.unwrap();
+                while settings.is_empty() || window == 0 {
+                    let mut head = [0; 9];
+                    backend.read_exact(&mut head).await.unwrap();
+                    let mut payload = vec![0; usize::from(head[2])];
+                    backend.read_exact(&mut payload).await.unwrap();
+                    match head[3] {
+                        4 => settings.extend(payload.chunks(6).map(|said| {
+                            (said[1], u32::from_be_bytes(said[2..].try_into().unwrap()))
+                        })),
+                        8 => window = u32::from_be_bytes(payload[..].try_into().unwrap()),
+                        _ => {}
+                    }
+                }
+                (settings[&4], settings[&6], window)
+            };
+        let told = tokio::select! {
+            ended = connection => unreachable!("{ended:?}"),
+            told = reading => told,
+        };
+        assert_eq!(told, (64 << 10, 256 << 10, 100 * (64 << 10) - 65_535));
+    }
+
     #[test]
     fn the_host_of_a_request_goes_to_http2_and_comes_back() {
         let journey = Journey::begin(

@@ -152,6 +152,13 @@ mod tests {
     }
 
     #[test]
+    fn a_cookie_of_more_than_64_kib_is_dropped() {
+        let of_length = |length: usize| format!("a={}", "x".repeat(length - 2));
+        let (longest, longer) = (of_length(MAX_COOKIE), of_length(MAX_COOKIE + 1));
+        assert_eq!(set(&[&longest, &longer, "b=c"]), [&*longest, "b=c"]);
+    }
+
+    #[test]
     fn paths_go_below_the_prefix_and_domains_go() {
         for (sent, expected) in [
             ("a=b; Path=/", "a=b; Path=PREFIX/"),

@@ -113,6 +113,23 @@ mod tests {
     use crate::rewrite::link::tests::{asked, endpoint};
 
     #[test]
+    fn a_line_that_is_too_long_or_would_grow_too_much_stays_as_it_is() {
+        let links = |page: &str| Links::new(&asked(page), &endpoint(), Form::Relative);
+        let is_mapped = |page: &str, count: usize| {
+            let line = HeaderValue::try_from("</x>, ".repeat(count)).unwrap();
+            let name = HeaderName::from_static("link");
+            let mut headers = HeaderMap::from_iter([(name.clone(), line.clone())]);
+            rewrite(&mut headers, &links(page));
+            headers[name] != line
+        };
+        assert!(is_mapped("/a", MAX_FIELD / 6));
+        assert!(!is_mapped("/a", MAX_FIELD / 6 + 1));
+        let deep = "/a".repeat(150);
+        assert!(is_mapped(&deep, 100), "it grows by 45 KB");
+        assert!(!is_mapped(&deep, 200));
+    }
+
+    #[test]
     fn what_leads_into_the_target_becomes_relative_and_nothing_else_changes() {
         let links = Links::new(&asked("/a/b"), &endpoint(), Form::Relative);
         for (name, sent, expected) in [

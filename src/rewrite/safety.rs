@@ -69,6 +69,15 @@ mod tests {
     }
 
     #[test]
+    fn a_scope_of_more_than_8_kib_is_dropped() {
+        for (length, is_kept) in [(MAX_SCOPE, true), (MAX_SCOPE + 1, false)] {
+            let scope = format!("/{}", "a".repeat(length - 1));
+            let left = left(&[("service-worker-allowed", scope.leak())]);
+            assert_eq!(left.len(), usize::from(is_kept), "{length}");
+        }
+    }
+
+    #[test]
     fn nothing_speaks_for_the_origin_or_for_this_server() {
         let refused = [
             ("access-control-allow-origin", "*"),

@@ -117,6 +117,7 @@ async fn an_envelope_brings_no_identity_however_it_is_spelled() {
         ("Throughway-Origin", "http://web.demo.svc.localhost:8001"),
         ("Throughway-Request-X-Remote-User", "root"),
         ("Throughway-Request-X_Remote_Group", "system:masters"),
+        ("Throughway-Request-X_Cluster_User", "root"),
         ("Throughway-Request-X-Remote_Extra-Scopes", "all"),
         ("Throughway-Request-Impersonate_User", "root"),
         ("Throughway-Request-X_Forwarded_For", "10.9.9.9"),

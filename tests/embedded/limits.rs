@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
 use crate::faults::websocket;
 use crate::support::client::request;
-use crate::{Setting, service};
+use crate::{LIMIT, Setting, service};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn headers_have_limits_and_beyond_them_is_431() {
@@ -223,5 +224,23 @@ async fn strangers_get_health_and_no_document() {
         assert!(s.get("", path).await.status.is_success(), "{path}");
     }
     assert!(s.cluster.api.asked("subjectaccessreviews") == 0);
+    s.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unfinished_heads_of_strangers_have_one_bound_for_all_of_them() {
+    // Nothing else ends a connection while the test runs.
+    let s = Setting::with(|config| config.listen.limits.header_read_limit = 2 * LIMIT).await;
+    let head = [&b"GET / HTTP/1.1\r\nX-Long: "[..], &[b'x'; 63 << 10]].concat();
+    let mut open = JoinSet::new();
+    for _ in 0..150 {
+        let mut stream = s.client("").connect().await;
+        // It fails where the connection is closed already.
+        let _ = stream.write_all(&head).await;
+        open.spawn(async move { stream.read_to_end(&mut Vec::new()).await });
+    }
+    let closed = tokio::time::timeout(LIMIT, open.join_next()).await;
+    assert!(closed.is_ok(), "more than 8 MiB are held");
+    open.shutdown().await;
     s.end().await;
 }

@@ -82,7 +82,7 @@ impl EmbeddedCluster {
                 "client-ca-file": cluster.cluster_ca.pem,
                 "requestheader-client-ca-file": cluster.front_proxy_ca.pem,
                 "requestheader-allowed-names": "[\"front-proxy-client\"]",
-                "requestheader-username-headers": "[\"X-Remote-User\"]",
+                "requestheader-username-headers": "[\"X-Remote-User\", \"X-Cluster-User\"]",
                 "requestheader-group-headers": "[\"X-Remote-Group\"]",
                 "requestheader-extra-headers-prefix": "[\"X-Remote-Extra-\"]",
             }}),

@@ -177,3 +177,45 @@ fn client_config(
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Arc::new(config)
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
+
+    use super::*;
+
+    fn authority() -> String {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        params.self_signed(&key).unwrap().pem()
+    }
+
+    /// Connections that were made under the old ones are found by nobody then.
+    #[tokio::test(start_paused = true)]
+    async fn new_roots_have_a_number_of_their_own() {
+        let name = format!("throughway-kubelet-roots-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        tokio::fs::write(&path, authority()).await.unwrap();
+        let tls = KubeletTls::Verify {
+            certificate_authority: Some(path.clone()),
+        };
+        let sources = KubeletSources {
+            cluster_roots: Source::Nothing,
+            credential: CredentialSource::Nothing,
+        };
+        let tasks = Tasks::new();
+        let access = KubeletAccess::start(&tls, sources, &tasks).await.unwrap();
+        let (number, roots) = (access.trust_id(), access.tls());
+        // Looked at once, so that the next content is a new one.
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        tokio::fs::write(&path, authority()).await.unwrap();
+        let begun = tokio::time::Instant::now();
+        while Arc::ptr_eq(&access.tls(), &roots) {
+            assert!(begun.elapsed().as_secs() < 3600, "the roots are the old");
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        }
+        assert_ne!(access.trust_id(), number);
+        tokio::fs::remove_file(&path).await.unwrap();
+    }
+}

@@ -213,7 +213,7 @@ async fn a_place_that_can_not_be_resumed_is_given_up_after_a_few_tries() {
     let tasks = Tasks::new();
     let cluster = watching_pods(&client, &tasks);
     answer(&mut handle, 200, list(&[pod("a", "10.77.0.10")], "7", "")).await;
-    let mut tries = 0;
+    let (mut tries, begun) = (0, Instant::now());
     loop {
         // What an API server says to a version that it has not reached.
         let asked = answer(&mut handle, 504, status(504)).await;
@@ -224,6 +224,7 @@ async fn a_place_that_can_not_be_resumed_is_given_up_after_a_few_tries() {
         assert!(tries < 20, "it would be resumed for ever");
     }
     assert_eq!(tries, 5);
+    assert!(begun.elapsed().as_secs() >= 5, "without a pause");
     let freshness = cluster.0.pods.freshness(Instant::now());
     assert!(freshness < Freshness::Stale, "later than it is believed");
 }

@@ -3,6 +3,7 @@
 mod believed;
 pub(crate) mod fuzz;
 mod odd_objects;
+mod stalled;
 
 use axum::body::Body;
 use http::{Request, Response};

@@ -9,7 +9,7 @@ use crate::cluster::nodes::RawNode;
 use crate::cluster::pods::RawPod;
 use crate::cluster::services::RawService;
 
-fn watched(client: &kube::Client, tasks: &Tasks) -> Cluster {
+pub(super) fn watched(client: &kube::Client, tasks: &Tasks) -> Cluster {
     let cluster = Cluster::empty(client.clone(), complaints::channel().0);
     let (apply, confirm) = (Cluster::apply_slice, Cluster::confirm_slices);
     tasks.spawn_background(watch::supervise(

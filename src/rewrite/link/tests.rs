@@ -37,6 +37,17 @@ fn relative(page: &str, url: &str) -> Option<String> {
 }
 
 #[test]
+fn below_a_path_of_more_than_a_kilobyte_links_stay_as_they_are() {
+    let mut deep = links(&"/a".repeat(200), Form::Relative);
+    for (length, is_mapped) in [(MAX_PREFIX, true), (MAX_PREFIX + 2, false)] {
+        let seen = "/p".repeat(length / 2);
+        deep.seen_prefix = Some(seen.clone());
+        let expected = is_mapped.then(|| format!("{seen}/x"));
+        assert_eq!(deep.map("/x"), expected, "{length}");
+    }
+}
+
+#[test]
 fn what_leads_into_the_target_becomes_relative() {
     for (page, url, expected) in [
         ("/", "/login", "./login"),

@@ -9,6 +9,21 @@ fn admitted(policy: &str) -> String {
 }
 
 #[test]
+fn a_line_of_more_than_64_kib_stays_as_it_is() {
+    let of_length = |length: usize| {
+        let policy = "script-src 'self'";
+        format!("{policy}{}", " ".repeat(length - policy.len()))
+    };
+    for (length, is_changed) in [(MAX_POLICY, true), (MAX_POLICY + 1, false)] {
+        let line = HeaderValue::try_from(of_length(length)).unwrap();
+        let mut headers = HeaderMap::from_iter([(CONTENT_SECURITY_POLICY, line.clone())]);
+        admit_helper(&mut headers);
+        let now = &headers[CONTENT_SECURITY_POLICY];
+        assert_eq!(*now != line, is_changed, "{length}");
+    }
+}
+
+#[test]
 fn the_list_for_scripts_gets_the_nonce_and_nothing_else_changes() {
     for (policy, expected) in [
         (

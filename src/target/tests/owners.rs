@@ -84,6 +84,26 @@ async fn a_node_that_claims_anothers_address_and_lets_it_go_opens_no_kubelet() {
 }
 
 #[tokio::test]
+async fn a_pod_of_its_nodes_network_is_not_reached_where_a_pod_of_its_own_has_the_address() {
+    let mut claiming = pod(&["10.77.0.2"], json!([]));
+    claiming["metadata"]["name"] = json!("claiming");
+    let objects = [of_node("agent", json!([])), claiming];
+    let (code, message) = refusal(&objects, "/namespaces/demo/pods/agent:9100/proxy/").await;
+    assert_eq!(code, 400);
+    assert!(message.contains("another pod has it now"), "{message}");
+    resolve(&objects[..1], "/namespaces/demo/pods/agent:9100/proxy/")
+        .await
+        .expect("nobody else claims it");
+}
+
+/// No name that is read from a path is one of these: the stage before lets none through.
+#[test]
+fn a_name_that_is_no_header_text_is_refused_and_no_panic() {
+    let refused = host_header("a\u{1}", 80, Scheme::Http);
+    assert!(matches!(refused, Err(TargetError::HostName)));
+}
+
+#[tokio::test]
 async fn other_ports_of_nodes_are_the_administrators_to_open() {
     let (code, message) = refusal(
         &[node("10.77.0.2")],

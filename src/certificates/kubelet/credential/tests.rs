@@ -110,6 +110,20 @@ async fn a_token_that_can_not_be_renewed_is_not_shown_past_its_end() {
     shows(&credential, "two").await;
 }
 
+/// The kubelet's clock may be ahead.
+#[tokio::test(start_paused = true)]
+async fn a_token_is_not_shown_in_the_last_ten_seconds_of_its_life() {
+    let (credential, mut handle, _tasks) = of_account().await;
+    let start = Instant::now();
+    answer(&mut handle, 201, &granted("one", 600)).await;
+    shows(&credential, "one").await;
+    let _unanswered = handle.next_request().await.expect("its renewal");
+    for (second, is_shown) in [(589, true), (591, false)] {
+        tokio::time::sleep_until(start + Duration::from_secs(second)).await;
+        assert_eq!(credential.authorization().is_ok(), is_shown, "{second}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_api_server_may_grant_less_but_a_longer_life_is_not_used() {
     for (seconds, renewed_after) in [(60, 30), (7200, 300), (0, 2), (-5, 2)] {

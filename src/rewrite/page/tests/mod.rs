@@ -2,6 +2,7 @@
 //! done within a page, [`tree`] that it is still the same page.
 
 mod bombs;
+mod bounds;
 mod constructs;
 mod encodings;
 pub(crate) mod fuzz;
