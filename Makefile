@@ -16,7 +16,7 @@ run: ## A demo: a small cluster, sample backends, Throughway and its companion i
 	$(CARGO) run --locked --example demo
 
 .PHONY: test
-test: check unit embedded browser control-plane ## Every check and test
+test: check unit fuzz-minute embedded browser control-plane ## Every check and test
 
 .PHONY: check
 check: ## Format, lints, documentation, dependencies
@@ -37,6 +37,11 @@ MINUTES ?= 1
 fuzz: ## Look for inputs that break a property, for MINUTES=1 (tests/fuzz/README.md)
 	tests/needs.sh g++:g++
 	tests/fuzz/run.sh $(MINUTES)
+
+.PHONY: fuzz-minute
+fuzz-minute: ## The same for a minute, with the same inputs each time
+	tests/needs.sh g++:g++
+	FUZZ_SEED=1 tests/fuzz/run.sh 1
 
 .PHONY: embedded
 embedded: ## Tests against the embedded cluster, and HTTP/2 by the book

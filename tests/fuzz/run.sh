@@ -1,6 +1,6 @@
 #!/bin/sh
 # Lets libFuzzer look for findings, one target after the other, for so many minutes in all.
-# FUZZ_TARGETS names some of them; FUZZ_RUNS bounds the inputs of each.
+# FUZZ_TARGETS names some of them; FUZZ_RUNS bounds the inputs of each; with FUZZ_SEED it begins anew and the same inputs come again.
 set -eu
 minutes=${1:-1}
 cd "$(dirname "$0")/../.."
@@ -11,16 +11,21 @@ targets=${FUZZ_TARGETS:-$(ls $corpus)}
 count=$(echo $targets | wc -w)
 seconds=$((minutes * 60 / count))
 [ "$seconds" -gt 0 ] || seconds=1
+seen=$found/corpus
+if [ -n "${FUZZ_SEED:-}" ]; then
+    seen=$(mktemp -d)
+    trap 'rm -r "$seen"' EXIT
+fi
 failed=
 for target in $targets; do
-    mkdir -p "$found/corpus/$target" "$found/findings"
+    mkdir -p "$seen/$target" "$found/findings"
     dictionary=
     [ ! -e "tests/fuzz/dictionaries/$target" ] || dictionary=-dict=tests/fuzz/dictionaries/$target
     log=$found/$target.log
     # What one target finds keeps nobody from looking at the others.
     if ! FUZZ_TARGET=$target nice -n 19 "$program" -max_total_time="$seconds" -runs="${FUZZ_RUNS:--1}" -timeout=300 \
         -rss_limit_mb=2048 -max_len=8192 -print_final_stats=1 -artifact_prefix="$found/findings/$target-" $dictionary \
-        "$found/corpus/$target" "$corpus/$target" >"$log" 2>&1; then
+        -seed="${FUZZ_SEED:-0}" "$seen/$target" "$corpus/$target" >"$log" 2>&1; then
         tail -n 60 "$log"
         echo "fuzz: $target has a finding: the file above. Mend it, and keep the file as $corpus/$target/NAME" >&2
         failed="$failed $target"

@@ -207,14 +207,29 @@ fn from_api_server(headers: &mut HeaderMap, prefix: &str, host: &str) {
 /// A redirect's target without the proxy's own path: whether it is a path, or names the origin.
 pub(super) fn inside(location: &str, prefix: &str, host: &str) -> String {
     let origin = format!("//{host}");
-    let start = location.find(&origin).map_or(0, |at| at + origin.len());
+    // Elsewhere, as in a query, it is what an app says and no place that this leads to.
+    let after = ["", "http:", "https:"]
+        .iter()
+        .find_map(|scheme| location.strip_prefix(scheme)?.strip_prefix(&*origin));
+    let start = after.map_or(0, |after| location.len() - after.len());
     let origin = &location[..start];
     match location[start..].strip_prefix(prefix) {
-        Some(path) if path.starts_with('/') => format!("{origin}{path}"),
+        // Without an origin, two slashes would make what follows a host.
+        Some(path) if origin.is_empty() && begins_a_host(path) => format!("/.{path}"),
+        Some(path) if path.starts_with(['/', '\\']) => format!("{origin}{path}"),
         Some(rest) if rest.is_empty() || rest.starts_with(['?', '#']) => format!("{origin}/{rest}"),
         // Another path that begins with the same letters, or none of the proxy's.
         Some(_) | None => location.to_owned(),
     }
+}
+
+/// Whether browsers take a URL that begins so for one with a host. They skip tabs and line ends.
+fn begins_a_host(path: &str) -> bool {
+    let mut seen = path
+        .chars()
+        .filter(|one| !matches!(one, '\t' | '\n' | '\r'));
+    let mut is_slash = || matches!(seen.next(), Some('/' | '\\'));
+    is_slash() && is_slash()
 }
 
 fn without_prefix(answer: Response, prefix: &str) -> Response {
@@ -248,6 +263,14 @@ mod tests {
             ),
             ("/api/v1/namespaces/demo/services/app/proxy", "/"),
             ("/api/v1/namespaces/demo/services/app/proxy?a#b", "/?a#b"),
+            (
+                "https://sso.example/?to=http://app.demo.svc.localhost:8001/api/v1/namespaces/demo/services/app/proxy/x",
+                "https://sso.example/?to=http://app.demo.svc.localhost:8001/api/v1/namespaces/demo/services/app/proxy/x",
+            ),
+            (
+                "/api/v1/namespaces/demo/services/app/proxy//e.example/",
+                "/.//e.example/",
+            ),
             (
                 "/api/v1/namespaces/demo/services/app/proxyy",
                 "/api/v1/namespaces/demo/services/app/proxyy",

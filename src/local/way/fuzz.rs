@@ -21,7 +21,8 @@ pub(crate) fn own_origins(input: &[u8]) {
     if let Ok(set) = HeaderValue::from_bytes(cookie) {
         cookies(&set);
     }
-    if let Ok(location) = std::str::from_utf8(location) {
+    let location = HeaderValue::from_bytes(location).ok();
+    if let Some(Ok(location)) = location.as_ref().map(HeaderValue::to_str) {
         redirects(location);
     }
 }
@@ -78,7 +79,10 @@ fn redirects(location: &str) {
     let inside = inside.filter(|rest| rest.is_empty() || rest.starts_with('/'));
     let is_proxys = before.origin() == origin.origin()
         && inside.is_some()
-        && (location.starts_with(PREFIX) || location.contains(&format!("//{HOST}{PREFIX}")));
+        && ["", "//", "http://", "https://"].iter().any(|begin| {
+            let origin = if begin.is_empty() { "" } else { HOST };
+            location.starts_with(&format!("{begin}{origin}{PREFIX}"))
+        });
     match inside.filter(|_| is_proxys) {
         Some("") => assert_eq!(after.path(), "/"),
         Some(inside) => assert_eq!(after.path(), inside),

@@ -35,7 +35,9 @@ impl Css {
         if byte == quote || is_line_end(byte) {
             self.state = State::Normal;
             return match role {
-                Role::Url => Read::EndsUrl,
+                Role::Url if byte == quote => Read::EndsUrl,
+                // A line end breaks a string, which is none then.
+                Role::Url => Read::EndsBadUrl,
                 Role::Plain => Read::Plain,
             };
         }

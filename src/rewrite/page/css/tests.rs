@@ -104,6 +104,8 @@ fn what_is_no_url_stays() {
         "a{b:url(a b url(/x)}",
         "a{b:url(\u{1}/x)}",
         "a{b:url(/x\u{1})}",
+        "a{b:url('/x\n')}",
+        "@import '/x\n';",
         "a{b:url(/x\\\n)}",
         "a{b:url(/x\"y)}",
         "a{b:url(a'b url\\)(/x)}",
