@@ -70,6 +70,10 @@ fn redirects(location: &str) {
     let (Ok(before), Ok(after)) = (origin.join(location), origin.join(&now)) else {
         return;
     };
+    // What climbs out of the prefix is at the target's own origin with it and without it.
+    if location.contains("/.") || location.contains("\\.") || location.contains('%') {
+        return;
+    }
     if !before.origin().is_tuple() {
         assert_eq!(now, location);
         return;

@@ -61,12 +61,12 @@ fn show(node: &Handle, says: Says, depth: usize, lines: &mut Vec<String>) {
             String::new()
         }
         NodeData::Text { contents } if says == Says::Urls => {
-            format!("urls {:?}", before(&contents.borrow()))
+            format!("urls {}", before(&contents.borrow()))
         }
         NodeData::Text { contents } => format!("{:?}", contents.borrow()),
         // In SVG there are comments within styles.
         NodeData::Comment { contents } if says == Says::Urls => {
-            format!("<!-- urls {:?}-->", before(contents))
+            format!("<!-- urls {}-->", before(contents))
         }
         NodeData::Comment { contents } => format!("<!--{contents:?}-->"),
         NodeData::Doctype {
