@@ -187,6 +187,7 @@ fn add_tokens(parser: &mut Parser<'_, '_>, found: &mut Vec<Shown>, depth: usize)
             Token::QuotedString(text) => ("string".to_owned(), Some(text.to_string())),
             // What is in a bad one is nobody's URL, whatever it is.
             Token::BadUrl(_) => ("bad url".to_owned(), None),
+            Token::BadString(_) => ("bad string".to_owned(), None),
             other => (format!("{other:?}"), None),
         });
         let opens = matches!(
@@ -362,6 +363,13 @@ const URLS: [&str; 17] = [
     "id",
 ];
 
+fn holds_url(path: &[String]) -> bool {
+    URLS.iter().any(|url| {
+        let keys = url.split('.').map(|key| key.trim_matches(['[', ']']));
+        keys.eq(path.iter().map(String::as_str))
+    })
+}
+
 fn same_members(before: &Value, after: &Value, path: &mut Vec<String>) {
     match (before, after) {
         (Value::Object(before), Value::Object(after)) => {
@@ -377,13 +385,13 @@ fn same_members(before: &Value, after: &Value, path: &mut Vec<String>) {
         }
         (Value::Array(before), Value::Array(after)) => {
             assert_eq!(before.len(), after.len());
-            path.push("[]".to_owned());
+            path.push(String::new());
             for (before, after) in before.iter().zip(after) {
                 same_members(before, after, path);
             }
             path.pop();
         }
-        (Value::String(before), Value::String(after)) if URLS.contains(&&*path.join(".")) => {
+        (Value::String(before), Value::String(after)) if holds_url(path) => {
             assert!(
                 leads_the_same(PAGE, before, after),
                 "{before:?} -> {after:?}"
