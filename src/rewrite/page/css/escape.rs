@@ -56,12 +56,15 @@ pub(super) fn unescaped(text: &[u8]) -> Cow<'_, str> {
         }
         if digits.is_empty() {
             match rest.next() {
-                None | Some('\n' | '\r' | '\x0c') => {}
+                Some('\r') => drop(rest.next_if_eq(&'\n')),
+                None | Some('\n' | '\x0c') => {}
                 Some(itself) => url.push(itself),
             }
             continue;
         }
-        rest.next_if(|space| space.is_ascii() && is_space(*space as u8));
+        if rest.next_if(|space| space.is_ascii() && is_space(*space as u8)) == Some('\r') {
+            rest.next_if_eq(&'\n');
+        }
         let value = u32::from_str_radix(&digits, 16).expect("at most six hexadecimal digits");
         // Nor is there a NUL.
         let value = char::from_u32(value).filter(|value| *value != '\0');

@@ -51,6 +51,8 @@ pub(super) struct Css {
     held: Vec<u8>,
     /// The second byte of a character comes next.
     within_character: bool,
+    /// An escape ended with a carriage return, to which a line feed belongs.
+    escaped_return: bool,
 }
 
 impl Css {
@@ -63,6 +65,7 @@ impl Css {
             rule: AtRule::None,
             held: Vec::new(),
             within_character: false,
+            escaped_return: false,
         }
     }
 
@@ -149,6 +152,9 @@ impl Css {
             self.within_character = false;
             return self.within();
         }
+        if std::mem::take(&mut self.escaped_return) && byte == b'\n' {
+            return self.within();
+        }
         self.within_character = byte >= 0x80 && self.charset.begins_two_bytes(byte);
         match self.state {
             State::Normal => self.read_normal(byte),
@@ -184,6 +190,7 @@ impl Css {
                     },
                     Escape::EndsWith | Escape::EndsBefore => State::Text { quote, role },
                 };
+                self.escaped_return = matches!(escape, Escape::EndsWith) && byte == b'\r';
                 match (escape, role) {
                     (Escape::EndsBefore, _) => self.read_text(byte, quote, role),
                     (_, Role::Url) => Read::Held,

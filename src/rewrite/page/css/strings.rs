@@ -26,6 +26,7 @@ impl Css {
         }
         self.add_to_name(u8::try_from(value).unwrap_or(0xff));
         if is_space(byte) {
+            self.escaped_return = byte == b'\r';
             return Read::Plain;
         }
         self.read_normal(byte)
@@ -83,6 +84,7 @@ impl Css {
                     Escape::GoesOn => State::UrlBareEscape { digits: digits + 1 },
                     Escape::EndsWith | Escape::EndsBefore => State::UrlBare,
                 };
+                self.escaped_return = matches!(escape, Escape::EndsWith) && byte == b'\r';
                 return match escape {
                     Escape::EndsBefore => self.read_url(byte),
                     Escape::GoesOn | Escape::EndsWith => Read::Held,

@@ -64,6 +64,12 @@ fn urls_are_mapped_wherever_css_has_them() {
         ("a{b:url(/a\\)b)}", "a{b:url(./a\\29 b)}"),
         ("a{b:url(\"/a\\\"b\")}", "a{b:url(\"./a\\22 b\")}"),
         ("a{b:url('/a\\\nb')}", "a{b:url('./ab')}"),
+        ("a{b:url('/a\\\r\nb')}", "a{b:url('./ab')}"),
+        ("a{b:url('/\\61\r\nb')}", "a{b:url('./ab')}"),
+        (
+            "a{b:'\\\r\nurl(/y)';c:url(/x)}",
+            "a{b:'\\\r\nurl(/y)';c:url(./x)}",
+        ),
         ("a{b:url(/\\e9 )}", "a{b:url(./%C3%A9)}"),
         ("a{b:url(\\/x)}", "a{b:url(./x)}"),
         ("a{b:url(/\\61 b c)}", "a{b:url(./ab c)}"),
