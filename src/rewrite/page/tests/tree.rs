@@ -94,7 +94,10 @@ fn show(node: &Handle, says: Says, depth: usize, lines: &mut Vec<String>) {
 
 fn before(text: &str) -> String {
     // Where markup is text to a browser with scripts, references are still as they are written.
-    text.replace(".././", "/").replace("../.&#47;", "&#47;")
+    // Two slashes at the root begin a path, and without a dot between them a host.
+    text.replace(".././/", "/.//")
+        .replace(".././", "/")
+        .replace("../.&#47;", "&#47;")
 }
 
 /// What pages are made of. SVG and MathML come whole: when broken nesting closes them from outside, only a parser with a
