@@ -34,6 +34,61 @@ async fn what_changes_something_is_not_sent_twice() {
     assert_eq!(world.outcome(WEB, "DELETE /x", &[]).await, (200, 1));
 }
 
+/// A cluster with Throughway that refuses in the words of `refusal` while that is not empty.
+fn refusing(refusal: &str, path: &str) -> Response {
+    if path == "/apis/throughway.dev/v1" {
+        return empty(StatusCode::OK);
+    }
+    if !path.starts_with("/apis/throughway.dev/") {
+        return api_server(path);
+    }
+    if !refusal.is_empty() {
+        return Status::forbidden(refusal).into_response();
+    }
+    let mut answer = empty(StatusCode::OK);
+    let origin = HeaderValue::from_static("http://web.demo.svc.localhost:8001");
+    answer.headers_mut().insert("throughway-origin", origin);
+    answer
+}
+
+/// Rights are of a verb.
+#[tokio::test]
+async fn a_refused_write_takes_no_read_to_the_built_in_proxy() {
+    static REFUSAL: Mutex<&str> = Mutex::new("");
+    let world = World::in_front_of(|path| refusing(*REFUSAL.lock().unwrap(), path), "", &[]).await;
+    *REFUSAL.lock().unwrap() =
+        "services.throughway.dev \"web\" is forbidden: User \"alice\" cannot";
+    for method in ["PUT", "PATCH", "DELETE"] {
+        let line = format!("{method} /");
+        assert_eq!(world.outcome(WEB, &line, &[]).await, (403, 1), "{method}");
+    }
+    *REFUSAL.lock().unwrap() = "";
+    for (method, sent) in [
+        ("GET", "GET /apis"),
+        ("HEAD", "HEAD /apis"),
+        ("POST", "POST /apis"),
+        ("OPTIONS", "POST /apis"),
+        ("DELETE", "DELETE /api/"),
+    ] {
+        world.ask(WEB, &format!("{method} /"), &[]).await;
+        let proxied = world.proxied();
+        let last = proxied.last().unwrap();
+        assert!(last.starts_with(sent), "{method}: {last}");
+    }
+}
+
+/// What is let through for nobody says nothing of rights.
+#[tokio::test]
+async fn a_refusal_that_is_not_about_rights_is_the_answer() {
+    static REFUSAL: Mutex<&str> = Mutex::new("a kubelet is asked here only for /metrics");
+    let world = World::in_front_of(|path| refusing(*REFUSAL.lock().unwrap(), path), "", &[]).await;
+    assert_eq!(world.outcome(WEB, "GET /", &[]).await, (403, 1));
+    *REFUSAL.lock().unwrap() = "";
+    world.ask(WEB, "GET /metrics", &[]).await;
+    let proxied = world.proxied();
+    assert!(proxied[1].starts_with("GET /apis"), "{proxied:?}");
+}
+
 #[tokio::test]
 async fn where_a_way_was_named_there_is_no_other() {
     let world = World::in_front_of(without_right, "", &["--via=throughway"]).await;

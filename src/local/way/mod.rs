@@ -32,8 +32,8 @@ use crate::lifecycle::Tasks;
 use crate::status::{Request, Response};
 use enveloped::Enveloped;
 use ports::Ports;
-use refusal::Case;
-use standing::{Standing, Standings};
+use refusal::{Case, Ground};
+use standing::{Standing, Standings, Verb};
 
 /// Where the API group is looked for.
 const GROUP: &str = "/apis/throughway.dev/v1";
@@ -126,11 +126,12 @@ impl Ways {
         }
     }
 
-    /// Through Throughway, or through the built-in proxy for targets that the user may reach there alone: installing
+    /// Through Throughway, or through the built-in proxy for what the user may do with a target there alone: installing
     /// Throughway takes nothing away from those who have no right in its group yet.
     async fn visit_where_allowed(&self, visit: Visit<'_>) -> Result<Response, Problem> {
         let target = visit.target;
-        let spare = match self.standings.of(target) {
+        let verb = Verb::of(visit.request.method());
+        let spare = match self.standings.of(target, verb) {
             Some(Standing::Refused) => {
                 return self.built_in(visit).await;
             }
@@ -140,7 +141,7 @@ impl Ways {
         let case = visit.case(&self.upstream);
         let answer = match enveloped::visit(&self.upstream, visit).await? {
             Enveloped::OfTarget(answer) => {
-                self.standings.set(target, Standing::Allowed);
+                self.standings.set(target, verb, Standing::Allowed);
                 return Ok(answer);
             }
             Enveloped::OfCluster(answer) => answer,
@@ -148,7 +149,11 @@ impl Ways {
         if answer.status() != StatusCode::FORBIDDEN {
             return Box::pin(refusal::of(case, answer)).await;
         }
-        self.standings.set(target, Standing::Refused);
+        let (ground, answer) = Box::pin(refusal::ground(answer)).await;
+        if ground == Ground::Other {
+            return Box::pin(refusal::of(case, answer)).await;
+        }
+        self.standings.set(target, verb, Standing::Refused);
         let Some(request) = spare else {
             return Box::pin(refusal::of(case, answer)).await;
         };

@@ -35,6 +35,28 @@ pub(super) struct Case<'a> {
     pub(super) reader: Reader,
 }
 
+/// Why the cluster refuses with 403.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ground {
+    /// The user has no right. An answer to HEAD says nothing, and is taken for this one.
+    Rights,
+    /// What was asked for is let through for nobody: a kubelet's path, a port of a node.
+    Other,
+}
+
+/// The ground of a refusal, and the refusal, which was read for it.
+///
+/// Kubernetes: `ForbiddenMessage` of `k8s.io/apiserver/pkg/endpoints/handlers/responsewriters/errors.go`.
+pub(super) async fn ground(answer: Response) -> (Ground, Response) {
+    let (parts, body) = answer.into_parts();
+    let body = to_bytes(body, MOST_BYTES).await.unwrap_or_default();
+    let ground = match serde_json::from_slice::<Told>(&body) {
+        Ok(told) if !told.message.contains(" is forbidden: User ") => Ground::Other,
+        Ok(_) | Err(_) => Ground::Rights,
+    };
+    (ground, Response::from_parts(parts, Body::from(body)))
+}
+
 /// An answer that is not the target's.
 pub(super) async fn of(case: Case<'_>, answer: Response) -> Result<Response, Problem> {
     if case.reader == Reader::Program {
