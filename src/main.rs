@@ -1,5 +1,6 @@
 //! The command `throughway`: arguments, configuration, logs, server, exit code.
 
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use throughway::causes::causes;
@@ -20,14 +21,23 @@ fn main() -> ExitCode {
     match config::read(std::env::args_os()) {
         Ok(Command::Serve(config)) => serve(*config),
         Ok(Command::Local(config)) => local(*config),
-        Err(NoCommand::Text(text)) => {
-            print!("{text}");
-            ExitCode::SUCCESS
-        }
+        Err(NoCommand::Text(text)) => print_out(&text),
         Err(NoCommand::Wrong(line)) => {
             eprintln!("throughway: {line}");
             ExitCode::from(WRONG_SETTING)
         }
+    }
+}
+
+/// Writes what was asked for. A reader such as `head` that has enough is no failure.
+fn print_out(text: &str) -> ExitCode {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(failed) if failed.kind() != ErrorKind::BrokenPipe => {
+            eprintln!("throughway: standard output can't be written: {failed}");
+            ExitCode::FAILURE
+        }
+        Ok(()) | Err(_) => ExitCode::SUCCESS,
     }
 }
 

@@ -2,22 +2,41 @@
 //!
 //! Content is compared, not time stamps: a mounted file is a link whose target is swapped, and its times say little.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use tokio::io::AsyncReadExt;
 
 use super::CertificateError;
 
 /// How often files are looked at: well within the minute that a rotated file has before its predecessor ends.
 const LOOK_INTERVAL: Duration = Duration::from_secs(10);
 
+/// The most that a file may have: a device such as `/dev/zero` never ends.
+const MAX_FILE_BYTES: u64 = 16 << 20;
+
 /// Reads a whole file.
 pub(super) async fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {
-    tokio::fs::read(path)
+    bounded(path)
         .await
         .map_err(|cause| CertificateError::Unreadable {
             path: path.display().to_string(),
             cause,
         })
+}
+
+async fn bounded(path: &Path) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    let file = tokio::fs::File::open(path).await?;
+    file.take(MAX_FILE_BYTES + 1)
+        .read_to_end(&mut content)
+        .await?;
+    if content.len() as u64 > MAX_FILE_BYTES {
+        let sentence = "it has more than 16 MiB";
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, sentence));
+    }
+    Ok(content)
 }
 
 /// The content of some files, each time that it changes.
@@ -76,6 +95,15 @@ impl<const N: usize> Changes<N> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_file_that_never_ends_is_refused() {
+        let refused = read(Path::new("/dev/zero")).await.unwrap_err();
+        let CertificateError::Unreadable { cause, .. } = refused else {
+            panic!("{refused:?}")
+        };
+        assert_eq!(cause.kind(), io::ErrorKind::FileTooLarge);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_swapped_file_is_seen_and_a_missing_one_is_waited_for() {

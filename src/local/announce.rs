@@ -1,19 +1,17 @@
 //! What the companion says on the terminal. The first line is kubectl proxy's, which scripts wait for.
 
-use std::io;
-
 use super::api_server::Verification;
 use super::listen::Listener;
 use super::login::Logins;
 use super::page::WayFact;
 use super::place::Target;
 use super::problem::{Advice, Problem};
-use super::server::print;
+use super::server::{NoOutput, print};
 use super::way::Ways;
-use crate::config::{FilterRules, Filtering, LocalConfig, LocalListen, ServerPath};
+use crate::config::{FilterRules, Filtering, LocalConfig, LocalListen, ServerPath, StaticFiles};
 
 /// Where it serves, and what about it may surprise.
-pub(super) fn serving(listener: &Listener, config: &LocalConfig) -> io::Result<()> {
+pub(super) fn serving(listener: &Listener, config: &LocalConfig) -> Result<(), NoOutput> {
     match &config.api.filter {
         Filtering::Off if matches!(config.listen, LocalListen::Tcp { .. }) => warn(
             "the rules for requests are off; pages of a browser that can reach this port may use your credentials",
@@ -35,15 +33,28 @@ pub(super) fn serving(listener: &Listener, config: &LocalConfig) -> io::Result<(
     print(&format!("Starting to serve on {listener}"))
 }
 
+/// What is wrong with `--www`, as kubectl says it. It is served all the same, as a folder may come later.
+pub(super) fn files(files: Option<&StaticFiles>) {
+    let Some(StaticFiles { directory, .. }) = files else {
+        return;
+    };
+    let folder = directory.display();
+    match std::fs::metadata(directory) {
+        Ok(found) if found.is_dir() => {}
+        Ok(_) => warn(&format!("--www: {folder} is not a directory")),
+        Err(failed) => warn(&format!("--www: {folder} can't be read: {failed}")),
+    }
+}
+
 /// `--forward`.
-pub(super) fn forwarding(listener: &Listener, target: &Target) -> io::Result<()> {
+pub(super) fn forwarding(listener: &Listener, target: &Target) -> Result<(), NoOutput> {
     let host = target.host();
     let name = host.strip_suffix(".localhost").unwrap_or(&host);
     print(&format!("Forwarding from {listener} to {name}"))
 }
 
 /// `--login`.
-pub(super) fn login(logins: &Logins) -> io::Result<()> {
+pub(super) fn login(logins: &Logins) -> Result<(), NoOutput> {
     print(&format!("To log a browser in, open {}", logins.address("")))
 }
 

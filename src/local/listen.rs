@@ -26,10 +26,22 @@ const MAX_TRIES: usize = 16;
 pub enum ListenError {
     #[error("port {} of {} is in use, perhaps by another kubectl proxy or throughway local; --port=0 takes a free one", .0.port(), .0.ip())]
     InUse(SocketAddr),
+    #[error("port {} of {} is in use, by another program or another --forward; --forward 0:TARGET takes a free one", .0.port(), .0.ip())]
+    ForwardInUse(SocketAddr),
     #[error("can't listen on {0}: {1}")]
     Tcp(SocketAddr, #[source] io::Error),
     #[error("can't listen on the Unix socket {}: {}", .0.display(), .1)]
     Unix(PathBuf, #[source] io::Error),
+}
+
+impl ListenError {
+    /// The same of a port of `--forward`.
+    pub(super) fn of_forward(self) -> Self {
+        match self {
+            Self::InUse(address) => Self::ForwardInUse(address),
+            other @ (Self::ForwardInUse(_) | Self::Tcp(..) | Self::Unix(..)) => other,
+        }
+    }
 }
 
 /// A listening socket.
@@ -129,7 +141,8 @@ impl Listener {
         }
     }
 
-    /// Host and port of the API as browsers have them: `localhost` where that leads here.
+    /// Host and port of the API as browsers have them: `localhost` where that leads here. A Unix socket has no port, and who
+    /// asks over it (`curl --unix-socket`) names none.
     pub(super) fn home(&self) -> String {
         match self {
             Self::Tcp(TcpPort { address, .. })
@@ -137,7 +150,8 @@ impl Listener {
             {
                 address.to_string()
             }
-            Self::Tcp(_) | Self::Unix(_) => format!("localhost:{}", self.port()),
+            Self::Tcp(_) => format!("localhost:{}", self.port()),
+            Self::Unix(_) => "localhost".to_owned(),
         }
     }
 
@@ -332,6 +346,7 @@ mod tests {
         let path = folder.join("k");
         let bind = async || Listener::bind(&LocalListen::Unix(path.clone())).await;
         let first = bind().await.unwrap();
+        assert_eq!(first.home(), "localhost");
         let second = bind().await.unwrap();
         drop(first);
         assert!(path.exists(), "it is the second one's");

@@ -40,7 +40,7 @@ mod way;
 
 pub use listen::ListenError;
 pub use login::NoRandomness;
-pub use server::{Companion, StartError};
+pub use server::{Companion, NoOutput, StartError};
 
 use crate::config::LocalConfig;
 

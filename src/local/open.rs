@@ -13,7 +13,7 @@ use tokio::process::Command;
 use super::leftover::Leftover;
 use super::login::{self, Logins};
 use super::place::Target;
-use super::server::print;
+use super::server::{NoOutput, print};
 use crate::html_text;
 use crate::lifecycle::memory::with_usual_pages;
 
@@ -33,7 +33,7 @@ const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC
 
 /// Opens a target's origin; a browser that has to log in is let in on the way. The address is printed too, for where there is
 /// no browser.
-pub(super) fn target(target: &Target, port: u16, logins: Option<&Logins>) -> io::Result<()> {
+pub(super) fn target(target: &Target, port: u16, logins: Option<&Logins>) -> Result<(), NoOutput> {
     let origin = format!("http://{}:{port}/", target.host());
     print(&format!("Opening {origin}"))?;
     match logins {

@@ -48,9 +48,16 @@ pub enum StartError {
     Login(#[from] NoRandomness),
     #[error("browsers would log in at {0}, which --accept-hosts does not accept")]
     LoginHost(String),
+    #[error(transparent)]
+    Output(#[from] NoOutput),
     #[error("the system gives no threads, timers or signals: {0}")]
     System(#[from] io::Error),
 }
+
+/// Standard output takes nothing: its disk is full, say.
+#[derive(Debug, thiserror::Error)]
+#[error("standard output can't be written: {0}")]
+pub struct NoOutput(#[from] io::Error);
 
 impl From<AccessError> for StartError {
     fn from(failed: AccessError) -> Self {
@@ -80,7 +87,9 @@ impl Companion {
         let main = Listener::bind(&config.listen).await?;
         let mut forwards = Vec::new();
         for forward in &config.forwards {
-            let listener = Listener::bind(&listen::beside(&config.listen, forward.port)).await?;
+            let listen = listen::beside(&config.listen, forward.port);
+            let listener = Listener::bind(&listen).await;
+            let listener = listener.map_err(ListenError::of_forward)?;
             let target = Target::of(&forward.target, &namespace);
             forwards.push((listener, Arc::new(target)));
         }
@@ -127,7 +136,8 @@ impl Companion {
     }
 
     /// What a person at the terminal is told.
-    fn announce(&self, config: &LocalConfig) -> io::Result<()> {
+    fn announce(&self, config: &LocalConfig) -> Result<(), NoOutput> {
+        announce::files(config.files.as_ref());
         announce::serving(&self.main, config)?;
         for (listener, target) in &self.forwards {
             announce::forwarding(listener, target)?;
@@ -162,8 +172,11 @@ impl Companion {
 
 /// Serves until a signal.
 pub(super) async fn serve(config: LocalConfig) -> Result<(), StartError> {
-    let signals = Signals::listen()?;
-    let companion = Companion::build(&config).await?;
+    let mut signals = Signals::listen()?;
+    let companion = tokio::select! {
+        companion = Companion::build(&config) => companion?,
+        () = signals.next() => return Ok(()),
+    };
     let api_server = &companion.api_server;
     announce::server_path(api_server.url().path(), config.api.server_path);
     announce::verification(api_server.verification());
@@ -294,10 +307,10 @@ fn extension(address: Option<HeaderValue>) -> http::Extensions {
 }
 
 /// Writes a line for the person at the terminal; somebody who closed it misses nothing.
-pub(super) fn print(line: &str) -> io::Result<()> {
+pub(super) fn print(line: &str) -> Result<(), NoOutput> {
     let mut out = io::stdout().lock();
     match writeln!(out, "{line}").and_then(|()| out.flush()) {
         Err(closed) if closed.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written,
+        written => Ok(written?),
     }
 }

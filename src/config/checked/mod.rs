@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 
 use super::args::{self, Line, Mode};
@@ -30,7 +31,7 @@ pub enum NoCommand {
 pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Command, NoCommand> {
     let line = Line::try_parse_from(as_plugin(words)).map_err(|refused| {
         if refused.use_stderr() {
-            NoCommand::Wrong(first_line(&refused))
+            NoCommand::Wrong(one_line(&refused))
         } else {
             NoCommand::Text(refused.to_string())
         }
@@ -68,10 +69,20 @@ fn completion(shell: clap_complete::Shell) -> String {
     String::from_utf8_lossy(&script).into_owned()
 }
 
-fn first_line(refused: &clap::Error) -> String {
+/// What is wrong, in one line: what clap lists below it (arguments that are missing, values that there are) goes into it.
+fn one_line(refused: &clap::Error) -> String {
+    if refused.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return "a command is missing; throughway --help lists them".to_owned();
+    }
     let text = refused.to_string();
-    let line = text.lines().next().unwrap_or_default();
-    line.strip_prefix("error: ").unwrap_or(line).to_owned()
+    let mut lines = text.lines().take_while(|line| !line.is_empty());
+    let first = lines.next().unwrap_or_default();
+    let mut line = first.strip_prefix("error: ").unwrap_or(first).to_owned();
+    for (index, listed) in lines.map(str::trim).enumerate() {
+        line.push_str(if index == 0 { " " } else { ", " });
+        line.push_str(listed);
+    }
+    line
 }
 
 fn check(serve: args::Serve) -> Result<Config, NoCommand> {

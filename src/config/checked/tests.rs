@@ -139,6 +139,37 @@ fn a_wrong_setting_is_one_line() {
     }
 }
 
+/// Whoever reads the line knows what to write.
+#[test]
+fn a_wrong_setting_names_what_is_missing_and_what_there_is() {
+    for (words, ending) in [
+        (&["completion"][..], "not provided: <SHELL>"),
+        (
+            &["serve", "--serving-service=a/b"],
+            "--serving-secret <NAMESPACE/NAME>",
+        ),
+        (
+            &["local", "--via=none"],
+            "[possible values: auto, throughway, built-in]",
+        ),
+        (&[], "a command is missing; throughway --help lists them"),
+        (
+            &["local", "--log=[[["],
+            "--log: no filter such as info or throughway=debug",
+        ),
+        (
+            &["local", "--log=throughway=nonsense"],
+            "--log: no filter such as info or throughway=debug",
+        ),
+    ] {
+        let words = ["throughway"].iter().chain(words).map(Into::into);
+        let Err(NoCommand::Wrong(line)) = read(words) else {
+            panic!("{ending:?} was accepted")
+        };
+        assert!(line.ends_with(ending) && !line.contains('\n'), "{line:?}");
+    }
+}
+
 #[test]
 fn every_flag_stands_in_the_readme_with_its_default() {
     let readme = include_str!("../../../README.md");

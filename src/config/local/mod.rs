@@ -201,6 +201,10 @@ pub(super) fn check(line: Line) -> Result<LocalConfig, NoCommand> {
         let sentence = "cannot set --unix-socket and --port at the same time";
         return Err(NoCommand::Wrong(sentence.to_owned()));
     }
+    if tracing_subscriber::EnvFilter::try_new(&log).is_err() {
+        let sentence = "--log: no filter such as info or throughway=debug";
+        return Err(NoCommand::Wrong(sentence.to_owned()));
+    }
     let api = api(&proxy, origins.cross_site)?;
     let targets = LocalTargets {
         peers: origins.targets,
@@ -243,7 +247,8 @@ fn options(flags: ClusterFlags, keepalive: Duration) -> ClusterOptions {
         context: flags.context,
         cluster: flags.cluster,
         user: flags.user,
-        namespace: flags.namespace,
+        // An empty one is none, as for kubectl.
+        namespace: flags.namespace.filter(|name| !name.is_empty()),
         server: flags.server,
         token: flags.token.map(Secret::from),
         username: flags.username,

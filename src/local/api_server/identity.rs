@@ -12,6 +12,7 @@ use secrecy::{ExposeSecret, SecretSlice};
 
 use super::access::{IdentitySource, Pem};
 use super::error::{Material, MaterialError};
+use super::whole_file;
 
 /// A client certificate with its key, both PEM.
 #[derive(Clone)]
@@ -107,13 +108,15 @@ fn certificates(pem: &[u8]) -> Option<Vec<Vec<u8>>> {
 /// Reads a whole PEM.
 pub(super) async fn read(pem: &Pem, material: Material) -> Result<Vec<u8>, MaterialError> {
     match pem {
-        Pem::File(path) => tokio::fs::read(path)
-            .await
-            .map_err(|cause| MaterialError::Unreadable {
-                material,
-                origin: path.display().to_string(),
-                cause,
-            }),
+        Pem::File(path) => {
+            whole_file::read(path)
+                .await
+                .map_err(|cause| MaterialError::Unreadable {
+                    material,
+                    origin: path.display().to_string(),
+                    cause,
+                })
+        }
         Pem::Base64(text) => {
             STANDARD
                 .decode(text.expose_secret())

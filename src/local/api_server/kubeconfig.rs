@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use kube::config::{Kubeconfig, KubeconfigError};
 
 use super::error::AccessError;
-use super::yaml;
+use super::{whole_file, yaml};
 
 /// What was read, and from where.
 pub(super) struct Found {
@@ -92,11 +92,7 @@ pub(super) fn read(explicit: Option<&Path>, places: &Places) -> Result<Found, Ac
 }
 
 fn read_file(path: &Path) -> Result<Kubeconfig, AccessError> {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "nothing else runs before it is known where the API server is"
-    )]
-    let content = std::fs::read(path).map_err(|cause| AccessError::Unreadable {
+    let content = whole_file::read_blocking(path).map_err(|cause| AccessError::Unreadable {
         path: path.to_owned(),
         cause,
     })?;

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::error::AccessError;
+use super::whole_file;
 
 /// Where kubectl's preferences are.
 #[derive(Clone)]
@@ -63,7 +64,7 @@ impl Kuberc {
             path: path.clone(),
             what,
         };
-        let text = match (tokio::fs::read_to_string(path).await, self) {
+        let text = match (whole_file::read_text(path).await, self) {
             (Ok(text), _) => text,
             (Err(failed), Self::Usual(_)) if failed.kind() == ErrorKind::NotFound => return Ok(()),
             (Err(_), _) => return Err(wrong("it can't be read")),

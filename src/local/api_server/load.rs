@@ -55,7 +55,7 @@ pub(super) async fn access(
     let Found {
         kubeconfig,
         looked_at,
-    } = kubeconfig::read(options.kubeconfig.as_deref(), &surroundings.places)?;
+    } = found(options, surroundings).await?;
     if let Some(access) = access::decide(&kubeconfig, options)? {
         return Ok(access);
     }
@@ -71,4 +71,19 @@ pub(super) async fn access(
     };
     let access = access::decide(&Kubeconfig::default(), &options)?;
     access.ok_or(AccessError::Nowhere { looked_at })
+}
+
+/// Reads kubeconfigs beside this thread: one may be a pipe that nobody writes to, and then Ctrl-C is still heard.
+async fn found(
+    options: &ClusterOptions,
+    surroundings: &Surroundings,
+) -> Result<Found, AccessError> {
+    let (explicit, places) = (options.kubeconfig.clone(), surroundings.places.clone());
+    let read = tokio::task::spawn_blocking(move || kubeconfig::read(explicit.as_deref(), &places));
+    read.await.unwrap_or_else(|gone| {
+        Err(AccessError::Unreadable {
+            path: options.kubeconfig.clone().unwrap_or_default(),
+            cause: std::io::Error::other(gone),
+        })
+    })
 }

@@ -26,6 +26,7 @@ mod reread;
 mod tls;
 mod user;
 mod verify;
+mod whole_file;
 mod yaml;
 
 use std::sync::Arc;

@@ -6,8 +6,8 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use super::kubeconfig;
 use super::load::Surroundings;
+use super::{kubeconfig, whole_file};
 use crate::config::ClusterOptions;
 
 /// The least time between two looks.
@@ -45,10 +45,18 @@ impl Reread {
     }
 }
 
+/// What a pipe says can't be read twice, and is left to whom it is for.
 async fn content(files: &[PathBuf]) -> Vec<Option<Vec<u8>>> {
     let mut all = Vec::with_capacity(files.len());
     for file in files {
-        all.push(tokio::fs::read(file).await.ok());
+        let is_file = tokio::fs::metadata(file)
+            .await
+            .is_ok_and(|found| found.is_file());
+        all.push(if is_file {
+            whole_file::read(file).await.ok()
+        } else {
+            None
+        });
     }
     all
 }

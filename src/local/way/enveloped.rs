@@ -7,6 +7,7 @@ use super::location::Asked;
 use super::{GROUP, Visit, cookies, raw_path, send};
 use crate::envelope;
 use crate::hop_by_hop;
+use crate::host::without_port;
 use crate::local::problem::Problem;
 use crate::local::upstream::{Upstream, asked_upgrade};
 use crate::status::{Response, Status};
@@ -18,6 +19,13 @@ pub(super) enum Enveloped {
     OfTarget(Response),
     /// A refusal of Throughway, kube-aggregator or kube-apiserver.
     OfCluster(Response),
+}
+
+/// Where the browser sees the target. A name with the dot of DNS's root is the same, and no name of an origin for Throughway.
+fn origin(host: &str) -> String {
+    let name = without_port(host);
+    let port = &host[name.len()..];
+    format!("http://{}{port}", name.trim_end_matches('.'))
 }
 
 pub(super) async fn visit(upstream: &Upstream, visit: Visit<'_>) -> Result<Enveloped, Problem> {
@@ -41,7 +49,7 @@ pub(super) async fn visit(upstream: &Upstream, visit: Visit<'_>) -> Result<Envel
         HeaderValue::from_str(path)
     };
     let path = path.map_err(|_| no_path())?;
-    let origin = HeaderValue::try_from(format!("http://{host}")).map_err(|_| no_path())?;
+    let origin = HeaderValue::try_from(origin(host)).map_err(|_| no_path())?;
     let upgrade = asked_upgrade(request.headers());
     let headers = request.headers_mut();
     let trailers = hop_by_hop::accepts_trailers(headers);
@@ -72,4 +80,26 @@ pub(super) async fn visit(upstream: &Upstream, visit: Visit<'_>) -> Result<Envel
     cookies::keep_at_home(answer.headers_mut(), host);
     asked.keep_at_home(&mut answer)?;
     Ok(Enveloped::OfTarget(answer))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::origin;
+
+    #[test]
+    fn an_origin_has_no_dot_at_its_end() {
+        for (host, expected) in [
+            (
+                "web.demo.svc.localhost:8001",
+                "http://web.demo.svc.localhost:8001",
+            ),
+            (
+                "web.demo.svc.localhost.:8001",
+                "http://web.demo.svc.localhost:8001",
+            ),
+            ("web.demo.svc.localhost.", "http://web.demo.svc.localhost"),
+        ] {
+            assert_eq!(origin(host), expected);
+        }
+    }
 }

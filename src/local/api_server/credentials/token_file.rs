@@ -5,7 +5,7 @@
 //!
 //! client-go: `transport/token_source.go`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -16,6 +16,7 @@ use tokio::sync::Mutex;
 use super::bearer;
 use crate::local::api_server::clock::Clock;
 use crate::local::api_server::error::CredentialError;
+use crate::local::api_server::whole_file;
 
 /// How long a token is used before its file is looked at again.
 const LOOK_INTERVAL: Duration = Duration::from_secs(60);
@@ -79,12 +80,12 @@ impl TokenFile {
     }
 }
 
-async fn read(path: &PathBuf) -> Result<HeaderValue, CredentialError> {
+async fn read(path: &Path) -> Result<HeaderValue, CredentialError> {
     let content =
-        tokio::fs::read_to_string(path)
+        whole_file::read_text(path)
             .await
             .map_err(|cause| CredentialError::TokenFile {
-                path: path.clone(),
+                path: path.to_owned(),
                 reason: cause.kind(),
             })?;
     bearer(&SecretString::from(content), &path.display().to_string())

@@ -202,6 +202,44 @@ fn a_client_certificate_makes_a_plugin_needless() {
     ));
 }
 
+/// Half of a unit of UTF-16 is no text.
+#[tokio::test]
+async fn text_of_windows_is_read_and_half_a_letter_of_it_refused() {
+    let folder = Folder::new();
+    let yaml = kubeconfig("{server: 'https://there.example'}", "{token: t}");
+    let units = |bytes: fn(u16) -> [u8; 2]| -> Vec<u8> {
+        let text = format!("\u{feff}{yaml}");
+        text.encode_utf16().flat_map(bytes).collect()
+    };
+    for mut content in [units(u16::to_le_bytes), units(u16::to_be_bytes)] {
+        let path = folder.write("config", &content);
+        let api_server = ApiServer::load_in(&options(&path), nothing()).await;
+        assert_eq!(api_server.unwrap().url().host(), Some("there.example"));
+        content.push(b'x');
+        let path = folder.write("config", &content);
+        let refused = ApiServer::load_in(&options(&path), nothing()).await;
+        assert!(matches!(refused, Err(AccessError::Unreadable { .. })));
+    }
+}
+
+/// `--kubeconfig <(…)` of a shell.
+#[tokio::test]
+async fn a_kubeconfig_may_be_a_pipe_which_is_read_once() {
+    let folder = Folder::new();
+    let path = folder.write("config", "");
+    std::fs::remove_file(&path).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&path).status();
+    assert!(made.unwrap().success());
+    let yaml = kubeconfig("{server: 'https://there.example'}", "{token: t}");
+    let into = path.clone();
+    let writing = std::thread::spawn(move || std::fs::write(into, yaml).unwrap());
+    let options = options(&path);
+    let loading = ApiServer::load_in(&options, nothing());
+    let loaded = tokio::time::timeout(std::time::Duration::from_secs(60), loading).await;
+    assert_eq!(loaded.unwrap().unwrap().url().host(), Some("there.example"));
+    writing.join().unwrap();
+}
+
 #[test]
 fn several_credentials_are_refused() {
     for user in [
