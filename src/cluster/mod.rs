@@ -42,7 +42,9 @@ pub use front_proxy::{FrontProxyLookup, Lookup};
 pub use nodes::Node;
 pub use pods::{Network, Phase, Pod, PodPort};
 pub use services::{Service, ServicePort};
-pub use settings::{Isolation, PageHelper, Prefix, Redirects, Rewrite, ServiceSettings};
+pub use settings::{
+    ClientRouter, Isolation, PageHelper, Prefix, Redirects, Rewrite, ServiceSettings,
+};
 
 use crate::lifecycle::Tasks;
 use addresses::Addresses;

@@ -25,6 +25,7 @@ pub struct ServiceSettings {
     pub prefix: Prefix,
     pub rewrite: Rewrite,
     pub page_helper: PageHelper,
+    pub client_router: ClientRouter,
     pub redirects: Redirects,
     /// What the backend sees as `Host` instead of the Service's DNS name.
     pub host: Option<HeaderValue>,
@@ -55,6 +56,15 @@ pub enum PageHelper {
     #[default]
     On,
     Off,
+}
+
+/// `throughway.dev/client-router`: whether a router in the app's pages reads its own paths in `location`, without the prefix.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ClientRouter {
+    /// Apps that know their prefix, or look at the address at any time, need it as it is.
+    #[default]
+    Off,
+    On,
 }
 
 /// `throughway.dev/redirects`: what becomes of a redirect that can't be passed on through the front proxy.
@@ -140,7 +150,9 @@ impl ServiceSettings {
             ("rewrite", "off") => self.rewrite = Rewrite::Off,
             ("page-helper", "on") => self.page_helper = PageHelper::On,
             ("page-helper", "off") => self.page_helper = PageHelper::Off,
-            ("rewrite" | "page-helper", _) => return Err("on or off"),
+            ("client-router", "on") => self.client_router = ClientRouter::On,
+            ("client-router", "off") => self.client_router = ClientRouter::Off,
+            ("rewrite" | "page-helper" | "client-router", _) => return Err("on or off"),
             ("redirects", "auto") => self.redirects = Redirects::Auto,
             ("redirects", "follow") => self.redirects = Redirects::Follow,
             ("redirects", "page") => self.redirects = Redirects::Page,
@@ -188,6 +200,7 @@ mod tests {
             ("throughway.dev/prefix", "keep"),
             ("throughway.dev/rewrite", "off"),
             ("throughway.dev/page-helper", "off"),
+            ("throughway.dev/client-router", "on"),
             ("throughway.dev/redirects", "page"),
             ("throughway.dev/host", "grafana.example:3000"),
             ("throughway.dev/isolation", "sandbox"),
@@ -197,6 +210,7 @@ mod tests {
             prefix: Prefix::Keep,
             rewrite: Rewrite::Off,
             page_helper: PageHelper::Off,
+            client_router: ClientRouter::On,
             redirects: Redirects::Page,
             host: Some(HeaderValue::from_static("grafana.example:3000")),
             isolation: Isolation::Sandbox,
@@ -210,6 +224,7 @@ mod tests {
             ("throughway.dev/prefix", "Keep"),
             ("throughway.dev/rewrite", "yes"),
             ("throughway.dev/page-helper", ""),
+            ("throughway.dev/client-router", "auto"),
             ("throughway.dev/redirects", "none"),
             ("throughway.dev/host", "user@evil"),
             ("throughway.dev/host", "a b"),

@@ -233,9 +233,11 @@ impl Answers {
             let admission = policy::admit_helper(response.headers_mut());
             let token = self.page_tokens.issue(on.permit);
             let cookies = self.config.never_forward_cookies.line();
-            let source = links.map_in_page("/.throughway/page.js");
+            let router = settings.client_router;
+            let source = links.map_in_page(page_helper::path(router));
             let hosts = hosts(on.endpoint);
             let about = page_helper::About {
+                router,
                 source: source.as_deref().unwrap_or_default(),
                 hosts: &[&hosts[0], &hosts[1]],
                 token: &token,

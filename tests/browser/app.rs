@@ -68,10 +68,15 @@ const FILES: &[(&str, &str)] = &[
     ("static.js", include_str!("fixtures/static.js")),
     ("trusted.html", include_str!("fixtures/trusted.html")),
     ("twice.html", include_str!("fixtures/twice.html")),
+    ("handlers.html", include_str!("fixtures/handlers.html")),
     ("hashed.html", include_str!("fixtures/hashed.html")),
     ("own-module.js", include_str!("fixtures/own-module.js")),
     ("router.html", include_str!("fixtures/router.html")),
     ("strict.html", include_str!("fixtures/strict.html")),
+    ("spa.html", include_str!("fixtures/spa.html")),
+    ("spa-late.html", include_str!("fixtures/spa-late.html")),
+    ("spa-moving.html", include_str!("fixtures/spa-moving.html")),
+    ("spa.js", include_str!("fixtures/spa.js")),
     ("shared.js", include_str!("fixtures/shared.js")),
     ("fetching.js", include_str!("fixtures/fetching.js")),
     (
@@ -83,6 +88,11 @@ const FILES: &[(&str, &str)] = &[
         include_str!("fixtures/socket-worker.js"),
     ),
     ("worker.js", include_str!("fixtures/worker.js")),
+    // Of `handlers.html`: classic scripts, which export nothing.
+    ("popped.js", ""),
+    ("popped-worker.js", ""),
+    ("pushed.js", ""),
+    ("pushed-worker.js", ""),
 ];
 
 /// The `Content-Security-Policy` of a page.

@@ -32,6 +32,7 @@ mod world;
 mod cross_site;
 mod movement;
 mod policies;
+mod routers;
 mod scripts;
 mod statics;
 mod try_it;

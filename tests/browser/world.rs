@@ -114,6 +114,11 @@ impl World {
         self.url_of("app", inside)
     }
 
+    /// The same without the origin.
+    pub fn path(&self, inside: &str) -> String {
+        format!("{}{inside}", prefix("app"))
+    }
+
     pub fn url_of(&self, service: &str, inside: &str) -> String {
         format!("http://{}{}{inside}", self.relay.address, prefix(service))
     }

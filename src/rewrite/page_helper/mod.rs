@@ -1,9 +1,10 @@
 //! The page helper: a script in documents, and a service worker, that lead URLs which scripts build into the prefix.
 //!
-//! In: a path inside the target. Out: one of the two scripts, for whoever opens `/.throughway/page.js` or `worker.js`
-//! below any target; a new token of the page's target at `/.throughway/page-token`, which only pages of the same origin can
+//! In: a path inside the target. Out: one of the scripts, for whoever opens `/.throughway/page.js`, `page-router.js` or
+//! `worker.js` below any target; a new token of the page's target at `/.throughway/page-token`, which only pages of the same origin can
 //! read; and the tag that puts the first script into a document. Every other path is refused with `None`.
-//! `page.js` says what it guards; the rest of this folder only hands it out.
+//! `page.js` says what it guards, and `router.js` what goes before it in `page-router.js`; the rest of this folder only hands
+//! them out.
 //!
 //! A service worker may not control more than its own folder, unless its answer says so:
 //! <https://w3c.github.io/ServiceWorker/#service-worker-allowed>
@@ -20,6 +21,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderName, HeaderValue};
 
+use crate::cluster::ClientRouter;
 use crate::html_text::escaped;
 use crate::status::Response;
 use served::served;
@@ -36,6 +38,9 @@ const JAVASCRIPT: HeaderValue = HeaderValue::from_static("text/javascript; chars
 const WHOLE_TARGET: HeaderValue = HeaderValue::from_static("../");
 
 static PAGE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("page.js")));
+// The router's part comes first: it needs the browser's own history.
+static PAGE_ROUTER: LazyLock<Script> =
+    LazyLock::new(|| Script::new(concat!(include_str!("router.js"), include_str!("page.js"))));
 static SOCKETS: LazyLock<String> = LazyLock::new(|| served(include_str!("sockets.js")));
 static WORKER: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("worker.js")));
 
@@ -67,6 +72,7 @@ impl Script {
 pub(super) fn script(inside: &str) -> Option<Response> {
     match inside.strip_prefix(OWN)? {
         "page.js" => Some(PAGE.answer()),
+        "page-router.js" => Some(PAGE_ROUTER.answer()),
         "worker.js" => {
             let mut response = WORKER.answer();
             let allowed = HeaderName::from_static("service-worker-allowed");
@@ -100,10 +106,20 @@ pub(super) fn worker_prologue() -> &'static str {
     &SOCKETS
 }
 
+/// The path inside the target of the script for documents.
+pub(super) fn path(router: ClientRouter) -> &'static str {
+    match router {
+        ClientRouter::Off => "/.throughway/page.js",
+        ClientRouter::On => "/.throughway/page-router.js",
+    }
+}
+
 /// What the helper is told of the document that it stands in.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct About<'a> {
-    /// The URL of `page.js` relative to the document.
+    /// Whether the app's router is helped.
+    pub(super) router: ClientRouter,
+    /// The URL of the script relative to the document.
     pub(super) source: &'a str,
     /// The backend's own names with their ports.
     pub(super) hosts: &'a [&'a str],
@@ -128,14 +144,17 @@ pub(super) fn inline_tag(about: About<'_>) -> String {
     let mut tag = String::from("<script");
     attribute(&mut tag, "data-prefix", about.source);
     ending(&mut tag, about);
-    tag.push_str(inline_program());
+    tag.push_str(inline_program(about.router));
     tag.push_str("</script>");
     tag
 }
 
 /// What stands between the inline form's tags, byte for byte: a policy may name its hash.
-pub(super) fn inline_program() -> &'static str {
-    &PAGE.program
+pub(super) fn inline_program(router: ClientRouter) -> &'static str {
+    match router {
+        ClientRouter::Off => &PAGE.program,
+        ClientRouter::On => &PAGE_ROUTER.program,
+    }
 }
 
 fn ending(tag: &mut String, about: About<'_>) {
@@ -162,6 +181,14 @@ mod tests {
         assert!(bytes <= 11_264, "{bytes} bytes");
     }
 
+    #[test]
+    fn helping_a_router_takes_three_kilobytes_more_and_is_a_statement_of_its_own() {
+        let bytes = PAGE_ROUTER.program.len() - PAGE.program.len();
+        assert!(bytes <= 3072, "{bytes} bytes");
+        let router = PAGE_ROUTER.program.strip_suffix(PAGE.program.as_str());
+        assert!(router.is_some_and(|part| part.starts_with("(()=>{") && part.ends_with("})();")));
+    }
+
     /// It stands before the first line of another script, whose lines keep their numbers.
     #[test]
     fn a_workers_prologue_is_a_line_of_at_most_two_kilobytes_and_ends_its_statement() {
@@ -173,13 +200,19 @@ mod tests {
 
     #[test]
     fn no_script_can_end_the_tag_that_it_stands_in() {
-        let program = inline_program().to_ascii_lowercase();
-        assert!(!program.contains("</script") && !program.contains("<!--"));
+        for router in [ClientRouter::Off, ClientRouter::On] {
+            let program = inline_program(router).to_ascii_lowercase();
+            assert!(!program.contains("</script") && !program.contains("<!--"));
+        }
     }
 
     #[tokio::test]
-    async fn both_scripts_are_served_and_nothing_else() {
-        for (name, allowed) in [("page.js", None), ("worker.js", Some("../"))] {
+    async fn three_scripts_are_served_and_nothing_else() {
+        for (name, allowed) in [
+            ("page.js", None),
+            ("page-router.js", None),
+            ("worker.js", Some("../")),
+        ] {
             let (parts, body) = script(&format!("/.throughway/{name}"))
                 .unwrap()
                 .into_parts();
@@ -244,6 +277,7 @@ mod tests {
             tag(
                 "a\"b",
                 About {
+                    router: ClientRouter::Off,
                     source: "././.throughway/page.js",
                     hosts: &["web.demo.svc:80", "10.0.0.1:80"],
                     token: "t\"",
@@ -253,6 +287,7 @@ mod tests {
             "<script src=\"././.throughway/page.js\" nonce=\"a&quot;b\" data-host=\"web.demo.svc:80 10.0.0.1:80\" data-token=\"t&quot;\" data-cookies=\"a* b\"></script>"
         );
         let about = About {
+            router: ClientRouter::On,
             source: "<&",
             hosts: &["h:1"],
             token: "t",
