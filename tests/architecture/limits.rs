@@ -152,7 +152,7 @@ fn the_sum_of_what_a_replica_holds_is_the_sum_of_its_rows() {
         }
     }
     assert_eq!(total, Some(Quantity::Number(sum)));
-    assert!(sum < 512 << 20, "the manifests give a replica 512 MiB");
+    assert!(sum < 640 << 20, "the manifests give a replica 640 MiB");
 }
 
 #[test]

@@ -19,11 +19,14 @@ const DEAF: &str = "10.77.0.37:8080";
 /// What is stuck does not become an answer after this long.
 pub const ANSWERED: Duration = Duration::from_secs(20);
 
+/// More than `UNACKNOWLEDGED_LIMIT` of `src/forward/dial.rs`.
+const UPLOADS_END: Duration = Duration::from_secs(90);
+
 /// The pods, and whose requests they get.
 #[derive(Debug)]
 pub struct Scene {
     _calm: Backend,
-    _deaf: Hostile,
+    deaf: Hostile,
     /// Has the right to everything that is asked for, and no part in any attack.
     pub bystander: Client,
 }
@@ -57,9 +60,24 @@ impl Scene {
         assert_eq!(bystander.get(&service("calm", "/")).await.status, 200);
         Self {
             _calm: calm,
-            _deaf: deaf,
+            deaf,
             bystander,
         }
+    }
+}
+
+impl Scene {
+    /// Waits until nothing is left of the uploads to the pod that never reads. kube-apiserver does not notice that a caller
+    /// has left in one of them; where its connection to Throughway waits as well, the backend's socket ends it, after a minute.
+    pub async fn until_uploads_have_ended(&self) {
+        let ended = async {
+            while self.deaf.open() > 0 {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        tokio::time::timeout(UPLOADS_END, ended)
+            .await
+            .expect("uploads that nobody waits for end");
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
@@ -17,6 +18,7 @@ const BACKLOG: u32 = 4096;
 #[derive(Debug)]
 pub struct Hostile {
     pub address: SocketAddr,
+    open: Arc<AtomicUsize>,
     _serving: JoinSet<()>,
 }
 
@@ -24,9 +26,14 @@ impl Hostile {
     /// Takes connections and never reads a byte from them.
     pub fn never_reads(address: SocketAddr) -> Self {
         Self::serving(address, |stream| async move {
-            let _open = stream;
-            std::future::pending().await
+            // Whoever gives up on it resets the connection.
+            let _ = stream.ready(Interest::ERROR).await;
         })
+    }
+
+    /// How many connections there are.
+    pub fn open(&self) -> usize {
+        self.open.load(Ordering::SeqCst)
     }
 
     /// Answers by path, and never well:
@@ -64,14 +71,22 @@ impl Hostile {
         let listener = listen(address);
         let address = listener.local_addr().expect("a bound address");
         let mut serving = JoinSet::new();
+        let open = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&open);
         serving.spawn(async move {
-            let mut open = JoinSet::new();
+            let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                open.spawn(each(stream));
+                let (count, serving) = (Arc::clone(&count), each(stream));
+                count.fetch_add(1, Ordering::SeqCst);
+                connections.spawn(async move {
+                    serving.await;
+                    count.fetch_sub(1, Ordering::SeqCst);
+                });
             }
         });
         Self {
             address,
+            open,
             _serving: serving,
         }
     }

@@ -19,7 +19,7 @@ use crate::table::Table;
 const MEBIBYTE: f64 = 1024.0 * 1024.0;
 
 /// `resources.limits.memory` of `manifests/20-server.yaml`.
-const LIMIT: f64 = 512.0;
+const LIMIT: f64 = 640.0;
 
 /// More memory than this is a leak.
 const NAMES_LIMIT: f64 = 12.0;
@@ -35,6 +35,9 @@ const LINES: usize = 300;
 
 /// Turns with an attack and without it.
 const TURNS: usize = 3;
+
+/// The same for uploads, whose end has to be waited for.
+const UPLOAD_TURNS: usize = 1;
 
 /// On a replica of its own.
 pub async fn of_one_replica(table: &mut Table) {
@@ -100,11 +103,12 @@ pub async fn through_the_real_one(table: &mut Table, cluster: &Cluster) {
 async fn uploads(table: &mut Table, cluster: &Cluster, scene: &Scene) {
     for uploads in [1, 100, 900] {
         let (mut without, mut with) = (Vec::new(), Vec::new());
-        for _ in 0..TURNS {
+        for _ in 0..UPLOAD_TURNS {
             without.push(milliseconds(median_post(&scene.bystander).await));
             let stalled = stall(&cluster.admin(), uploads).await;
             with.push(milliseconds(median_post(&scene.bystander).await));
             drop(stalled);
+            scene.until_uploads_have_ended().await;
         }
         table.ratio_at_most(
             &format!("a POST beside {uploads} stalled uploads of somebody else"),
