@@ -211,6 +211,10 @@ async fn a_handler_that_reloads_or_leaves_does_so_from_the_true_address() {
         world.tab.evaluate(&leave).await;
         world.tab.wait_for("!window.old").await;
         world.arrives_at(inside).await;
+        let kind = "performance.getEntriesByType('navigation')[0].type";
+        let is_reload = script == "location.reload()";
+        let expected = if is_reload { "reload" } else { "navigate" };
+        assert_eq!(world.tab.evaluate(kind).await, expected, "{script}");
     }
     // The same in the moment after a call of history.
     world.tab.goto(&world.url("/handlers/one")).await;
