@@ -1,6 +1,6 @@
 //! Sessions of kubectl that run: exec, attach and port-forward to a container, over WebSockets and over SPDY.
 
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -70,7 +70,17 @@ async fn run(mut command: Command, input: &[u8]) -> (Ended, String) {
         let _ = stdin.write_all(input).await;
         drop(stdin);
     });
-    let output = output.unwrap();
+    ended(output.unwrap())
+}
+
+/// With a keyboard at which nobody types. Its end would be a key too, which kubectl would send to a session that is over.
+async fn run_at_a_keyboard(mut command: Command) -> Ended {
+    let mut child = command.spawn().unwrap();
+    let _keyboard = child.stdin.take().unwrap();
+    ended(child.wait_with_output().await.unwrap()).0
+}
+
+fn ended(output: Output) -> (Ended, String) {
     let out = if output.stdout.len() > 1000 {
         format!("{} bytes", output.stdout.len())
     } else {
@@ -174,7 +184,7 @@ fn a_terminal_tells_its_size_through_both() {
             for proxy in [&pair.kubectl, &pair.ours] {
                 let arguments = ["exec", "-q", "-i", "-t", POD, "--", "size"];
                 let command = in_a_terminal(&kubectl(cluster, proxy, protocol, &arguments));
-                let (ended, _) = run(command, b"").await;
+                let ended = run_at_a_keyboard(command).await;
                 let expected = Ended {
                     code: Some(0),
                     out: "177 columns, 33 rows\n".into(),
