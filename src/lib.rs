@@ -1,25 +1,24 @@
-//! Throughway: the Kubernetes API server's proxy as a server of its own.
+//! Throughway: the Kubernetes API server's proxy as a server of its own, and its companion on people's machines.
 //!
-//! # The road
-//!
-//! One request, from the left to the right; [`proxy`] is the same as code. Each stage is a folder, and its front page says
-//! what comes in, what goes out and what it refuses.
+//! Two programs side by side, which know nothing of each other but the envelope, on one ground:
 //!
 //! ```text
-//! connection -> api -> authentication -> authorization -> target -> endpoint -> forward -> rewrite
-//!  a caller     what    who asks          may they         where     which       send it    the
-//!  connects     is      (User)            (Permit)         to        one         on         answer
-//!               asked
+//! serve   in a cluster, behind kube-apiserver
+//!   connection -> api -> authentication -> authorization -> destination -> endpoint -> forward -> response
+//!
+//! local   on somebody's machine, with their kubeconfig
+//!   listen -> which target -> guard -> login -> the API | a target, by serve or by the built-in proxy
+//!
+//! protocol   what both speak            lifecycle   tasks, signals, memory            cli   the command line of both
 //! ```
 //!
-//! Beside the road is state with one writer each, read without waiting: [`cluster`] (what the cluster looks like now) and
-//! [`certificates`] (which keys and roots hold now).
+//! [`serve`] and [`local`] have the drawings in full.
 //!
 //! # Invariants
 //!
-//! - Nothing is forwarded without a [`authorization::Permit`]; [`authorization::Authorization`] is its only maker.
-//! - The path is read once; authorization, target and forwarding read the same [`api::RequestInfo`].
-//! - Only `forward/dial.rs` dials, and it takes a `SocketAddr` that was judged. There is no DNS on the road.
+//! - Nothing is forwarded without a [`serve::authorization::Permit`]; [`serve::authorization::Authorization`] is its only maker.
+//! - The path is read once; authorization, destination and forwarding read the same [`serve::api::RequestInfo`].
+//! - Only `serve/forward/dial.rs` dials, and it takes a `SocketAddr` that was judged. No stage asks DNS.
 //! - No stage after authentication sees the caller's credentials or a header that claims an identity.
 //! - Bodies stream both ways. What is kept of one is bounded: what a page's rewriting needs, a short body that a redirect
 //!   may ask for again, a login form.
@@ -32,56 +31,19 @@
 // The fuzzer has a `main` of its own.
 #![cfg_attr(fuzzing, no_main)]
 
-pub mod proxy;
-pub mod server;
+pub mod serve;
 
-pub mod envelope;
+pub mod local;
 
-pub mod hop_by_hop;
+pub mod cli;
 
-pub mod forwarded_for;
+pub mod protocol;
 
-pub mod host;
-
-pub mod fetch_metadata;
-
-pub mod html_text;
+pub mod lifecycle;
 
 pub mod causes;
 
 pub mod observed;
-
-pub mod fairness;
-
-pub mod connection;
-
-pub mod api;
-
-pub mod authentication;
-
-pub mod authorization;
-
-pub mod target;
-
-pub mod endpoint;
-
-pub mod forward;
-
-pub mod rewrite;
-
-pub mod cluster;
-
-pub mod certificates;
-
-pub mod config;
-
-pub mod lifecycle;
-
-pub mod status;
-
-pub mod telemetry;
-
-pub mod local;
 
 #[cfg(test)]
 mod effort;

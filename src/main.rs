@@ -4,10 +4,10 @@ use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use throughway::causes::causes;
-use throughway::config::{self, Command, Config, LocalConfig, NoCommand};
+use throughway::cli::{self, Command, Config, LocalConfig, NoCommand};
 use throughway::lifecycle::{Signals, memory};
-use throughway::server::{Server, StartError};
-use throughway::telemetry::{self, AccessLog};
+use throughway::serve::server::{Server, StartError};
+use throughway::serve::telemetry::{self, AccessLog};
 
 /// A big cluster's objects come and go beside short-lived requests; glibc's and musl's allocators slow down on that.
 #[global_allocator]
@@ -18,7 +18,7 @@ const WRONG_SETTING: u8 = 64;
 
 fn main() -> ExitCode {
     memory::take_small_pages();
-    match config::read(std::env::args_os()) {
+    match cli::read(std::env::args_os()) {
         Ok(Command::Serve(config)) => serve(*config),
         Ok(Command::Local(config)) => local(*config),
         Err(NoCommand::Text(text)) => print_out(&text),
@@ -78,8 +78,8 @@ enum Failed {
 
 fn run(config: Config) -> Result<(), Failed> {
     let access = match config.access_log {
-        config::AccessLog::On => AccessLog::to(std::io::stdout())?,
-        config::AccessLog::Off => AccessLog::off(),
+        cli::AccessLog::On => AccessLog::to(std::io::stdout())?,
+        cli::AccessLog::Off => AccessLog::off(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -7,7 +7,9 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::lines::{Lines, headers, sorted};
-use crate::envelope::{ORIGIN, OwnOrigin, open_answer, open_request, seal_answer, seal_request};
+use crate::protocol::envelope::{
+    ORIGIN, OwnOrigin, open_answer, open_request, seal_answer, seal_request,
+};
 
 const SEEN_AT: &str = "http://grafana.monitoring.svc.localhost:8001";
 

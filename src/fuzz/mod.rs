@@ -18,11 +18,11 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use crate::cluster::tests::fuzz::objects;
 use crate::effort::{self, LENGTH, MIB};
-use crate::forward::tests::fuzz as forward;
 use crate::local::tests::fuzz as local;
-use crate::rewrite::tests::fuzz as rewrite;
+use crate::serve::cluster::tests::fuzz::objects;
+use crate::serve::forward::tests::fuzz as forward;
+use crate::serve::response::tests::fuzz as rewrite;
 
 /// Asks about one input. Panics where the property does not hold.
 type Check = fn(&[u8]);

@@ -10,8 +10,8 @@ use std::sync::LazyLock;
 use http::{HeaderMap, HeaderValue, Method, Uri};
 use regex::Regex;
 
-use crate::api::{RequestInfo, Unserved};
-use crate::config::ApiGroup;
+use crate::cli::ApiGroup;
+use crate::serve::api::{RequestInfo, Unserved};
 
 /// What Kubernetes reads.
 #[derive(Debug, Default, PartialEq)]
@@ -222,7 +222,7 @@ fn with_raw_path(group: &ApiGroup, asked: &RequestInfo, method: &Method, uri: &U
     let Ok(value) = HeaderValue::from_str(raw) else {
         return;
     };
-    let headers = HeaderMap::from_iter([(crate::api::THROUGHWAY_PATH, value)]);
+    let headers = HeaderMap::from_iter([(crate::serve::api::THROUGHWAY_PATH, value)]);
     // A method for which Kubernetes has no verb may stand before the path.
     let (inner, inside) = match raw.split_once(' ') {
         Some((inner, inside)) => (Some(inner), inside),

@@ -8,7 +8,7 @@ use super::place::Target;
 use super::problem::{Advice, Problem};
 use super::server::{NoOutput, print};
 use super::way::Ways;
-use crate::config::{FilterRules, Filtering, LocalConfig, LocalListen, ServerPath, StaticFiles};
+use crate::cli::{FilterRules, Filtering, LocalConfig, LocalListen, ServerPath, StaticFiles};
 
 /// Where it serves, and what about it may surprise.
 pub(super) fn serving(listener: &Listener, config: &LocalConfig) -> Result<(), NoOutput> {
@@ -117,7 +117,7 @@ fn warn(sentence: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::status::Status;
+    use crate::protocol::status::Status;
 
     #[test]
     fn a_name_of_the_kubeconfig_leads_no_terminal_astray() {

@@ -11,10 +11,10 @@ use super::api_path::{Exchange, Routed, below_server_path, route};
 use super::problem::{Advice, Problem, Reader};
 use super::upstream::{Upstream, asked_upgrade};
 use super::{files, filter, inert};
-use crate::config::{CrossSite, Filtering, LocalApi, ServerPath, StaticFiles};
-use crate::forwarded_for::{self, X_FORWARDED_FOR};
-use crate::hop_by_hop;
-use crate::status::{Request, Response, Status};
+use crate::cli::{CrossSite, Filtering, LocalApi, ServerPath, StaticFiles};
+use crate::protocol::forwarded_for::{self, X_FORWARDED_FOR};
+use crate::protocol::hop_by_hop;
+use crate::protocol::status::{Request, Response, Status};
 
 /// Serves the API, and static files beside it.
 #[derive(Debug)]

@@ -12,9 +12,9 @@ use http::{Method, StatusCode};
 use regex::Regex;
 
 use super::plain;
-use crate::config::FilterRules;
-use crate::host::without_port;
-use crate::status::Response;
+use crate::cli::FilterRules;
+use crate::protocol::host::without_port;
+use crate::protocol::status::Response;
 
 /// Whether a request passes the rules. `path` is decoded and begins after the API's prefix; it is empty for the prefix itself.
 pub(super) fn accepts(rules: &FilterRules, method: &Method, path: &str, host: &str) -> bool {

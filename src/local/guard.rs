@@ -14,8 +14,8 @@
 use http::{HeaderMap, HeaderValue, header};
 
 use super::problem::{Advice, Problem};
-use crate::fetch_metadata::{SEC_FETCH_SITE, Site, is_link};
-use crate::status::{Request, Status};
+use crate::protocol::fetch_metadata::{SEC_FETCH_SITE, Site, is_link};
+use crate::protocol::status::{Request, Status};
 
 /// A request that a page of another origin makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

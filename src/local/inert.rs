@@ -19,9 +19,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
 use super::problem::{Advice, Problem, Reader};
 use super::proxy_path::ProxyPath;
-use crate::fetch_metadata::line;
-use crate::host::{is_loopback, without_port};
-use crate::status::{Request, Response, Status};
+use crate::protocol::fetch_metadata::line;
+use crate::protocol::host::{is_loopback, without_port};
+use crate::protocol::status::{Request, Response, Status};
 
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 const SERVICE_WORKER: HeaderName = HeaderName::from_static("service-worker");

@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 
 use super::login::random;
-use crate::config::LocalListen;
+use crate::cli::LocalListen;
 
 /// How many free ports are tried until one is free on both loopbacks.
 const MAX_TRIES: usize = 16;

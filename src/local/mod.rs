@@ -42,7 +42,7 @@ pub use listen::ListenError;
 pub use login::NoRandomness;
 pub use server::{Companion, NoOutput, StartError};
 
-use crate::config::LocalConfig;
+use crate::cli::LocalConfig;
 
 /// Serves until Ctrl-C, which ends everything at once.
 ///

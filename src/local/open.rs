@@ -14,8 +14,8 @@ use super::leftover::Leftover;
 use super::login::{self, Logins};
 use super::place::Target;
 use super::server::{NoOutput, print};
-use crate::html_text;
 use crate::lifecycle::memory::with_usual_pages;
+use crate::protocol::html_escape;
 
 /// What opens an address in the user's browser, where `BROWSER` does not say it.
 const OPENER: &str = if cfg!(target_os = "macos") {
@@ -58,7 +58,7 @@ fn page(address: &str) -> io::Result<Leftover> {
         .filter(|folder| folder.is_absolute());
     let folder = folder.unwrap_or_else(std::env::temp_dir);
     let name = login::random().map_err(io::Error::other)?;
-    let address = html_text::escaped(address);
+    let address = html_escape::escaped(address);
     let page = format!(
         "<!doctype html><meta charset=utf-8><meta name=referrer content=no-referrer><title>throughway local</title>\n\
          <meta http-equiv=refresh content=\"0;url={address}\"><a href=\"{address}\">Log in</a>\n"

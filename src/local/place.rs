@@ -14,8 +14,8 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 
-use crate::config::{TargetKind, TargetScheme};
-use crate::host::without_port;
+use crate::cli::{TargetKind, TargetScheme};
+use crate::protocol::host::without_port;
 
 /// The longest label of a DNS name, and the longest name (RFC 1035 section 2.3.4).
 const MAX_LABEL_BYTES: usize = 63;

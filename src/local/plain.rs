@@ -3,8 +3,8 @@
 use axum::body::Body;
 use http::{HeaderValue, StatusCode, header};
 
-use crate::html_text;
-use crate::status::Response;
+use crate::protocol::html_escape;
+use crate::protocol::status::Response;
 
 /// A line of text.
 pub(super) fn text(code: StatusCode, line: &str) -> Response {
@@ -36,5 +36,5 @@ pub(super) fn empty(code: StatusCode) -> Response {
 
 /// Text inside HTML, as Go writes it.
 pub(super) fn escape_html(text: &str) -> String {
-    html_text::escaped(text).replace("&quot;", "&#34;")
+    html_escape::escaped(text).replace("&quot;", "&#34;")
 }

@@ -5,7 +5,7 @@
 use http::{HeaderMap, HeaderName, Method, header};
 
 use super::page;
-use crate::status::{Response, Status};
+use crate::protocol::status::{Response, Status};
 
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");

@@ -16,9 +16,9 @@ use super::place::{NoPlace, Place, Target};
 use super::problem::{Advice, Problem, Reader};
 use super::target_access;
 use super::way::{Visit, Ways};
-use crate::config::{CrossSite, LocalTargets};
-use crate::host::is_loopback;
-use crate::status::{Reason, Request, Response, Status};
+use crate::cli::{CrossSite, LocalTargets};
+use crate::protocol::host::is_loopback;
+use crate::protocol::status::{Reason, Request, Response, Status};
 
 /// Every stage that a request passes.
 #[derive(Debug)]

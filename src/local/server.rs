@@ -24,7 +24,7 @@ use super::road::{self, Door, Road};
 use super::upstream::Upstream;
 use super::way::Ways;
 use super::{announce, open};
-use crate::config::{LocalConfig, Login, TargetKind, TargetName};
+use crate::cli::{LocalConfig, Login, TargetKind, TargetName};
 use crate::lifecycle::{Signals, Tasks};
 
 /// From the first byte of a request to the end of its headers.

@@ -10,8 +10,8 @@ use super::listen::Peer;
 use super::place::Target;
 use super::problem::{Advice, Problem};
 use super::request_path::{as_text, clean, unescape};
-use crate::config::{Filtering, LocalTargets, TargetPeers};
-use crate::status::{Request, Status};
+use crate::cli::{Filtering, LocalTargets, TargetPeers};
+use crate::protocol::status::{Request, Status};
 
 /// Refuses connections from where targets are not served.
 pub(super) fn check_peer(targets: &LocalTargets, peer: Peer) -> Result<(), Problem> {

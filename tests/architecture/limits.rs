@@ -118,7 +118,7 @@ fn default_of(arguments: &str, flag: &str) -> Option<Quantity> {
 
 #[test]
 fn the_limits_page_has_the_numbers_of_the_code() {
-    let (page, arguments) = (read("docs/limits.md"), read("src/config/args.rs"));
+    let (page, arguments) = (read("docs/limits.md"), read("src/cli/args.rs"));
     let (mut wrong, mut compared) = (Vec::new(), 0);
     for claim in rows(&page).flatten().flat_map(claims) {
         let in_code = match claim.file {
@@ -134,7 +134,7 @@ fn the_limits_page_has_the_numbers_of_the_code() {
     assert!(compared > 70, "only {compared} were found");
     assert!(
         wrong.is_empty(),
-        "docs/limits.md; a row says \"`NAME` = 16 MiB, `connection/mod.rs`\": {wrong:#?}"
+        "docs/limits.md; a row says \"`NAME` = 16 MiB, `serve/connection/mod.rs`\": {wrong:#?}"
     );
 }
 
@@ -157,9 +157,9 @@ fn the_sum_of_what_a_replica_holds_is_the_sum_of_its_rows() {
 
 #[test]
 fn a_number_that_the_code_does_not_have_would_be_seen() {
-    let cell = "`MAX_PAGE` = 16 MiB, `LIFETIME` = 1 500 ms, `cluster/a.rs`; `--most` = 5 000 a second, `NONE`";
+    let cell = "`MAX_PAGE` = 16 MiB, `LIFETIME` = 1 500 ms, `serve/cluster/a.rs`; `--most` = 5 000 a second, `NONE`";
     let claims = claims(cell);
-    let file = Some("cluster/a.rs");
+    let file = Some("serve/cluster/a.rs");
     let of = |name, value, file| Claim { name, value, file };
     assert_eq!(
         claims,

@@ -44,7 +44,7 @@ impl Relay {
         let shared = Arc::new(Shared {
             server,
             token: format!("Bearer {token}"),
-            tls: TlsConnector::from(throughway::certificates::any_backend(&[b"http/1.1"])),
+            tls: TlsConnector::from(throughway::serve::certificates::any_backend(&[b"http/1.1"])),
             asked: sender,
         });
         let mut serving = JoinSet::new();

@@ -13,8 +13,8 @@ use crate::embedded_cluster::front_proxy::FrontProxy;
 use crate::relay::Relay;
 use crate::support::browser::{Browser, Tab};
 use throughway::lifecycle::Tasks;
-use throughway::server::Server;
-use throughway::telemetry::AccessLog;
+use throughway::serve::server::Server;
+use throughway::serve::telemetry::AccessLog;
 
 /// A browser with a tab, in front of it all.
 pub struct World {

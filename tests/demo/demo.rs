@@ -11,11 +11,11 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use throughway::config::{self, Command, LocalConfig};
+use throughway::cli::{self, Command, LocalConfig};
 use throughway::lifecycle::Tasks;
 use throughway::local::Companion;
-use throughway::server::Server;
-use throughway::telemetry::AccessLog;
+use throughway::serve::server::Server;
+use throughway::serve::telemetry::AccessLog;
 use tokio::task::JoinHandle;
 
 use crate::embedded_cluster::front_proxy::FrontProxy;
@@ -234,7 +234,7 @@ fn companion_config(kubeconfig: &std::path::Path, port: u16) -> Result<LocalConf
     line.push("--cross-site=allow".into());
     line.push("--kubeconfig".into());
     line.push(kubeconfig.into());
-    match config::read(line)? {
+    match cli::read(line)? {
         Command::Local(config) => Ok(*config),
         Command::Serve(_) => Err("the command line is another program's".into()),
     }

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use throughway::telemetry::AccessLog;
+use throughway::serve::telemetry::AccessLog;
 
 use crate::support::client::request;
 use crate::{Setting, service};

@@ -118,7 +118,7 @@ async fn malformed_requests_end_the_connection_and_nothing_else() {
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_are_never_resumed() {
     let s = Setting::new().await;
-    let config = Arc::new((*throughway::certificates::any_backend(&[b"http/1.1"])).clone());
+    let config = Arc::new((*throughway::serve::certificates::any_backend(&[b"http/1.1"])).clone());
     for _ in 0..2 {
         let tcp = tokio::net::TcpStream::connect(s.address).await.unwrap();
         let name = ServerName::IpAddress(s.address.ip().into());

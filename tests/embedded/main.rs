@@ -50,10 +50,10 @@ use tokio::task::JoinHandle;
 use embedded_cluster::EmbeddedCluster;
 use support::backend::Backend;
 use support::client::{Answer, Client};
-use throughway::config::Config;
+use throughway::cli::Config;
 use throughway::lifecycle::Tasks;
-use throughway::server::Server;
-use throughway::telemetry::AccessLog;
+use throughway::serve::server::Server;
+use throughway::serve::telemetry::AccessLog;
 
 const ANY_PORT: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
 

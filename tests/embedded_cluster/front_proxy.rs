@@ -113,7 +113,7 @@ impl FrontProxy {
 }
 
 fn client_config((chain, key): Identity, protocol: &[u8]) -> Arc<rustls::ClientConfig> {
-    let mut config = (*throughway::certificates::any_backend(&[protocol])).clone();
+    let mut config = (*throughway::serve::certificates::any_backend(&[protocol])).clone();
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     let signing = provider.key_provider.load_private_key(key).expect("a key");
     let certified = rustls::sign::CertifiedKey::new(chain, signing);

@@ -32,8 +32,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
-use throughway::server::Server;
-use throughway::telemetry::AccessLog;
+use throughway::serve::server::Server;
+use throughway::serve::telemetry::AccessLog;
 use tokio::process::Command;
 
 use embedded_cluster::EmbeddedCluster;

@@ -12,7 +12,7 @@
     reason = "the rules for the product's tasks, files and connections are not for tests"
 )]
 
-#[path = "../../src/rewrite/page_helper/served.rs"]
+#[path = "../../src/serve/response/page_helper/served.rs"]
 mod served;
 
 #[path = "../support/mod.rs"]

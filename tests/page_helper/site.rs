@@ -201,7 +201,7 @@ fn document(page: &Page) -> Response<Full<Bytes>> {
 }
 
 fn file(path: &str) -> Response<Full<Bytes>> {
-    let worker = include_str!("../../src/rewrite/page_helper/worker.js");
+    let worker = include_str!("../../src/serve/response/page_helper/worker.js");
     let (kind, body) = match path.rsplit(['.', '/']).next().unwrap_or_default() {
         "js" if path == "/.throughway/page.js" => ("text/javascript", helper()),
         "js" if path == "/.throughway/worker.js" => ("text/javascript", served(worker)),
@@ -229,5 +229,5 @@ fn file(path: &str) -> Response<Full<Bytes>> {
 
 /// The helper as it is served.
 pub fn helper() -> String {
-    served(include_str!("../../src/rewrite/page_helper/page.js"))
+    served(include_str!("../../src/serve/response/page_helper/page.js"))
 }

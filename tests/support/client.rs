@@ -72,7 +72,7 @@ impl Client {
         (chain, key): (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>),
         protocol: &[u8],
     ) -> Self {
-        let mut config = (*throughway::certificates::any_backend(&[protocol])).clone();
+        let mut config = (*throughway::serve::certificates::any_backend(&[protocol])).clone();
         let provider = rustls::crypto::aws_lc_rs::default_provider();
         let signing = provider.key_provider.load_private_key(key).expect("a key");
         let certified = rustls::sign::CertifiedKey::new(chain, signing);
@@ -88,7 +88,7 @@ impl Client {
     pub fn offering(address: SocketAddr, protocol: &[u8]) -> Self {
         Self {
             address,
-            tls: throughway::certificates::any_backend(&[protocol]),
+            tls: throughway::serve::certificates::any_backend(&[protocol]),
             from: None,
             buffers: None,
             authorization: None,

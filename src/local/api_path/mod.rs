@@ -17,8 +17,8 @@ use percent_encoding::{AsciiSet, utf8_percent_encode};
 
 use super::plain;
 use super::request_path::{RequestPath, as_text, clean, escape, unescape};
-use crate::config::{LocalApi, StaticFiles};
-use crate::status::{Request, Response};
+use crate::cli::{LocalApi, StaticFiles};
+use crate::protocol::status::{Request, Response};
 
 /// Bytes beyond ASCII are always escaped, and nothing else is here.
 const NOT_ASCII: &AsciiSet = &AsciiSet::EMPTY;

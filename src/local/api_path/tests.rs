@@ -1,7 +1,7 @@
 //! The paths that kubectl proxy sent on, as its own handler did it when the table was recorded.
 
 use super::*;
-use crate::config::{CrossSite, Filtering, ServerPath};
+use crate::cli::{CrossSite, Filtering, ServerPath};
 
 /// What kubectl proxy did with each of many requests, recorded.
 const RECORDED: &str = include_str!("kubectl.txt");

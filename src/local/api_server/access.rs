@@ -16,7 +16,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::chosen::Chosen;
 use super::error::AccessError;
-use crate::config::ClusterOptions;
+use crate::cli::ClusterOptions;
 
 /// One API server, and who speaks to it.
 pub(super) struct Access {

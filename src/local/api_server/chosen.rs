@@ -10,7 +10,7 @@ use kube::config::{AuthInfo, Cluster, Context, Kubeconfig};
 
 use super::access::{secret, text};
 use super::error::AccessError;
-use crate::config::ClusterOptions;
+use crate::cli::ClusterOptions;
 
 /// A kubeconfig's context, cluster and user, with the flags on top.
 pub(super) struct Chosen {

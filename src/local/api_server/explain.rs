@@ -8,7 +8,7 @@ use http::StatusCode;
 
 use super::error::{AccessError, ConnectError, CredentialError, Distrust, MaterialError};
 use crate::local::problem::{Advice, Problem, shell_word};
-use crate::status::{Reason, Status};
+use crate::protocol::status::{Reason, Status};
 
 const SHOW_CONTEXTS: &str = "kubectl config get-contexts";
 const WHOAMI: &str = "kubectl auth whoami";

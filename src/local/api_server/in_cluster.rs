@@ -12,7 +12,7 @@ use kube::config::{AuthInfo, Cluster, Kubeconfig, NamedAuthInfo, NamedCluster, N
 
 use super::access::{self, Access};
 use super::error::AccessError;
-use crate::config::ClusterOptions;
+use crate::cli::ClusterOptions;
 
 const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 

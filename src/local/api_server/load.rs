@@ -14,7 +14,7 @@ use super::in_cluster::Pod;
 use super::kubeconfig::{self, Found, Places};
 use super::kuberc::Kuberc;
 use super::proxy;
-use crate::config::ClusterOptions;
+use crate::cli::ClusterOptions;
 use crate::lifecycle::Tasks;
 
 /// Everything outside of the flags that is looked at.

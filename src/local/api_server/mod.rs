@@ -50,7 +50,7 @@ use reread::Reread;
 use tls::Tls;
 use user::User;
 
-use crate::config::ClusterOptions;
+use crate::cli::ClusterOptions;
 
 /// How long the program's end waits for tokens that are being fetched.
 const FINISH_LIMIT: Duration = Duration::from_secs(5);

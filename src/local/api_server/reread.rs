@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use super::load::Surroundings;
 use super::{kubeconfig, whole_file};
-use crate::config::ClusterOptions;
+use crate::cli::ClusterOptions;
 
 /// The least time between two looks.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);

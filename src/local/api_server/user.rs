@@ -15,7 +15,7 @@ use super::error::{AccessError, ConnectError, CredentialError, MaterialError};
 use super::kubeconfig;
 use super::load::Surroundings;
 use super::tls::{Settings, Tls, WhenExpired};
-use crate::config::ClusterOptions;
+use crate::cli::ClusterOptions;
 
 /// A user as the kubeconfig describes it now.
 pub(super) struct User {

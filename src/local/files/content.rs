@@ -14,7 +14,7 @@ use super::conditions::{self, Condition};
 use super::ranges::{self, BadRange, Multipart, Part};
 use super::{Opened, names, sniff};
 use crate::local::plain;
-use crate::status::Response;
+use crate::protocol::status::Response;
 
 /// How much of a file is read at once.
 const CHUNK_LENGTH: usize = 64 * 1024;

@@ -7,7 +7,7 @@ use super::Request;
 use super::{Opened, conditions};
 use crate::local::plain;
 use crate::local::request_path::{as_text, escape};
-use crate::status::Response;
+use crate::protocol::status::Response;
 
 /// Answers with a directory's entries.
 pub(super) async fn serve(directory: &Opened, request: &Request) -> Response {

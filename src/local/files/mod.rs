@@ -30,8 +30,8 @@ use tokio::fs::File;
 use self::conditions::Modified;
 use super::plain;
 use super::request_path::{RequestPath, as_text, rooted};
-use crate::config::StaticFiles;
-use crate::status::Response;
+use crate::cli::StaticFiles;
+use crate::protocol::status::Response;
 
 const INDEX: &str = "index.html";
 

@@ -19,9 +19,9 @@ use super::leftover::Leftover;
 use super::place::Place;
 use super::problem::{Advice, Problem, Reader};
 use super::server::print;
-use crate::host::without_port;
 use crate::lifecycle::Tasks;
-use crate::status::{Request, Response, Status};
+use crate::protocol::host::without_port;
+use crate::protocol::status::{Request, Response, Status};
 
 /// Where a browser shows its token, on the API's host, and its ticket, on a target's.
 const LOGIN_PATH: &str = "/.throughway/login";
@@ -336,7 +336,7 @@ fn see_other(location: &str) -> Response {
 fn not_logged_in() -> Problem {
     let status = Status::new(
         StatusCode::UNAUTHORIZED,
-        crate::status::Reason::Unauthorized,
+        crate::protocol::status::Reason::Unauthorized,
         "this browser is not logged in to throughway local",
     );
     Problem::new(status, "Log in first").advise(Advice::Sentence(

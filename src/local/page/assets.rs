@@ -4,7 +4,7 @@ use axum::body::Body;
 use http::{HeaderName, HeaderValue, header};
 
 use super::document::STYLE;
-use crate::status::Response;
+use crate::protocol::status::Response;
 
 const SCRIPT: &str = include_str!("page.js");
 const ICON: &str = include_str!("icon.svg");

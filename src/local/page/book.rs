@@ -190,7 +190,7 @@ impl Book {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::TargetScheme;
+    use crate::cli::TargetScheme;
     use crate::local::page::objects::{KeptEndpoint, KeptPort};
 
     fn key(namespace: &str, name: &str) -> Key {

@@ -18,7 +18,7 @@ use super::notices;
 use super::snapshot::Snapshot;
 use super::start::{Facts, WayFact};
 use crate::local::problem::Problem;
-use crate::status::Response;
+use crate::protocol::status::Response;
 
 const PAGE: &str = include_str!("page.html");
 const PROBLEM: &str = include_str!("problem.html");

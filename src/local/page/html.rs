@@ -3,7 +3,7 @@
 //! There is no way from a text that came from elsewhere to [`Html`] but [`Html::text`], which escapes it for elements and for
 //! quoted attributes (<https://html.spec.whatwg.org/multipage/syntax.html#attributes-2>).
 
-use crate::html_text::escaped;
+use crate::protocol::html_escape::escaped;
 
 /// Markup, everything foreign in it escaped.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use super::objects::{KeptPort, KeptService, Key};
 use super::rights::{Right, Rights};
 use super::snapshot::Link;
 use super::start::WayFact;
-use crate::config::{TargetKind, TargetScheme};
+use crate::cli::{TargetKind, TargetScheme};
 use crate::local::place::{Place, Target};
 
 /// The link of a port, in the first spelling that the user has a right to.

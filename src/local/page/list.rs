@@ -3,7 +3,7 @@
 use super::html::Html;
 use super::rights::Right;
 use super::snapshot::{Link, Namespace, Port, Service, Snapshot, Standing};
-use crate::config::TargetScheme;
+use crate::cli::TargetScheme;
 use crate::local::place::Target;
 
 const SECTION: &str = r#"<section class="namespace{{class}}" id="{{id}}" aria-labelledby="{{id}}-h"><h2 id="{{id}}-h">{{name}}</h2>{{note}}<ul class="services">{{rows}}</ul></section>"#;

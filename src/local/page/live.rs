@@ -21,7 +21,7 @@ use super::list::{self, Search};
 use super::notices;
 use super::snapshot::Snapshot;
 use super::start::{Shared, WayFact};
-use crate::status::{Request, Response};
+use crate::protocol::status::{Request, Response};
 
 pub(super) const PATH: &str = "/.throughway/live";
 

@@ -5,8 +5,8 @@ use super::html::Html;
 use super::snapshot::Extent;
 use super::start::{Facts, WayFact};
 use super::trouble::Trouble;
-use crate::host::without_port;
 use crate::local::problem::{Advice, shell_word};
+use crate::protocol::host::without_port;
 
 const NOTICE: &str =
     r#"<div class="notice {{class}}"><h2>{{title}}</h2><p>{{sentence}}</p>{{more}}</div>"#;

@@ -16,7 +16,7 @@ use super::live;
 use super::snapshot::Snapshot;
 use super::watching;
 use crate::lifecycle::Tasks;
-use crate::status::{Request, Response};
+use crate::protocol::status::{Request, Response};
 
 /// Nobody waits longer for a page.
 const WAIT_LIMIT: Duration = Duration::from_millis(2500);

@@ -24,7 +24,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::status::Request;
+use crate::protocol::status::Request;
 
 /// So much of a head is read at once; what comes of it is three times as long at the most.
 const READ_BYTES: usize = 4096;

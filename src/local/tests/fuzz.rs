@@ -6,10 +6,10 @@
 use http::Method;
 
 use super::*;
-use crate::api::RequestInfo;
-use crate::config::{ApiGroup, TargetKind, TargetScheme};
+use crate::cli::{ApiGroup, TargetKind, TargetScheme};
 pub(crate) use crate::local::api_server::tests::fuzz::kubeconfigs;
 pub(crate) use crate::local::way::fuzz::own_origins;
+use crate::serve::api::RequestInfo;
 
 type Parts = (
     TargetKind,

@@ -25,9 +25,9 @@ use super::listen::{Listener, Peer};
 use super::place::{Place, Target};
 use super::road::{self, Door, Road};
 use super::server;
-use crate::config::{self, Command};
+use crate::cli::{self, Command};
 use crate::lifecycle::Tasks;
-use crate::status::{Request, Response};
+use crate::protocol::status::{Request, Response};
 
 /// The API and its browser's host.
 const API: &str = "localhost:8001";
@@ -87,7 +87,7 @@ impl World {
             &server,
         ];
         let words = words.iter().chain(flags).map(Into::into);
-        let Ok(Command::Local(config)) = config::read(words) else {
+        let Ok(Command::Local(config)) = cli::read(words) else {
             panic!("a wrong command line: {flags:?}")
         };
         let tasks = Tasks::new();

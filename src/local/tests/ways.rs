@@ -1,7 +1,7 @@
 //! By which of the cluster's proxies a target is reached, and with what.
 
 use super::*;
-use crate::status::Status;
+use crate::protocol::status::Status;
 
 const WEB: &str = "web.demo.svc.localhost:8001";
 

@@ -8,9 +8,9 @@ use http::{HeaderValue, Method, StatusCode, header};
 use tower::service_fn;
 
 use super::Upstream;
-use crate::config::{Filtering, USER_AGENT};
+use crate::cli::{Filtering, USER_AGENT};
 use crate::local::filter;
-use crate::status::{Response, Status};
+use crate::protocol::status::{Response, Status};
 
 impl Upstream {
     /// Asks the cluster for this program.

@@ -20,7 +20,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use super::pool::{Alone, MOST_STREAMS, Pool, Shared};
 use super::{Upstream, UpstreamError, down, name_host, up};
 use crate::local::api_server::{Connected, Purpose};
-use crate::status::{Request, Response};
+use crate::protocol::status::{Request, Response};
 
 /// How often a silent HTTP/2 connection is asked whether it is alive, and how long it may take to say so.
 const PING_INTERVAL: Duration = Duration::from_secs(10);

@@ -22,7 +22,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use super::api_server::{ApiServer, ConnectError, CredentialError};
 use super::problem::{Advice, Problem};
 use crate::lifecycle::Tasks;
-use crate::status::{Request, Response, Status};
+use crate::protocol::status::{Request, Response, Status};
 use pool::Pool;
 
 pub(super) use exchange::repeatable;

@@ -9,7 +9,7 @@ use hyper_util::rt::TokioIo;
 
 use super::{Upstream, UpstreamError, down};
 use crate::local::api_server::{Connected, Purpose};
-use crate::status::{Request, Response};
+use crate::protocol::status::{Request, Response};
 
 /// What is read at once of a tunnel's side.
 const READ: usize = 32 * 1024;

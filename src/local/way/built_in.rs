@@ -16,11 +16,11 @@ use super::ports::{Named, Ports};
 use super::refusal::Case;
 use super::unprefix::Unprefixed;
 use super::{Visit, cookies, raw_path, refusal, send};
-use crate::hop_by_hop;
 use crate::local::page::WayFact;
 use crate::local::problem::Problem;
 use crate::local::upstream::{Upstream, asked_upgrade};
-use crate::status::{Response, Status};
+use crate::protocol::hop_by_hop;
+use crate::protocol::status::{Response, Status};
 
 const GROUP: &str = "/api/v1";
 

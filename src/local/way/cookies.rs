@@ -6,7 +6,7 @@
 use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue};
 
-use crate::host::without_port;
+use crate::protocol::host::without_port;
 
 /// Takes `Domain` out of the cookies that name another host than this one.
 pub(super) fn keep_at_home(headers: &mut HeaderMap, host: &str) {

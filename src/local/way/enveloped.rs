@@ -5,12 +5,12 @@ use http::{HeaderName, HeaderValue, Method, Uri, header};
 
 use super::location::Asked;
 use super::{GROUP, Visit, cookies, raw_path, send};
-use crate::envelope;
-use crate::hop_by_hop;
-use crate::host::without_port;
 use crate::local::problem::Problem;
 use crate::local::upstream::{Upstream, asked_upgrade};
-use crate::status::{Response, Status};
+use crate::protocol::envelope;
+use crate::protocol::hop_by_hop;
+use crate::protocol::host::without_port;
+use crate::protocol::status::{Response, Status};
 
 const THROUGHWAY_PATH: HeaderName = HeaderName::from_static("throughway-path");
 

@@ -10,11 +10,11 @@
 use http::{HeaderValue, header};
 
 use super::Visit;
-use crate::config::{TargetKind, TargetScheme};
-use crate::host::without_port;
+use crate::cli::{TargetKind, TargetScheme};
 use crate::local::place::Target;
 use crate::local::problem::{Advice, Problem, Reader};
-use crate::status::{Response, Status};
+use crate::protocol::host::without_port;
+use crate::protocol::status::{Response, Status};
 
 /// What nearly all clusters put behind the names of Services.
 const CLUSTER_DOMAIN: &str = "cluster.local";
@@ -157,7 +157,7 @@ mod tests {
 
     use super::*;
     use crate::local::place::Place;
-    use crate::status::Request;
+    use crate::protocol::status::Request;
 
     const HOST: &str = "web.demo.svc.localhost:8001";
 

@@ -7,11 +7,11 @@ use kube::api::ListParams;
 use kube::{Api, ResourceExt};
 
 use super::refusal::Case;
-use crate::config::TargetKind;
-use crate::host::without_port;
+use crate::cli::TargetKind;
 use crate::local::place::Target;
 use crate::local::problem::Advice;
 use crate::local::upstream::Upstream;
+use crate::protocol::host::without_port;
 
 /// A page that says what is wrong does not wait longer for what would be nice to know.
 const LIMIT: Duration = Duration::from_secs(2);

@@ -11,12 +11,12 @@ use kube::Api;
 use moka::future::Cache;
 
 use super::refusal::Case;
-use crate::config::TargetKind;
-use crate::host::without_port;
+use crate::cli::TargetKind;
 use crate::local::place::Target;
 use crate::local::problem::{Advice, Problem, Reader};
 use crate::local::upstream::Upstream;
-use crate::status::{Reason, Response, Status};
+use crate::protocol::host::without_port;
+use crate::protocol::status::{Reason, Response, Status};
 
 const HOLDS_FOR: Duration = Duration::from_secs(30);
 const MOST_KEPT: u64 = 1000;

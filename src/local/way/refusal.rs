@@ -6,11 +6,11 @@ use http::{StatusCode, header};
 use serde::Deserialize;
 
 use super::near;
-use crate::config::TargetKind;
+use crate::cli::TargetKind;
 use crate::local::place::Target;
 use crate::local::problem::{Advice, Problem, Reader};
 use crate::local::upstream::Upstream;
-use crate::status::{Reason, Response, Status};
+use crate::protocol::status::{Reason, Response, Status};
 
 /// A Status is never longer.
 const MOST_BYTES: usize = 64 << 10;

@@ -10,8 +10,8 @@ use std::time::Duration;
 use http::Method;
 use tokio::time::Instant;
 
-use crate::envelope;
 use crate::local::place::Target;
+use crate::protocol::envelope;
 
 const HOLDS_FOR: Duration = Duration::from_secs(30);
 

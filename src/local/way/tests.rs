@@ -4,7 +4,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::config::ClusterOptions;
+use crate::cli::ClusterOptions;
 use crate::local::api_server::ApiServer;
 
 async fn ways(listener: &TcpListener) -> Ways {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use kube::config::Kubeconfig;
 
-use crate::config::ClusterOptions;
+use crate::cli::ClusterOptions;
 use crate::local::api_server::access;
 use crate::local::api_server::kubeconfig::parse;
 

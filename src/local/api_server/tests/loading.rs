@@ -6,7 +6,7 @@ use kube::config::Kubeconfig;
 use secrecy::ExposeSecret;
 
 use super::{Folder, kubeconfig, nothing, options};
-use crate::config::ClusterOptions;
+use crate::cli::ClusterOptions;
 use crate::local::api_server::access::{
     self, Access, CredentialSource, IdentitySource, Pem, Trust,
 };

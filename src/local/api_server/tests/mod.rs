@@ -30,7 +30,7 @@ use super::kubeconfig::Places;
 use super::kuberc::Kuberc;
 use super::load::Surroundings;
 use super::{AccessError, ApiServer, Purpose, proxy};
-use crate::config::ClusterOptions;
+use crate::cli::ClusterOptions;
 use crate::lifecycle::Tasks;
 
 /// A folder of this test's own, which goes away with it.

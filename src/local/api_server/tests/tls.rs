@@ -7,9 +7,9 @@ use tokio_rustls::TlsAcceptor;
 use super::certificates::{Authority, Pair, data};
 use super::server::Server;
 use super::{Folder, ask, load};
-use crate::certificates::{Serving, in_version_one, server_config};
 use crate::local::api_server::error::Distrust;
 use crate::local::api_server::{ConnectError, Purpose};
+use crate::serve::certificates::{Serving, in_version_one, server_config};
 
 async fn refused(cluster: &str) -> ConnectError {
     let folder = Folder::new();
@@ -205,7 +205,7 @@ async fn a_client_certificate_of_version_one_is_presented() {
     let address = listener.local_addr().unwrap();
     let acceptor = TlsAcceptor::from(server_config(
         Serving::self_signed().unwrap(),
-        crate::config::Http2Serving::Enabled,
+        crate::cli::Http2Serving::Enabled,
     ));
     let cluster = format!("{{server: 'https://{address}', insecure-skip-tls-verify: true}}");
     let api = load(&folder, &cluster, &user(&pair.certificate, &pair.key))

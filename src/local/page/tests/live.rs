@@ -13,7 +13,7 @@ use axum::body::{Body, Bytes};
 /// What an open page hears.
 struct Listening(Pin<Box<dyn Stream<Item = Bytes> + Send>>);
 
-fn head(path: &str) -> crate::status::Request {
+fn head(path: &str) -> crate::protocol::status::Request {
     let request = Request::get(path).header("host", "localhost:8001");
     request.body(Body::empty()).unwrap()
 }

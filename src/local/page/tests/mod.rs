@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use super::start::{Facts, StartPage, WayFact};
 use crate::lifecycle::Tasks;
-use crate::status::Response;
+use crate::protocol::status::Response;
 use fake_api::FakeApi;
 
 /// A start page, its cluster, and the way to it.

@@ -6,7 +6,7 @@ use http::{Method, Request, StatusCode};
 use super::{World, text};
 use crate::local::page::{html, problem};
 use crate::local::problem::{Advice, Problem};
-use crate::status::{Reason, Status};
+use crate::protocol::status::{Reason, Status};
 
 const HOSTILE: &str = "</style><script>alert(1)</script>\"'{{advice}}&";
 

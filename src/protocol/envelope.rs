@@ -1,0 +1,424 @@
+//! What `throughway local` and the server say to each other, so that what a browser sends to a target's own origin arrives as
+//! it was sent, and the answer too, whatever kube-apiserver and kube-aggregator do to headers on the way.
+//!
+//! `Throughway-Origin` names the origin at which the target is seen. Each header of the request then travels as
+//! `Throughway-Request-NAME`, each of the backend's answer as `Throughway-Answer-NAME`, and an answer that came from the backend
+//! carries `Throughway-Origin` again. What belongs to one connection or frames a body stays outside and is never read from
+//! inside: an envelope can't smuggle a request (RFC 9112 section 11.2). Credentials and `Impersonate-*` of a page are inside,
+//! where kube-apiserver does not see them and the server's own rules take identities away.
+//!
+//! A method that Kubernetes has no verb for (WebDAV's `PROPFIND`, `OPTIONS`) goes before the path in `Throughway-Path`, as in a
+//! request line, and the request is a `POST` to everybody on the way: it takes the right `create`. A server that does not know
+//! of it refuses such a path.
+//!
+//! An answer in an envelope means nothing to a browser that meets it on a shared origin: no cookie, no type but octets.
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+
+use crate::protocol::host::is_loopback;
+
+/// The origin at which the browser sees the target; in answers, that they are the backend's.
+pub const ORIGIN: HeaderName = HeaderName::from_static("throughway-origin");
+
+const REQUEST: &str = "throughway-request-";
+const ANSWER: &str = "throughway-answer-";
+const OURS: &str = "throughway-";
+
+/// Headers that stay as they are, outside: of one connection (RFC 9110 section 7.6.1), or about the body's framing.
+const OUTSIDE: [HeaderName; 8] = [
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::EXPECT,
+    header::HOST,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// Neither goes in nor comes out.
+const NOWHERE: [&str; 4] = [
+    "keep-alive",
+    "proxy-connection",
+    "proxy-authenticate",
+    "proxy-authorization",
+];
+
+/// Methods with a verb of their own, which is to be asked for; and those that speak to proxies (RFC 9110 section 9.3).
+const NEVER_INSIDE: [&str; 8] = [
+    "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "TRACE",
+];
+
+/// The longest registered method has 17.
+const MAX_METHOD_BYTES: usize = 32;
+
+/// A `Throughway-Origin` that is none, or none that users of this server see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "Throughway-Origin is one origin such as http://grafana.monitoring.svc.localhost:8001: loopback, or one that --external-origin lists"
+)]
+pub struct NoOrigin;
+
+/// Scheme and host of an origin, as `http://host:port` has them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnOrigin {
+    /// `http` or `https`.
+    pub scheme: &'static str,
+    /// With the port where it is not the scheme's own.
+    pub host: HeaderValue,
+}
+
+/// Whether a method travels inside. Those in lower case don't, as a backend may take them for what they look like.
+pub fn is_inside(method: &Method) -> bool {
+    let name = method.as_str();
+    let is_plain = |byte: u8| byte.is_ascii_uppercase() || byte == b'-';
+    name.len() <= MAX_METHOD_BYTES && name.bytes().all(is_plain) && !NEVER_INSIDE.contains(&name)
+}
+
+/// Puts a request's headers into an envelope. `host` stays outside, where it is replaced.
+pub fn seal_request(headers: HeaderMap, origin: HeaderValue) -> HeaderMap {
+    let mut sealed = HeaderMap::with_capacity(headers.len() + 4);
+    seal(headers, REQUEST, &mut sealed);
+    sealed.insert(ORIGIN, origin);
+    sealed
+}
+
+/// Takes a request's headers out of their envelope, if there is one.
+///
+/// # Errors
+/// `Throughway-Origin` is there and is no origin.
+pub fn open_request(headers: &mut HeaderMap) -> Result<Option<OwnOrigin>, NoOrigin> {
+    let mut origins = headers.get_all(ORIGIN).iter();
+    let Some(origin) = origins.next() else {
+        return Ok(None);
+    };
+    if origins.next().is_some() {
+        return Err(NoOrigin);
+    }
+    let origin = OwnOrigin::read(origin)?;
+    let forwarded_for = HeaderName::from_static("x-forwarded-for");
+    open(headers, REQUEST, |outside| *outside == forwarded_for);
+    Ok(Some(origin))
+}
+
+/// Puts the headers of a backend's answer into an envelope.
+pub fn seal_answer(headers: &mut HeaderMap, origin: &OwnOrigin) {
+    let before = std::mem::take(headers);
+    headers.reserve(before.len() + 4);
+    seal(before, ANSWER, headers);
+    headers.insert(ORIGIN, origin.to_value());
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/octet-stream"),
+    );
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+}
+
+/// Takes the headers of a backend's answer out of their envelope; false: there is none, the answer is somebody else's.
+pub fn open_answer(headers: &mut HeaderMap) -> bool {
+    if !headers.contains_key(ORIGIN) {
+        return false;
+    }
+    open(headers, ANSWER, |_| false);
+    true
+}
+
+impl OwnOrigin {
+    fn read(value: &HeaderValue) -> Result<Self, NoOrigin> {
+        let text = value.to_str().map_err(|_| NoOrigin)?;
+        let (scheme, host) = text.split_once("://").ok_or(NoOrigin)?;
+        let scheme = match scheme {
+            "http" => "http",
+            "https" => "https",
+            _ => return Err(NoOrigin),
+        };
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
+        let is_host = host.bytes().all(is_plain);
+        if !is_host || host.parse::<http::uri::Authority>().is_err() {
+            return Err(NoOrigin);
+        }
+        let host = HeaderValue::from_str(host).map_err(|_| NoOrigin)?;
+        Ok(Self { scheme, host })
+    }
+
+    /// Whether only the machine of the browser can have this origin.
+    pub fn is_loopback(&self) -> bool {
+        self.host.to_str().is_ok_and(is_loopback)
+    }
+
+    fn to_value(&self) -> HeaderValue {
+        let text = [self.scheme.as_bytes(), b"://", self.host.as_bytes()].concat();
+        HeaderValue::from_bytes(&text).expect("an origin that was read is header text")
+    }
+}
+
+impl std::fmt::Display for OwnOrigin {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let host = self.host.to_str().unwrap_or_default();
+        write!(formatter, "{}://{host}", self.scheme)
+    }
+}
+
+fn seal(mut before: HeaderMap, prefix: &str, sealed: &mut HeaderMap) {
+    let mut current = None;
+    for (name, value) in before.drain() {
+        // Only the first of several values comes with their name.
+        if let Some(name) = name {
+            current = sealed_name(name, prefix);
+        }
+        if let Some(name) = &current {
+            sealed.append(name, value);
+        }
+    }
+}
+
+fn sealed_name(name: HeaderName, prefix: &str) -> Option<HeaderName> {
+    if OUTSIDE.contains(&name) {
+        return Some(name);
+    }
+    let text = name.as_str();
+    if NOWHERE.contains(&text) || text.starts_with(OURS) {
+        return None;
+    }
+    HeaderName::try_from([prefix, text].concat()).ok()
+}
+
+fn open(headers: &mut HeaderMap, prefix: &str, is_kept: impl Fn(&HeaderName) -> bool) {
+    let mut before = std::mem::take(headers);
+    headers.reserve(before.len());
+    let mut current = None;
+    for (name, value) in before.drain() {
+        if let Some(name) = name {
+            current = match name.as_str().strip_prefix(prefix) {
+                Some(inside) => opened_name(inside),
+                None => Some(name).filter(|name| OUTSIDE.contains(name) || is_kept(name)),
+            };
+        }
+        if let Some(name) = &current {
+            headers.append(name, value);
+        }
+    }
+}
+
+fn opened_name(inside: &str) -> Option<HeaderName> {
+    let name = HeaderName::try_from(inside).ok()?;
+    let stays_inside =
+        OUTSIDE.contains(&name) || NOWHERE.contains(&inside) || inside.starts_with(OURS);
+    (!stays_inside).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(lines: &[(&str, &str)]) -> HeaderMap {
+        lines
+            .iter()
+            .map(|(name, value)| {
+                (
+                    HeaderName::try_from(*name).unwrap(),
+                    HeaderValue::from_str(value).unwrap(),
+                )
+            })
+            .collect()
+    }
+
+    fn lines(headers: &HeaderMap) -> Vec<(String, String)> {
+        headers
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
+            .collect()
+    }
+
+    const SEEN_AT: &str = "http://grafana.monitoring.svc.localhost:8001";
+
+    #[test]
+    fn a_request_arrives_as_it_was_sent() {
+        let sent = headers(&[
+            ("accept", "text/html"),
+            ("content-length", "3"),
+            ("cookie", "a=1"),
+            ("cookie", "b=2"),
+            ("authorization", "Basic YQ=="),
+            ("x-forwarded-host", "its.own"),
+            ("connection", "Upgrade"),
+            ("upgrade", "websocket"),
+        ]);
+        let mut on_the_way = seal_request(sent.clone(), HeaderValue::from_static(SEEN_AT));
+        for (name, value) in [
+            ("x-forwarded-for", "10.0.0.1"),
+            ("accept-encoding", "gzip"),
+            ("x-remote-user", "front-proxy"),
+            ("audit-id", "1"),
+        ] {
+            on_the_way.append(name, HeaderValue::from_static(value));
+        }
+        let origin = open_request(&mut on_the_way).unwrap().unwrap();
+        assert_eq!(origin.host, "grafana.monitoring.svc.localhost:8001");
+        let mut expected = sent;
+        expected.append("x-forwarded-for", HeaderValue::from_static("10.0.0.1"));
+        assert_eq!(lines(&on_the_way), lines(&expected));
+    }
+
+    #[test]
+    fn nothing_on_the_way_reads_what_a_page_sends() {
+        let sent = headers(&[
+            ("impersonate-user", "system:admin"),
+            ("authorization", "Bearer theirs"),
+            (
+                "sec-websocket-protocol",
+                "base64url.bearer.authorization.k8s.io.eA",
+            ),
+            ("x-remote-group", "system:masters"),
+            ("throughway-path", "/../.."),
+        ]);
+        let sealed = seal_request(sent, HeaderValue::from_static(SEEN_AT));
+        assert_eq!(
+            sealed.keys().map(HeaderName::as_str).collect::<Vec<_>>(),
+            [
+                "throughway-request-impersonate-user",
+                "throughway-request-authorization",
+                "throughway-request-sec-websocket-protocol",
+                "throughway-request-x-remote-group",
+                "throughway-origin"
+            ]
+        );
+    }
+
+    #[test]
+    fn an_envelope_smuggles_no_framing_and_no_header_of_ours() {
+        let mut arriving = headers(&[
+            ("throughway-origin", SEEN_AT),
+            ("throughway-request-content-length", "5"),
+            ("throughway-request-transfer-encoding", "chunked"),
+            ("throughway-request-connection", "x-forwarded-for"),
+            ("throughway-request-host", "elsewhere"),
+            ("throughway-request-upgrade", "websocket"),
+            ("throughway-request-expect", "100-continue"),
+            ("throughway-request-proxy-authorization", "Basic YQ=="),
+            ("throughway-request-throughway-path", "/x"),
+            ("throughway-request-", "nameless"),
+            ("throughway-request-x", "1"),
+        ]);
+        open_request(&mut arriving).unwrap();
+        assert_eq!(lines(&arriving), [("x".to_owned(), "1".to_owned())]);
+    }
+
+    #[test]
+    fn only_methods_without_a_verb_travel_inside() {
+        let inside = |name: &str| is_inside(&name.parse().unwrap());
+        for name in [
+            "PROPFIND",
+            "REPORT",
+            "OPTIONS",
+            "M-SEARCH",
+            "UPDATEREDIRECTREF",
+        ] {
+            assert!(inside(name), "{name}");
+        }
+        for name in NEVER_INSIDE {
+            assert!(!inside(name), "{name}");
+        }
+        for name in ["delete", "Propfind", "X_Y", "GET1"] {
+            assert!(!inside(name), "{name}");
+        }
+        assert!(!inside(&"A".repeat(MAX_METHOD_BYTES + 1)));
+    }
+
+    #[test]
+    fn only_an_origin_is_an_origin() {
+        for wrong in [
+            "",
+            "null",
+            "grafana.localhost",
+            "ftp://a",
+            "http://",
+            "http://a/b",
+            "http://a@b",
+            "http://a b",
+            "http://a,b",
+            "http://a:b:c:d]",
+        ] {
+            let mut arriving = headers(&[("throughway-origin", wrong)]);
+            assert_eq!(open_request(&mut arriving), Err(NoOrigin), "{wrong}");
+        }
+        let mut twice = headers(&[
+            ("throughway-origin", SEEN_AT),
+            ("throughway-origin", SEEN_AT),
+        ]);
+        assert_eq!(open_request(&mut twice), Err(NoOrigin));
+        assert_eq!(open_request(&mut HeaderMap::new()), Ok(None));
+    }
+
+    #[test]
+    fn an_origin_says_whether_only_the_browsers_machine_has_it() {
+        for (text, is_loopback) in [
+            (SEEN_AT, true),
+            ("http://localhost:9090", true),
+            ("http://[::1]:8001", true),
+            ("https://rancher.example.com", false),
+            ("http://localhost.evil.example", false),
+            ("http://169.254.169.254", false),
+        ] {
+            let mut arriving = headers(&[("throughway-origin", text)]);
+            let origin = open_request(&mut arriving).unwrap().unwrap();
+            assert_eq!(origin.is_loopback(), is_loopback, "{text}");
+            assert_eq!(origin.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn an_answer_means_nothing_to_others_and_all_to_the_companion() {
+        let given = headers(&[
+            ("set-cookie", "a=1; Path=/"),
+            ("set-cookie", "b=2; HttpOnly"),
+            ("location", "/login"),
+            ("content-type", "text/html"),
+            ("content-length", "9"),
+            ("cache-control", "max-age=60"),
+            ("clear-site-data", "\"*\""),
+            ("www-authenticate", "Basic realm=x"),
+        ]);
+        let mut origin = headers(&[("throughway-origin", SEEN_AT)]);
+        let origin = open_request(&mut origin).unwrap().unwrap();
+        let mut answer = given.clone();
+        seal_answer(&mut answer, &origin);
+        let outside: Vec<_> = answer
+            .keys()
+            .map(HeaderName::as_str)
+            .filter(|name| !name.starts_with("throughway-answer-"))
+            .collect();
+        assert_eq!(
+            outside,
+            [
+                "content-length",
+                "throughway-origin",
+                "content-type",
+                "x-content-type-options",
+                "cache-control"
+            ]
+        );
+        answer.append(
+            "cache-control",
+            HeaderValue::from_static("no-cache, private"),
+        );
+        answer.append("audit-id", HeaderValue::from_static("1"));
+        assert!(open_answer(&mut answer));
+        assert_eq!(lines(&answer), lines(&given));
+    }
+
+    #[test]
+    fn an_answer_of_somebody_on_the_way_is_not_the_backends() {
+        let mut answer = headers(&[
+            ("content-type", "application/json"),
+            ("throughway-answer-x", "1"),
+        ]);
+        let before = lines(&answer);
+        assert!(!open_answer(&mut answer));
+        assert_eq!(lines(&answer), before);
+    }
+}

@@ -1,0 +1,434 @@
+//! Bearer tokens, judged by the API server in a TokenReview and remembered for seconds.
+//!
+//! Yes and no are remembered equally long and never past the token's own end; a review that failed is not remembered. A
+//! burst with one new token is one review. A token that has never been somebody's is a stranger's: its review is limited
+//! with those of all strangers, and what was said of it is kept apart, so that strangers push out nobody's answer. The memory's keys are keyed hashes, so that a core dump holds no token.
+//!
+//! Kubernetes: `plugin/pkg/authenticator/token/webhook/webhook.go`, `pkg/authentication/token/cache/` and
+//! `pkg/authentication/request/websocket/protocol.go` of k8s.io/apiserver.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use aws_lc_rs::{hmac, rand};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use foldhash::quality::RandomState;
+use http::{HeaderMap, header};
+use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec, TokenReviewStatus};
+use kube::api::{Api, PostParams};
+use moka::Expiry;
+use moka::future::Cache;
+
+use tokio::sync::Semaphore;
+
+use super::{AuthenticationError, ReviewError, User, claims};
+use crate::cli::AuthenticationConfig;
+use crate::serve::cluster::ask;
+use crate::serve::fairness::ReviewLimit;
+
+/// How a token is marked among the sub-protocols of a WebSocket.
+pub(super) const WEBSOCKET_TOKEN: &str = "base64url.bearer.authorization.k8s.io.";
+
+/// Bytes of the answers that are remembered: of tokens that are somebody's, and of those that nobody has seen before.
+const MAX_KNOWN_BYTES: u64 = 8 << 20;
+const MAX_UNKNOWN_BYTES: u64 = 2 << 20;
+
+/// Tokens that were somebody's are treated as such for so long after their last review, and so many of them.
+const PROVEN_LIFETIME: Duration = Duration::from_secs(60 * 60);
+const MAX_PROVEN: u64 = 10_000;
+
+/// Requests that wait for the review of their token.
+const MAX_KNOWN_WAITING: usize = 1024;
+const MAX_UNKNOWN_WAITING: usize = 256;
+
+/// No token is longer: a request's headers hold 1 MiB, but nobody is made to hash or send that.
+const MAX_TOKEN_BYTES: usize = 64 << 10;
+
+/// Longer than any answer is remembered: what a token that says nothing of its end has to live.
+const LONG: Duration = Duration::from_secs(24 * 60 * 60);
+
+type Answers = Cache<[u8; 32], Verdict, RandomState>;
+
+/// Who the tokens belong to.
+#[derive(Debug)]
+pub(super) struct Tokens {
+    reviews: Api<TokenReview>,
+    audiences: Vec<String>,
+    key: hmac::Key,
+    known: Lane,
+    unknown: Lane,
+    /// Tokens that were somebody's a while ago.
+    proven: Cache<[u8; 32], (), RandomState>,
+    limit: Arc<ReviewLimit>,
+    asked: AtomicU64,
+}
+
+/// What is kept for tokens of one kind.
+#[derive(Debug)]
+struct Lane {
+    answers: Answers,
+    waiting: Semaphore,
+}
+
+/// Whose turn a review takes.
+#[derive(Debug, Clone, Copy)]
+enum Asker {
+    Proven([u8; 32]),
+    Stranger(IpAddr),
+}
+
+/// What a review said; `None` for a token that is nobody's.
+#[derive(Debug, Clone)]
+struct Verdict {
+    user: Option<Arc<User>>,
+    lifetime: Duration,
+}
+
+#[derive(Debug)]
+struct Lifetime;
+
+impl Expiry<[u8; 32], Verdict> for Lifetime {
+    fn expire_after_create(
+        &self,
+        _key: &[u8; 32],
+        verdict: &Verdict,
+        _now: Instant,
+    ) -> Option<Duration> {
+        Some(verdict.lifetime)
+    }
+}
+
+impl Verdict {
+    /// Bytes that it takes to remember it.
+    fn size(&self) -> u32 {
+        // An allowance for what the cache itself keeps of an entry.
+        const ENTRY: usize = 256;
+        let user = self.user.as_ref().map_or(0, |user| user.size());
+        u32::try_from(ENTRY + user).unwrap_or(u32::MAX)
+    }
+}
+
+impl Tokens {
+    pub(super) fn new(
+        config: &AuthenticationConfig,
+        client: kube::Client,
+        limit: Arc<ReviewLimit>,
+    ) -> Self {
+        let lane = |bytes, waiting| Lane {
+            answers: Cache::builder()
+                .max_capacity(bytes)
+                .weigher(|_: &[u8; 32], verdict: &Verdict| verdict.size())
+                .expire_after(Lifetime)
+                .time_to_live(config.token_cache_lifetime)
+                .build_with_hasher(RandomState::default()),
+            waiting: Semaphore::new(waiting),
+        };
+        let mut secret = [0; 32];
+        rand::fill(&mut secret).expect("the system has randomness");
+        Self {
+            reviews: Api::all(client),
+            audiences: config.audiences.clone(),
+            key: hmac::Key::new(hmac::HMAC_SHA256, &secret),
+            known: lane(MAX_KNOWN_BYTES, MAX_KNOWN_WAITING),
+            unknown: lane(MAX_UNKNOWN_BYTES, MAX_UNKNOWN_WAITING),
+            proven: Cache::builder()
+                .max_capacity(MAX_PROVEN)
+                .time_to_live(PROVEN_LIFETIME)
+                .build_with_hasher(RandomState::default()),
+            limit,
+            asked: AtomicU64::new(0),
+        }
+    }
+
+    /// How many reviews were asked for.
+    pub(super) fn asked(&self) -> u64 {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// The user of the request's token; `None` when it brought none.
+    pub(super) async fn identify(
+        &self,
+        address: IpAddr,
+        headers: &HeaderMap,
+    ) -> Result<Option<Arc<User>>, AuthenticationError> {
+        if let Some(token) = bearer(headers) {
+            return self.review(address, token).await.map(Some);
+        }
+        match websocket_token(headers)? {
+            Some(token) => self.review(address, &token).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn review(&self, address: IpAddr, token: &str) -> Result<Arc<User>, AuthenticationError> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(AuthenticationError::Token);
+        }
+        let key = self.cache_key(token);
+        let verdict = match self.known.answers.get(&key).await {
+            Some(verdict) => verdict,
+            None => Box::pin(self.first_answer(address, key, token)).await?,
+        };
+        verdict.user.ok_or(AuthenticationError::Token)
+    }
+
+    /// What is said of a token of which nothing is remembered among those of known users.
+    async fn first_answer(
+        &self,
+        address: IpAddr,
+        key: [u8; 32],
+        token: &str,
+    ) -> Result<Verdict, AuthenticationError> {
+        let (lane, asker) = if self.proven.contains_key(&key) {
+            (&self.known, Asker::Proven(key))
+        } else {
+            (&self.unknown, Asker::Stranger(address))
+        };
+        if let Some(verdict) = lane.answers.get(&key).await {
+            return Ok(verdict);
+        }
+        let waiting = lane.waiting.try_acquire();
+        let _waiting = waiting.map_err(|_| AuthenticationError::Crowded)?;
+        let review = lane.answers.try_get_with(key, self.ask(asker, token));
+        let verdict = review.await.map_err(|failed| match *failed {
+            ReviewError::Limited(_) => AuthenticationError::Crowded,
+            ReviewError::Unanswered(_) => AuthenticationError::Review(Arc::clone(&failed)),
+        })?;
+        if verdict.user.is_some() {
+            self.proven.insert(key, ()).await;
+            self.known.answers.insert(key, verdict.clone()).await;
+        }
+        Ok(verdict)
+    }
+
+    /// Audiences are part of the key: an answer for one audience says nothing about another.
+    fn cache_key(&self, token: &str) -> [u8; 32] {
+        let mut context = hmac::Context::with_key(&self.key);
+        for part in std::iter::once(token).chain(self.audiences.iter().map(String::as_str)) {
+            context.update(&(part.len() as u64).to_le_bytes());
+            context.update(part.as_bytes());
+        }
+        context
+            .sign()
+            .as_ref()
+            .try_into()
+            .expect("SHA-256 gives 32 bytes")
+    }
+
+    async fn ask(&self, asker: Asker, token: &str) -> Result<Verdict, ReviewError> {
+        let turn = match asker {
+            Asker::Proven(key) => self.limit.known(&key).await,
+            Asker::Stranger(address) => self.limit.unknown(address),
+        };
+        let _turn = turn?;
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let audiences = (!self.audiences.is_empty()).then(|| self.audiences.clone());
+        let review = TokenReview {
+            spec: TokenReviewSpec {
+                token: Some(token.to_owned()),
+                audiences,
+            },
+            ..TokenReview::default()
+        };
+        let params = PostParams::default();
+        let answer = ask(|| self.reviews.create(&params, &review)).await?;
+        let user = answer
+            .status
+            .and_then(|status| self.accept(status))
+            .map(Arc::new);
+        let lifetime = claims::remaining_life(token, SystemTime::now()).unwrap_or(LONG);
+        Ok(Verdict { user, lifetime })
+    }
+
+    fn accept(&self, status: TokenReviewStatus) -> Option<User> {
+        let said = status.audiences.unwrap_or_default();
+        // An API server that names no audience knows none, and vouches for its own.
+        let for_us = self.audiences.is_empty()
+            || said.is_empty()
+            || said
+                .iter()
+                .any(|audience| self.audiences.contains(audience));
+        if status.authenticated != Some(true) || !for_us {
+            return None;
+        }
+        let user = status.user?;
+        let user = User {
+            name: user.username?,
+            uid: user.uid.filter(|uid| !uid.is_empty()),
+            groups: user.groups.unwrap_or_default(),
+            extra: user
+                .extra
+                .map(BTreeMap::into_iter)
+                .into_iter()
+                .flatten()
+                .collect(),
+        };
+        Some(user.authenticated())
+    }
+}
+
+/// The token of `Authorization: Bearer …`; other schemes and an empty token are no credential here.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?.trim();
+    let (scheme, rest) = value.split_once(' ')?;
+    let token = rest.split(' ').next().unwrap_or_default();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}
+
+/// The token among a WebSocket's sub-protocols.
+///
+/// Browsers can't set `Authorization` on a WebSocket; Kubernetes lets them offer the token as a sub-protocol, beside at
+/// least one that the backend can choose.
+fn websocket_token(headers: &HeaderMap) -> Result<Option<String>, AuthenticationError> {
+    let is_websocket = headers
+        .get_all(header::UPGRADE)
+        .iter()
+        .any(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    if !is_websocket {
+        return Ok(None);
+    }
+    let offered = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL);
+    let offered: Vec<&str> = offered
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|list| list.split(','))
+        .map(str::trim)
+        .collect();
+    let mut tokens = offered
+        .iter()
+        .filter_map(|protocol| protocol.strip_prefix(WEBSOCKET_TOKEN));
+    let Some(encoded) = tokens.next() else {
+        return Ok(None);
+    };
+    let others = offered
+        .iter()
+        .filter(|protocol| !protocol.is_empty())
+        .count()
+        - 1;
+    if tokens.next().is_some() || others == 0 {
+        return Err(AuthenticationError::WebSocketToken);
+    }
+    let token = URL_SAFE_NO_PAD
+        .decode(encoded)
+        .ok()
+        .and_then(|bytes| String::from_utf8(bytes).ok());
+    match token {
+        Some(token) if !token.is_empty() => Ok(Some(token)),
+        _ => Err(AuthenticationError::WebSocketToken),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+    use crate::cli::{AnonymousAuth, AuthenticationLookup};
+
+    fn with(name: header::HeaderName, value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(name, HeaderValue::try_from(value).unwrap())])
+    }
+
+    fn websocket(protocols: &str) -> Result<Option<String>, AuthenticationError> {
+        let mut headers = with(header::UPGRADE, "WebSocket");
+        headers.insert(
+            header::SEC_WEBSOCKET_PROTOCOL,
+            HeaderValue::try_from(protocols).unwrap(),
+        );
+        websocket_token(&headers)
+    }
+
+    #[test]
+    fn a_bearer_token_is_found_in_any_case_and_nothing_else_is_one() {
+        for (value, token) in [
+            ("Bearer abc", Some("abc")),
+            ("bEaReR abc", Some("abc")),
+            (" Bearer abc ", Some("abc")),
+            ("Bearer abc def", Some("abc")),
+            ("Bearer", None),
+            ("Bearer  abc", None),
+            ("Basic abc", None),
+            ("abc", None),
+        ] {
+            assert_eq!(
+                bearer(&with(header::AUTHORIZATION, value)),
+                token,
+                "{value:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_websocket_brings_one_token_beside_a_protocol_to_choose() {
+        let token = format!("{WEBSOCKET_TOKEN}dG9rZW4");
+        assert_eq!(
+            websocket(&format!("chat, {token}")).unwrap().as_deref(),
+            Some("token")
+        );
+        assert_eq!(websocket("chat").unwrap(), None);
+        for bad in [
+            token.clone(),
+            format!("{token}, {token}, chat"),
+            format!("chat, {WEBSOCKET_TOKEN}"),
+            format!("chat, {WEBSOCKET_TOKEN}!!"),
+            format!("chat, {WEBSOCKET_TOKEN}_w"),
+        ] {
+            assert!(
+                matches!(websocket(&bad), Err(AuthenticationError::WebSocketToken)),
+                "{bad}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_remembered_of_tokens_is_bounded_in_bytes() {
+        let config = AuthenticationConfig {
+            client_ca_file: None,
+            request_header: None,
+            lookup: AuthenticationLookup::Required,
+            anonymous: AnonymousAuth::Refused,
+            token_cache_lifetime: LONG,
+            audiences: Vec::new(),
+        };
+        let (service, _api) = tower_test::mock::pair::<
+            http::Request<kube::client::Body>,
+            http::Response<kube::client::Body>,
+        >();
+        let client = kube::Client::new(service, "default");
+        let tokens = Tokens::new(&config, client, Arc::default());
+        for (lane, most) in [
+            (&tokens.known, MAX_KNOWN_BYTES),
+            (&tokens.unknown, MAX_UNKNOWN_BYTES),
+        ] {
+            for at in 0..2000_u16 {
+                let user = User {
+                    name: "x".repeat(8 << 10),
+                    ..User::default()
+                };
+                let verdict = Verdict {
+                    user: Some(Arc::new(user)),
+                    lifetime: LONG,
+                };
+                let mut key = [0; 32];
+                key[..2].copy_from_slice(&at.to_le_bytes());
+                lane.answers.insert(key, verdict).await;
+            }
+            lane.answers.run_pending_tasks().await;
+            let held = lane.answers.weighted_size();
+            assert!(held <= most && held > most / 2, "{held} of {most}");
+        }
+    }
+
+    #[test]
+    fn without_an_upgrade_a_sub_protocol_is_no_credential() {
+        let headers = with(
+            header::SEC_WEBSOCKET_PROTOCOL,
+            &format!("chat, {WEBSOCKET_TOKEN}dG9rZW4"),
+        );
+        assert_eq!(websocket_token(&headers).unwrap(), None);
+    }
+}

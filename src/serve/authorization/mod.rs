@@ -1,0 +1,173 @@
+//! 4, may they. In: a [`Caller`] and a [`RequestInfo`]. Out: a [`Permit`], or a refusal.
+//!
+//! Asked of the API server by SubjectAccessReview for every request, front-proxied ones too: kube-aggregator has asked the
+//! same before, but nothing guarantees that, and it may not have been kube-aggregator. Answers hold for seconds. An API
+//! server that can't be asked is a refusal (500), never a pass.
+//!
+//! Kubernetes: `pkg/authorization/authorizerfactory/delegating.go` and `plugin/pkg/authorizer/webhook/webhook.go` of
+//! k8s.io/apiserver.
+
+mod access_review;
+mod attributes;
+
+use std::sync::Arc;
+
+use access_review::{Asker, Reviews};
+use attributes::{Attributes, Question};
+
+use crate::cli::{ApiGroup, AuthorizationConfig};
+use crate::protocol::status::{Status, Subject};
+use crate::serve::api::RequestInfo;
+use crate::serve::authentication::{Caller, Method, ReviewError};
+use crate::serve::fairness::{Holder, ReviewLimit};
+
+/// The proof that this caller may do what they asked. Nothing else makes one.
+#[derive(Debug, Clone)]
+pub struct Permit {
+    caller: Caller,
+    asked: RequestInfo,
+}
+
+impl Permit {
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// Whose share of everything this request takes.
+    pub fn holder(&self) -> Holder<'_> {
+        self.caller.holder()
+    }
+
+    pub fn asked(&self) -> &RequestInfo {
+        &self.asked
+    }
+
+    /// A permit for tests of later stages, which is in no other build.
+    #[cfg(test)]
+    pub(crate) fn for_tests(caller: Caller, asked: RequestInfo) -> Self {
+        Self { caller, asked }
+    }
+}
+
+/// Why there is no [`Permit`].
+#[derive(Debug, thiserror::Error)]
+pub enum AuthorizationError {
+    #[error("{message}")]
+    Forbidden {
+        message: String,
+        subject: Option<Subject>,
+    },
+    #[error("it could not be found out whether this is allowed")]
+    Review(#[source] Arc<ReviewError>),
+    #[error("too many reviews at once, try again later")]
+    Crowded,
+    #[error("the authorizer said both yes and no")]
+    Contradiction,
+}
+
+impl AuthorizationError {
+    pub fn status(&self) -> Status {
+        match self {
+            Self::Forbidden { message, subject } => {
+                let status = Status::forbidden(message.clone());
+                Status {
+                    subject: subject.clone(),
+                    ..status
+                }
+            }
+            Self::Crowded => Status::too_many_requests(self.to_string()),
+            Self::Review(_) | Self::Contradiction => Status::internal(self.to_string()),
+        }
+    }
+
+    /// One word for the log line and the metric label.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Forbidden { .. } => "forbidden",
+            Self::Review(_) => "access_review",
+            Self::Crowded => "crowded_reviews",
+            Self::Contradiction => "contradiction",
+        }
+    }
+}
+
+/// Finds out whether callers may do what they ask.
+#[derive(Debug)]
+pub struct Authorization {
+    group: ApiGroup,
+    reviews: Reviews,
+}
+
+impl Authorization {
+    pub fn new(
+        group: ApiGroup,
+        config: &AuthorizationConfig,
+        client: kube::Client,
+        limit: Arc<ReviewLimit>,
+    ) -> Self {
+        Self {
+            group,
+            reviews: Reviews::new(config, client, limit),
+        }
+    }
+
+    /// Permits a request for a proxy subresource.
+    ///
+    /// # Errors
+    /// The caller may not, or it can't be found out; see [`AuthorizationError`].
+    pub async fn authorize(
+        &self,
+        caller: Caller,
+        asked: RequestInfo,
+    ) -> Result<Permit, AuthorizationError> {
+        let attributes = Attributes::of(&self.group, &asked);
+        self.decide(&caller, attributes).await?;
+        Ok(Permit { caller, asked })
+    }
+
+    /// Allows `get` of a path that is no resource, such as `/metrics`.
+    ///
+    /// # Errors
+    /// As [`Authorization::authorize`].
+    pub async fn authorize_path(
+        &self,
+        caller: &Caller,
+        path: &str,
+    ) -> Result<(), AuthorizationError> {
+        self.decide(
+            caller,
+            Attributes::Path {
+                verb: "get",
+                path: path.to_owned(),
+            },
+        )
+        .await
+    }
+
+    /// How many reviews were asked for.
+    pub fn reviews(&self) -> u64 {
+        self.reviews.asked()
+    }
+
+    async fn decide(
+        &self,
+        caller: &Caller,
+        attributes: Attributes,
+    ) -> Result<(), AuthorizationError> {
+        if caller.user.is_master() {
+            return Ok(());
+        }
+        let asker = match caller.method {
+            Method::Anonymous => Asker::Unknown,
+            Method::FrontProxy | Method::ClientCertificate | Method::BearerToken => Asker::Known,
+        };
+        let question = Question {
+            user: Arc::clone(&caller.user),
+            attributes,
+        };
+        self.reviews.decide(asker, question).await
+    }
+}
+
+#[cfg(test)]
+mod tests;

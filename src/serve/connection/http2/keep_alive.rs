@@ -1,0 +1,70 @@
+//! Whether anybody is still at the other end: a PING now and then, which has to come back in time.
+//!
+//! RFC 9113 section 6.7. k8s.io/apiserver: `http2.Server.ReadIdleTimeout`.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use h2::{Ping, PingPong};
+use tokio::time::{Instant, Sleep, sleep};
+
+use crate::cli::ConnectionLimits;
+
+#[derive(Debug)]
+pub(super) struct KeepAlive {
+    ping: Option<PingPong>,
+    turn: Turn,
+    timer: Pin<Box<Sleep>>,
+    interval: Duration,
+    timeout: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// The next PING goes out when the timer ends.
+    Quiet,
+    /// A PING is out and has to be back when the timer ends.
+    Asked,
+}
+
+impl KeepAlive {
+    pub(super) fn new(ping: Option<PingPong>, limits: &ConnectionLimits) -> Self {
+        let interval = limits.idle_limit / 3;
+        Self {
+            ping,
+            turn: Turn::Quiet,
+            timer: Box::pin(sleep(interval)),
+            interval,
+            timeout: limits.header_read_limit,
+        }
+    }
+
+    /// Ready when a PING did not come back in time.
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Some(ping) = &mut self.ping else {
+            return Poll::Pending;
+        };
+        loop {
+            if self.turn == Turn::Asked {
+                match ping.poll_pong(context) {
+                    Poll::Ready(Ok(_)) => {
+                        self.turn = Turn::Quiet;
+                        self.timer.as_mut().reset(Instant::now() + self.interval);
+                    }
+                    // The connection itself says why it failed.
+                    Poll::Ready(Err(_)) | Poll::Pending => {}
+                }
+            }
+            if self.timer.as_mut().poll(context).is_pending() {
+                return Poll::Pending;
+            }
+            if self.turn == Turn::Asked || ping.send_ping(Ping::opaque()).is_err() {
+                return Poll::Ready(());
+            }
+            self.turn = Turn::Asked;
+            self.timer.as_mut().reset(Instant::now() + self.timeout);
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! One HTTP/2 connection. In: a TLS stream. Out: an exchange for each of its streams, each a task of its own.
+//!
+//! kube-apiserver sends everybody's requests over one connection. So what one user can cause there is an error of a stream
+//! and never one of the connection; what a stranger's connection may do stays as little as h2 allows by itself.
+//!
+//! h2 is driven here and not by hyper, which does not pass the budget for small DATA frames on.
+//! RFC 9113; k8s.io/apiserver: `pkg/server/secure_serving.go`.
+
+mod date;
+mod keep_alive;
+mod stream;
+mod upload;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use h2::server::{Builder, Handshake};
+use hyper::rt::Executor;
+use hyper_util::rt::TokioExecutor;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::PeerClass;
+use super::protocol::Ended;
+use crate::cli::ConnectionLimits;
+use crate::protocol::status::{Request, Response};
+use keep_alive::KeepAlive;
+use stream::{Broken, Taker};
+
+/// What a caller may send on one stream before it is read, in bytes; no more than this is held of one body.
+const STREAM_WINDOW: u32 = 32 << 10;
+
+/// What h2 holds to send on one stream, in bytes: parts of the pieces that a backend sent last. More of it saves no CPU; large
+/// reads do that (see `forward/bulk.rs`).
+const MAX_SEND_BUFFER: usize = 64 << 10;
+
+/// Streams at the same time on a stranger's connection; Go's servers allow 250 and k8s.io/apiserver 100 to strangers.
+const STRANGER_STREAMS: u32 = 100;
+
+/// Streams that a stranger may take back before they were looked at; more end the connection (CVE-2023-44487).
+const STRANGER_EARLY_RESETS: usize = 20;
+
+/// Malformed requests on a stranger's connection, over its whole life.
+const STRANGER_MALFORMED: usize = 1024;
+
+/// h2's settings for a connection with this caller; `header_bytes` is what the headers of one request may have.
+pub(super) fn settings(class: PeerClass, limits: &ConnectionLimits, header_bytes: u32) -> Builder {
+    let streams = match class {
+        PeerClass::FrontProxy => limits.max_streams,
+        PeerClass::Stranger => limits.max_streams.min(STRANGER_STREAMS),
+    };
+    // No stream can use up another's share: the connection's window is that of all its streams.
+    let window = u64::from(STREAM_WINDOW) * u64::from(streams);
+    let window =
+        u32::try_from(window).map_or(i32::MAX as u32, |window| window.min(i32::MAX as u32));
+    let mut settings = Builder::new();
+    settings
+        .max_concurrent_streams(streams)
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(window.max(STREAM_WINDOW))
+        .max_send_buffer_size(MAX_SEND_BUFFER)
+        .max_header_list_size(header_bytes);
+    match class {
+        PeerClass::FrontProxy => settings
+            // Users hang up and send what is malformed; neither is the others' doing.
+            .max_pending_accept_reset_streams(usize::MAX)
+            .max_local_error_reset_streams(None)
+            // Frames are taken over as they arrive, so that their number costs nothing (see `upload`).
+            .data_frame_budget(usize::MAX),
+        PeerClass::Stranger => settings
+            .max_pending_accept_reset_streams(STRANGER_EARLY_RESETS)
+            .max_local_error_reset_streams(Some(STRANGER_MALFORMED)),
+    };
+    settings
+}
+
+/// A connection that runs as a future.
+pub(super) struct Connection<I, S> {
+    state: State<I>,
+    service: S,
+    limits: ConnectionLimits,
+    taker: Taker,
+    end: End,
+}
+
+/// Whether the connection was asked to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    NotAsked,
+    Asked,
+}
+
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one a connection, and the whole future is on the heap"
+)]
+enum State<I> {
+    /// The preface and the first settings are on their way.
+    Starting(Handshake<I, Bytes>),
+    Open {
+        http: h2::server::Connection<I, Bytes>,
+        keep_alive: KeepAlive,
+    },
+}
+
+impl<I, S> Connection<I, S>
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+{
+    pub(super) fn new(
+        io: I,
+        settings: &Builder,
+        peer: SocketAddr,
+        limits: &ConnectionLimits,
+        service: S,
+    ) -> Self {
+        Self {
+            state: State::Starting(settings.handshake(io)),
+            service,
+            taker: Taker {
+                address: peer,
+                timeout: limits.exchange_idle_timeout,
+            },
+            limits: limits.clone(),
+            end: End::NotAsked,
+        }
+    }
+
+    /// Says that no further stream is accepted; those that are open go on.
+    pub(super) fn end_in_order(&mut self) {
+        self.end = End::Asked;
+        if let State::Open { http, .. } = &mut self.state {
+            http.graceful_shutdown();
+        }
+    }
+}
+
+impl<I, S, A, F> Future for Connection<I, S>
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+    S: FnMut() -> A + Unpin,
+    A: FnOnce(Request) -> F + Send + 'static,
+    F: Future<Output = Response> + Send + 'static,
+{
+    type Output = Result<(), Ended>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        loop {
+            match &mut this.state {
+                State::Starting(handshake) => {
+                    let mut http = ready!(Pin::new(handshake).poll(context))?;
+                    let ping = http.ping_pong();
+                    if this.end == End::Asked {
+                        http.graceful_shutdown();
+                    }
+                    this.state = State::Open {
+                        http,
+                        keep_alive: KeepAlive::new(ping, &this.limits),
+                    };
+                }
+                State::Open { http, keep_alive } => {
+                    if keep_alive.poll(context).is_ready() {
+                        return Poll::Ready(Err(Ended::Unreachable));
+                    }
+                    let Some(accepted) = ready!(http.poll_accept(context)) else {
+                        return Poll::Ready(Ok(()));
+                    };
+                    let (request, respond) = accepted?;
+                    let exchange = stream::exchange(request, respond, this.taker, (this.service)());
+                    // On the heap at once: to become a task, a future is moved some times.
+                    let exchange = Box::pin(exchange);
+                    TokioExecutor::new().execute(async move {
+                        match exchange.await {
+                            Ok(()) | Err(Broken::NotTaken) => {}
+                            Err(broken) => {
+                                tracing::debug!(error = %broken, "an exchange broke off");
+                            }
+                        }
+                    });
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

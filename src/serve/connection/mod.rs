@@ -1,0 +1,241 @@
+//! 1, a caller connects. In: a TCP stream. Out: a [`Peer`], and the requests of its connection.
+//!
+//! TLS 1.2 or 1.3, HTTP/2 or HTTP/1.1 by ALPN; a client certificate is asked for and never required. What a caller may
+//! take of this server before anybody knows them is limited here: connections, handshake time, header bytes and lines,
+//! streams, idle time. Right after the handshake the certificate says whether the front proxy is at the other end, which is
+//! the only one whose connection many users share ([`PeerClass`]). k8s.io/apiserver: `pkg/server/secure_serving.go`.
+//!
+//! Refuses by closing: a handshake that is late, broken or in another's way, a connection for which there is no place, one on which nothing
+//! is asked. A request whose headers exceed the limits gets 431.
+
+mod failures;
+mod handshakes;
+mod head_budget;
+mod http2;
+mod peer;
+mod places;
+mod protocol;
+mod upgraded;
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+
+pub use peer::{Peer, PeerClass};
+pub use upgraded::{Upgraded, into_stream};
+
+use crate::causes::causes;
+use crate::cli::{ConnectionLimits, ListenConfig};
+use crate::lifecycle::Tasks;
+use crate::protocol::status::{Request, Response};
+use failures::HandshakeFailures;
+use head_budget::HeadBudget;
+use places::{Places, Shaking};
+
+/// How many connections the kernel holds for a server that is busy accepting.
+const BACKLOG: i32 = 1024;
+
+/// Bytes that the kernel takes for a caller beyond what it may send now. Without a bound it takes up to 4 MiB for each caller
+/// that does not read, of this pod's memory. With 256 KiB a large download cost 7 % more CPU.
+const MAX_UNSENT_BYTES: u32 = 1 << 20;
+
+/// After a failed accept (no file descriptor left, say) nothing is accepted for this long.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Says whose connection it is, of which the handshake is over.
+pub type Classify = Arc<dyn Fn(&Peer) -> PeerClass + Send + Sync>;
+
+/// A bound port.
+pub struct Listener {
+    tcp: TcpListener,
+    address: SocketAddr,
+    of_connections: Arc<Shared>,
+}
+
+/// What all connections share.
+struct Shared {
+    limits: ConnectionLimits,
+    places: Places,
+    heads: HeadBudget,
+    failures: HandshakeFailures,
+    tls: TlsAcceptor,
+    classify: Classify,
+    tasks: Tasks,
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Listener")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Listener {
+    /// Binds the port. An address of `::` listens on IPv4 as well.
+    ///
+    /// # Errors
+    /// The port is taken or not this process's to bind.
+    pub fn bind(
+        config: &ListenConfig,
+        tls: Arc<ServerConfig>,
+        classify: Classify,
+        tasks: Tasks,
+    ) -> io::Result<Self> {
+        let socket = listening_socket(config.address).or_else(|failed| {
+            // A machine without IPv6 has no `::`; there `0.0.0.0` means the same.
+            if config.address.is_ipv6() && config.address.ip().is_unspecified() {
+                listening_socket(SocketAddr::from(([0, 0, 0, 0], config.address.port())))
+            } else {
+                Err(failed)
+            }
+        })?;
+        let tcp = TcpListener::from_std(socket.into())?;
+        Ok(Self {
+            address: tcp.local_addr()?,
+            tcp,
+            of_connections: Arc::new(Shared {
+                places: Places::new(&config.limits),
+                limits: config.limits.clone(),
+                heads: HeadBudget::default(),
+                failures: HandshakeFailures::default(),
+                tls: TlsAcceptor::from(tls),
+                classify,
+                tasks,
+            }),
+        })
+    }
+
+    /// The address that was bound, with the port that the kernel chose if 0 was asked for.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Accepts connections until the server drains; `answer` is called for every request.
+    pub async fn serve<A, F>(self, answer: A)
+    where
+        A: Fn(Peer, Box<Request>) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Response> + Send + 'static,
+    {
+        let tasks = self.of_connections.tasks.clone();
+        tokio::select! {
+            () = self.accept(answer) => {}
+            () = tasks.draining() => {}
+        }
+    }
+
+    async fn accept<A, F>(&self, answer: A)
+    where
+        A: Fn(Peer, Box<Request>) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Response> + Send + 'static,
+    {
+        loop {
+            match self.tcp.accept().await {
+                Ok((stream, address)) => self.start(stream, address, answer.clone()),
+                Err(failed) => {
+                    tracing::warn!(error = %failed, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Lets a connection begin. One for which there is no place is closed at once: if it waited, it would keep those behind
+    /// it waiting, kube-apiserver's among them.
+    fn start<A, F>(&self, stream: TcpStream, address: SocketAddr, answer: A)
+    where
+        A: Fn(Peer, Box<Request>) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Response> + Send + 'static,
+    {
+        let shared = Arc::clone(&self.of_connections);
+        let shaking = match shared.places.shake(address.ip()) {
+            Ok(shaking) => shaking,
+            Err(no_place) => return shared.failures.no_place(address, no_place),
+        };
+        self.of_connections.tasks.spawn(async move {
+            match connection(stream, address, shaking, &shared, answer).await {
+                Ok(()) => {}
+                Err(protocol::Ended::NoPlace(no_place)) => {
+                    shared.failures.no_place(address, no_place);
+                }
+                Err(protocol::Ended::Handshake(failed)) => shared.failures.failed(address, &failed),
+                Err(ended) => {
+                    let error = causes(&ended);
+                    tracing::debug!(peer.address = %address, error, "connection ended");
+                }
+            }
+        });
+    }
+}
+
+async fn connection<A, F>(
+    stream: TcpStream,
+    address: SocketAddr,
+    shaking: Shaking,
+    shared: &Shared,
+    answer: A,
+) -> Result<(), protocol::Ended>
+where
+    A: Fn(Peer, Box<Request>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response> + Send + 'static,
+{
+    let (limits, tasks) = (&shared.limits, &shared.tasks);
+    stream.set_nodelay(true)?;
+    SockRef::from(&stream).set_tcp_notsent_lowat(MAX_UNSENT_BYTES)?;
+    if !limits.exchange_idle_timeout.is_zero() {
+        // A caller that reads nothing at all for so long has a window of 0, which the kernel counts as unacknowledged.
+        SockRef::from(&stream).set_tcp_user_timeout(Some(limits.exchange_idle_timeout))?;
+    }
+    let handshake = tokio::time::timeout(limits.handshake_limit, shared.tls.accept(stream));
+    // Cancel-safe: whichever side is dropped, the connection ends or the handshake is over.
+    let stream = tokio::select! {
+        biased;
+        shaken = handshake => shaken
+            .map_err(|_| protocol::Ended::HandshakeLate)?
+            .map_err(protocol::Ended::Handshake)?,
+        no_place = shaking.displaced() => return Err(no_place.into()),
+    };
+    let session = stream.get_ref().1;
+    let certificates = session.peer_certificates().unwrap_or_default();
+    let peer = Peer::new(
+        address,
+        certificates
+            .iter()
+            .map(|der| der.clone().into_owned())
+            .collect(),
+    );
+    peer.classify((shared.classify)(&peer));
+    let _place = shared.places.keep(shaking, address.ip(), peer.class())?;
+    match session.alpn_protocol() {
+        Some(b"h2") => protocol::serve_http2(stream, peer, limits, tasks, answer).await,
+        _ => {
+            let heads = shared.heads.of_connection();
+            protocol::serve_http1(stream, peer, limits, tasks, heads, answer).await
+        }
+    }
+}
+
+fn listening_socket(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    if address.is_ipv6() {
+        socket.set_only_v6(false)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket)
+}

@@ -1,0 +1,243 @@
+//! 5, where to. In: a [`Permit`]. Out: a [`Target`]: addresses, never names, and how to speak to them.
+//!
+//! Resolved from what the watches hold. The names mean what they mean to the built-in proxy, but for two things: a Service
+//! with exactly one port needs no port in the URL, and a pod's port may be given by its name.
+//!
+//! Refuses: 400 for a malformed name or an address that is never dialled, 403 for a path that no kubelet is asked for here,
+//! 404 for what does not exist, 503 when that can't be found out. Each says which of them it is.
+//!
+//! Kubernetes: `pkg/registry/core/{pod,node,service}` `ResourceLocation`, kube-apiserver.
+
+mod kubelet_paths;
+mod node;
+mod permitted;
+mod pod;
+mod reference;
+mod service;
+
+use std::sync::Arc;
+
+use http::HeaderValue;
+
+pub use permitted::Permitted;
+
+use crate::cli::{IsolationDefault, TargetConfig};
+use crate::protocol::status::{Status, Subject};
+use crate::serve::api::{RequestInfo, Resource};
+use crate::serve::authorization::Permit;
+use crate::serve::cluster::{Cluster, ServiceSettings, Slice, Unanswered};
+use reference::Reference;
+
+/// What is spoken at a target's addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// HTTP/1.1 in the clear.
+    Http,
+    /// TLS with any certificate, HTTP/2 or HTTP/1.1 as the backend chooses (the built-in proxy's stance on pods).
+    Https,
+    /// A kubelet: TLS verified against the kubelets' CA, with the token for kubelets.
+    Kubelet,
+}
+
+/// Where one permitted request goes.
+#[derive(Debug, Clone)]
+pub struct Target {
+    pub scheme: Scheme,
+    /// What the backend sees as `Host`.
+    pub host: HeaderValue,
+    pub settings: Arc<ServiceSettings>,
+    pub reach: Reach,
+}
+
+/// The addresses behind a target.
+#[derive(Debug, Clone)]
+pub enum Reach {
+    /// One pod or node: its addresses in the order in which to try them, all permitted, never empty.
+    Addresses {
+        addresses: Vec<std::net::SocketAddr>,
+        /// `namespace/name` of the pod; empty for a node.
+        pod: Arc<str>,
+    },
+    /// A Service: whoever of its endpoints is ready when it is chosen.
+    Endpoints {
+        namespace: Arc<str>,
+        service: Arc<str>,
+        /// The name of the Service's port, by which each slice knows its own; empty for a port without a name.
+        port: Box<str>,
+        slices: Arc<Vec<Arc<Slice>>>,
+    },
+}
+
+/// Why there is no [`Target`].
+#[derive(Debug, thiserror::Error)]
+pub enum TargetError {
+    #[error("invalid {} request {name:?}: the form is [scheme:]name[:port], the scheme http or https", singular(*.resource))]
+    Name { resource: Resource, name: String },
+    #[error("{} {:?} not found", .0.kind, .0.name)]
+    NotFound(Subject),
+    #[error("whether {} {:?} exists could not be found out: the API server does not answer", .subject.kind, .subject.name)]
+    Unknown {
+        subject: Subject,
+        #[source]
+        cause: Arc<Unanswered>,
+    },
+    #[error("{owner} has no port {port:?}{}", listed(.known))]
+    NoSuchPort {
+        owner: String,
+        port: String,
+        known: Vec<String>,
+    },
+    #[error("{owner} has no TCP port, and no other is reached")]
+    NoPort { owner: String },
+    #[error("{owner} has several ports, name one of them{}", listed(.known))]
+    PortNeeded { owner: String, known: Vec<String> },
+    #[error("{owner} stands for a DNS name (type ExternalName); names are not resolved here")]
+    ExternalName { owner: String },
+    #[error("{owner}: address not allowed: {why}")]
+    Address { owner: String, why: &'static str },
+    #[error("{owner} has ended, so it has no address any more")]
+    Ended { owner: String },
+    #[error(
+        "port {port} of nodes is not let through; the administrator names those that are with --node-ports"
+    )]
+    NodePort { port: u16 },
+    #[error("what this server knows of the cluster is not complete or too old; try again later")]
+    Unsynced,
+    #[error("the name can't be a host name")]
+    HostName,
+    #[error("a kubelet is asked here only for {}, spelled plainly", kubelet_paths::ALLOWED.join(", "))]
+    KubeletPath,
+}
+
+impl TargetError {
+    pub fn status(&self) -> Status {
+        let message = self.to_string();
+        match self {
+            Self::Name { .. } | Self::HostName | Self::PortNeeded { .. } | Self::Address { .. } => {
+                Status::bad_request(message)
+            }
+            Self::NotFound(subject) => Status::not_found(message).about(subject.clone()),
+            Self::NoSuchPort { .. } | Self::NoPort { .. } => Status::not_found(message),
+            Self::Unknown { subject, .. } => Status::unavailable(message).about(subject.clone()),
+            Self::ExternalName { .. } | Self::Ended { .. } | Self::Unsynced => {
+                Status::unavailable(message)
+            }
+            Self::KubeletPath | Self::NodePort { .. } => Status::forbidden(message),
+        }
+    }
+
+    /// One word for the log line and the metric label.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Name { .. } | Self::HostName => "name",
+            Self::NotFound(_) => "not_found",
+            Self::Unknown { .. } => "lookup",
+            Self::NoSuchPort { .. } | Self::NoPort { .. } => "no_such_port",
+            Self::PortNeeded { .. } => "port_needed",
+            Self::ExternalName { .. } => "external_name",
+            Self::Address { .. } => "address",
+            Self::Ended { .. } => "pod_ended",
+            Self::NodePort { .. } => "node_port",
+            Self::Unsynced => "unsynced",
+            Self::KubeletPath => "kubelet_path",
+        }
+    }
+}
+
+fn singular(resource: Resource) -> &'static str {
+    match resource {
+        Resource::Nodes => "node",
+        Resource::Pods => "pod",
+        Resource::Services => "service",
+    }
+}
+
+fn listed(known: &[String]) -> String {
+    if known.is_empty() {
+        "; it has no TCP port at all".to_owned()
+    } else {
+        format!("; it has {}", known.join(", "))
+    }
+}
+
+/// Finds targets.
+#[derive(Debug)]
+pub struct Targets {
+    cluster: Cluster,
+    permitted: Permitted,
+    isolation: IsolationDefault,
+}
+
+impl Targets {
+    pub fn new(config: &TargetConfig, cluster: Cluster) -> Self {
+        Self {
+            isolation: config.isolation,
+            permitted: Permitted::new(config, cluster.clone()),
+            cluster,
+        }
+    }
+
+    /// Finds out where a permitted request goes. Waits only for an object that is not in memory.
+    ///
+    /// # Errors
+    /// There is no such target, or none that may be dialled; see [`TargetError`].
+    pub async fn resolve(&self, permit: &Permit) -> Result<Target, TargetError> {
+        let asked = permit.asked();
+        // Without all of them it is not known who has an address now, and which is the API server's.
+        if !self.cluster.synced() {
+            return Err(TargetError::Unsynced);
+        }
+        let reference = Reference::parse(&asked.name).ok_or_else(|| TargetError::Name {
+            resource: asked.resource,
+            name: asked.name.clone(),
+        })?;
+        let mut target = match asked.resource {
+            Resource::Pods => pod::resolve(&self.cluster, &self.permitted, asked, &reference).await,
+            Resource::Services => service::resolve(&self.cluster, asked, &reference).await,
+            Resource::Nodes => {
+                node::resolve(&self.cluster, &self.permitted, asked, &reference).await
+            }
+        }?;
+        if self.is_isolated(asked, &reference) {
+            target.settings = target.settings.sandboxed();
+        }
+        Ok(target)
+    }
+
+    /// Whether somebody else than the target itself asks for its documents to be kept apart.
+    fn is_isolated(&self, asked: &RequestInfo, reference: &Reference<'_>) -> bool {
+        let cluster = &self.cluster;
+        self.isolation == IsolationDefault::Sandbox
+            || (asked.resource == Resource::Pods
+                && cluster.pod_is_isolated(&asked.namespace, reference.name))
+    }
+}
+
+/// The object that a request is about, for Status and messages.
+fn subject(asked: &RequestInfo, reference: &Reference<'_>) -> Subject {
+    Subject {
+        name: reference.name.to_owned(),
+        group: String::new(),
+        kind: asked.resource.as_str().to_owned(),
+    }
+}
+
+/// `Host` as a client of the target itself would send it: the port only where it is not the scheme's own.
+///
+/// # Errors
+/// The name is no header text. No Kubernetes object and no IP address has such a name.
+fn host_header(name: &str, port: u16, scheme: Scheme) -> Result<HeaderValue, TargetError> {
+    let is_default = matches!(
+        (scheme, port),
+        (Scheme::Http, 80) | (Scheme::Https | Scheme::Kubelet, 443)
+    );
+    let text = if is_default {
+        name.to_owned()
+    } else {
+        format!("{name}:{port}")
+    };
+    HeaderValue::try_from(text).map_err(|_| TargetError::HostName)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,91 @@
+//! A pod: reached at its own addresses, ready or not, as somebody asks for it by name.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::reference::Reference;
+use super::{Permitted, Reach, Scheme, Target, TargetError, host_header, subject};
+use crate::serve::api::RequestInfo;
+use crate::serve::cluster::{Cluster, Phase, Pod, ServiceSettings};
+
+pub(super) async fn resolve(
+    cluster: &Cluster,
+    permitted: &Permitted,
+    asked: &RequestInfo,
+    reference: &Reference<'_>,
+) -> Result<Target, TargetError> {
+    let subject = subject(asked, reference);
+    let pod = match cluster.find_pod(&asked.namespace, reference.name).await {
+        Ok(Some(pod)) => pod,
+        Ok(None) => return Err(TargetError::NotFound(subject)),
+        Err(cause) => return Err(TargetError::Unknown { subject, cause }),
+    };
+    let owner = || format!("pod {:?}", reference.name);
+    if pod.phase == Phase::Ended {
+        return Err(TargetError::Ended { owner: owner() });
+    }
+    let port = port(&pod, reference).ok_or_else(|| TargetError::NoSuchPort {
+        owner: owner(),
+        port: reference.port.to_owned(),
+        known: pod
+            .ports
+            .iter()
+            .map(|port| format!("{} ({})", port.name, port.number))
+            .collect(),
+    })?;
+    let not_allowed = |why| TargetError::Address {
+        owner: owner(),
+        why,
+    };
+    let addresses: Vec<SocketAddr> = pod
+        .ips
+        .iter()
+        .map(|ip| SocketAddr::new(*ip, port))
+        .collect();
+    let first = addresses
+        .first()
+        .ok_or_else(|| not_allowed("it has no address yet"))?;
+    for address in &addresses {
+        permitted
+            .judge(*address, reference.scheme)
+            .map_err(not_allowed)?;
+        if !cluster.is_address_of(address.ip(), &pod) {
+            return Err(not_allowed("another pod has it now"));
+        }
+    }
+    Ok(Target {
+        scheme: reference.scheme,
+        host: host_header(&bracketed(first), port, reference.scheme)?,
+        settings: ServiceSettings::unset(),
+        reach: Reach::Addresses {
+            pod: Arc::clone(&pod.name),
+            addresses,
+        },
+    })
+}
+
+/// The port by number or by name; without one the first that a container declares, else the scheme's own.
+fn port(pod: &Pod, reference: &Reference<'_>) -> Option<u16> {
+    if reference.port.is_empty() {
+        let declared = pod.ports.first().map(|port| port.number);
+        return Some(declared.unwrap_or(if reference.scheme == Scheme::Https {
+            443
+        } else {
+            80
+        }));
+    }
+    reference.port_number().or_else(|| {
+        pod.ports
+            .iter()
+            .find(|port| &*port.name == reference.port)
+            .map(|port| port.number)
+    })
+}
+
+/// An address as it stands in a URL.
+pub(super) fn bracketed(address: &SocketAddr) -> String {
+    match address {
+        SocketAddr::V4(address) => address.ip().to_string(),
+        SocketAddr::V6(address) => format!("[{}]", address.ip()),
+    }
+}

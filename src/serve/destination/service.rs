@@ -1,0 +1,90 @@
+//! A Service: one of its ports, and the slices that say who serves it.
+
+use std::sync::Arc;
+
+use super::reference::Reference;
+use super::{Reach, Target, TargetError, host_header, subject};
+use crate::serve::api::RequestInfo;
+use crate::serve::cluster::{Cluster, Service, ServicePort};
+
+pub(super) async fn resolve(
+    cluster: &Cluster,
+    asked: &RequestInfo,
+    reference: &Reference<'_>,
+) -> Result<Target, TargetError> {
+    let subject = subject(asked, reference);
+    let service = match cluster.find_service(&asked.namespace, reference.name).await {
+        Ok(Some(service)) => service,
+        Ok(None) => return Err(TargetError::NotFound(subject)),
+        Err(cause) => return Err(TargetError::Unknown { subject, cause }),
+    };
+    if service.external_name {
+        return Err(TargetError::ExternalName {
+            owner: format!("service {:?}", reference.name),
+        });
+    }
+    let port = port(&service, reference)?;
+    let name = format!("{}.{}.svc", reference.name, asked.namespace);
+    let host = match &service.settings.host {
+        Some(host) => host.clone(),
+        None => host_header(&name, port.number, reference.scheme)?,
+    };
+    Ok(Target {
+        scheme: reference.scheme,
+        host,
+        settings: Arc::clone(&service.settings),
+        reach: Reach::Endpoints {
+            namespace: Arc::from(asked.namespace.as_str()),
+            service: Arc::from(reference.name),
+            port: port.name.clone(),
+            slices: cluster
+                .slices(&asked.namespace, reference.name)
+                .unwrap_or_default(),
+        },
+    })
+}
+
+/// The port by number or name; without one the port that has no name, or the only one.
+fn port<'a>(
+    service: &'a Service,
+    reference: &Reference<'_>,
+) -> Result<&'a ServicePort, TargetError> {
+    let owner = || format!("service {:?}", reference.name);
+    let known = || {
+        let shown = |port: &ServicePort| match &*port.name {
+            "" => port.number.to_string(),
+            name => format!("{} ({name})", port.number),
+        };
+        service.ports.iter().map(shown).collect()
+    };
+    if reference.port.is_empty() {
+        return match &*service.ports {
+            [] => Err(TargetError::NoPort { owner: owner() }),
+            [only] => Ok(only),
+            ports => ports
+                .iter()
+                .find(|port| port.name.is_empty())
+                .ok_or_else(|| TargetError::PortNeeded {
+                    owner: owner(),
+                    known: known(),
+                }),
+        };
+    }
+    let number = reference.port_number();
+    let by_number = service
+        .ports
+        .iter()
+        .find(|port| Some(port.number) == number);
+    by_number
+        .or_else(|| {
+            service
+                .ports
+                .iter()
+                .find(|port| &*port.name == reference.port)
+        })
+        .ok_or_else(|| TargetError::NoSuchPort {
+            owner: owner(),
+            port: reference.port.to_owned(),
+            known: known(),
+        })
+}

@@ -1,0 +1,189 @@
+//! 6, which one. In: a [`Target`]. Out: a [`Choice`]: the endpoint to use, and whom to try if it refuses the connection.
+//!
+//! A random one of those that are ready, as kube-apiserver does; those that refused a connection lately come last. While a
+//! Service has no ready endpoint, those that are terminating but still serve are used, as kube-proxy does.
+//!
+//! Refuses: 503 that says how many endpoints there are, how many are ready, and what is wrong with the others.
+
+mod candidates;
+mod outliers;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http::HeaderValue;
+
+pub use outliers::Outliers;
+
+use crate::protocol::status::Status;
+use crate::serve::cluster::{Cluster, ServiceSettings, Unanswered};
+use crate::serve::destination::{Permitted, Reach, Scheme, Target};
+use candidates::{Candidate, Candidates, Count};
+
+/// How many endpoints a request tries to connect to at the most.
+const MOST_TRIES: usize = 3;
+
+/// One chosen backend address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    pub address: SocketAddr,
+    pub scheme: Scheme,
+    /// What the backend sees as `Host`.
+    pub host: HeaderValue,
+    /// `namespace/name` of the pod, for the log; empty for nodes.
+    pub pod: Arc<str>,
+    /// How its Service wants to be proxied.
+    pub settings: Arc<ServiceSettings>,
+}
+
+/// Endpoints in the order in which to try them; the next one only if no connection was made to the one before.
+#[derive(Debug, Clone)]
+pub struct Choice {
+    pub first: Endpoint,
+    pub others: Vec<Endpoint>,
+}
+
+/// Why there is no [`Choice`].
+#[derive(Debug, thiserror::Error)]
+pub enum EndpointError {
+    #[error("no endpoints available for service {service:?}: {count}")]
+    NoneReady { service: Arc<str>, count: Count },
+    #[error("no endpoints available for service {service:?}: those that were known are gone")]
+    Gone { service: Arc<str> },
+    #[error("cannot confirm the endpoints of service {service:?}: the API server does not answer")]
+    Unconfirmed {
+        service: Arc<str>,
+        #[source]
+        cause: Arc<Unanswered>,
+    },
+}
+
+impl EndpointError {
+    pub fn status(&self) -> Status {
+        Status::unavailable(self.to_string())
+    }
+
+    /// One word for the log line and the metric label.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::NoneReady { .. } | Self::Gone { .. } => "no_endpoints",
+            Self::Unconfirmed { .. } => "lookup",
+        }
+    }
+}
+
+/// Chooses endpoints.
+#[derive(Debug)]
+pub struct Endpoints {
+    cluster: Cluster,
+    permitted: Permitted,
+    outliers: Outliers,
+}
+
+impl Endpoints {
+    pub fn new(cluster: Cluster, permitted: Permitted, outliers: Outliers) -> Self {
+        Self {
+            cluster,
+            permitted,
+            outliers,
+        }
+    }
+
+    /// Chooses where a request goes now. Waits only if nobody has confirmed for long what is known of pods; then the API
+    /// server is asked whether the chosen ones still have their addresses.
+    ///
+    /// # Errors
+    /// A Service has nobody who can serve it.
+    pub async fn choose(&self, target: &Target) -> Result<Choice, EndpointError> {
+        let choice = self.choose_as_known(target)?;
+        if self.cluster.pods_are_current() {
+            return Ok(choice);
+        }
+        Box::pin(self.confirm(target, choice)).await
+    }
+
+    /// Keeps those endpoints of a Service whose pods the API server knows with these addresses right now.
+    async fn confirm(&self, target: &Target, choice: Choice) -> Result<Choice, EndpointError> {
+        let Reach::Endpoints { service, .. } = &target.reach else {
+            // The one pod or node was looked up when it was resolved.
+            return Ok(choice);
+        };
+        let mut confirmed = Vec::new();
+        for endpoint in std::iter::once(choice.first).chain(choice.others) {
+            let (namespace, name) = endpoint.pod.split_once('/').unwrap_or_default();
+            let pod = self.cluster.find_pod(namespace, name).await;
+            let pod = pod.map_err(|cause| EndpointError::Unconfirmed {
+                service: Arc::clone(service),
+                cause,
+            })?;
+            if pod.is_some_and(|pod| pod.ips.contains(&endpoint.address.ip())) {
+                confirmed.push(endpoint);
+            }
+        }
+        if confirmed.is_empty() {
+            return Err(EndpointError::Gone {
+                service: Arc::clone(service),
+            });
+        }
+        Ok(self.in_order(confirmed))
+    }
+
+    fn choose_as_known(&self, target: &Target) -> Result<Choice, EndpointError> {
+        match &target.reach {
+            Reach::Addresses { addresses, pod } => {
+                let endpoints = addresses
+                    .iter()
+                    .map(|address| endpoint(target, *address, Arc::clone(pod)));
+                Ok(self.in_order(endpoints.take(MOST_TRIES).collect()))
+            }
+            Reach::Endpoints {
+                namespace,
+                service,
+                port,
+                slices,
+            } => {
+                let candidates = Candidates {
+                    cluster: &self.cluster,
+                    permitted: &self.permitted,
+                    namespace,
+                    port,
+                    slices,
+                    scheme: target.scheme,
+                };
+                let found = candidates.some(MOST_TRIES);
+                if found.is_empty() {
+                    return Err(EndpointError::NoneReady {
+                        service: Arc::clone(service),
+                        count: candidates.count(),
+                    });
+                }
+                let named = |Candidate { address, pod }| endpoint(target, address, pod);
+                Ok(self.in_order(found.into_iter().map(named).collect()))
+            }
+        }
+    }
+
+    /// Those that refused a connection lately go to the end: they are used only if nobody else is left.
+    fn in_order(&self, mut endpoints: Vec<Endpoint>) -> Choice {
+        endpoints.sort_by_key(|endpoint| self.outliers.sits_out(endpoint.address));
+        let mut endpoints = endpoints.into_iter();
+        let first = endpoints.next().expect("a target has at least one address");
+        Choice {
+            first,
+            others: endpoints.collect(),
+        }
+    }
+}
+
+fn endpoint(target: &Target, address: SocketAddr, pod: Arc<str>) -> Endpoint {
+    Endpoint {
+        address,
+        scheme: target.scheme,
+        host: target.host.clone(),
+        pod,
+        settings: Arc::clone(&target.settings),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,127 @@
+//! How much one read takes from an HTTP/1 backend. In: the pieces of a body as they pass. Out: a larger read for a long body.
+//!
+//! One read is one piece of a body, and reads cost the kernel more than copying does: with pieces of 64 KiB a GB takes a
+//! third more CPU than with a MiB. But a caller that stops reading holds two pieces. So there are so many large ones at the
+//! same time, shared as all places are, and every other body comes in small ones.
+
+use std::sync::Arc;
+
+use super::io::Received;
+use crate::serve::fairness::{Place, Places};
+use crate::serve::telemetry::Journey;
+
+/// Bytes of one read: of a head, and of a body that is not long or found no place.
+pub(super) const READ_BYTES: usize = 64 << 10;
+
+/// Bytes of one read of a long body.
+pub(super) const BULK_READ_BYTES: usize = 1 << 20;
+
+/// Long bodies that are read in large pieces at the same time.
+const MAX_BULK_READS: usize = 16;
+
+/// Bytes of a body after which it is a long one. Event streams and pages seldom are.
+const LONG_BODY_BYTES: usize = 512 << 10;
+
+/// The places for large reads.
+pub(super) fn places() -> Arc<Places> {
+    Places::new(MAX_BULK_READS)
+}
+
+/// One body on its way.
+#[derive(Debug, Default)]
+pub(super) struct BulkRead {
+    passed: usize,
+    /// Given back with the body: also a slow one keeps it that long, so one user has a share and no more.
+    place: Option<Place>,
+}
+
+impl BulkRead {
+    /// A piece of the body went on.
+    pub(super) fn passed(
+        &mut self,
+        bytes: usize,
+        places: &Arc<Places>,
+        journey: &Journey,
+        received: &Received,
+    ) {
+        self.passed = self.passed.saturating_add(bytes);
+        if self.place.is_some() || self.passed < LONG_BODY_BYTES {
+            return;
+        }
+        self.place = journey.share_of(places);
+        if self.place.is_some() {
+            received.read_at_most(BULK_READ_BYTES);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+
+    use tokio::io::AsyncReadExt;
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::super::io::Io;
+    use super::super::transport::Transport;
+    use super::*;
+    use crate::serve::telemetry::{AccessLog, AuditId, Metrics};
+
+    fn journey(user: &str) -> Arc<Journey> {
+        let audit_id = AuditId::of(&http::HeaderMap::new());
+        let journey = Journey::begin(audit_id, Arc::new(Metrics::default()), AccessLog::off());
+        journey.note(|record| {
+            record.user = user.to_owned();
+            record.namespace = format!("of-{user}");
+        });
+        journey
+    }
+
+    /// A connection on which more waits than one read takes.
+    async fn full() -> (Io, TcpStream) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        #[expect(clippy::disallowed_methods, reason = "a test's own connection")]
+        let (ours, theirs) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let (ours, theirs) = (ours.unwrap(), theirs.unwrap().0);
+        let mut unread = 0;
+        while unread <= 2 * READ_BYTES {
+            theirs.writable().await.unwrap();
+            unread += theirs.try_write(&[7; READ_BYTES]).unwrap_or(0);
+        }
+        let mut seen = vec![0; unread];
+        while ours.peek(&mut seen).await.unwrap() <= READ_BYTES {}
+        (Io::new(Transport::Plain(ours)), theirs)
+    }
+
+    #[tokio::test]
+    async fn a_read_is_small_until_the_body_is_long() {
+        let (mut io, _theirs) = full().await;
+        let (received, places) = (io.received(), places());
+        let mut buffer = vec![0; BULK_READ_BYTES];
+        let mut read = async || Pin::new(&mut io).read(&mut buffer).await.unwrap();
+        assert_eq!(read().await, READ_BYTES);
+        let (journey, mut body) = (journey("a"), BulkRead::default());
+        body.passed(LONG_BODY_BYTES - 1, &places, &journey, &received);
+        assert_eq!(places.taken(), 0);
+        body.passed(1, &places, &journey, &received);
+        assert_eq!(places.taken(), 1);
+        drop(body);
+        assert_eq!(places.taken(), 0);
+        assert!(read().await > READ_BYTES);
+    }
+
+    #[test]
+    fn one_user_has_a_share_of_the_large_reads() {
+        let (places, received) = (places(), Arc::<Received>::default());
+        let begin = |user: &str| {
+            let mut body = BulkRead::default();
+            body.passed(LONG_BODY_BYTES, &places, &journey(user), &received);
+            body
+        };
+        let of_one: Vec<BulkRead> = (0..MAX_BULK_READS).map(|_| begin("a")).collect();
+        let large = of_one.iter().filter(|body| body.place.is_some());
+        assert_eq!(large.count(), MAX_BULK_READS / 4);
+        assert!(begin("b").place.is_some());
+    }
+}

@@ -1,0 +1,194 @@
+//! Why a request got no answer that can be passed on, and what the caller is told of it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::tls_failure;
+use super::versions::MAX_HEADER_LINES;
+use crate::causes::causes;
+use crate::protocol::status::Status;
+use crate::serve::certificates::NoKubeletCredential;
+use crate::serve::fairness::Full;
+use crate::serve::telemetry::Fault;
+
+/// Why there is no answer.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ForwardError {
+    #[error("error trying to reach service: {address} refused the connection")]
+    Refused {
+        address: SocketAddr,
+        #[source]
+        cause: Arc<std::io::Error>,
+    },
+    #[error("error trying to reach service: no connection to {address} within {limit:?}")]
+    ConnectLate {
+        address: SocketAddr,
+        limit: Duration,
+    },
+    #[error("error trying to reach service: no TLS handshake with {address} within {limit:?}")]
+    HandshakeLate {
+        address: SocketAddr,
+        limit: Duration,
+    },
+    #[error("error trying to reach service: {address} does not speak TLS; try http:NAME:PORT")]
+    NotTls { address: SocketAddr },
+    #[error("error trying to reach service: {address} speaks TLS; try https:NAME:PORT")]
+    Tls { address: SocketAddr },
+    #[error("error trying to reach service: TLS with {address} failed: {}", tls_failure::of_handshake(.cause))]
+    Handshake {
+        address: SocketAddr,
+        #[source]
+        cause: Arc<std::io::Error>,
+    },
+    #[error("error trying to reach service: TLS with {address} ended: {}", tls_failure::of_alert(*.alert))]
+    TlsAlert {
+        address: SocketAddr,
+        alert: rustls::AlertDescription,
+    },
+    #[error("error trying to reach service: {address} closed the connection without an answer")]
+    Closed {
+        address: SocketAddr,
+        #[source]
+        cause: Arc<hyper::Error>,
+    },
+    #[error(
+        "error trying to reach service: {address} answered with something that is not HTTP: {}",
+        causes(&**.cause)
+    )]
+    Malformed {
+        address: SocketAddr,
+        #[source]
+        cause: Arc<hyper::Error>,
+    },
+    /// A head of too many bytes is [`Self::NoAnswer`]: it ends before anybody sees that it is one.
+    #[error(
+        "error trying to reach service: {address}'s answer has more than {MAX_HEADER_LINES} header lines, or a name above 64 KiB"
+    )]
+    HeadTooLarge { address: SocketAddr },
+    #[error("error trying to reach service: {address} sent too much before its answer")]
+    NoAnswer { address: SocketAddr },
+    #[error("error trying to reach service: {address} sent no answer within {limit:?}")]
+    AnswerLate {
+        address: SocketAddr,
+        limit: Duration,
+    },
+    #[error(
+        "error trying to reach service: {address} did not take the request's body for {timeout:?}"
+    )]
+    NotTaken {
+        address: SocketAddr,
+        timeout: Duration,
+    },
+    /// What the kernel says when `TCP_USER_TIMEOUT` is over: the backend is gone without a word, or reads nothing.
+    #[error("error trying to reach service: {address} acknowledged or took nothing for {limit:?}")]
+    Unacknowledged {
+        address: SocketAddr,
+        limit: Duration,
+    },
+    #[error("the request's body broke off")]
+    CallerGone(#[source] Arc<hyper::Error>),
+    #[error("invalid upgrade response: status code {0}")]
+    UpgradeAnswer(u16),
+    #[error("the backend switched to a protocol that was not asked for")]
+    UpgradeProtocol,
+    #[error("only websocket and SPDY/3.1 are tunnelled, not {0:?}")]
+    Protocol(String),
+    #[error("upgrades to a kubelet are not forwarded; they run commands in pods")]
+    KubeletUpgrade,
+    #[error(transparent)]
+    KubeletCredential(#[from] NoKubeletCredential),
+    #[error("too many tunnels, try again later: {0}")]
+    TooManyTunnels(#[from] Full),
+    #[error("the path or a header can't be sent on")]
+    Unsendable,
+}
+
+impl ForwardError {
+    pub fn status(&self) -> Status {
+        let message = self.to_string();
+        match self {
+            Self::Refused { .. } | Self::KubeletCredential(_) => Status::unavailable(message),
+            Self::ConnectLate { .. }
+            | Self::HandshakeLate { .. }
+            | Self::AnswerLate { .. }
+            | Self::NotTaken { .. }
+            | Self::Unacknowledged { .. } => Status::gateway_timeout(message),
+            Self::NotTls { .. }
+            | Self::Tls { .. }
+            | Self::Handshake { .. }
+            | Self::TlsAlert { .. }
+            | Self::Closed { .. }
+            | Self::Malformed { .. }
+            | Self::HeadTooLarge { .. }
+            | Self::NoAnswer { .. } => Status::bad_gateway(message),
+            // What the caller has sent behind a refused upgrade was meant for a tunnel and is no request.
+            Self::UpgradeAnswer(_) | Self::UpgradeProtocol => {
+                Status::bad_gateway(message).closing()
+            }
+            Self::CallerGone(_) | Self::Protocol(_) | Self::Unsendable => {
+                Status::bad_request(message)
+            }
+            Self::KubeletUpgrade => Status::forbidden(message),
+            Self::TooManyTunnels(_) => Status::too_many_requests(message),
+        }
+    }
+
+    /// One word for the log line and the metric label.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Refused { .. } => "connect_refused",
+            Self::ConnectLate { .. } => "connect_late",
+            Self::HandshakeLate { .. } => "handshake_late",
+            Self::NotTls { .. } => "not_tls",
+            Self::Tls { .. } => "speaks_tls",
+            Self::Handshake { .. } => "handshake",
+            Self::TlsAlert { .. } => "tls_alert",
+            Self::Closed { .. } => "closed",
+            Self::Malformed { .. } => "malformed",
+            Self::HeadTooLarge { .. } => "head_too_large",
+            Self::NoAnswer { .. } => "no_answer",
+            Self::AnswerLate { .. } => "answer_late",
+            Self::NotTaken { .. } => "body_not_taken",
+            Self::Unacknowledged { .. } => "unacknowledged",
+            Self::CallerGone(_) => "caller_gone",
+            Self::UpgradeAnswer(_) => "upgrade_answer",
+            Self::UpgradeProtocol => "upgrade_protocol",
+            Self::Protocol(_) => "protocol",
+            Self::KubeletUpgrade => "kubelet_upgrade",
+            Self::KubeletCredential(_) => "kubelet_credential",
+            Self::TooManyTunnels(Full::Everybody) => "too_many_tunnels",
+            Self::TooManyTunnels(Full::User) => "user_share_tunnels",
+            Self::TooManyTunnels(Full::Namespace) => "namespace_share_tunnels",
+            Self::Unsendable => "unsendable",
+        }
+    }
+
+    /// Whose doing it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::CallerGone(_)
+            | Self::Protocol(_)
+            | Self::KubeletUpgrade
+            | Self::TooManyTunnels(Full::User | Full::Namespace)
+            | Self::Unsendable => Fault::Caller,
+            Self::TooManyTunnels(Full::Everybody) | Self::KubeletCredential(_) => Fault::Server,
+            Self::Refused { .. }
+            | Self::ConnectLate { .. }
+            | Self::HandshakeLate { .. }
+            | Self::NotTls { .. }
+            | Self::Tls { .. }
+            | Self::Handshake { .. }
+            | Self::TlsAlert { .. }
+            | Self::Closed { .. }
+            | Self::Malformed { .. }
+            | Self::HeadTooLarge { .. }
+            | Self::NoAnswer { .. }
+            | Self::AnswerLate { .. }
+            | Self::NotTaken { .. }
+            | Self::Unacknowledged { .. }
+            | Self::UpgradeAnswer(_)
+            | Self::UpgradeProtocol => Fault::Backend,
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Every deliberate change to headers, in both directions.
+//!
+//! To the backend, in this order: what belongs to one connection goes first, with everything that `Connection` names
+//! (RFC 9110 section 7.6.1), so that no caller can make a header of ours go (CVE-2021-31999); then what claims an identity,
+//! in any spelling; our own headers come last. What stays keeps its order.
+//!
+//! | header | what the backend gets | why |
+//! |---|---|---|
+//! | `Host` | the Service's DNS name with the port, or the pod's or node's address | through the front proxy the caller's never arrives |
+//! | `X-Forwarded-For` | what came, and the peer's address | as every proxy does |
+//! | `X-Forwarded-Host`, `-Proto` | the origin as the browser sees it, or `--external-origin`; of a direct caller `Host`, `https` | apps build links with it; what the front proxy says is this server's own address |
+//! | `X-Forwarded-Uri`, `-Prefix`, `X-Script-Name` | the whole path; the path up to `/proxy` | apps that know how to live below a prefix |
+//! | `Origin`, `Referer` | the same for the backend's own `Host`, if they come from a page of the target | apps compare them with `Host` |
+//! | `Cookie` | in one line, all but those that `--never-forward-cookies` names, and this server's own; `Throughway-Host-` is `__Host-` again, and `Throughway-Own-` goes | other parts of the origin live by them |
+//! | `Throughway-*` | none | they are for this server |
+//! | `Audit-Id` | a direct caller's own | the front proxy's is no business of the backend |
+//! | `Authorization` | a kubelet: the token for kubelets; others: what [`super::login`] makes of the request | the caller's ended at authentication |
+//!
+//! A target that is seen at an origin of its own (`envelope`) gets that origin's `Host`, all cookies, `Origin`, `Referer` and
+//! `Authorization` as they were sent, and of the `X-Forwarded-*` only `-For`, `-Host` and `-Proto`.
+//!
+//! To the caller: what belongs to one connection goes; `rewrite/` decides on the rest.
+
+mod cookies;
+mod forwarded;
+mod origin;
+
+use std::borrow::Cow;
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+pub use cookies::{HOST_COOKIES, LOGIN_COOKIE, OWN_COOKIES, is_own_cookie};
+pub use origin::{ORIGIN_HEADERS, speaks_for_the_origin};
+
+use super::Sender;
+use crate::cli::CookieNames;
+use crate::protocol::hop_by_hop::{
+    accepts_trailers, is_hop_by_hop, is_trailer, keep, named_by_connection,
+};
+use crate::serve::authentication::Method;
+use crate::serve::endpoint::Endpoint;
+use forwarded::View;
+
+/// The headers that the backend gets; `authorization` is the one that is meant for it.
+pub(super) fn to_backend(
+    sender: Sender<'_>,
+    endpoint: &Endpoint,
+    authority: Option<&str>,
+    mut before: HeaderMap,
+    authorization: Option<HeaderValue>,
+) -> HeaderMap {
+    let named = named_by_connection(&before);
+    let view = View::of(&before, authority, sender);
+    let via_front_proxy = sender.permit.caller().method == Method::FrontProxy;
+    let trailers = accepts_trailers(&before);
+    let mut headers = HeaderMap::with_capacity(before.len() + 8);
+    let own = sender.seen.own.as_ref();
+    let host = own.map_or(&endpoint.host, |own| &own.host);
+    headers.insert(header::HOST, host.clone());
+    keep(&mut before, &mut headers, |name| {
+        let is_front_proxys_own = via_front_proxy && name.as_str() == "audit-id";
+        let is_replaced = *name == header::HOST || is_ours_or_an_identity(name);
+        !is_hop_by_hop(name, &named) && !is_replaced && !is_front_proxys_own
+    });
+    if trailers {
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
+    if let Some(authorization) = authorization {
+        headers.insert(header::AUTHORIZATION, authorization);
+    }
+    match own {
+        // Nobody else is on that origin.
+        Some(_) => cookies::to_backend(&mut headers, &CookieNames::default()),
+        None => cookies::to_backend(&mut headers, &sender.config.never_forward_cookies),
+    }
+    match own {
+        Some(own) => view.tell_at_own_origin(&mut headers, own),
+        None => view.tell(&mut headers, endpoint, sender),
+    }
+    headers
+}
+
+/// Whether a caller's trailer reaches the backend: as a header it would, and as a trailer it may mean something. Names that
+/// only this cluster's front proxy uses for an identity are gone since authentication.
+pub(super) fn is_request_trailer(name: &HeaderName) -> bool {
+    is_trailer(name) && !is_ours_or_an_identity(name)
+}
+
+/// Whether a backend's trailer reaches the caller: as a header it would, and as a trailer it may mean something.
+pub(super) fn is_response_trailer(name: &HeaderName) -> bool {
+    is_trailer(name) && !speaks_for_the_origin(name)
+}
+
+/// Headers that only this server or nobody may set, however they are spelled: some backends read `_` as `-`.
+fn is_ours_or_an_identity(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    let plain: Cow<'_, str> = if name.contains('_') {
+        name.replace('_', "-").into()
+    } else {
+        name.into()
+    };
+    let ours = ["x-remote-", "impersonate-", "throughway-"];
+    if ours.iter().any(|start| plain.starts_with(start)) {
+        return true;
+    }
+    matches!(
+        &*plain,
+        "authorization"
+            | "proxy-authorization"
+            | "x-forwarded-for"
+            | "x-forwarded-host"
+            | "x-forwarded-proto"
+            | "x-forwarded-uri"
+            | "x-forwarded-prefix"
+            | "x-script-name"
+            | "http2-settings"
+    )
+}

@@ -1,0 +1,432 @@
+//! Redirects: every line of the table, from an answer to what its reader gets.
+
+mod bodies;
+
+use http_body_util::BodyExt;
+
+use super::*;
+use crate::cli::{ApiGroup, CookieNames};
+use crate::serve::authentication::{self, Caller, User};
+use crate::serve::authorization::Permit;
+use crate::serve::destination::Scheme;
+use crate::serve::endpoint::Endpoint;
+use crate::serve::response::link::Form;
+use axum::body::Body;
+
+const PREFIX: &str = "/apis/throughway.dev/v1/namespaces/demo/services/web:80/proxy";
+
+fn asked(method: &str, inside: &str) -> RequestInfo {
+    let group = ApiGroup {
+        name: "throughway.dev".into(),
+        version: "v1",
+    };
+    let uri = format!("{PREFIX}{inside}").parse().unwrap();
+    RequestInfo::read(&group, &method.parse().unwrap(), &uri).unwrap()
+}
+
+fn reading(asked: &RequestInfo, via: authentication::Method, headers: &[(&str, &str)]) -> Reading {
+    let caller = Caller {
+        user: User::default().into(),
+        method: via,
+    };
+    let permit = Permit::for_tests(caller, asked.clone());
+    Reading::of(
+        &permit,
+        &header_map(headers),
+        crate::serve::forward::Seen::default(),
+    )
+}
+
+fn header_map(lines: &[(&str, &str)]) -> HeaderMap {
+    let line = |(name, value): &(&str, &str)| {
+        let name = HeaderName::try_from(*name).unwrap();
+        (name, HeaderValue::try_from(*value).unwrap())
+    };
+    lines.iter().map(line).collect()
+}
+
+fn answer(status: u16, headers: &[(&str, &str)]) -> Response {
+    let mut response = Response::new(Body::from("the backend's own"));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap();
+    *response.headers_mut() = header_map(headers);
+    response
+}
+
+const NAVIGATES: (&str, &str) = ("sec-fetch-mode", "navigate");
+const FETCHES: (&str, &str) = ("sec-fetch-mode", "cors");
+const BEHIND: authentication::Method = authentication::Method::FrontProxy;
+
+/// One exchange: what was asked by whom, what the backend said.
+struct Exchange {
+    method: &'static str,
+    inside: &'static str,
+    via: authentication::Method,
+    headers: Vec<(&'static str, &'static str)>,
+    settings: ServiceSettings,
+}
+
+impl Exchange {
+    fn get(inside: &'static str, headers: &[(&'static str, &'static str)]) -> Self {
+        Self {
+            method: "GET",
+            inside,
+            via: BEHIND,
+            headers: headers.to_vec(),
+            settings: ServiceSettings::default(),
+        }
+    }
+
+    fn decide(&self, response: Response) -> Outcome {
+        self.decide_on(&mut self.trail(), response)
+    }
+
+    fn trail(&self) -> Trail {
+        let asked = asked(self.method, self.inside);
+        let reading = reading(&asked, self.via, &self.headers);
+        let mut request = Request::default();
+        *request.headers_mut() = header_map(&self.headers);
+        if may_follow(&reading, &self.settings) {
+            Trail::begin(&asked, &mut request, &CookieNames::default())
+        } else {
+            Trail::without_hops()
+        }
+    }
+
+    fn decide_on(&self, trail: &mut Trail, response: Response) -> Outcome {
+        let endpoint = Endpoint {
+            address: ([10, 77, 0, 10], 8080).into(),
+            scheme: Scheme::Http,
+            host: HeaderValue::from_static("web.demo.svc"),
+            pod: "demo/web-0".into(),
+            settings: self.settings.clone().into(),
+        };
+        let asked = asked(self.method, self.inside);
+        let situation = Situation {
+            reading: &reading(&asked, self.via, &self.headers),
+            settings: &self.settings,
+            asked: &asked,
+            links: &Links::new(&asked, &endpoint, Form::Relative),
+        };
+        decide(situation, trail, response)
+    }
+}
+
+fn answered(outcome: Outcome) -> Response {
+    match outcome {
+        Outcome::Answer(response) | Outcome::Told(response) => response,
+        Outcome::Follow(hop) => panic!("followed to {:?}", hop.asked),
+    }
+}
+
+fn followed(outcome: Outcome) -> (String, String) {
+    match outcome {
+        Outcome::Answer(response) | Outcome::Told(response) => panic!("{response:?}"),
+        Outcome::Follow(hop) => {
+            let inside = hop.asked.uri().to_string();
+            let inside = inside.strip_prefix(PREFIX).unwrap().to_owned();
+            (hop.asked.method.to_string(), inside)
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_navigation_gets_the_status_with_refresh_and_a_page() {
+    for (status, inside, location, refresh) in [
+        (302, "/", "/graph?a=b#c", "0; url=./graph?a=b#c"),
+        (301, "/a/b", "/login", "0; url=../login"),
+        (303, "/a/", "http://web.demo.svc/x", "0; url=../x"),
+        (307, "/a/b", "../c", "0; url=../c"),
+        (308, "/a/b", "c", "0; url=../a/c"),
+        (
+            302,
+            "/a",
+            "https://idp.example/auth?x=%22",
+            "0; url=https://idp.example/auth?x=%22",
+        ),
+        (302, "/a", "//idp.example/auth", "0; url=//idp.example/auth"),
+        (302, "/a", "/../../../etc", "0; url=./etc"),
+        (
+            302,
+            "/a",
+            "../../../../api/v1/secrets",
+            "0; url=./api/v1/secrets",
+        ),
+    ] {
+        let exchange = Exchange::get(inside, &[NAVIGATES]);
+        let sent = [
+            ("location", location),
+            ("set-cookie", "a=b"),
+            ("content-length", "17"),
+            ("content-encoding", "gzip"),
+        ];
+        let response = answered(exchange.decide(answer(status, &sent)));
+        assert_eq!(response.status(), status);
+        let expected = header_map(&[
+            ("set-cookie", "a=b"),
+            ("refresh", refresh),
+            ("content-type", "Text/html; charset=utf-8"),
+            ("x-content-type-options", "nosniff"),
+            ("content-security-policy", "default-src 'none'"),
+        ]);
+        assert_eq!(*response.headers(), expected, "{location}");
+        let page = response.into_body().collect().await.unwrap().to_bytes();
+        let link = refresh.trim_start_matches("0; url=").replace('&', "&amp;");
+        assert!(String::from_utf8_lossy(&page).contains(&format!("href=\"{link}\"")));
+    }
+}
+
+#[test]
+fn a_navigation_is_told_by_accept_where_the_browser_says_nothing_else() {
+    let accepts = ("accept", "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8");
+    let exchange = Exchange::get("/", &[accepts]);
+    let response = answered(exchange.decide(answer(302, &[("location", "/x")])));
+    assert_eq!(response.headers()["refresh"], "0; url=./x");
+    let exchange = Exchange::get("/", &[("accept", "application/json, */*")]);
+    assert_eq!(
+        followed(exchange.decide(answer(302, &[("location", "/x")]))),
+        ("GET".into(), "/x".into())
+    );
+}
+
+#[test]
+fn a_navigation_is_led_elsewhere_however_the_slashes_are_written() {
+    for location in [
+        "//e.example/x",
+        "/\\e.example/x",
+        "\\\\e.example/x",
+        "https:\\\\e.example/",
+    ] {
+        let exchange = Exchange::get("/", &[NAVIGATES]);
+        let response = answered(exchange.decide(answer(302, &[("location", location)])));
+        assert_eq!(
+            response.headers()["refresh"],
+            format!("0; url={location}"),
+            "{location}"
+        );
+    }
+}
+
+/// A host in a path is no host, whoever wrote it there.
+#[test]
+fn a_path_that_begins_with_two_slashes_leads_to_no_host() {
+    for (page, location, told) in [
+        ("//e.example/a/", "?q", "../../..//e.example/a/?q"),
+        ("//e.example/a", "b", "../..//e.example/b"),
+        ("/a", "/.//e.example/b", ".//e.example/b"),
+        ("/a/b", "..//e.example/", "..//e.example/"),
+    ] {
+        let sent = [("location", location)];
+        let exchange = Exchange::get(page, &[NAVIGATES]);
+        let response = answered(exchange.decide(answer(302, &sent)));
+        assert_eq!(response.headers()["refresh"], format!("0; url={told}"));
+    }
+}
+
+#[test]
+fn a_navigation_is_led_to_no_other_scheme() {
+    for location in [
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "file:///etc/passwd",
+    ] {
+        let exchange = Exchange::get("/", &[NAVIGATES]);
+        let response = answered(exchange.decide(answer(302, &[("location", location)])));
+        assert!(!response.headers().contains_key("refresh"), "{location}");
+        assert!(!response.headers().contains_key("location"), "{location}");
+    }
+}
+
+#[test]
+fn everybody_else_is_followed_into_the_target() {
+    for (method, status, location, expected) in [
+        ("GET", 302, "/x?y=z#f", ("GET", "/x?y=z")),
+        ("HEAD", 302, "/x", ("HEAD", "/x")),
+        ("POST", 302, "/x", ("GET", "/x")),
+        ("POST", 307, "/x", ("POST", "/x")),
+        ("PUT", 303, "/x", ("GET", "/x")),
+        ("GET", 301, "x", ("GET", "/a/x")),
+        ("GET", 301, "?q", ("GET", "/a/b?q")),
+        ("GET", 301, "http://10.77.0.10:8080/x", ("GET", "/x")),
+        ("GET", 308, &format!("{PREFIX}/y"), ("GET", "/y")),
+        ("GET", 302, "https://web.demo.svc/x", ("GET", "/x")),
+        ("GET", 302, "http://web.demo.svc:8080/x", ("GET", "/x")),
+        (
+            "GET",
+            302,
+            "http://web.demo.svc.cluster.local/x",
+            ("GET", "/x"),
+        ),
+        ("GET", 302, "/../../x", ("GET", "/x")),
+    ] {
+        for headers in [&[FETCHES][..], &[]] {
+            let mut exchange = Exchange::get("/a/b", headers);
+            exchange.method = method;
+            let outcome = exchange.decide(answer(status, &[("location", location)]));
+            let expected = (expected.0.to_owned(), expected.1.to_owned());
+            assert_eq!(followed(outcome), expected, "{method} {status} {location}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn elsewhere_is_never_followed_but_told() {
+    for location in [
+        "http://evil.example/x",
+        "//evil.example/x",
+        "\\\\evil.example",
+        "https://web.demo.svc:81/",
+        "ftp://web.demo.svc/",
+        "http://web.demo.svc@evil.example/",
+        "http://169.254.169.254/latest/meta-data",
+    ] {
+        let exchange = Exchange::get("/", &[FETCHES]);
+        let response = answered(exchange.decide(answer(302, &[("location", location)])));
+        assert_eq!(response.status(), 302);
+        let expected = header_map(&[
+            ("throughway-location", location),
+            ("content-type", "application/json"),
+            ("x-content-type-options", "nosniff"),
+        ]);
+        assert_eq!(*response.headers(), expected);
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let said: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(
+            (&said["kind"], &said["code"]),
+            (&"Status".into(), &302.into())
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_to_itself_by_tls_leads_in_no_circle_and_says_what_helps() {
+    for location in ["https://web.demo.svc/a?b", "https://web.demo.svc:443/a?b#c"] {
+        for headers in [&[NAVIGATES][..], &[FETCHES], &[]] {
+            let exchange = Exchange::get("/a?b", headers);
+            let answer = answer(301, &[("location", location)]);
+            let response = answered(exchange.decide(answer));
+            for name in ["location", "refresh"] {
+                assert!(!response.headers().contains_key(name), "{location}");
+            }
+            let said = response.into_body().collect().await.unwrap().to_bytes();
+            let said = String::from_utf8_lossy(&said).into_owned();
+            assert!(said.contains("services/https:NAME:PORT"), "{said}");
+        }
+    }
+}
+
+#[test]
+fn manual_is_told_and_not_followed() {
+    let exchange = Exchange::get("/", &[FETCHES, ("throughway-redirect", "manual")]);
+    let response = answered(exchange.decide(answer(307, &[("location", "/x")])));
+    assert_eq!(
+        response.headers()["throughway-location"],
+        format!("{PREFIX}/x").as_str()
+    );
+    assert!(!response.headers().contains_key("location"));
+}
+
+#[test]
+fn a_direct_caller_gets_the_redirect_with_a_relative_location() {
+    for (location, expected) in [
+        ("/x", "../x"),
+        ("http://evil.example/", "http://evil.example/"),
+        ("y", "y"),
+    ] {
+        let mut exchange = Exchange::get("/a/b", &[NAVIGATES]);
+        exchange.via = authentication::Method::BearerToken;
+        let response = answered(exchange.decide(answer(302, &[("location", location)])));
+        assert_eq!(*response.headers(), header_map(&[("location", expected)]));
+    }
+}
+
+#[test]
+fn answers_that_are_no_redirects_never_carry_a_location_that_the_front_proxy_refuses() {
+    for (status, location, expected) in [
+        (201, "/x", Some("./x")),
+        (404, "/x", Some("./x")),
+        (300, "/x", None),
+        (304, "/x", None),
+        (399, "/x", None),
+    ] {
+        let exchange = Exchange::get("/", &[FETCHES]);
+        let response = answered(exchange.decide(answer(status, &[("location", location)])));
+        let found = response
+            .headers()
+            .get("location")
+            .map(|value| value.to_str().unwrap());
+        assert_eq!(found, expected, "{status}");
+    }
+}
+
+#[test]
+fn the_annotation_decides_for_everybody() {
+    let mut exchange = Exchange::get("/", &[NAVIGATES]);
+    exchange.settings.redirects = Redirects::Follow;
+    followed(exchange.decide(answer(302, &[("location", "/x")])));
+    let mut exchange = Exchange::get("/", &[FETCHES]);
+    exchange.settings.redirects = Redirects::Page;
+    let response = answered(exchange.decide(answer(302, &[("location", "/x")])));
+    assert_eq!(response.headers()["refresh"], "0; url=./x");
+}
+
+#[test]
+fn a_loop_ends_after_ten_hops_with_the_redirect_itself() {
+    let exchange = Exchange::get("/", &[("cookie", "a=1")]);
+    let mut trail = exchange.trail();
+    for hop in 1..=10 {
+        let cookie = format!("n={hop}; Path=/");
+        let sent = [("location", "/loop"), ("set-cookie", &*cookie)];
+        let Outcome::Follow(next) = exchange.decide_on(&mut trail, answer(302, &sent)) else {
+            panic!("hop {hop} was not followed");
+        };
+        let request = trail.request(next);
+        assert_eq!(
+            request.headers()["cookie"],
+            format!("a=1; n={hop}").as_str()
+        );
+    }
+    let response = answered(exchange.decide_on(&mut trail, answer(302, &[("location", "/loop")])));
+    assert_eq!(response.status(), 302);
+    let mut headers = response.headers().clone();
+    trail.hand_out(&mut headers);
+    assert_eq!(headers.get_all("set-cookie").iter().count(), 10);
+}
+
+#[test]
+fn the_missing_slash_is_a_redirect_by_the_same_table() {
+    let request = Request::default();
+    for (via, headers, expected) in [
+        (
+            BEHIND,
+            &[NAVIGATES][..],
+            Some(("refresh", "0; url=proxy/?a=b")),
+        ),
+        (BEHIND, &[FETCHES], None),
+        (BEHIND, &[], None),
+        (
+            authentication::Method::BearerToken,
+            &[],
+            Some(("location", "proxy/?a=b")),
+        ),
+    ] {
+        let asked = asked("GET", "?a=b");
+        let response = to_slash(&reading(&asked, via, headers), &asked, &request);
+        let found = response.map(|response| {
+            assert_eq!(response.status(), StatusCode::MOVED_PERMANENTLY);
+            response.headers().clone()
+        });
+        match expected {
+            Some((name, value)) => assert_eq!(found.unwrap()[name], value),
+            None => assert!(found.is_none()),
+        }
+    }
+    let post = asked("POST", "");
+    let direct = reading(&post, authentication::Method::BearerToken, &[]);
+    assert!(to_slash(&direct, &post, &request).is_none());
+    let upgrade = asked("GET", "");
+    let mut request = Request::default();
+    request
+        .headers_mut()
+        .insert("upgrade", HeaderValue::from_static("websocket"));
+    assert!(to_slash(&direct, &upgrade, &request).is_none());
+}

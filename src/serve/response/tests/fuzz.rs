@@ -1,0 +1,278 @@
+//! Links and redirects of a backend, as a browser resolves them: the `url` crate says where a URL leads.
+//!
+//! The first line of an input is the page that answers, such as `/a/b?q`; the rest is a URL or a `Location`.
+
+use std::sync::LazyLock;
+
+use http::Uri;
+use url::Url;
+
+use super::*;
+use crate::serve::response::link::Links;
+use crate::serve::response::link::tests::{PREFIX, links as links_of};
+
+pub(crate) use super::fuzz_cookies::cookies;
+pub(crate) use crate::serve::response::page::tests::fuzz as page;
+
+/// Page and text of an input.
+fn parts(input: &[u8]) -> Option<(&str, &[u8])> {
+    let end = input.iter().position(|byte| *byte == b'\n')?;
+    let page = std::str::from_utf8(&input[..end]).ok()?;
+    let uri: Uri = format!("{PREFIX}{page}").parse().ok()?;
+    let is_path = page.starts_with('/') && !page.contains('#') && uri.path().starts_with(PREFIX);
+    // A backend's own page, as the crate would have it.
+    let read = Url::parse(&format!("http://web.demo.svc{page}")).ok()?;
+    let is_normal = read[url::Position::BeforePath..] == *page;
+    (is_path && is_normal && !has_drive(page)).then_some((page, &input[end + 1..]))
+}
+
+/// The crate keeps a drive letter where the standard does so only in `file:` URLs.
+pub(in crate::serve::response) fn has_drive(url: &str) -> bool {
+    let without = url.replace(['\t', '\n', '\r'], "");
+    let mut segments = without.split(['/', '\\', '?', '#']);
+    segments.any(|segment| {
+        let segment = segment.trim_matches(|one: char| one <= ' ');
+        let mut chars = segment.chars();
+        let begin = (chars.next(), chars.next(), chars.next());
+        matches!(begin, (Some(letter), Some(':' | '|'), None) if letter.is_ascii_alphabetic())
+    })
+}
+
+/// A URL as browsers begin to read it.
+fn trimmed(url: &str) -> String {
+    url.trim_matches(|one: char| one <= ' ')
+        .replace(['\t', '\n', '\r'], "")
+}
+
+/// A URL of the web without `//`, which has the scheme of the page and is relative to it. Nobody writes it; it stays as it is.
+fn is_bare_scheme(url: &str) -> bool {
+    let url = trimmed(url).to_ascii_lowercase();
+    ["http:", "https:"]
+        .iter()
+        .any(|scheme| url.starts_with(scheme) && !url[scheme.len()..].starts_with("//"))
+}
+
+/// Whether a URL of a page leads to the same place of the target after it was mapped, or stays as it is if it leads elsewhere.
+pub(in crate::serve::response) fn leads_the_same(page: &str, before: &str, after: &str) -> bool {
+    let url = trimmed(before);
+    let begins = |scheme: &str| url.to_ascii_lowercase().starts_with(scheme);
+    let is_mapped = url.starts_with(['/', '\\']) || begins("http://") || begins("https://");
+    if has_drive(before) || is_bare_scheme(before) {
+        return true;
+    }
+    if !is_mapped {
+        return before == after;
+    }
+    let led = url_of("http://web.demo.svc", page).join(before);
+    let shown = url_of("https://shown.example", &format!("{PREFIX}{page}"));
+    match (led, shown.join(after)) {
+        (Ok(led), Ok(leads)) if is_backend(&led) => {
+            // Nobody links to a page with a password, and what names the backend otherwise than it names itself may stay.
+            let is_odd = !led.username().is_empty() || led.password().is_some() || !url.is_ascii();
+            let path = without_prefix(led.path());
+            let inside = leads.path().strip_prefix(PREFIX);
+            let is_same = leads.origin() == shown.origin()
+                && inside
+                    .is_some_and(|inside| inside == path || (inside.is_empty() && path == "/"))
+                && (leads.query(), leads.fragment()) == (led.query(), led.fragment());
+            is_same || (before == after && (is_odd || !url.starts_with(['/', '\\'])))
+        }
+        _ => before == after,
+    }
+}
+
+fn url_of(origin: &str, path: &str) -> Url {
+    Url::parse(&format!("{origin}{path}")).expect("it is a path")
+}
+
+/// Whether a URL names the backend: by its name with a port that it may have, or by its address.
+pub(in crate::serve::response) fn is_backend(led: &Url) -> bool {
+    let port = led.port_or_known_default();
+    let is_usual = led.port().is_none() || matches!(port, Some(80 | 8080));
+    match led.host_str() {
+        _ if !matches!(led.scheme(), "http" | "https") => false,
+        Some("web.demo.svc" | "web.demo.svc.cluster.local") => is_usual,
+        Some("10.77.0.10") => port == Some(8080),
+        _ => false,
+    }
+}
+
+/// Whether a URL is the page's own but for the scheme. There it would lead in a circle, and that is said.
+fn is_same_by_tls(page: &str, url: &str) -> bool {
+    let Ok(led) = url_of("http://web.demo.svc", page).join(url) else {
+        return false;
+    };
+    let page = url_of("http://web.demo.svc", page);
+    let query = |url: &Url| url.query().unwrap_or_default().to_owned();
+    is_backend(&led)
+        && led.scheme() == "https"
+        && without_prefix(led.path()) == page.path()
+        && query(&led) == query(&page)
+}
+
+/// The path of a link that carries the prefix already, as apps write it that know where they live.
+fn without_prefix(path: &str) -> &str {
+    match path.strip_prefix(PREFIX) {
+        Some("") => "/",
+        Some(inside) if inside.starts_with('/') => inside,
+        _ => path,
+    }
+}
+
+pub(crate) fn links(input: &[u8]) {
+    let Some((page, Ok(url))) = parts(input).map(|(page, url)| (page, std::str::from_utf8(url)))
+    else {
+        return;
+    };
+    // An escape may stand for a letter of the prefix.
+    if url.contains("%2") || url.contains("%3") || url.contains("%6") || url.contains("%7") {
+        let _ = links_of(page, Form::Relative).map(url);
+        return;
+    }
+    // What climbs out of a prefix that it carries stays in the target here, and means another path there.
+    if url.contains(PREFIX) && url.contains("..") {
+        return;
+    }
+    let relative = links_of(page, Form::Relative);
+    let after = relative.map(url);
+    let in_page = relative.map_in_page(url);
+    let absolute = links_of(page, Form::Absolute(PREFIX.to_owned())).map(url);
+    for after in [after, in_page, absolute] {
+        let after = after.as_deref().unwrap_or(url);
+        crate::fuzz::not_counted(|| {
+            assert!(
+                leads_the_same(page, url, after),
+                "{page} {url:?} -> {after:?}"
+            );
+        });
+    }
+    never_panics(relative, url);
+}
+
+fn never_panics(mut links: Links, url: &str) {
+    let _ = links.leads_elsewhere(url);
+    links.rebase(url);
+    for link in ["/x", "x", "../x", url] {
+        let mapped = links.map(link);
+        assert!(mapped.is_none_or(|mapped| mapped.len() <= link.len() * 3 + links.growth() + 16));
+    }
+}
+
+pub(crate) fn redirects(input: &[u8]) {
+    let Some((page, location)) = parts(input) else {
+        return;
+    };
+    let Ok(value) = HeaderValue::from_bytes(location) else {
+        return;
+    };
+    // Bytes above ASCII are taken as they are.
+    let text: String = location
+        .iter()
+        .fold(String::new(), |text, byte| match byte {
+            0x80.. => format!("{text}%{byte:02X}"),
+            _ => text + &char::from(*byte).to_string(),
+        });
+    for (via, header, status) in [
+        (DIRECT, "location", 302),
+        (DIRECT, "location", 201),
+        (BEHIND, "refresh", 307),
+    ] {
+        let told = told(via, page, status, &value);
+        let Some(told) = told.headers().get(header) else {
+            let is_web = |led: Url| matches!(led.scheme(), "http" | "https");
+            let base = url_of("http://web.demo.svc", page);
+            let is_gone = location.len() > 16_384
+                || is_same_by_tls(page, &text)
+                || trimmed(&text).is_empty()
+                || is_bare_scheme(&text)
+                || !base.join(&text).is_ok_and(is_web);
+            assert!(is_gone, "{text:?} is a place");
+            continue;
+        };
+        let told = told.as_bytes();
+        let told = told.strip_prefix(b"0; url=").unwrap_or(told);
+        let told: String = told.iter().fold(String::new(), |text, byte| match byte {
+            0x80.. => format!("{text}%{byte:02X}"),
+            _ => text + &char::from(*byte).to_string(),
+        });
+        leads_into_the_target(page, &text, &told);
+    }
+}
+
+/// A browser that is told this is where the backend meant, and in no other place of the origin that it sees.
+fn leads_into_the_target(page: &str, before: &str, told: &str) {
+    if has_drive(before) || has_drive(told) || is_same_by_tls(page, before) {
+        return;
+    }
+    let backend = url_of("http://web.demo.svc", page);
+    for shown in ["https://shown.example", "http://127.0.0.1:8001"] {
+        let base = url_of(shown, &format!("{PREFIX}{page}"));
+        let origin = base.origin();
+        let (led, leads) = (backend.join(before), base.join(told));
+        let Ok(leads) = leads else {
+            assert!(led.is_err(), "{page}: {before:?} -> {told:?}");
+            continue;
+        };
+        let Ok(led) = led else { continue };
+        if leads.origin() == origin && led.origin() != origin {
+            let inside = leads.path().strip_prefix(PREFIX);
+            let is_inside =
+                inside.is_some_and(|inside| inside.is_empty() || inside.starts_with('/'));
+            assert!(
+                is_inside,
+                "{page}: {before:?} -> {told:?} leaves the target"
+            );
+        }
+        if is_backend(&led) && !is_bare_scheme(before) && led.username().is_empty() {
+            let is_same = leads.origin() == origin
+                && leads
+                    .path()
+                    .strip_prefix(PREFIX)
+                    .map(plain)
+                    .is_some_and(|inside| {
+                        // What is relative to a page does not carry the prefix, even if its path looks so.
+                        inside == plain(without_prefix(led.path())) || inside == plain(led.path())
+                    })
+                && leads.query().map(plain) == led.query().map(plain);
+            let stays = plain(&trimmed(told)) == plain(&trimmed(before))
+                && !trimmed(before).starts_with(['/', '\\']);
+            assert!(is_same || stays, "{page}: {before:?} -> {told:?}, {leads}");
+        }
+    }
+}
+
+/// Some write an escape where others do not.
+fn plain(part: &str) -> Vec<u8> {
+    percent_encoding::percent_decode_str(part).collect()
+}
+
+fn told(via: authentication::Method, page: &str, status: u16, location: &HeaderValue) -> Response {
+    static ANSWERS: LazyLock<Answers> = LazyLock::new(answers);
+    let caller = Caller {
+        user: User::default().into(),
+        method: via,
+    };
+    let permit = Permit::for_tests(caller, asked(page));
+    let headers = lines(&[("sec-fetch-mode", "navigate")]);
+    let reading = Reading::of(&permit, &headers, Seen::default());
+    let endpoint = endpoint();
+    let mut trail = ANSWERS.trail(
+        &reading,
+        &permit,
+        &endpoint.settings,
+        &mut Request::default(),
+    );
+    let on = Occasion {
+        reading: &reading,
+        permit: &permit,
+        endpoint: &endpoint,
+    };
+    let mut response = answer(status, &[], "");
+    response
+        .headers_mut()
+        .append(header::LOCATION, location.clone());
+    match ANSWERS.rewrite(on, &mut trail, response) {
+        Outcome::Answer(response) => response,
+        Outcome::Follow(hop) => panic!("a document follows by itself: {hop:?}"),
+    }
+}

@@ -1,0 +1,97 @@
+//! Whole answers through every rewriter: what all of them together do, and what that costs.
+
+mod bodies;
+mod effort;
+pub(crate) mod fuzz;
+mod fuzz_cookies;
+mod json;
+mod reach;
+
+use axum::body::Body;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::*;
+use crate::serve::authentication::{self, Caller, User};
+use crate::serve::certificates::SessionKey;
+use crate::serve::forward::{PageTokens, Seen};
+use link::tests::{asked, endpoint};
+
+const BEHIND: authentication::Method = authentication::Method::FrontProxy;
+const DIRECT: authentication::Method = authentication::Method::BearerToken;
+
+/// Somebody's request for a path, and the settings of who answers it.
+struct Asked {
+    via: authentication::Method,
+    path: &'static str,
+    headers: HeaderMap,
+    settings: std::sync::Arc<ServiceSettings>,
+}
+
+impl Asked {
+    fn of(via: authentication::Method, headers: &[(&str, &str)]) -> Self {
+        Self {
+            via,
+            path: "/a/b",
+            headers: lines(headers),
+            settings: ServiceSettings::unset(),
+        }
+    }
+
+    /// What becomes of an answer, if it is given.
+    fn answered(&self, response: Response) -> Option<Response> {
+        let caller = Caller {
+            user: User::default().into(),
+            method: self.via,
+        };
+        let permit = Permit::for_tests(caller, asked(self.path));
+        let reading = Reading::of(&permit, &self.headers, Seen::default());
+        let mut request = Request::default();
+        let answers = answers();
+        let mut trail = answers.trail(&reading, &permit, &self.settings, &mut request);
+        let endpoint = Endpoint {
+            settings: std::sync::Arc::clone(&self.settings),
+            ..endpoint()
+        };
+        let on = Occasion {
+            reading: &reading,
+            permit: &permit,
+            endpoint: &endpoint,
+        };
+        match answers.rewrite(on, &mut trail, response) {
+            Outcome::Answer(response) => Some(response),
+            Outcome::Follow(_) => None,
+        }
+    }
+}
+
+fn answers() -> Answers {
+    let config = RewriteConfig {
+        links: LinkStyle::Relative,
+        never_forward_cookies: ["argocd.token".to_owned()].into_iter().collect(),
+        page_memory: 1 << 20,
+        page_limit: 256 << 20,
+    };
+    Answers::new(config, PageTokens::new(SessionKey::random()))
+}
+
+fn lines(lines: &[(&str, &str)]) -> HeaderMap {
+    let line = |(name, value): &(&str, &str)| {
+        let name = HeaderName::try_from(*name).unwrap();
+        (name, HeaderValue::try_from(*value).unwrap())
+    };
+    lines.iter().map(line).collect()
+}
+
+fn answer(status: u16, headers: &[(&str, &str)], body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = StatusCode::from_u16(status).unwrap();
+    *response.headers_mut() = lines(headers);
+    response
+}
+
+fn all(response: &Response, name: &str) -> Vec<String> {
+    let values = response.headers().get_all(name).iter();
+    values
+        .map(|value| value.to_str().unwrap().to_owned())
+        .collect()
+}

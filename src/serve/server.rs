@@ -1,0 +1,457 @@
+//! The composition root: makes every stage from the configuration, joins them, and runs them to their end.
+
+use std::io;
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use axum::Router;
+use axum::body::Body;
+use futures_util::FutureExt;
+use http::{HeaderValue, Method, Response as HttpResponse, StatusCode, header};
+use tower::ServiceExt;
+
+use crate::causes::causes;
+use crate::cli::{
+    AuthenticationLookup, Config, KubeletCredential, ServingCertificate, ShutdownConfig,
+};
+use crate::lifecycle::{Signals, Tasks};
+use crate::protocol::status::{Request, Response, Status};
+use crate::serve::api::{self, Check, Health};
+use crate::serve::authentication::{Authentication, AuthenticationError};
+use crate::serve::authorization::Authorization;
+use crate::serve::certificates::{
+    CertificateError, CredentialSource, KubeletAccess, KubeletSources, Serving, ServingSecret,
+    SessionKey, Source, Trust, TrustSources, server_config,
+};
+use crate::serve::cluster::{ClientError, Cluster, Connected, FrontProxyLookup, connect};
+use crate::serve::connection::{Classify, Listener, Peer, PeerClass};
+use crate::serve::destination::{Permitted, Targets};
+use crate::serve::endpoint::{Endpoints, Outliers};
+use crate::serve::fairness::{Full, Places, Rate, ReviewLimit};
+use crate::serve::forward::{Credentials, Forward, Logins, PageTokens};
+use crate::serve::pipeline::{self, Road};
+use crate::serve::response::Answers;
+use crate::serve::telemetry::{AccessLog, Gauges, Metrics};
+
+/// In the order of the metrics.
+const FULL: [Full; 3] = [Full::Everybody, Full::User, Full::Namespace];
+
+/// Log lines about refusals, a second and after a pause.
+const REFUSALS_A_SECOND: u32 = 20;
+const REFUSALS_BURST: u32 = 200;
+
+/// Why the server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("the way to the API server: {0}")]
+    Client(#[from] ClientError),
+    #[error("certificates: {0}")]
+    Certificate(#[from] CertificateError),
+    #[error("{address} can't be listened on: {cause}")]
+    Bind {
+        address: SocketAddr,
+        #[source]
+        cause: io::Error,
+    },
+}
+
+impl StartError {
+    /// Whether a setting names something that is not there or of no use, so that trying again won't help.
+    pub fn is_a_wrong_setting(&self) -> bool {
+        match self {
+            Self::Client(_) | Self::Certificate(_) => true,
+            Self::Bind { .. } => false,
+        }
+    }
+}
+
+/// A server whose port is bound and whose watches run.
+#[derive(Debug)]
+pub struct Server {
+    listener: Listener,
+    site: Arc<Site>,
+    tasks: Tasks,
+    shutdown: ShutdownConfig,
+}
+
+/// What requests meet: the documents, or the road.
+#[derive(Debug)]
+struct Site {
+    road: Road,
+    documents: Router,
+    /// Paths below belong to the road.
+    prefix: String,
+    cluster: Cluster,
+    serving: Arc<Serving>,
+}
+
+impl Server {
+    /// Makes everything and binds the port. Requests are answered from [`Server::run`] on; whether they can be forwarded
+    /// yet is what `/readyz` says.
+    ///
+    /// # Errors
+    /// Something that the configuration names can't be used.
+    pub async fn build(config: Config, access: AccessLog) -> Result<Self, StartError> {
+        let tasks = Tasks::new();
+        let connected = connect(&config.cluster).await?;
+        let client = connected.client.clone();
+        let sources = trust_sources(&config);
+        let trust = Trust::from_files(&sources, &tasks).await?;
+        let kubelet = KubeletAccess::start(
+            &config.kubelet.tls,
+            kubelet_sources(&config, &connected),
+            &tasks,
+        )
+        .await?;
+        let session_key = SessionKey::random();
+        let serving = serving(&config, &connected, &session_key, &tasks).await?;
+        let address = config.listen.address;
+        let listener = Listener::bind(
+            &config.listen,
+            server_config(Arc::clone(&serving), config.listen.http2),
+            classify(&trust),
+            tasks.clone(),
+        )
+        .map_err(|cause| StartError::Bind { address, cause })?;
+        // Watches come last: every setting is good by now, and a start that fails has nothing else to say.
+        let cluster = Cluster::start(&client, &tasks);
+        let lookup = (config.authentication.lookup != AuthenticationLookup::Skipped)
+            .then(|| FrontProxyLookup::start(client.clone(), &tasks));
+        if let Some(lookup) = &lookup {
+            trust.follow_cluster(sources, lookup.said.clone(), &tasks);
+        }
+        let credentials = Credentials {
+            kubelet,
+            logins: Logins::new(session_key.clone()),
+            page_tokens: PageTokens::new(session_key),
+        };
+        let road = road(
+            &config,
+            &client,
+            &cluster,
+            trust,
+            credentials,
+            access,
+            &tasks,
+        );
+        let health = health(&config, &tasks, &cluster, lookup, &serving);
+        let site = Site {
+            documents: api::documents(&config.group, health),
+            prefix: format!("/apis/{}/{}/", config.group.name, config.group.version),
+            road,
+            cluster,
+            serving,
+        };
+        Ok(Self {
+            listener,
+            site: Arc::new(site),
+            tasks,
+            shutdown: config.shutdown,
+        })
+    }
+
+    /// The address that is listened on.
+    pub fn address(&self) -> SocketAddr {
+        self.listener.address()
+    }
+
+    /// Everything that runs for this server; tests end it with this.
+    pub fn tasks(&self) -> Tasks {
+        self.tasks.clone()
+    }
+
+    /// Serves until a signal, then ends in the order that `lifecycle` describes; a second signal ends at once.
+    pub async fn run(self, mut signals: Signals) {
+        let Self {
+            listener,
+            site,
+            tasks,
+            shutdown,
+        } = self;
+        tasks.spawn(
+            listener.serve(move |peer, request| Box::pin(answer(Arc::clone(&site), peer, request))),
+        );
+        signals.next().await;
+        tracing::info!(delay = ?shutdown.delay, grace = ?shutdown.grace, "ending");
+        let graceful = tokio::select! {
+            graceful = tasks.end(shutdown.delay, shutdown.grace) => graceful,
+            () = signals.next() => false,
+        };
+        tracing::info!(graceful, "ended");
+    }
+
+    /// Serves until somebody ends the server's tasks.
+    pub async fn run_until_ended(self) {
+        let site = self.site;
+        let listener = self.listener;
+        listener
+            .serve(move |peer, request| Box::pin(answer(Arc::clone(&site), peer, request)))
+            .await;
+    }
+}
+
+/// Judges each new connection by the roots that are in force then.
+fn classify(trust: &Arc<Trust>) -> Classify {
+    let trust = Arc::clone(trust);
+    Arc::new(move |peer: &Peer| Authentication::classify(&trust, peer))
+}
+
+fn trust_sources(config: &Config) -> TrustSources {
+    TrustSources {
+        client_ca_file: config.authentication.client_ca_file.clone(),
+        request_header: config.authentication.request_header.clone(),
+    }
+}
+
+async fn serving(
+    config: &Config,
+    connected: &Connected,
+    session_key: &SessionKey,
+    tasks: &Tasks,
+) -> Result<Arc<Serving>, CertificateError> {
+    match &config.listen.certificate {
+        ServingCertificate::SelfSigned => Serving::self_signed(),
+        ServingCertificate::Files { certificate, key } => {
+            Serving::from_files(certificate.clone(), key.clone(), tasks).await
+        }
+        ServingCertificate::Secret { secret, service } => {
+            let serving = Arc::new(Serving::default());
+            let client = connected.client.clone();
+            let secret = ServingSecret::new(client, &config.group, secret, service);
+            tasks.spawn_required(
+                "serving-secret",
+                secret.keep(Arc::clone(&serving), session_key.clone()),
+            );
+            Ok(serving)
+        }
+    }
+}
+
+fn kubelet_sources(config: &Config, connected: &Connected) -> KubeletSources {
+    let file_or = |file: &Option<std::path::PathBuf>, fixed: Option<Vec<u8>>| match (file, fixed) {
+        (Some(path), _) => Source::File(path.clone()),
+        (None, Some(content)) => Source::Fixed(content),
+        (None, None) => Source::Nothing,
+    };
+    let credential = match &config.kubelet.credential {
+        KubeletCredential::ServiceAccount(account) => CredentialSource::ServiceAccount {
+            client: connected.client.clone(),
+            account: account.clone(),
+        },
+        KubeletCredential::TokenFile(path) => CredentialSource::TokenFile {
+            path: path.clone(),
+            own_token: file_or(&connected.token_file, connected.token.clone()),
+        },
+        KubeletCredential::None => CredentialSource::Nothing,
+    };
+    KubeletSources {
+        cluster_roots: file_or(
+            &connected.roots_file,
+            connected.roots.clone().map(String::into_bytes),
+        ),
+        credential,
+    }
+}
+
+fn road(
+    config: &Config,
+    client: &kube::Client,
+    cluster: &Cluster,
+    trust: Arc<Trust>,
+    credentials: Credentials,
+    access: AccessLog,
+    tasks: &Tasks,
+) -> Road {
+    let outliers = Outliers::default();
+    let permitted = Permitted::new(&config.target, cluster.clone());
+    let most = match config.listen.limits.max_requests_in_flight {
+        0 => usize::MAX / 2,
+        most => most,
+    };
+    let reviews = Arc::new(ReviewLimit::default());
+    let page_tokens = credentials.page_tokens.clone();
+    let authorization = Arc::new(Authorization::new(
+        config.group.clone(),
+        &config.authorization,
+        client.clone(),
+        Arc::clone(&reviews),
+    ));
+    Road {
+        group: config.group.clone(),
+        authentication: Authentication::new(
+            &config.authentication,
+            trust,
+            client.clone(),
+            Arc::clone(&reviews),
+        ),
+        authorization: Arc::clone(&authorization),
+        targets: Targets::new(&config.target, cluster.clone()),
+        endpoints: Endpoints::new(cluster.clone(), permitted, outliers.clone()),
+        forward: Forward::new(
+            config.forward.clone(),
+            credentials,
+            outliers,
+            authorization,
+            tasks.clone(),
+        ),
+        answers: Answers::new(config.rewrite.clone(), page_tokens),
+        reviews,
+        in_flight: Places::new(most),
+        refusals: Rate::new(REFUSALS_A_SECOND, REFUSALS_BURST),
+        metrics: Arc::new(Metrics::new()),
+        access,
+    }
+}
+
+/// The checks, named as k8s.io/apiserver names them where it has them. A check is only of what this server can't serve
+/// without; the cluster's own state is none.
+fn health(
+    config: &Config,
+    tasks: &Tasks,
+    cluster: &Cluster,
+    lookup: Option<FrontProxyLookup>,
+    serving: &Arc<Serving>,
+) -> Health {
+    let background = tasks.clone();
+    let (tasks, cluster, serving) = (tasks.clone(), cluster.clone(), Arc::clone(serving));
+    let required = config.authentication.lookup == AuthenticationLookup::Required;
+    let looked_up = move || !required || lookup.as_ref().is_some_and(|lookup| lookup.state.done());
+    Health::new(vec![
+        Check::ready("informer-sync", move || cluster.synced()),
+        Check::ready("authentication-lookup", looked_up),
+        Check::ready("serving-certificate", move || {
+            serving
+                .not_after()
+                .is_some_and(|not_after| not_after > SystemTime::now())
+        }),
+        Check::ready("background-tasks", move || background.failed().is_empty()),
+        Check::ready("shutdown", move || !tasks.terminating()),
+    ])
+}
+
+/// Answers one request. A defect that panics costs this one request.
+async fn answer(site: Arc<Site>, peer: Peer, request: Box<Request>) -> Response {
+    // Not by way of a variable: the future would be in memory twice.
+    AssertUnwindSafe(site.answer(&peer, request))
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|_| {
+            tracing::error!("a request met a defect of this server");
+            Status::internal("this server met a defect of its own").into_response()
+        })
+}
+
+/// kube-apiserver says itself how long its answers keep, and would pass ours on as a second line.
+fn without_duplicates(peer: &Peer, response: &mut Response) {
+    if peer.class() == PeerClass::FrontProxy {
+        response.headers_mut().remove(header::CACHE_CONTROL);
+    }
+}
+
+impl Site {
+    async fn answer(&self, peer: &Peer, request: Box<Request>) -> Response {
+        let path = request.uri().path();
+        if path.starts_with(&self.prefix) && path.len() > self.prefix.len() {
+            return pipeline::proxy(&self.road, peer, request).await;
+        }
+        if path == "/metrics" {
+            return self
+                .metrics(peer, request)
+                .await
+                .unwrap_or_else(Status::into_response);
+        }
+        // Whoever only asks for what everybody may see does not keep a place among those who wait for one.
+        if peer.class() == PeerClass::Stranger {
+            peer.retire();
+        }
+        if api::is_health(path) {
+            return self.document(request).await;
+        }
+        match self.identify_reader(peer, request).await {
+            Ok(request) => {
+                let mut response = self.document(request).await;
+                without_duplicates(peer, &mut response);
+                response
+            }
+            Err(refused) => {
+                tracing::debug!(peer.address = %peer.address(), error = causes(&refused), "request refused");
+                let mut response = refused.status().into_response();
+                without_duplicates(peer, &mut response);
+                response
+            }
+        }
+    }
+
+    /// The documents are for everybody who is known. Before it is known who the front proxy is, nobody can be told from
+    /// it, and discovery that fails would do harm to the whole cluster.
+    async fn identify_reader(
+        &self,
+        peer: &Peer,
+        request: Box<Request>,
+    ) -> Result<Box<Request>, AuthenticationError> {
+        let authentication = &self.road.authentication;
+        if !authentication.knows_front_proxy() {
+            return Ok(request);
+        }
+        let (_, request) = authentication.identify(peer, request).await?;
+        Ok(request)
+    }
+
+    async fn document(&self, request: Box<Request>) -> Response {
+        match self.documents.clone().oneshot(*request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+
+    /// The metrics, for callers who may `get` the path.
+    async fn metrics(&self, peer: &Peer, request: Box<Request>) -> Result<Response, Status> {
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return Err(Status::method_not_allowed("metrics are read with GET"));
+        }
+        let identified = self.road.authentication.identify(peer, request).await;
+        let (caller, _) = identified.map_err(|refused| refused.status())?;
+        let place = self.road.in_flight.take(caller.holder(), "");
+        let _place = place.map_err(|full| Status::too_many_requests(full.to_string()))?;
+        let authorized = self
+            .road
+            .authorization
+            .authorize_path(&caller, "/metrics")
+            .await;
+        authorized.map_err(|refused| refused.status())?;
+        let text = self.road.metrics.text(&self.gauges());
+        let mut response = HttpResponse::new(Body::from(text));
+        *response.status_mut() = StatusCode::OK;
+        let content_type =
+            HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, content_type);
+        Ok(response)
+    }
+
+    fn gauges(&self) -> Gauges {
+        let seconds = |time: SystemTime| {
+            time.duration_since(SystemTime::UNIX_EPOCH)
+                .unwrap_or_default()
+                .as_secs()
+        };
+        Gauges {
+            token_reviews: self.road.authentication.reviews(),
+            access_reviews: self.road.authorization.reviews(),
+            watch_failures: self.cluster.watch_failures(),
+            unreadable_objects: self.cluster.unreadable(),
+            certificate_failures: self.serving.failures(),
+            certificate_expires: self.serving.not_after().map_or(0, seconds),
+            access_lines_lost: self.road.access.lost(),
+            tunnels: self.road.forward.tunnels() as u64,
+            kept_connections: self.road.forward.kept_connections() as u64,
+            limited_known_reviews: self.road.reviews.limited_known(),
+            limited_unknown_reviews: self.road.reviews.limited_unknown(),
+            refused_requests: FULL.map(|full| self.road.in_flight.refused(full)),
+            refused_tunnels: FULL.map(|full| self.road.forward.tunnels_refused(full)),
+        }
+    }
+}
