@@ -200,9 +200,10 @@ async fn endless_informational_heads_of_http2_are_502_and_take_no_memory() {
         println!("held {}", held_by_a_flood().await);
         return;
     }
-    let name = "forward::tests::informational::endless_informational_heads_of_http2_are_502_and_take_no_memory";
+    let module = module_path!().trim_start_matches("throughway::");
+    let name = format!("{module}::endless_informational_heads_of_http2_are_502_and_take_no_memory");
     let mut process = Command::new(std::env::current_exe().unwrap());
-    process.args(["--exact", name, "--nocapture", "--test-threads=1"]);
+    process.args(["--exact", &name, "--nocapture", "--test-threads=1"]);
     let output = process.env(ALONE, "1").output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let held = text.split("held ").nth(1).expect(&text);
