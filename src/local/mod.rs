@@ -2,44 +2,31 @@
 //!
 //! In: a [`LocalConfig`] and a kubeconfig. Out: a server on loopback, until Ctrl-C.
 //!
-//! What tools write into a request line and no URL has is escaped first (`request_line`).
-//! A request's way is `road`, top to bottom: which `place` its Host names (the API, or a target at an origin of its own),
-//! whether it may come from where it comes from (`guard`, `target_access`, and kubectl's rules in `filter`), then on to the API
-//! server; what comes from there is no page at the API's origin (`inert`)
-//! (`upstream`), with the credentials of the kubeconfig (`api_server`). Targets are reached through Throughway where it is
-//! installed and through the built-in proxy elsewhere (`way`). `page` has what a person sees.
+//! One request is `pipeline`, top to bottom. `inbound` reads where it came in, which host it names (the API, or a target at
+//! an origin of its own) and whether its browser may send it; `kubectl` has kubectl proxy's own rules, paths and files.
+//! Targets are reached through Throughway where it is installed and through the built-in proxy elsewhere (`targets`).
+//! `upstream` sends requests on to the API server of the kubeconfig, with its credentials (`api_server`). `start_page` has
+//! what a person sees.
 //!
 //! Refuses: what `problem::Problem` lists, each as a page for a browser and as a Status for everybody else.
 //!
 //! kubectl: `pkg/proxy/proxy_server.go` of k8s.io/kubectl.
 
-mod announce;
-mod api;
-mod api_path;
 mod api_server;
-mod files;
-mod filter;
-mod guard;
-mod inert;
-mod leftover;
-mod listen;
-mod login;
+mod inbound;
+mod kubectl;
 mod open;
-mod page;
-mod place;
-mod plain;
+mod pipeline;
 mod problem;
-mod proxy_path;
-mod request_line;
-mod request_path;
-mod road;
 mod server;
-mod target_access;
+mod start_page;
+mod targets;
+mod temporary_file;
+mod terminal;
 mod upstream;
-mod way;
 
-pub use listen::ListenError;
-pub use login::NoRandomness;
+pub use inbound::listen::ListenError;
+pub use inbound::login::NoRandomness;
 pub use server::{Companion, NoOutput, StartError};
 
 use crate::cli::LocalConfig;

@@ -10,10 +10,10 @@ use std::process::Stdio;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use tokio::process::Command;
 
-use super::leftover::Leftover;
-use super::login::{self, Logins};
-use super::place::Target;
+use super::inbound::host_route::Target;
+use super::inbound::login::{self, Logins};
 use super::server::{NoOutput, print};
+use super::temporary_file::Leftover;
 use crate::lifecycle::memory::with_usual_pages;
 use crate::protocol::html_escape;
 

@@ -4,7 +4,7 @@
 
 use http::{HeaderMap, HeaderName, Method, header};
 
-use super::page;
+use super::start_page;
 use crate::protocol::status::{Response, Status};
 
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
@@ -91,7 +91,7 @@ impl Problem {
             Reader::Program => self.status.into_response(),
             Reader::Browser => {
                 let code = self.status.code;
-                let mut response = page::html(page::problem(&self));
+                let mut response = start_page::html(start_page::problem(&self));
                 *response.status_mut() = code;
                 response
             }

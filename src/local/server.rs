@@ -13,17 +13,17 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 
-use super::api::{Api, Caller};
 use super::api_server::{AccessError, ApiServer};
-use super::listen::{self, Accepted, ListenError, Listener};
-use super::login::{Logins, NoRandomness};
-use super::page::{Facts, StartPage};
-use super::place::Target;
-use super::request_line::RequestLines;
-use super::road::{self, Door, Road};
+use super::inbound::host_route::Target;
+use super::inbound::listen::{self, Accepted, ListenError, Listener};
+use super::inbound::login::{Logins, NoRandomness};
+use super::inbound::request_line::RequestLines;
+use super::kubectl::api::{Api, Caller};
+use super::pipeline::{self, Door, Road};
+use super::start_page::{Facts, StartPage};
+use super::targets::Ways;
 use super::upstream::Upstream;
-use super::way::Ways;
-use super::{announce, open};
+use super::{open, terminal};
 use crate::cli::{LocalConfig, Login, TargetKind, TargetName};
 use crate::lifecycle::{Signals, Tasks};
 
@@ -61,7 +61,7 @@ pub struct NoOutput(#[from] io::Error);
 
 impl From<AccessError> for StartError {
     fn from(failed: AccessError) -> Self {
-        Self::Access(announce::in_words(&failed.problem()))
+        Self::Access(terminal::in_words(&failed.problem()))
     }
 }
 
@@ -137,20 +137,20 @@ impl Companion {
 
     /// What a person at the terminal is told.
     fn announce(&self, config: &LocalConfig) -> Result<(), NoOutput> {
-        announce::files(config.files.as_ref());
-        announce::serving(&self.main, config)?;
+        terminal::files(config.files.as_ref());
+        terminal::serving(&self.main, config)?;
         for (listener, target) in &self.forwards {
-            announce::forwarding(listener, target)?;
+            terminal::forwarding(listener, target)?;
         }
         if let Some(logins) = &self.road.logins {
-            announce::login(logins)?;
+            terminal::login(logins)?;
         }
         if let Some(name) = &config.open {
             let target = Target::of(name, &namespace(config, &self.api_server));
             open::target(&target, self.main.port(), self.road.logins.as_ref())?;
         }
         self.tasks
-            .spawn_background(announce::way(self.road.ways.clone()));
+            .spawn_background(terminal::way(self.road.ways.clone()));
         Ok(())
     }
 
@@ -178,8 +178,8 @@ pub(super) async fn serve(config: LocalConfig) -> Result<(), StartError> {
         () = signals.next() => return Ok(()),
     };
     let api_server = &companion.api_server;
-    announce::server_path(api_server.url().path(), config.api.server_path);
-    announce::verification(api_server.verification());
+    terminal::server_path(api_server.url().path(), config.api.server_path);
+    terminal::verification(api_server.verification());
     companion.announce(&config)?;
     companion.run(signals).await;
     Ok(())
@@ -277,7 +277,7 @@ async fn connection(accepted: Accepted, door: Door, road: Arc<Road>) {
         let (road, door, address) = (Arc::clone(&road), door.clone(), address.clone());
         async move {
             request.extensions_mut().extend(extension(address));
-            Ok::<_, Infallible>(road::answer(&road, &door, peer, request).await)
+            Ok::<_, Infallible>(pipeline::answer(&road, &door, peer, request).await)
         }
     });
     let mut settings = auto::Builder::new(TokioExecutor::new());

@@ -1,4 +1,4 @@
-//! What can be wrong with a kubeconfig, a credential or the way to the API server. How that is told to people is in `explain`.
+//! What can be wrong with a kubeconfig, a credential or the way to the API server. How that is told to people is in `advice`.
 //!
 //! No variant holds a credential, nor text of a file or program that could quote one.
 

@@ -8,24 +8,13 @@
 //!
 //! client-go: `tools/clientcmd`, `transport`, `plugin/pkg/client/auth`.
 
-mod access;
-mod chosen;
-mod client_certificate;
+mod advice;
 mod clock;
-mod connect;
 mod credentials;
 mod error;
-mod explain;
-mod identity;
-mod in_cluster;
 mod kubeconfig;
-mod kuberc;
-mod load;
-mod proxy;
-mod reread;
-mod tls;
+mod transport;
 mod user;
-mod verify;
 mod whole_file;
 mod yaml;
 
@@ -39,15 +28,15 @@ use http::{HeaderMap, Uri};
 use rustls::pki_types::ServerName;
 use tokio::sync::{Mutex, oneshot};
 
-pub(super) use connect::Io;
 pub(super) use error::{AccessError, ConnectError, CredentialError};
+pub(super) use transport::connect::Io;
 
-use access::{Access, Trust};
-use connect::{Dial, Secured};
-use load::Surroundings;
-use proxy::Proxy;
-use reread::Reread;
-use tls::Tls;
+use kubeconfig::load::Surroundings;
+use kubeconfig::reload::Reread;
+use kubeconfig::resolve::{Access, Trust};
+use transport::connect::{Dial, Secured};
+use transport::proxy::Proxy;
+use transport::tls::Tls;
 use user::User;
 
 use crate::cli::ClusterOptions;
@@ -131,7 +120,7 @@ impl ApiServer {
     ) -> Result<Self, AccessError> {
         // Before the kubeconfig is read for use, so that no change between the two is missed.
         let reread = Reread::of(options, &surroundings).await;
-        let access = load::access(options, &surroundings).await?;
+        let access = kubeconfig::load::access(options, &surroundings).await?;
         let proxy_url = access.proxy_url.as_deref();
         let proxy = Proxy::of(&access.server, proxy_url, &surroundings.proxies)?;
         let proxy_tls = match &proxy {
@@ -280,7 +269,7 @@ impl ApiServer {
         if !reread.changed(surroundings).await {
             return Reading::Old;
         }
-        let user = match load::access(options, surroundings).await {
+        let user = match kubeconfig::load::access(options, surroundings).await {
             Ok(access) if access.server == self.0.url => {
                 self.0.generation.fetch_add(1, Ordering::AcqRel);
                 User::of(
@@ -320,7 +309,7 @@ enum Reading {
 fn server_name(access: &Access) -> Result<ServerName<'static>, AccessError> {
     let name = match &access.tls_server_name {
         Some(name) => name.as_str(),
-        None => proxy::host_of(&access.server),
+        None => transport::proxy::host_of(&access.server),
     };
     ServerName::try_from(name.to_owned()).map_err(|_| AccessError::BadServerName {
         name: name.to_owned(),

@@ -9,12 +9,12 @@ use http::header::AUTHORIZATION;
 use http::uri::Scheme;
 use http::{HeaderMap, HeaderValue};
 
-use super::access::{Access, CredentialSource};
 use super::credentials::{Credentials, Impersonate, Means};
 use super::error::{AccessError, ConnectError, CredentialError, MaterialError};
-use super::kubeconfig;
-use super::load::Surroundings;
-use super::tls::{Settings, Tls, WhenExpired};
+use super::kubeconfig::discover;
+use super::kubeconfig::load::Surroundings;
+use super::kubeconfig::resolve::{Access, CredentialSource};
+use super::transport::tls::{Settings, Tls, WhenExpired};
 use crate::cli::ClusterOptions;
 
 /// A user as the kubeconfig describes it now.
@@ -50,7 +50,7 @@ impl User {
         let means = Means {
             cluster: &access.cluster,
             proxies: &surroundings.proxies,
-            files: kubeconfig::files(options.kubeconfig.as_deref(), &surroundings.places),
+            files: discover::files(options.kubeconfig.as_deref(), &surroundings.places),
             clock: clock(),
             kuberc: &surroundings.kuberc,
             tasks: &surroundings.tasks,

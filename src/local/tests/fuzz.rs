@@ -6,9 +6,11 @@
 use http::Method;
 
 use super::*;
-use crate::cli::{ApiGroup, TargetKind, TargetScheme};
+use crate::cli::ApiGroup;
+use crate::cli::TargetKind;
+use crate::cli::TargetScheme;
 pub(crate) use crate::local::api_server::tests::fuzz::kubeconfigs;
-pub(crate) use crate::local::way::fuzz::own_origins;
+pub(crate) use crate::local::targets::fuzz::own_origins;
 use crate::serve::api::RequestInfo;
 
 type Parts = (

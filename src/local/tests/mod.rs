@@ -21,9 +21,9 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use super::api_server::ApiServer;
-use super::listen::{Listener, Peer};
-use super::place::{Place, Target};
-use super::road::{self, Door, Road};
+use super::inbound::host_route::{Place, Target};
+use super::inbound::listen::{Listener, Peer};
+use super::pipeline::{self, Door, Road};
 use super::server;
 use crate::cli::{self, Command};
 use crate::lifecycle::Tasks;
@@ -133,7 +133,7 @@ impl World {
             request = request.header(*name, *value);
         }
         let request = request.body(Body::empty()).unwrap();
-        Box::pin(road::answer(&self.road, door, peer, request)).await
+        Box::pin(pipeline::answer(&self.road, door, peer, request)).await
     }
 
     /// What came to a target's proxy.

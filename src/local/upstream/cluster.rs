@@ -9,7 +9,7 @@ use tower::service_fn;
 
 use super::Upstream;
 use crate::cli::{Filtering, USER_AGENT};
-use crate::local::filter;
+use crate::local::kubectl::filter;
 use crate::protocol::status::{Response, Status};
 
 impl Upstream {

@@ -8,8 +8,8 @@ use std::fmt::Write;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::local::api_server::access::Impersonation;
 use crate::local::api_server::error::AccessError;
+use crate::local::api_server::kubeconfig::resolve::Impersonation;
 
 const USER: HeaderName = HeaderName::from_static("impersonate-user");
 const UID: HeaderName = HeaderName::from_static("impersonate-uid");

@@ -7,6 +7,7 @@
 
 mod exec;
 mod impersonate;
+pub(in crate::local::api_server) mod kuberc;
 mod oidc;
 mod token_file;
 
@@ -24,13 +25,13 @@ pub(super) use impersonate::Impersonate;
 use oidc::Oidc;
 use token_file::TokenFile;
 
-use super::access::CredentialSource;
 use super::clock::Clock;
 use super::error::{AccessError, CredentialError};
-use super::identity::Identity;
-use super::kuberc::Kuberc;
-use super::proxy;
+use super::kubeconfig::resolve::CredentialSource;
+use super::transport::pem::Identity;
+use super::transport::proxy;
 use crate::lifecycle::Tasks;
+use kuberc::Kuberc;
 
 /// A user's credential.
 pub(super) enum Credentials {

@@ -6,8 +6,8 @@ use std::path::Path;
 use kube::config::Kubeconfig;
 
 use crate::cli::ClusterOptions;
-use crate::local::api_server::access;
-use crate::local::api_server::kubeconfig::parse;
+use crate::local::api_server::kubeconfig::discover::parse;
+use crate::local::api_server::kubeconfig::resolve;
 
 pub(crate) fn kubeconfigs(input: &[u8]) {
     let path = Path::new("/home/somebody/.kube/config");
@@ -22,7 +22,7 @@ pub(crate) fn kubeconfigs(input: &[u8]) {
                 context,
                 ..ClusterOptions::default()
             };
-            let _ = access::decide(kubeconfig, &options);
+            let _ = resolve::decide(kubeconfig, &options);
         }
     }
     let Ok(text) = std::str::from_utf8(input) else {

@@ -7,12 +7,12 @@ use secrecy::ExposeSecret;
 
 use super::{Folder, kubeconfig, nothing, options};
 use crate::cli::ClusterOptions;
-use crate::local::api_server::access::{
+use crate::local::api_server::kubeconfig::discover::Places;
+use crate::local::api_server::kubeconfig::in_cluster::Pod;
+use crate::local::api_server::kubeconfig::load::Surroundings;
+use crate::local::api_server::kubeconfig::resolve::{
     self, Access, CredentialSource, IdentitySource, Pem, Trust,
 };
-use crate::local::api_server::in_cluster::Pod;
-use crate::local::api_server::kubeconfig::Places;
-use crate::local::api_server::load::Surroundings;
 use crate::local::api_server::{AccessError, ApiServer};
 
 const SEVERAL: &str = "
@@ -30,7 +30,7 @@ users:
 
 fn decide(yaml: &str, options: &ClusterOptions) -> Result<Access, AccessError> {
     let kubeconfig = Kubeconfig::from_yaml(yaml).unwrap();
-    access::decide(&kubeconfig, options).map(|access| access.expect("a server is named"))
+    resolve::decide(&kubeconfig, options).map(|access| access.expect("a server is named"))
 }
 
 fn flags(set: impl FnOnce(&mut ClusterOptions)) -> ClusterOptions {
@@ -289,13 +289,13 @@ fn addresses_of_servers() {
         ("127.0.0.1:8080", "http://127.0.0.1:8080/"),
         ("https://[::1]:6443", "https://[::1]:6443/"),
     ] {
-        assert_eq!(access::server_uri(text).unwrap(), uri, "{text}");
+        assert_eq!(resolve::server_uri(text).unwrap(), uri, "{text}");
     }
     for text in ["", "x/path", "ftp://x", "https://", "https://a b", "/path"] {
-        let failed = access::server_uri(text).unwrap_err();
+        let failed = resolve::server_uri(text).unwrap_err();
         assert!(matches!(failed, AccessError::BadServer { .. }), "{text}");
     }
-    let failed = access::server_uri("ftp://user:hidden@x").unwrap_err();
+    let failed = resolve::server_uri("ftp://user:hidden@x").unwrap_err();
     assert!(!format!("{failed} {failed:?}").contains("hidden"));
 }
 
@@ -424,7 +424,7 @@ async fn a_kubeconfig_in_utf16_is_read_and_one_that_ends_within_a_character_is_t
     let mut content = vec![0xff, 0xfe];
     content.extend(config.encode_utf16().flat_map(u16::to_le_bytes));
     let path = folder.write("config", &content);
-    let read = crate::local::api_server::kubeconfig::read(
+    let read = crate::local::api_server::kubeconfig::discover::read(
         Some(&path),
         &Places {
             listed: None,

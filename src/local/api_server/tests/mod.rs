@@ -25,11 +25,12 @@ use http_body_util::Empty;
 use hyper_util::rt::TokioIo;
 
 use super::clock::Clock;
-use super::in_cluster::Pod;
-use super::kubeconfig::Places;
-use super::kuberc::Kuberc;
-use super::load::Surroundings;
-use super::{AccessError, ApiServer, Purpose, proxy};
+use super::credentials::kuberc::Kuberc;
+use super::kubeconfig::discover::Places;
+use super::kubeconfig::in_cluster::Pod;
+use super::kubeconfig::load::Surroundings;
+use super::transport::proxy;
+use super::{AccessError, ApiServer, Purpose};
 use crate::cli::ClusterOptions;
 use crate::lifecycle::Tasks;
 

@@ -8,8 +8,8 @@ use http::HeaderMap;
 use super::certificates::{Authority, Pair};
 use super::server::Server;
 use super::{Folder, Hand, ask, load_at};
-use crate::local::api_server::kuberc::Kuberc;
-use crate::local::api_server::load::Surroundings;
+use crate::local::api_server::credentials::kuberc::Kuberc;
+use crate::local::api_server::kubeconfig::load::Surroundings;
 use crate::local::api_server::{AccessError, ApiServer, CredentialError};
 
 const VERSION: &str = "client.authentication.k8s.io/v1";

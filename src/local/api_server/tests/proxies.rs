@@ -11,8 +11,8 @@ use tokio::task::JoinSet;
 use super::certificates::Authority;
 use super::server::Server;
 use super::{Folder, ask, kubeconfig, load, nothing, options};
-use crate::local::api_server::load::Surroundings;
-use crate::local::api_server::proxy::{Environment, Proxy};
+use crate::local::api_server::kubeconfig::load::Surroundings;
+use crate::local::api_server::transport::proxy::{Environment, Proxy};
 use crate::local::api_server::{AccessError, ApiServer, ConnectError, Purpose};
 
 /// A proxy that connects to one address whatever it is asked for, and says what that was.

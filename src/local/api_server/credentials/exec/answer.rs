@@ -11,10 +11,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::super::bearer;
 use super::Given;
+use crate::local::api_server::credentials::bearer;
 use crate::local::api_server::error::CredentialError;
-use crate::local::api_server::identity::Identity;
+use crate::local::api_server::transport::pem::Identity;
 use crate::local::api_server::yaml;
 
 #[derive(Deserialize)]

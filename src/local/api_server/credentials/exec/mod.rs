@@ -21,11 +21,11 @@ use tokio::sync::oneshot;
 
 pub(super) use process::Program;
 
-use super::super::clock::Clock;
-use super::super::error::{AccessError, CredentialError};
-use super::super::identity::Identity;
 use super::Means;
 use crate::lifecycle::Tasks;
+use crate::local::api_server::clock::Clock;
+use crate::local::api_server::error::{AccessError, CredentialError};
+use crate::local::api_server::transport::pem::Identity;
 
 /// How long before its end a credential is made anew.
 const SLACK: Duration = Duration::from_secs(10);

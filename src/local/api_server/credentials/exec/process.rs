@@ -17,9 +17,9 @@ use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::super::Means;
 use super::{Given, answer};
 use crate::lifecycle::Tasks;
+use crate::local::api_server::credentials::Means;
 use crate::local::api_server::error::{AccessError, CredentialError};
 
 /// How long a plugin may take. Those that open a browser or show a code wait for a person; issuers give a code half an hour at most.

@@ -21,11 +21,11 @@ use serde::Deserialize;
 use tokio::time::timeout;
 
 use crate::local::api_server::Purpose;
-use crate::local::api_server::access::{self, Trust};
-use crate::local::api_server::connect::{Dial, Secured};
 use crate::local::api_server::error::{AccessError, CredentialError};
-use crate::local::api_server::proxy::{Environment, Proxy, host_of};
-use crate::local::api_server::tls::Tls;
+use crate::local::api_server::kubeconfig::resolve::{self, Trust};
+use crate::local::api_server::transport::connect::{Dial, Secured};
+use crate::local::api_server::transport::proxy::{Environment, Proxy, host_of};
+use crate::local::api_server::transport::tls::Tls;
 
 /// How long the issuer may take for one answer, connecting included.
 const ISSUER_LIMIT: Duration = Duration::from_secs(30);
@@ -74,9 +74,9 @@ impl Issuer {
         proxies: &Environment,
     ) -> Result<Self, AccessError> {
         let url = url.trim_end_matches('/').to_owned();
-        let uri = access::server_uri(&url)?;
+        let uri = resolve::server_uri(&url)?;
         if uri.scheme() != Some(&Scheme::HTTPS) {
-            let server = access::without_userinfo(&url);
+            let server = resolve::without_userinfo(&url);
             return Err(AccessError::BadServer { server });
         }
         let proxy = Proxy::of(&uri, None, proxies)?;

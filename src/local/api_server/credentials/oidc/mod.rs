@@ -23,9 +23,9 @@ use tokio::sync::{Mutex, oneshot};
 
 use super::{Means, bearer};
 use crate::lifecycle::Tasks;
-use crate::local::api_server::access::{Pem, Trust};
 use crate::local::api_server::clock::Clock;
 use crate::local::api_server::error::{AccessError, CredentialError};
+use crate::local::api_server::kubeconfig::resolve::{Pem, Trust};
 use issuer::{Fetched, Issuer};
 
 /// How long before its end a token is replaced.

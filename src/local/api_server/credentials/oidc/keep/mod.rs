@@ -15,7 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::fs;
 use tokio::io::AsyncWriteExt;
 
-use crate::local::leftover::Leftover;
+use crate::local::temporary_file::Leftover;
 
 /// How often a lock is asked for that somebody else has, and how long after each time.
 const LOCK_TRIES: usize = 5;

@@ -1,0 +1,380 @@
+//! Where the companion listens: a TCP port or a Unix socket that only its user can open.
+//!
+//! Browsers ask `[::1]` first for a name below `localhost`, so a port of one loopback is taken on the other as well: whoever
+//! listened there would be this origin in the user's browser.
+//!
+//! kubectl: `Listen` and `ListenUnix` of `pkg/proxy/proxy_server.go`.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::{fmt, io};
+
+use http::HeaderValue;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
+
+use super::login::random;
+use crate::cli::LocalListen;
+
+/// How many free ports are tried until one is free on both loopbacks.
+const MAX_TRIES: usize = 16;
+
+/// A place that can't be listened at.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    #[error("port {} of {} is in use, perhaps by another kubectl proxy or throughway local; --port=0 takes a free one", .0.port(), .0.ip())]
+    InUse(SocketAddr),
+    #[error("port {} of {} is in use, by another program or another --forward; --forward 0:TARGET takes a free one", .0.port(), .0.ip())]
+    ForwardInUse(SocketAddr),
+    #[error("can't listen on {0}: {1}")]
+    Tcp(SocketAddr, #[source] io::Error),
+    #[error("can't listen on the Unix socket {}: {}", .0.display(), .1)]
+    Unix(PathBuf, #[source] io::Error),
+}
+
+impl ListenError {
+    /// The same of a port of `--forward`.
+    pub(in crate::local) fn of_forward(self) -> Self {
+        match self {
+            Self::InUse(address) => Self::ForwardInUse(address),
+            other @ (Self::ForwardInUse(_) | Self::Tcp(..) | Self::Unix(..)) => other,
+        }
+    }
+}
+
+/// A listening socket.
+#[derive(Debug)]
+pub(in crate::local) enum Listener {
+    Tcp(TcpPort),
+    Unix(UnixSocket),
+}
+
+/// A Unix socket, which goes away with the program unless somebody else has taken its place.
+#[derive(Debug)]
+pub(in crate::local) struct UnixSocket {
+    listener: UnixListener,
+    path: PathBuf,
+    /// Device and inode.
+    file: (u64, u64),
+}
+
+impl Drop for UnixSocket {
+    fn drop(&mut self) {
+        let found = std::fs::symlink_metadata(&self.path);
+        if found.is_ok_and(|found| (found.dev(), found.ino()) == self.file) {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// A port of an address, and of the other loopback.
+#[derive(Debug)]
+pub(in crate::local) struct TcpPort {
+    first: TcpListener,
+    /// `None` where the address is none of this machine's loopbacks, or where there is no other.
+    second: Option<TcpListener>,
+    address: SocketAddr,
+}
+
+/// Where a connection comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::local) enum Peer {
+    /// Loopback, or a Unix socket.
+    ThisMachine,
+    Elsewhere,
+}
+
+/// A connection that was accepted.
+pub(in crate::local) struct Accepted {
+    pub(in crate::local) stream: Stream,
+    pub(in crate::local) peer: Peer,
+    /// The address that it comes from; a Unix socket has none.
+    pub(in crate::local) address: Option<HeaderValue>,
+}
+
+impl Peer {
+    fn of(address: IpAddr) -> Self {
+        if address.to_canonical().is_loopback() {
+            Self::ThisMachine
+        } else {
+            Self::Elsewhere
+        }
+    }
+}
+
+/// A connection of either kind.
+pub(in crate::local) type Stream = Box<dyn ReadWrite>;
+
+pub(in crate::local) trait ReadWrite:
+    AsyncRead + AsyncWrite + Unpin + Send
+{
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> ReadWrite for S {}
+
+/// The same address with another port; a Unix socket's companion is on loopback.
+pub(in crate::local) fn beside(listen: &LocalListen, port: u16) -> LocalListen {
+    let address = match listen {
+        LocalListen::Tcp { address, .. } => *address,
+        LocalListen::Unix(_) => Ipv4Addr::LOCALHOST.into(),
+    };
+    LocalListen::Tcp { address, port }
+}
+
+impl Listener {
+    pub(in crate::local) async fn bind(listen: &LocalListen) -> Result<Self, ListenError> {
+        match listen {
+            LocalListen::Tcp { address, port } => {
+                let port = TcpPort::bind((*address, *port).into()).await?;
+                Ok(Self::Tcp(port))
+            }
+            LocalListen::Unix(path) => {
+                unix(path).map_err(|failed| ListenError::Unix(path.clone(), failed))
+            }
+        }
+    }
+
+    /// The port that browsers have in their address; 0 of a Unix socket.
+    pub(in crate::local) fn port(&self) -> u16 {
+        match self {
+            Self::Tcp(port) => port.address.port(),
+            Self::Unix(_) => 0,
+        }
+    }
+
+    /// Host and port of the API as browsers have them: `localhost` where that leads here. A Unix socket has no port, and who
+    /// asks over it (`curl --unix-socket`) names none.
+    pub(in crate::local) fn home(&self) -> String {
+        match self {
+            Self::Tcp(TcpPort { address, .. })
+                if other_loopback(address.ip()).is_none() && !address.ip().is_unspecified() =>
+            {
+                address.to_string()
+            }
+            Self::Tcp(_) => format!("localhost:{}", self.port()),
+            Self::Unix(_) => "localhost".to_owned(),
+        }
+    }
+
+    /// The next connection.
+    pub(in crate::local) async fn accept(&self) -> io::Result<Accepted> {
+        match self {
+            Self::Tcp(port) => {
+                let (stream, address) = port.accept().await?;
+                stream.set_nodelay(true)?;
+                let text = HeaderValue::try_from(address.ip().to_string());
+                Ok(Accepted {
+                    stream: Box::new(stream),
+                    peer: Peer::of(address.ip()),
+                    address: text.ok(),
+                })
+            }
+            Self::Unix(socket) => Ok(Accepted {
+                stream: Box::new(socket.listener.accept().await?.0),
+                peer: Peer::ThisMachine,
+                address: None,
+            }),
+        }
+    }
+}
+
+impl fmt::Display for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(port) => port.address.fmt(f),
+            Self::Unix(socket) => socket.path.display().fmt(f),
+        }
+    }
+}
+
+impl TcpPort {
+    async fn bind(asked: SocketAddr) -> Result<Self, ListenError> {
+        let mut tries = 0;
+        loop {
+            let first = tcp(asked).await?;
+            let address = first.local_addr();
+            let address = address.map_err(|failed| ListenError::Tcp(asked, failed))?;
+            let second = match other_loopback(address.ip()) {
+                Some(other) => tcp((other, address.port()).into()).await.map(Some),
+                None => Ok(None),
+            };
+            tries += 1;
+            let second = match second {
+                Ok(second) => second,
+                // Somebody has the free port of the one on the other.
+                Err(ListenError::InUse(_)) if asked.port() == 0 && tries < MAX_TRIES => continue,
+                Err(taken @ ListenError::InUse(_)) => return Err(taken),
+                // A machine may have no IPv6, and then nobody listens there either.
+                Err(none) => {
+                    tracing::debug!(error = %none, "there is no other loopback");
+                    None
+                }
+            };
+            return Ok(Self {
+                first,
+                second,
+                address,
+            });
+        }
+    }
+
+    async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let Some(second) = &self.second else {
+            return self.first.accept().await;
+        };
+        tokio::select! {
+            accepted = self.first.accept() => accepted,
+            accepted = second.accept() => accepted,
+        }
+    }
+}
+
+/// The loopback that a browser may ask as well for a name that leads to an address.
+fn other_loopback(address: IpAddr) -> Option<IpAddr> {
+    match address {
+        IpAddr::V4(Ipv4Addr::LOCALHOST | Ipv4Addr::UNSPECIFIED) => Some(Ipv6Addr::LOCALHOST.into()),
+        IpAddr::V6(Ipv6Addr::LOCALHOST) => Some(Ipv4Addr::LOCALHOST.into()),
+        _ => None,
+    }
+}
+
+async fn tcp(address: SocketAddr) -> Result<TcpListener, ListenError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|failed| match failed.kind() {
+            io::ErrorKind::AddrInUse => ListenError::InUse(address),
+            _ => ListenError::Tcp(address, failed),
+        })
+}
+
+/// Takes the place of a socket, used or left behind, but of no other file. The socket is made where nobody else can reach it
+/// and moved when its permissions are set, so that it is open to its user alone from the first moment.
+fn unix(path: &Path) -> io::Result<Listener> {
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if !found.file_type().is_socket() => {
+            return Err(io::ErrorKind::AddrInUse.into());
+        }
+        _ => {}
+    }
+    // Nobody else can have made the folder, or make it first.
+    let number = random().map_err(io::Error::other)?;
+    let folder = path.with_extension(format!("{}.new", &number[..16]));
+    std::fs::DirBuilder::new().mode(0o700).create(&folder)?;
+    let bound = bind_in(&folder, path);
+    if bound.is_err() {
+        let _ = std::fs::remove_file(folder.join("socket"));
+    }
+    // Why there is no socket is worth more than why there is still a folder.
+    let _ = std::fs::remove_dir(&folder);
+    let (listener, found) = bound?;
+    Ok(Listener::Unix(UnixSocket {
+        listener,
+        path: path.to_owned(),
+        file: (found.dev(), found.ino()),
+    }))
+}
+
+fn bind_in(folder: &Path, path: &Path) -> io::Result<(UnixListener, std::fs::Metadata)> {
+    let inside = folder.join("socket");
+    let listener = UnixListener::bind(&inside)?;
+    std::fs::set_permissions(&inside, std::fs::Permissions::from_mode(0o700))?;
+    let found = std::fs::symlink_metadata(&inside)?;
+    std::fs::rename(&inside, path)?;
+    Ok((listener, found))
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the rules for the product's connections are not for tests"
+)]
+mod tests {
+    use super::*;
+
+    fn on(address: IpAddr, port: u16) -> LocalListen {
+        LocalListen::Tcp { address, port }
+    }
+
+    const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
+
+    #[tokio::test]
+    async fn both_loopbacks_are_held_on_the_same_port() {
+        for (asked, other) in [(V4, V6), (V6, V4)] {
+            let listener = Listener::bind(&on(asked, 0)).await.unwrap();
+            for address in [asked, other] {
+                let to = SocketAddr::from((address, listener.port()));
+                let taken = TcpListener::bind(to).await;
+                assert_eq!(taken.unwrap_err().kind(), io::ErrorKind::AddrInUse, "{to}");
+                let (accepted, connected) = tokio::join!(listener.accept(), TcpStream::connect(to));
+                let accepted = accepted.unwrap();
+                assert_eq!(accepted.address.unwrap(), address.to_string());
+                assert_eq!(accepted.peer, Peer::ThisMachine);
+                connected.unwrap();
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_port_that_somebody_has_on_the_other_loopback_is_in_use() {
+        let theirs = TcpListener::bind((V6, 0)).await.unwrap();
+        let port = theirs.local_addr().unwrap().port();
+        match Listener::bind(&on(V4, port)).await {
+            Err(ListenError::InUse(taken)) => assert_eq!(taken, (V6, port).into()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn home_is_where_browsers_find_it() {
+        for (address, host) in [
+            ("127.0.0.1", "localhost"),
+            ("0.0.0.0", "localhost"),
+            ("::1", "localhost"),
+            ("127.0.0.2", "127.0.0.2"),
+        ] {
+            let listener = Listener::bind(&on(address.parse().unwrap(), 0))
+                .await
+                .unwrap();
+            assert_eq!(listener.home(), format!("{host}:{}", listener.port()));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_socket_goes_with_its_program_and_leaves_anothers() {
+        let folder = std::env::temp_dir().join(format!("throughway-socket-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("k");
+        let bind = async || Listener::bind(&LocalListen::Unix(path.clone())).await;
+        let first = bind().await.unwrap();
+        assert_eq!(first.home(), "localhost");
+        let second = bind().await.unwrap();
+        drop(first);
+        assert!(path.exists(), "it is the second one's");
+        drop(second);
+        let left: Vec<_> = std::fs::read_dir(&folder).unwrap().collect();
+        assert!(left.is_empty(), "{left:?}");
+        // Where a folder is in its place, that is what is said, and nothing is left.
+        std::fs::create_dir(&path).unwrap();
+        assert!(bind().await.is_err());
+        let left: Vec<_> = std::fs::read_dir(&folder).unwrap().collect();
+        assert_eq!(left.len(), 1, "{left:?}");
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn only_loopback_is_this_machine() {
+        for (address, peer) in [
+            ("127.0.0.1", Peer::ThisMachine),
+            ("127.8.8.8", Peer::ThisMachine),
+            ("::1", Peer::ThisMachine),
+            ("::ffff:127.0.0.1", Peer::ThisMachine),
+            ("10.0.0.1", Peer::Elsewhere),
+            ("::ffff:10.0.0.1", Peer::Elsewhere),
+            ("fe80::1", Peer::Elsewhere),
+        ] {
+            assert_eq!(Peer::of(address.parse().unwrap()), peer, "{address}");
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! The Kubernetes API as kubectl proxy serves it. In: a request to `localhost`. Out: the API server's answer.
+//!
+//! kubectl's rules come first (`filter`), then the prefix goes (`api_path`). The kubeconfig's credentials are used unless the
+//! caller brings `Authorization` along, as with kubectl proxy. A person who navigates to `/` gets the start page.
+//!
+//! kubectl: `NewProxyHandler` of `pkg/proxy/proxy_server.go`; `ServeHTTP` of `pkg/util/proxy/upgradeaware.go`.
+
+use http::{HeaderValue, Method, StatusCode, Uri, header};
+
+use super::api_path::{Exchange, Routed, below_server_path, route};
+use super::{files, filter};
+use crate::cli::{CrossSite, Filtering, LocalApi, ServerPath, StaticFiles};
+use crate::local::inbound::inert;
+use crate::local::problem::{Advice, Problem, Reader};
+use crate::local::upstream::{Upstream, asked_upgrade};
+use crate::protocol::forwarded_for::{self, X_FORWARDED_FOR};
+use crate::protocol::hop_by_hop;
+use crate::protocol::status::{Request, Response, Status};
+
+/// Serves the API, and static files beside it.
+#[derive(Debug)]
+pub(in crate::local) struct Api {
+    pub(in crate::local) settings: LocalApi,
+    pub(in crate::local) files: Option<StaticFiles>,
+    pub(in crate::local) upstream: Upstream,
+}
+
+/// Where a request's connection comes from.
+#[derive(Debug, Clone)]
+pub(in crate::local) struct Caller(pub(in crate::local) HeaderValue);
+
+impl Api {
+    /// Whether a browser's user wants to see what there is. The rules have to accept the path of it, too.
+    pub(in crate::local) fn is_for_a_person(
+        &self,
+        host: &str,
+        reader: Reader,
+        request: &Request,
+    ) -> bool {
+        reader == Reader::Browser
+            && matches!(*request.method(), Method::GET | Method::HEAD)
+            && request.uri().path() == "/"
+            && self.accepts(&Method::GET, "/", host)
+    }
+
+    /// Whether kubectl's rules accept a Host.
+    pub(in crate::local) fn accepts_host(&self, host: &str) -> bool {
+        match &self.settings.filter {
+            Filtering::Rules(rules) => filter::accepts_host(rules, host),
+            Filtering::Off => true,
+        }
+    }
+
+    fn accepts(&self, method: &Method, path: &str, host: &str) -> bool {
+        match &self.settings.filter {
+            Filtering::Rules(rules) => filter::accepts(rules, method, path, host),
+            Filtering::Off => true,
+        }
+    }
+
+    /// A request's path without `--api-prefix`, as the API server gets it.
+    pub(in crate::local) fn path_in_api<'p>(&self, path: &'p str) -> Option<&'p str> {
+        let prefix = &self.settings.prefix;
+        if prefix.starts_with("/api") {
+            return Some(path);
+        }
+        path.strip_prefix(prefix.trim_end_matches('/'))
+    }
+
+    pub(in crate::local) async fn answer(
+        &self,
+        host: &str,
+        reader: Reader,
+        request: Request,
+    ) -> Result<Response, Problem> {
+        let (path, decoded) = match route(&self.settings, self.files.as_ref(), &request) {
+            Routed::Api { path, decoded } => (path, decoded),
+            Routed::Files => {
+                let Some(files) = &self.files else {
+                    return Ok(filter::forbidden());
+                };
+                // Boxed, as it is rare and would make every request's state as large.
+                return Ok(Box::pin(files::serve(files, &request.map(drop))).await);
+            }
+            Routed::Redirect(answer) | Routed::NotFound(answer) => return Ok(answer),
+        };
+        // Its Host was looked at before.
+        if let Filtering::Rules(rules) = &self.settings.filter
+            && !filter::accepts_path(rules, request.method(), &decoded)
+        {
+            return refuse(host, reader);
+        }
+        if self.settings.cross_site == CrossSite::Allow {
+            return self.pass(path, request).await;
+        }
+        inert::refuse_worker(request.headers())?;
+        let mut answer = self.pass(path, request).await?;
+        inert::disarm(&mut answer);
+        Ok(answer)
+    }
+
+    async fn pass(&self, path: String, mut request: Request) -> Result<Response, Problem> {
+        let upgrade = asked_upgrade(request.headers());
+        let exchange = match upgrade {
+            Some(_) => Exchange::Upgrade,
+            None => Exchange::Plain,
+        };
+        let path = match self.settings.server_path {
+            ServerPath::Appended => {
+                below_server_path(self.upstream.api().url().path(), &path, exchange)
+            }
+            ServerPath::Ignored => path,
+        };
+        *request.uri_mut() = Uri::try_from(path).map_err(|_| {
+            let status = Status::bad_request("the path has bytes that no path has");
+            Problem::new(status, "No such path")
+        })?;
+        let caller = request.extensions_mut().remove::<Caller>();
+        let headers = request.headers_mut();
+        let trailers = hop_by_hop::accepts_trailers(headers);
+        hop_by_hop::remove(headers);
+        headers.remove(header::HOST);
+        if trailers {
+            headers.insert(header::TE, HeaderValue::from_static("trailers"));
+        }
+        if let Some(Caller(address)) = caller {
+            let list = forwarded_for::with(headers, &address);
+            headers.insert(X_FORWARDED_FOR, list);
+        }
+        let answer = match exchange {
+            Exchange::Plain => self.upstream.send(request).await,
+            Exchange::Upgrade => {
+                headers.extend(upgrade.map(|upgrade| (header::UPGRADE, upgrade)));
+                self.upstream.upgrade(request).await
+            }
+        };
+        let answer = answer.map_err(|failed| failed.problem())?;
+        match (exchange, answer.status()) {
+            (Exchange::Upgrade, status)
+                if status != StatusCode::SWITCHING_PROTOCOLS && status.as_u16() < 400 =>
+            {
+                let sentence = format!("invalid upgrade response: status code {}", status.as_u16());
+                Err(Problem::new(Status::internal(sentence), "No upgrade"))
+            }
+            _ => Ok(answer),
+        }
+    }
+}
+
+/// What a request gets that the rules don't accept.
+pub(in crate::local) fn refuse(host: &str, reader: Reader) -> Result<Response, Problem> {
+    match reader {
+        Reader::Browser => Err(refused(host)),
+        Reader::Program => Ok(filter::forbidden()),
+    }
+}
+
+fn refused(host: &str) -> Problem {
+    let status = Status::forbidden(format!("{host} and this path are not both accepted"));
+    Problem::new(status, "Refused by the rules of this server").advise(Advice::Sentence(
+        "--accept-hosts, --accept-paths, --reject-paths and --reject-methods say what is accepted."
+            .to_owned(),
+    ))
+}

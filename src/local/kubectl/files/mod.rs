@@ -1,0 +1,204 @@
+//! Static files beside the API: `--www` below `--www-prefix`.
+//!
+//! In: a directory and a request below the prefix. Out: a file with its type, dates, ranges and conditional answers; a
+//! directory's `index.html`, else its listing; a redirect that puts the slash at the end of a directory's path, takes it from a
+//! file's, or takes `index.html` away. Links are followed, and files that begin with a dot are served.
+//!
+//! Refused: what is not there (404; also a name that is no UTF-8, and what no path of this directory can be), what must not be
+//! read (403). `..` never leads out of the directory, however it is spelled.
+//!
+//! Own code, as a library was weighed and loses what is compared with kubectl proxy: `ServeDir` of tower-http 0.7 (feature `fs`,
+//! three more crates) lists no directory, answers several ranges with 416 or as a whole, knows no `If-Range`, answers every
+//! method but GET and HEAD with 405, and takes a type from a list of its own, not from the machine's and the content.
+//!
+//! Exactly as `http.FileServer` of Go behind `http.StripPrefix`; kubectl: `newFileHandler` in `pkg/proxy/proxy_server.go`.
+
+mod conditions;
+mod content;
+mod listing;
+mod names;
+mod ranges;
+mod sniff;
+
+use std::fs::Metadata;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use http::{HeaderValue, StatusCode, header};
+use tokio::fs::File;
+
+use self::conditions::Modified;
+use super::plain;
+use super::request_path::{RequestPath, as_text, rooted};
+use crate::cli::StaticFiles;
+use crate::protocol::status::Response;
+
+const INDEX: &str = "index.html";
+
+/// A request without its body, which no file has a use for.
+pub(in crate::local) type Request = http::Request<()>;
+
+/// Something that was opened.
+struct Opened {
+    file: File,
+    path: PathBuf,
+    metadata: Metadata,
+}
+
+/// Why nothing was opened.
+enum NotOpened {
+    Absent,
+    Forbidden,
+    Other,
+}
+
+/// Answers a request for a file.
+pub(in crate::local) async fn serve(files: &StaticFiles, request: &Request) -> Response {
+    let Some(path) = path_below(&files.prefix, request.uri().path()) else {
+        return plain::not_found();
+    };
+    if path.ends_with(b"/index.html") {
+        return redirect(request, b"./".to_vec());
+    }
+    let opened = match open(&files.directory, &path).await {
+        Ok(opened) => opened,
+        Err(problem) => return problem.answer(),
+    };
+    let ends_in_slash = path.ends_with(b"/");
+    if opened.metadata.is_dir() {
+        if !ends_in_slash {
+            return redirect(request, [last_segment(&path), b"/"].concat());
+        }
+        return directory(opened, request).await;
+    }
+    if ends_in_slash {
+        let name = last_segment(&path);
+        if name == b"/" || name == b"." {
+            let text = "http: attempting to traverse a non-directory";
+            return plain::text(StatusCode::INTERNAL_SERVER_ERROR, text);
+        }
+        return redirect(request, [b"../", name].concat());
+    }
+    content::serve(opened, request).await
+}
+
+async fn directory(directory: Opened, request: &Request) -> Response {
+    match opened(&directory.path.join(INDEX)).await {
+        Ok(index) if index.metadata.is_dir() => listing::serve(&index, request).await,
+        Ok(index) => content::serve(index, request).await,
+        Err(_) => listing::serve(&directory, request).await,
+    }
+}
+
+/// The decoded path behind the prefix, from the root; none where the prefix came in another spelling.
+fn path_below(prefix: &str, path: &str) -> Option<Vec<u8>> {
+    let path = RequestPath::parse(path).ok()?;
+    if !path.spelling.is_empty() {
+        path.spelling.strip_prefix(prefix)?;
+    }
+    let below = path.decoded.strip_prefix(prefix.as_bytes())?;
+    let root: &[u8] = if below.starts_with(b"/") { b"" } else { b"/" };
+    Some([root, below].concat())
+}
+
+async fn open(directory: &Path, path: &[u8]) -> Result<Opened, NotOpened> {
+    let path = rooted(path);
+    let name = str::from_utf8(&path).map_err(|_| NotOpened::Absent)?;
+    if name.contains('\0') {
+        return Err(NotOpened::Absent);
+    }
+    let mut whole = directory.to_owned();
+    if name.len() > 1 {
+        whole.push(&name[1..]);
+    }
+    opened(&whole).await
+}
+
+async fn opened(path: &Path) -> Result<Opened, NotOpened> {
+    // Whoever opens a pipe waits for its other side.
+    if let Ok(found) = tokio::fs::metadata(path).await
+        && !found.is_file()
+        && !found.is_dir()
+    {
+        return Err(NotOpened::Forbidden);
+    }
+    let file = match File::open(path).await {
+        Ok(file) => file,
+        Err(cause) => return Err(NotOpened::because(&cause, path).await),
+    };
+    let metadata = file.metadata().await.map_err(|_| NotOpened::Other)?;
+    Ok(Opened {
+        file,
+        path: path.to_owned(),
+        metadata,
+    })
+}
+
+impl NotOpened {
+    /// A path that goes on behind a file is one that is not there.
+    async fn because(cause: &io::Error, path: &Path) -> Self {
+        match cause.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Self::Absent,
+            io::ErrorKind::PermissionDenied => Self::Forbidden,
+            _ => match tokio::fs::metadata(path).await {
+                Ok(metadata) if !metadata.is_dir() => Self::Absent,
+                Ok(_) | Err(_) => Self::Other,
+            },
+        }
+    }
+
+    fn answer(self) -> Response {
+        match self {
+            Self::Absent => plain::not_found(),
+            Self::Forbidden => plain::text(StatusCode::FORBIDDEN, "403 Forbidden"),
+            Self::Other => plain::text(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "500 Internal Server Error",
+            ),
+        }
+    }
+}
+
+impl Opened {
+    fn modified(&self) -> Modified {
+        Modified::at(self.metadata.modified().ok())
+    }
+
+    fn name(&self) -> String {
+        let name = self.path.file_name().unwrap_or_default();
+        as_text(name.as_encoded_bytes())
+    }
+}
+
+/// 301 to a relative path, with the request's query. The path stays decoded; a line break in it is a space.
+fn redirect(request: &Request, mut path: Vec<u8>) -> Response {
+    if let Some(query) = request.uri().query().filter(|query| !query.is_empty()) {
+        path.push(b'?');
+        path.extend_from_slice(query.as_bytes());
+    }
+    for byte in &mut path {
+        if byte.is_ascii_control() {
+            *byte = b' ';
+        }
+    }
+    let mut response = plain::empty(StatusCode::MOVED_PERMANENTLY);
+    let location = HeaderValue::from_bytes(&path).expect("control characters went");
+    response.headers_mut().insert(header::LOCATION, location);
+    response
+}
+
+/// What stands behind the last slash, but for slashes at the end; `/` where there is nothing.
+fn last_segment(path: &[u8]) -> &[u8] {
+    let Some(end) = path.iter().rposition(|byte| *byte != b'/') else {
+        return b"/";
+    };
+    let path = &path[..=end];
+    let begin = path
+        .iter()
+        .rposition(|byte| *byte == b'/')
+        .map_or(0, |slash| slash + 1);
+    &path[begin..]
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,141 @@
+//! Asks the cluster what the user may reach. Out: [`Rights`].
+//!
+//! Most people may reach all or are told by their rules, so the questions go from large to small: all Services of the cluster,
+//! the rules of each namespace, and only where an authorizer can't list its rules, a namespace's Services all and one by one.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream;
+use k8s_openapi::api::authorization::v1::{
+    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
+    SelfSubjectRulesReview, SelfSubjectRulesReviewSpec,
+};
+use kube::Client;
+use kube::api::{Api, PostParams};
+
+use super::cluster_error::Trouble;
+use super::rights::{self, NamespaceRights, RESOURCE, Rights, SUBRESOURCE, VERB};
+
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+/// Questions under way at a time.
+const AT_A_TIME: usize = 8;
+/// Questions about single names in one namespace; what is beyond stays unknown.
+const MOST_NAMES: usize = 200;
+
+/// Asks for every name segment of every namespace. Only refused credentials fail it; all else leaves questions open.
+pub(in crate::local::start_page) async fn ask(
+    client: Client,
+    group: &'static str,
+    questions: BTreeMap<String, Vec<String>>,
+) -> Result<Rights, Trouble> {
+    let reviews = Reviews {
+        client,
+        group,
+        refused: AtomicBool::new(false),
+    };
+    if reviews.may("", "").await == Some(true) {
+        return Ok(Rights {
+            everywhere: true,
+            ..Rights::default()
+        });
+    }
+    let answers = questions
+        .into_iter()
+        .map(|(namespace, names)| reviews.namespace(namespace, names));
+    let answers = stream::iter(answers).buffer_unordered(AT_A_TIME);
+    let answers = answers.filter_map(|answer| async { answer });
+    let namespaces = answers.collect().await;
+    if reviews.refused.load(Ordering::Relaxed) {
+        return Err(Trouble::NotLoggedIn);
+    }
+    Ok(Rights {
+        everywhere: false,
+        namespaces,
+    })
+}
+
+struct Reviews {
+    client: Client,
+    group: &'static str,
+    /// Whether the credentials were refused.
+    refused: AtomicBool,
+}
+
+impl Reviews {
+    async fn namespace(
+        &self,
+        namespace: String,
+        names: Vec<String>,
+    ) -> Option<(String, NamespaceRights)> {
+        let spec = SelfSubjectRulesReviewSpec {
+            namespace: Some(namespace.clone()),
+        };
+        let review = SelfSubjectRulesReview {
+            spec,
+            ..SelfSubjectRulesReview::default()
+        };
+        let status = self.create(&review).await?.status?;
+        let found = rights::read(&status.resource_rules, self.group);
+        if found == NamespaceRights::All || !status.incomplete {
+            return Some((namespace, found));
+        }
+        if self.may(&namespace, "").await == Some(true) {
+            return Some((namespace, NamespaceRights::All));
+        }
+        let mut answers = HashMap::new();
+        for name in names.into_iter().take(MOST_NAMES) {
+            if let Some(allowed) = self.may(&namespace, &name).await {
+                answers.insert(name, allowed);
+            }
+        }
+        Some((namespace, NamespaceRights::Asked(answers)))
+    }
+
+    /// Whether a name may be reached; an empty one is every name, an empty namespace every namespace.
+    async fn may(&self, namespace: &str, name: &str) -> Option<bool> {
+        let attributes = ResourceAttributes {
+            verb: Some(VERB.to_owned()),
+            group: Some(self.group.to_owned()),
+            resource: Some(RESOURCE.to_owned()),
+            subresource: Some(SUBRESOURCE.to_owned()),
+            namespace: Some(namespace.to_owned()),
+            name: Some(name.to_owned()),
+            ..ResourceAttributes::default()
+        };
+        let review = SelfSubjectAccessReview {
+            spec: SelfSubjectAccessReviewSpec {
+                resource_attributes: Some(attributes),
+                ..SelfSubjectAccessReviewSpec::default()
+            },
+            ..SelfSubjectAccessReview::default()
+        };
+        Some(self.create(&review).await?.status?.allowed)
+    }
+
+    /// A review that fails or is late leaves its question open.
+    async fn create<K>(&self, review: &K) -> Option<K>
+    where
+        K: kube::Resource<DynamicType = ()>
+            + serde::Serialize
+            + serde::de::DeserializeOwned
+            + Clone
+            + std::fmt::Debug,
+    {
+        let api = Api::<K>::all(self.client.clone());
+        let parameters = PostParams::default();
+        let asking = api.create(&parameters, review);
+        match tokio::time::timeout(ANSWER_LIMIT, asking).await {
+            Ok(Ok(answer)) => Some(answer),
+            Ok(Err(failed)) => {
+                tracing::debug!(error = %failed, "a review of the user's rights failed");
+                let is_refused = Trouble::of(&failed) == Trouble::NotLoggedIn;
+                self.refused.fetch_or(is_refused, Ordering::Relaxed);
+                None
+            }
+            Err(_) => None,
+        }
+    }
+}

@@ -1,0 +1,402 @@
+//! Through the built-in proxy, as far as it goes: its changes to links, redirects and headers are undone, and what can't be
+//! undone is said ([`fact`]).
+//!
+//! `Host` and `:authority` are the origin's, which kube-apiserver passes on to the target; not where the API server itself
+//! lies below a path, as something in front of it then chooses by `Host`. Pages are asked for without an encoding: the
+//! built-in proxy fails on those that it can't rewrite in. Nothing that claims an identity at the API server goes along.
+//!
+//! Kubernetes: `pkg/util/proxy/transport.go` of k8s.io/apimachinery, `pkg/registry/core/service/proxy.go`.
+
+use axum::body::Body;
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
+use percent_encoding::percent_decode_str;
+
+use super::location::Asked;
+use super::ports::{Named, Ports};
+use super::refusal::{self, Case};
+use super::unprefix::Unprefixed;
+use super::{Visit, cookies, raw_path, send};
+use crate::local::problem::Problem;
+use crate::local::start_page::WayFact;
+use crate::local::upstream::{Upstream, asked_upgrade};
+use crate::protocol::hop_by_hop;
+use crate::protocol::status::{Response, Status};
+
+const GROUP: &str = "/api/v1";
+
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+
+/// What kube-apiserver says of its own, beside or in the place of what the target says.
+const OF_API_SERVER: [&str; 3] = [
+    "audit-id",
+    "x-kubernetes-pf-flowschema-uid",
+    "x-kubernetes-pf-prioritylevel-uid",
+];
+
+/// What the API server adds to every answer (`WithCacheControl` of k8s.io/apiserver).
+const ITS_CACHE_CONTROL: &str = "no-cache, private";
+
+/// A WebSocket protocol that kube-apiserver takes for a token.
+const TOKEN_PROTOCOL: &str = "base64url.bearer.authorization.k8s.io.";
+
+/// What a person is told about this way.
+pub(super) fn fact() -> WayFact {
+    WayFact::BuiltIn {
+        limits: vec![
+            "Logins that use the Authorization header (Basic dialogs, API tokens) do not work: it never reaches the app.",
+            "WebSockets lose the query of their address, and some apps need it.",
+            "In paths, encoded slashes and doubled slashes arrive decoded and joined.",
+            "A page arrives when it is complete, and a little changed; one in an encoding that the built-in proxy does not know breaks off.",
+        ],
+    }
+}
+
+pub(super) async fn visit(
+    upstream: &Upstream,
+    ports: &Ports,
+    visit: Visit<'_>,
+) -> Result<Response, Problem> {
+    let asked = Asked::of(&visit);
+    let Visit {
+        target,
+        host,
+        reader,
+        mut request,
+    } = visit;
+    let case = Case {
+        upstream,
+        target,
+        host,
+        reader,
+    };
+    let named = match ports.name(case).await? {
+        Named::Target(named) => named,
+        Named::Answer(answer) => return Ok(answer),
+    };
+    refuse_climbing(request.uri().path())?;
+    let prefix = named.proxy_path(GROUP);
+    let path = format!("{prefix}{}", raw_path(request.uri()));
+    *request.uri_mut() = Uri::try_from(path).map_err(|_| {
+        let status = Status::bad_request("the path has bytes that no path has");
+        Problem::new(status, "No such path")
+    })?;
+    let upgrade = asked_upgrade(request.headers());
+    let headers = request.headers_mut();
+    to_api_server(headers);
+    let before = upstream.api().url().path().trim_end_matches('/');
+    match HeaderValue::from_str(host) {
+        Ok(host) if before.is_empty() => headers.insert(header::HOST, host),
+        _ => headers.remove(header::HOST),
+    };
+    if let Some(upgrade) = upgrade {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(header::UPGRADE, upgrade);
+    }
+    let answer = refusal::or_answer(case, send(upstream, request).await?).await?;
+    // What stands in front of the API server may put its own path before, or leave it away.
+    let longer = (!before.is_empty()).then(|| format!("{before}{prefix}"));
+    let mut answer = answer;
+    for prefix in longer.iter().chain([&prefix]) {
+        from_api_server(answer.headers_mut(), prefix, host);
+        answer = without_prefix(answer, prefix);
+    }
+    cookies::keep_at_home(answer.headers_mut(), host);
+    asked.keep_at_home(&mut answer)?;
+    Ok(answer)
+}
+
+/// Refuses a path that leads out of its target for whoever undoes its escapes. The API server does so inside the target alone,
+/// but what stands in front of it may take the path for another one of the API.
+fn refuse_climbing(path: &str) -> Result<(), Problem> {
+    if !path.contains('%') && !path.contains("..") {
+        return Ok(());
+    }
+    let mut depth: usize = 0;
+    let decoded: Vec<u8> = percent_decode_str(path).collect();
+    for segment in decoded.split(|byte| matches!(byte, b'/' | b'\\')) {
+        depth = match segment {
+            b"" | b"." => depth,
+            b".." => depth.checked_sub(1).ok_or_else(climbs)?,
+            _ => depth + 1,
+        };
+    }
+    Ok(())
+}
+
+fn climbs() -> Problem {
+    let status = Status::bad_request("the path leads out of its target");
+    Problem::new(status, "No such path")
+}
+
+fn to_api_server(headers: &mut HeaderMap) {
+    let trailers = hop_by_hop::accepts_trailers(headers);
+    hop_by_hop::remove(headers);
+    if trailers {
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
+    let claims: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| {
+            let name = name.as_str();
+            let starts = ["impersonate-", "x-remote-", "throughway-"];
+            name == "authorization" || starts.iter().any(|start| name.starts_with(start))
+        })
+        .cloned()
+        .collect();
+    for name in claims {
+        headers.remove(name);
+    }
+    let is_part_of_a_page = headers.get(SEC_FETCH_DEST).is_some_and(|dest| {
+        !matches!(
+            dest.as_bytes(),
+            b"document" | b"iframe" | b"frame" | b"empty"
+        )
+    });
+    let takes_gzip = headers
+        .get(header::ACCEPT_ENCODING)
+        .and_then(|accepted| accepted.to_str().ok())
+        .is_some_and(|accepted| accepted.contains("gzip"));
+    headers.remove(header::ACCEPT_ENCODING);
+    if is_part_of_a_page && takes_gzip {
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    without_tokens(headers);
+}
+
+/// Takes out of a WebSocket's protocols what kube-apiserver would read as a token.
+fn without_tokens(headers: &mut HeaderMap) {
+    let Some(offered) = headers.get(header::SEC_WEBSOCKET_PROTOCOL) else {
+        return;
+    };
+    let offered = offered.to_str().unwrap_or_default();
+    let kept: Vec<&str> = offered
+        .split(',')
+        .map(str::trim)
+        .filter(|protocol| !protocol.starts_with(TOKEN_PROTOCOL))
+        .collect();
+    match HeaderValue::try_from(kept.join(", ")) {
+        Ok(kept) if !kept.is_empty() => headers.insert(header::SEC_WEBSOCKET_PROTOCOL, kept),
+        _ => headers.remove(header::SEC_WEBSOCKET_PROTOCOL),
+    };
+}
+
+fn from_api_server(headers: &mut HeaderMap, prefix: &str, host: &str) {
+    for name in OF_API_SERVER {
+        headers.remove(name);
+    }
+    let own: Vec<HeaderValue> = headers
+        .get_all(header::CACHE_CONTROL)
+        .iter()
+        .cloned()
+        .collect();
+    if own.first().is_some_and(|first| first == ITS_CACHE_CONTROL) {
+        headers.remove(header::CACHE_CONTROL);
+        for value in own.into_iter().skip(1) {
+            headers.append(header::CACHE_CONTROL, value);
+        }
+    }
+    if let Some(location) = headers
+        .get(header::LOCATION)
+        .and_then(|value| value.to_str().ok())
+        && let Ok(location) = HeaderValue::try_from(inside(location, prefix, host))
+    {
+        headers.insert(header::LOCATION, location);
+    }
+}
+
+/// A redirect's target without the proxy's own path: whether it is a path, or names the origin.
+pub(super) fn inside(location: &str, prefix: &str, host: &str) -> String {
+    let origin = format!("//{host}");
+    // Elsewhere, as in a query, it is what an app says and no place that this leads to.
+    let after = ["", "http:", "https:"]
+        .iter()
+        .find_map(|scheme| location.strip_prefix(scheme)?.strip_prefix(&*origin));
+    let start = after.map_or(0, |after| location.len() - after.len());
+    let origin = &location[..start];
+    match location[start..].strip_prefix(prefix) {
+        // Without an origin, two slashes would make what follows a host.
+        Some(path) if origin.is_empty() && begins_a_host(path) => format!("/.{path}"),
+        Some(path) if path.starts_with(['/', '\\']) => format!("{origin}{path}"),
+        Some(rest) if rest.is_empty() || rest.starts_with(['?', '#']) => format!("{origin}/{rest}"),
+        // Another path that begins with the same letters, or none of the proxy's.
+        Some(_) | None => location.to_owned(),
+    }
+}
+
+/// Whether browsers take a URL that begins so for one with a host. They skip tabs and line ends.
+fn begins_a_host(path: &str) -> bool {
+    let mut seen = path
+        .chars()
+        .filter(|one| !matches!(one, '\t' | '\n' | '\r'));
+    let mut is_slash = || matches!(seen.next(), Some('/' | '\\'));
+    is_slash() && is_slash()
+}
+
+fn without_prefix(answer: Response, prefix: &str) -> Response {
+    let headers = answer.headers();
+    // Exactly what the built-in proxy takes for a page.
+    let is_page = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok())
+        .is_some_and(|kind| kind.split(';').next() == Some("text/html"));
+    if !is_page || headers.contains_key(header::CONTENT_ENCODING) {
+        return answer;
+    }
+    let (mut parts, body) = answer.into_parts();
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(parts, Body::new(Unprefixed::new(body, prefix)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PREFIX: &str = "/api/v1/namespaces/demo/services/app/proxy";
+    const HOST: &str = "app.demo.svc.localhost:8001";
+
+    #[test]
+    fn redirects_lead_into_the_origin_again() {
+        for (location, expected) in [
+            (
+                "/api/v1/namespaces/demo/services/app/proxy/login?a=b",
+                "/login?a=b",
+            ),
+            ("/api/v1/namespaces/demo/services/app/proxy", "/"),
+            ("/api/v1/namespaces/demo/services/app/proxy?a#b", "/?a#b"),
+            (
+                "https://sso.example/?to=http://app.demo.svc.localhost:8001/api/v1/namespaces/demo/services/app/proxy/x",
+                "https://sso.example/?to=http://app.demo.svc.localhost:8001/api/v1/namespaces/demo/services/app/proxy/x",
+            ),
+            (
+                "/api/v1/namespaces/demo/services/app/proxy//e.example/",
+                "/.//e.example/",
+            ),
+            (
+                "/api/v1/namespaces/demo/services/app/proxyy",
+                "/api/v1/namespaces/demo/services/app/proxyy",
+            ),
+            ("/login", "/login"),
+            ("login", "login"),
+            (
+                "http://app.demo.svc.localhost:8001/api/v1/namespaces/demo/services/app/proxy/x",
+                "http://app.demo.svc.localhost:8001/x",
+            ),
+            (
+                "https://sso.example/?to=http://app.demo.svc.localhost:8001/x",
+                "https://sso.example/?to=http://app.demo.svc.localhost:8001/x",
+            ),
+        ] {
+            assert_eq!(inside(location, PREFIX, HOST), expected);
+        }
+    }
+
+    #[test]
+    fn no_path_leads_out_of_its_target() {
+        for path in [
+            "/..",
+            "/..%2fapi",
+            "/..%2F..%2F..%2fapi/v1/secrets",
+            "/a/..%2f..%2fb",
+            "/%2e%2e%2fb",
+            "/%2e%2e/b",
+            "/a/%2e./..",
+            "/..%5cb",
+            "/..\\b",
+            "/a//../../b",
+            "/./../b",
+        ] {
+            assert!(refuse_climbing(path).is_err(), "{path}");
+        }
+        for path in [
+            "/",
+            "/a/../b",
+            "/a%2f..%2fb",
+            "/a/b/..%2f..%2fc",
+            "/...",
+            "/..a",
+            "/a..",
+            "/%252e%252e%252fb",
+            "/a%ff",
+        ] {
+            assert!(refuse_climbing(path).is_ok(), "{path}");
+        }
+    }
+
+    #[test]
+    fn who_reads_trailers_says_so_to_the_target() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::TE, HeaderValue::from_static("gzip, trailers"));
+        headers.insert(header::CONNECTION, HeaderValue::from_static("TE"));
+        to_api_server(&mut headers);
+        assert_eq!(headers[header::TE], "trailers");
+        assert!(!headers.contains_key(header::CONNECTION));
+    }
+
+    #[test]
+    fn nothing_that_claims_an_identity_reaches_the_api_server() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("impersonate-user", "system:admin"),
+            ("impersonate-extra-scopes", "all"),
+            ("x-remote-group", "system:masters"),
+            ("authorization", "Bearer theirs"),
+            ("connection", "x-csrf"),
+            ("x-csrf", "1"),
+            ("throughway-path", "/x"),
+            (
+                "sec-websocket-protocol",
+                "chat, base64url.bearer.authorization.k8s.io.eA, v2",
+            ),
+        ] {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        to_api_server(&mut headers);
+        let left: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
+            .collect();
+        assert_eq!(left, [("sec-websocket-protocol", "chat, v2")]);
+    }
+
+    #[test]
+    fn pages_are_asked_for_plain_and_their_parts_as_gzip_at_most() {
+        for (dest, accepted, expected) in [
+            (Some("document"), "gzip, deflate, br, zstd", None),
+            (None, "gzip", None),
+            (Some("empty"), "gzip", None),
+            (Some("script"), "gzip, deflate, br, zstd", Some("gzip")),
+            (Some("image"), "br", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(accepted));
+            if let Some(dest) = dest {
+                headers.insert(SEC_FETCH_DEST, HeaderValue::from_static(dest));
+            }
+            to_api_server(&mut headers);
+            let asked = headers
+                .get(header::ACCEPT_ENCODING)
+                .map(|value| value.to_str().unwrap());
+            assert_eq!(asked, expected, "{dest:?} {accepted}");
+        }
+    }
+
+    #[test]
+    fn what_the_api_server_adds_goes_and_what_the_target_says_stays() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("audit-id", "1"),
+            ("cache-control", "no-cache, private"),
+            ("cache-control", "max-age=60"),
+            ("x-kubernetes-pf-flowschema-uid", "1"),
+            ("etag", "\"x\""),
+        ] {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        from_api_server(&mut headers, PREFIX, HOST);
+        let left: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
+            .collect();
+        assert_eq!(left, [("etag", "\"x\""), ("cache-control", "max-age=60")]);
+    }
+}

@@ -1,0 +1,130 @@
+//! The port of a Service that was named without one. The built-in proxy knows only ports without a name then, so the one that
+//! there is is looked up and named; where there are several, the person or program is told which.
+//!
+//! What was found holds for a while, so that a page's hundred requests ask once. What was not found is asked for again: it may be
+//! made in a moment.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Service;
+use kube::Api;
+use moka::future::Cache;
+
+use super::refusal::Case;
+use crate::cli::TargetKind;
+use crate::local::inbound::host_route::Target;
+use crate::local::problem::{Advice, Problem, Reader};
+use crate::local::upstream::Upstream;
+use crate::protocol::host::without_port;
+use crate::protocol::status::{Reason, Response, Status};
+
+const HOLDS_FOR: Duration = Duration::from_secs(30);
+const MOST_KEPT: u64 = 1000;
+
+/// TCP ports of Services, by namespace and name.
+#[derive(Debug, Clone)]
+pub(super) struct Ports(Cache<(String, String), Vec<String>>);
+
+/// Why there are no ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Absent {
+    /// There is no such Service.
+    NoService,
+    /// The user may not read it, or the cluster gave no answer.
+    Unknown,
+}
+
+/// What becomes of a target's name.
+pub(super) enum Named {
+    /// With its port, as far as that is known.
+    Target(Target),
+    /// Told to a program.
+    Answer(Response),
+}
+
+impl Default for Ports {
+    fn default() -> Self {
+        let cache = Cache::builder().time_to_live(HOLDS_FOR);
+        Self(cache.max_capacity(MOST_KEPT).build())
+    }
+}
+
+impl Ports {
+    /// The target with the port that the built-in proxy needs.
+    pub(super) async fn name(&self, case: Case<'_>) -> Result<Named, Problem> {
+        let target = case.target;
+        if target.kind != TargetKind::Service || target.port.is_some() {
+            return Ok(Named::Target(target.clone()));
+        }
+        let key = (target.namespace.clone(), target.name.clone());
+        let found = self.0.try_get_with(key, look(case.upstream, target)).await;
+        let status = match found.map_err(|absent| *absent) {
+            Ok(ports) => match &*ports {
+                [only] => {
+                    let port = (!only.is_empty()).then(|| only.clone());
+                    return Ok(Named::Target(Target {
+                        port,
+                        ..target.clone()
+                    }));
+                }
+                ports => return several(case, ports),
+            },
+            Err(Absent::Unknown) => return Ok(Named::Target(target.clone())),
+            Err(Absent::NoService) => {
+                Status::not_found(format!("services \"{}\" not found", target.name))
+            }
+        };
+        super::refusal::of(case, status.into_response())
+            .await
+            .map(Named::Answer)
+    }
+}
+
+async fn look(upstream: &Upstream, target: &Target) -> Result<Vec<String>, Absent> {
+    let services: Api<Service> = Api::namespaced(upstream.client(), &target.namespace);
+    let service = match services.get_opt(&target.name).await {
+        Ok(Some(service)) => service,
+        Ok(None) => return Err(Absent::NoService),
+        Err(_) => return Err(Absent::Unknown),
+    };
+    let ports = service.spec.and_then(|spec| spec.ports).unwrap_or_default();
+    let is_tcp = |protocol: &Option<String>| protocol.as_deref().is_none_or(|name| name == "TCP");
+    let names = ports
+        .into_iter()
+        .filter(|port| is_tcp(&port.protocol))
+        .map(|port| port.name.unwrap_or_default());
+    Ok(names.collect())
+}
+
+fn several(case: Case<'_>, ports: &[String]) -> Result<Named, Problem> {
+    let target = case.target;
+    let sentence = match ports {
+        [] => format!("the Service {} has no TCP port", target.name),
+        ports => format!(
+            "the Service {} has {} TCP ports; name one of them: {}",
+            target.name,
+            ports.len(),
+            ports.join(", ")
+        ),
+    };
+    let status = Status::new(http::StatusCode::NOT_FOUND, Reason::NotFound, sentence);
+    if case.reader == Reader::Program {
+        return Ok(Named::Answer(status.into_response()));
+    }
+    let after_name = &case.host[without_port(case.host).len()..];
+    let links = ports.iter().map(|port| {
+        let origin = Target {
+            port: Some(port.clone()),
+            ..target.clone()
+        };
+        Advice::Link {
+            label: format!("{} of {}", port, target.name),
+            url: format!("http://{}{after_name}/", origin.host()),
+        }
+    });
+    let title = match ports {
+        [] => "It has no port that can be reached",
+        _ => "Which port?",
+    };
+    Err(links.fold(Problem::new(status, title), Problem::advise))
+}

@@ -1,0 +1,132 @@
+//! Targets whose names are near one that does not exist. In: a target. Out: links to those that the user may see.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Service;
+use kube::api::ListParams;
+use kube::{Api, ResourceExt};
+
+use super::refusal::Case;
+use crate::cli::TargetKind;
+use crate::local::inbound::host_route::Target;
+use crate::local::problem::Advice;
+use crate::local::upstream::Upstream;
+use crate::protocol::host::without_port;
+
+/// A page that says what is wrong does not wait longer for what would be nice to know.
+const LIMIT: Duration = Duration::from_secs(2);
+
+/// Services that are looked at, and links that are shown.
+const MOST_LISTED: u32 = 1000;
+const MOST_SHOWN: usize = 6;
+
+/// Links to Services with a similar name in the same namespace, or the same name in others, the nearest first.
+pub(super) async fn links(case: Case<'_>) -> Vec<Advice> {
+    let Case {
+        upstream,
+        target,
+        host,
+        ..
+    } = case;
+    let port = &host[without_port(host).len()..];
+    if target.kind != TargetKind::Service {
+        return Vec::new();
+    }
+    let found = tokio::time::timeout(LIMIT, listed(upstream, target)).await;
+    let mut ranked: Vec<(usize, Target)> = found
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|service| Some((distance(target, &service)?, service)))
+        .collect();
+    ranked.sort_by(|one, other| (one.0, &one.1.name).cmp(&(other.0, &other.1.name)));
+    let nearest = ranked.into_iter().take(MOST_SHOWN);
+    nearest
+        .map(|(_, service)| Advice::Link {
+            label: format!("{} in {}", service.name, service.namespace),
+            url: format!("http://{}{port}/", service.host()),
+        })
+        .collect()
+}
+
+/// The Services of the cluster, or else those of the namespace.
+async fn listed(upstream: &Upstream, target: &Target) -> Vec<Target> {
+    let params = ListParams::default().limit(MOST_LISTED);
+    let everywhere: Api<Service> = Api::all(upstream.client());
+    let list = match everywhere.list_metadata(&params).await {
+        Ok(list) => list,
+        Err(_) => {
+            let here: Api<Service> = Api::namespaced(upstream.client(), &target.namespace);
+            let Ok(list) = here.list_metadata(&params).await else {
+                return Vec::new();
+            };
+            list
+        }
+    };
+    let service = |one: &kube::core::PartialObjectMeta<Service>| Target {
+        kind: TargetKind::Service,
+        namespace: one.namespace().unwrap_or_default(),
+        name: one.name_any(),
+        port: None,
+        scheme: None,
+    };
+    list.items.iter().map(service).collect()
+}
+
+/// How far a Service is from what was asked for; `None`: too far.
+fn distance(asked: &Target, service: &Target) -> Option<usize> {
+    if asked.namespace == service.namespace {
+        let is_part = service.name.contains(&asked.name) || asked.name.contains(&service.name);
+        let edits = edits(&asked.name, &service.name);
+        return (is_part || edits <= asked.name.len().div_ceil(3)).then_some(edits);
+    }
+    let is_same = asked.name == service.name || asked.name == service.namespace;
+    is_same.then(|| 1 + edits(&asked.namespace, &service.namespace))
+}
+
+/// The Levenshtein distance of two names.
+fn edits(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (at, left) in one.bytes().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = at + 1;
+        for (column, right) in other.bytes().enumerate() {
+            let replaced = diagonal + usize::from(left != right);
+            diagonal = row[column + 1];
+            row[column + 1] = replaced.min(row[column] + 1).min(diagonal + 1);
+        }
+    }
+    row[other.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn service(name: &str, namespace: &str) -> Target {
+        Target {
+            kind: TargetKind::Service,
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            port: None,
+            scheme: None,
+        }
+    }
+
+    #[test]
+    fn a_slip_of_the_finger_is_near_and_another_name_is_not() {
+        let asked = service("grafna", "monitoring");
+        let is_near = |name, namespace| distance(&asked, &service(name, namespace)).is_some();
+        assert!(is_near("grafana", "monitoring"));
+        assert!(is_near("grafna-main", "monitoring"));
+        assert!(is_near("grafna", "observability"));
+        assert!(!is_near("loki", "monitoring"));
+        assert!(!is_near("grafana", "observability"));
+    }
+
+    #[test]
+    fn edits_are_counted() {
+        for (one, other, expected) in [("", "abc", 3), ("kitten", "sitting", 3), ("a", "a", 0)] {
+            assert_eq!(edits(one, other), expected);
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Through Throughway: the request in an envelope, its path in `Throughway-Path`, with the method before it where Kubernetes has no
+//! verb for that; and the answer out of its envelope.
+
+use http::{HeaderName, HeaderValue, Method, Uri, header};
+
+use super::location::Asked;
+use super::{GROUP, Visit, cookies, raw_path, send};
+use crate::local::problem::Problem;
+use crate::local::upstream::{Upstream, asked_upgrade};
+use crate::protocol::host::without_port;
+use crate::protocol::status::{Response, Status};
+use crate::protocol::{envelope, hop_by_hop};
+
+const THROUGHWAY_PATH: HeaderName = HeaderName::from_static("throughway-path");
+
+/// Whose answer it is.
+pub(super) enum Enveloped {
+    OfTarget(Response),
+    /// A refusal of Throughway, kube-aggregator or kube-apiserver.
+    OfCluster(Response),
+}
+
+/// Where the browser sees the target. A name with the dot of DNS's root is the same, and no name of an origin for Throughway.
+fn origin(host: &str) -> String {
+    let name = without_port(host);
+    let port = &host[name.len()..];
+    format!("http://{}{port}", name.trim_end_matches('.'))
+}
+
+pub(super) async fn visit(upstream: &Upstream, visit: Visit<'_>) -> Result<Enveloped, Problem> {
+    let asked = Asked::of(&visit);
+    let Visit {
+        target,
+        host,
+        mut request,
+        ..
+    } = visit;
+    let no_path = || {
+        let status = Status::bad_request("the path has bytes that no path has");
+        Problem::new(status, "No such path")
+    };
+    let path = raw_path(request.uri());
+    let path = if envelope::is_inside(request.method()) {
+        let line = HeaderValue::from_str(&format!("{} {path}", request.method()));
+        *request.method_mut() = Method::POST;
+        line
+    } else {
+        HeaderValue::from_str(path)
+    };
+    let path = path.map_err(|_| no_path())?;
+    let origin = HeaderValue::try_from(origin(host)).map_err(|_| no_path())?;
+    let upgrade = asked_upgrade(request.headers());
+    let headers = request.headers_mut();
+    let trailers = hop_by_hop::accepts_trailers(headers);
+    hop_by_hop::remove(headers);
+    headers.remove(header::HOST);
+    let mut sealed = envelope::seal_request(std::mem::take(headers), origin);
+    sealed.insert(THROUGHWAY_PATH, path);
+    // Without it, kube-aggregator would ask for an encoding of its own.
+    sealed.insert(
+        header::ACCEPT_ENCODING,
+        HeaderValue::from_static("identity"),
+    );
+    // gRPC servers refuse who does not say it.
+    if trailers {
+        sealed.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
+    if let Some(upgrade) = upgrade {
+        sealed.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        sealed.insert(header::UPGRADE, upgrade);
+    }
+    *headers = sealed;
+    let path = format!("{}/", target.proxy_path(GROUP));
+    *request.uri_mut() = Uri::try_from(path).map_err(|_| no_path())?;
+    let mut answer = send(upstream, request).await?;
+    if !envelope::open_answer(answer.headers_mut()) {
+        return Ok(Enveloped::OfCluster(answer));
+    }
+    cookies::keep_at_home(answer.headers_mut(), host);
+    asked.keep_at_home(&mut answer)?;
+    Ok(Enveloped::OfTarget(answer))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::origin;
+
+    #[test]
+    fn an_origin_has_no_dot_at_its_end() {
+        for (host, expected) in [
+            (
+                "web.demo.svc.localhost:8001",
+                "http://web.demo.svc.localhost:8001",
+            ),
+            (
+                "web.demo.svc.localhost.:8001",
+                "http://web.demo.svc.localhost:8001",
+            ),
+            ("web.demo.svc.localhost.", "http://web.demo.svc.localhost"),
+        ] {
+            assert_eq!(origin(host), expected);
+        }
+    }
+}
