@@ -257,10 +257,7 @@ fn unix(path: &Path) -> io::Result<Listener> {
         }
         _ => {}
     }
-    // Nobody else can have made the folder, or make it first.
-    let number = random().map_err(io::Error::other)?;
-    let folder = path.with_extension(format!("{}.new", &number[..16]));
-    std::fs::DirBuilder::new().mode(0o700).create(&folder)?;
+    let folder = private_folder_beside(path)?;
     let bound = bind_in(&folder, path);
     if bound.is_err() {
         let _ = std::fs::remove_file(folder.join("socket"));
@@ -275,6 +272,15 @@ fn unix(path: &Path) -> io::Result<Listener> {
     }))
 }
 
+/// Nobody else can have made the folder, or make it first, or enter it.
+fn private_folder_beside(path: &Path) -> io::Result<PathBuf> {
+    let number = random().map_err(io::Error::other)?;
+    let folder = path.with_extension(format!("{}.new", &number[..16]));
+    std::fs::DirBuilder::new().mode(0o700).create(&folder)?;
+    Ok(folder)
+}
+
+/// Makes the socket in the folder, and moves it to its path when only its user can open it.
 fn bind_in(folder: &Path, path: &Path) -> io::Result<(UnixListener, std::fs::Metadata)> {
     let inside = folder.join("socket");
     let listener = UnixListener::bind(&inside)?;
@@ -360,6 +366,18 @@ mod tests {
         assert!(bind().await.is_err());
         let left: Vec<_> = std::fs::read_dir(&folder).unwrap().collect();
         assert_eq!(left.len(), 1, "{left:?}");
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_socket_is_its_users_alone_before_it_is_at_its_path() {
+        let rights = |path: &Path| std::fs::metadata(path).unwrap().mode() & 0o777;
+        let path = std::env::temp_dir().join(format!("throughway-rights-{}", std::process::id()));
+        let folder = private_folder_beside(&path).unwrap();
+        assert_eq!(rights(&folder), 0o700);
+        // It can't take the place of a folder, so it stays where it was made.
+        assert!(bind_in(&folder, &folder).is_err());
+        assert_eq!(rights(&folder.join("socket")), 0o700);
         std::fs::remove_dir_all(&folder).unwrap();
     }
 

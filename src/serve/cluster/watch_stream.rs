@@ -128,3 +128,41 @@ pub(super) fn event<C: Content>(line: &[u8]) -> Result<WatchEvent<C>, WatchError
         _ => Ok(WatchEvent::Other),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::pods::RawPod;
+    use futures_util::io::{self, BufReader};
+
+    use super::*;
+
+    fn stream(bytes: impl io::AsyncRead + Send + 'static) -> WatchStream {
+        WatchStream {
+            body: Box::pin(BufReader::new(bytes)),
+            line: Vec::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn an_event_has_at_most_16_mebibytes() {
+        let begin = br#"{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"7"}}}"#;
+        let padding = MAX_EVENT - begin.len() as u64 - 1;
+        let line = |padding| {
+            (&begin[..])
+                .chain(io::repeat(b' ').take(padding))
+                .chain(&b"\n"[..])
+        };
+        let largest = stream(line(padding))
+            .next::<RawPod>()
+            .await
+            .unwrap()
+            .unwrap();
+        assert!(matches!(largest, WatchEvent::Bookmark(version) if version == "7"));
+        let failed = stream(line(padding + 1))
+            .next::<RawPod>()
+            .await
+            .err()
+            .unwrap();
+        assert!(matches!(failed, WatchError::TooLong), "{failed}");
+    }
+}

@@ -30,6 +30,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 pub use peer::{Peer, PeerClass};
+#[cfg(test)]
+pub(crate) use upgraded::tests::upgrade as upgrade_for_tests;
 pub use upgraded::{Upgraded, into_stream};
 
 use crate::causes::causes;

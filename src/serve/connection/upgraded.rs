@@ -37,3 +37,38 @@ pub fn into_stream(
         read_already: parts.read_buf,
     })
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::convert::Infallible;
+
+    use axum::body::Body;
+    use http::{Response, StatusCode};
+    use hyper::body::Incoming;
+    use hyper::service::service_fn;
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    /// What hyper hands out of a caller's connection after its first request, which is answered with 101.
+    pub(crate) async fn upgrade(stream: TlsStream<TcpStream>) -> hyper::upgrade::Upgraded {
+        let (tell, mut told) = mpsc::unbounded_channel();
+        let switch = service_fn(move |request: http::Request<Incoming>| {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "this is what a tunnel is made of"
+            )]
+            let upgraded = hyper::upgrade::on(request);
+            tell.send(upgraded).unwrap();
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+            std::future::ready(Ok::<_, Infallible>(response))
+        });
+        hyper::server::conn::http1::Builder::new()
+            .serve_connection(TokioIo::new(CallerStream::Left(stream)), switch)
+            .with_upgrades()
+            .await
+            .unwrap();
+        told.recv().await.unwrap().await.unwrap()
+    }
+}

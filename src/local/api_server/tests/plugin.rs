@@ -369,14 +369,32 @@ async fn a_missing_plugin_is_told_with_its_install_hint() {
 async fn a_plugin_that_hangs_is_ended() {
     let (folder, authority, hand) = (Folder::new(), Authority::new("root"), Hand::new());
     let (_server, cluster) = server(&authority).await;
-    folder.write("plugin", "#!/bin/sh\nexec sleep 1000\n");
+    let pipe = folder.path("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let script = format!("#!/bin/sh\nexec sleep 20 > '{}'\n", pipe.display());
+    folder.write("plugin", script);
     let api = load_at(&folder, &cluster, &user(&folder, ""), &hand)
         .await
         .unwrap();
-    let failed = header(&api).await.unwrap_err();
+    let (start, begun) = (tokio::time::Instant::now(), std::time::Instant::now());
+    // A pipe opens when the plugin has it too, and ends with the plugin. The clock stands still while somebody waits for it.
+    let running = tokio::task::spawn_blocking(|| std::fs::File::open(pipe).unwrap());
+    let (failed, running) = tokio::join!(header(&api), running);
+    let failed = failed.unwrap_err();
     assert!(
         matches!(failed, CredentialError::PluginLate { .. }),
         "{failed}"
+    );
+    assert_eq!(start.elapsed().as_secs(), 1800);
+    let mut running = running.unwrap();
+    let ended =
+        tokio::task::spawn_blocking(move || std::io::copy(&mut running, &mut std::io::sink()));
+    assert_eq!(ended.await.unwrap().unwrap(), 0);
+    let took = begun.elapsed();
+    assert!(
+        took < Duration::from_secs(15),
+        "it ended by itself: {took:?}"
     );
 }
 

@@ -22,8 +22,10 @@ pub(crate) mod fuzz;
 mod heads;
 mod http2;
 mod informational;
+mod pool;
 mod strangers;
 mod tls;
+mod tunnel_buffers;
 mod upgrade;
 mod wire;
 
