@@ -8,7 +8,7 @@ LIMIT := timeout --kill-after=10 1200
 NAMESPACE := tests/controlplane/in-namespace.sh
 
 .PHONY: help
-help: ## Say what there is
+help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
 .PHONY: run
@@ -16,7 +16,7 @@ run: ## A demo: a small cluster, sample backends, Throughway and its companion i
 	$(CARGO) run --locked --example demo
 
 .PHONY: test
-test: check unit fuzz-minute embedded browser control-plane ## Every check and test
+test: check unit fuzz-minute embedded browser control-plane ## Every check and test. As root on Debian it installs missing packages with apt-get
 
 .PHONY: check
 check: ## Format, lints, documentation, dependencies
@@ -26,15 +26,19 @@ check: ## Format, lints, documentation, dependencies
 	tests/dependencies.sh
 
 .PHONY: unit
-unit: ## Tests of single files and stages, and of the module map
+unit: ## Tests of single files and stages, of the module map and of the documents
 	$(CARGO) test --locked --no-run --lib --bins --test architecture
 	$(LIMIT) $(CARGO) test --locked --lib --bins --test architecture
 
 # How long, in minutes.
 MINUTES ?= 1
 
+.PHONY: docs
+docs: ## Generate docs/flags.md from the flags
+	WRITE_DOCS=1 $(CARGO) test --locked --lib the_page_of_flags
+
 .PHONY: fuzz
-fuzz: ## Look for inputs that break a property, for MINUTES=1 (tests/fuzz/README.md)
+fuzz: ## Search for inputs that break a property, for MINUTES=1 (tests/fuzz/README.md)
 	tests/needs.sh g++:g++
 	tests/fuzz/run.sh $(MINUTES)
 
@@ -44,7 +48,7 @@ fuzz-minute: ## The same for a minute or 20 000 inputs of each, with the same in
 	FUZZ_SEED=1 FUZZ_RUNS=20000 tests/fuzz/run.sh 5
 
 .PHONY: embedded
-embedded: ## Tests against the embedded cluster, and HTTP/2 by the book
+embedded: ## Tests against the embedded cluster, and h2spec, which tests HTTP/2
 	tests/h2spec/build.sh
 	$(CARGO) test --locked --no-run --test embedded --test h2spec
 	$(LIMIT) $(CARGO) test --locked --test embedded --test h2spec
@@ -75,5 +79,5 @@ certs: ## Certificates for development, into certs/
 	$(CARGO) run --locked --quiet --example certs
 
 .PHONY: image
-image: ## A container image, where there is an engine
+image: ## Build a container image with podman or docker
 	$(or $(shell command -v podman),docker) build -t localhost/throughway:0.1.0 -f Containerfile .

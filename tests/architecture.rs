@@ -12,8 +12,12 @@
     reason = "the rules for the product's tasks, files and connections are not for tests"
 )]
 
+#[path = "architecture/documents.rs"]
+mod documents;
 #[path = "architecture/limits.rs"]
 mod limits;
+#[path = "architecture/messages.rs"]
+mod messages;
 #[path = "architecture/security.rs"]
 mod security;
 #[path = "architecture/sources.rs"]

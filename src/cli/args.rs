@@ -24,9 +24,9 @@ pub(super) struct Line {
 pub(super) enum Mode {
     /// Serve the proxy subresources of nodes, pods and services behind the API aggregation layer
     Serve(Box<Serve>),
-    /// All of kubectl proxy on your own machine, and an origin of its own for every Service
+    /// kubectl proxy on your own machine, with an origin of its own for every Service, pod and node
     Local(Box<super::local::Line>),
-    /// Print a script that completes this command's words in a shell
+    /// Print a completion script for a shell
     Completion {
         /// The shell
         shell: clap_complete::Shell,
@@ -58,11 +58,13 @@ pub(super) struct Serve {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Cluster")]
 pub(super) struct Cluster {
-    /// A kubeconfig for the API server [default: the pod's own ServiceAccount]
+    /// Kubeconfig file for the API server [default: the pod's ServiceAccount]
     #[arg(long, value_name = "FILE")]
     pub(super) kubeconfig: Option<PathBuf>,
 
-    /// The API group that is served
+    /// API group to serve
+    ///
+    /// The APIService, the roles and the resourceNames of the manifests must name the same group.
     #[arg(long, value_name = "NAME", default_value = "throughway.dev", value_parser = parse::api_group)]
     pub(super) api_group: String,
 }
@@ -70,54 +72,65 @@ pub(super) struct Cluster {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Serving")]
 pub(super) struct Serving {
-    /// The address to listen on
+    /// IP address to listen on; :: includes IPv4
     #[arg(long, value_name = "IP", default_value = "::")]
     pub(super) bind_address: IpAddr,
 
-    /// The port to listen on, always TLS
+    /// Port to listen on, always with TLS
     #[arg(long, value_name = "PORT", default_value_t = 443)]
     pub(super) secure_port: u16,
 
-    /// The serving certificate with its intermediates, PEM; read again when it changes
+    /// Serving certificate with its intermediate certificates, PEM
+    ///
+    /// The file is read again when it changes. With a certificate of your own you keep caBundle of the APIService up to
+    /// date yourself.
     #[arg(long, value_name = "FILE", requires = "tls_private_key_file")]
     pub(super) tls_cert_file: Option<PathBuf>,
 
-    /// The key of --tls-cert-file, PEM
+    /// Private key of --tls-cert-file, PEM
     #[arg(long, value_name = "FILE", requires = "tls_cert_file")]
     pub(super) tls_private_key_file: Option<PathBuf>,
 
-    /// Make and rotate the serving certificate in this Secret, which all replicas share
+    /// Secret in which the server creates and rotates its serving certificate
+    ///
+    /// All replicas share it. The server writes its CA into caBundle of the APIService.
     #[arg(long, value_name = "NAMESPACE/NAME", requires = "serving_service",
           conflicts_with = "tls_cert_file", value_parser = parse::namespaced_name)]
     pub(super) serving_secret: Option<NamespacedName>,
 
-    /// The Service that the APIService names; the certificate in --serving-secret is made for it
+    /// Service that the APIService names; the certificate in --serving-secret is issued for it
     #[arg(long, value_name = "NAMESPACE/NAME", requires = "serving_secret",
           value_parser = parse::namespaced_name)]
     pub(super) serving_service: Option<NamespacedName>,
 
-    /// Requests at the same time on one HTTP/2 connection
+    /// Maximum number of concurrent requests on one HTTP/2 connection; unknown callers get at most 100
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub(super) http2_max_streams_per_connection: u32,
 
-    /// Requests at the same time, tunnels not counted; 0 is no limit
+    /// Maximum number of concurrent requests, without tunnels; 0 means no limit
+    ///
+    /// Requests of authenticated callers are counted; a request above the limit gets 429. One user gets at most a
+    /// quarter of the limit, one namespace at most half. Members of system:masters get in when the limit is reached, up
+    /// to a quarter more.
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub(super) max_requests_inflight: usize,
 
-    /// Connections at the same time; unknown callers get three quarters of them
+    /// Maximum number of open connections; unknown callers get at most three quarters of them
     #[arg(long, value_name = "N", default_value_t = 5000)]
     pub(super) max_connections: usize,
 
-    /// Connections of unknown callers from one address, or from one /64 of IPv6
+    /// Maximum number of connections of unknown callers from one IPv4 address or one IPv6 /64
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub(super) max_connections_per_address: usize,
 
-    /// Bytes of all headers of a request, by HTTP/2's count, that kube-apiserver may send; users in more than about 800
-    /// groups need more. Above 65535 one user's header can end the connection that all share
+    /// Maximum size of all headers of a request from kube-apiserver, as HTTP/2 counts it
+    ///
+    /// Users in more than about 800 groups need more. Above 65535, one user's header can close the connection that all
+    /// users share.
     #[arg(long, value_name = "BYTES", default_value_t = 65_535)]
     pub(super) max_header_list_bytes: u32,
 
-    /// Offer HTTP/1.1 alone
+    /// Serve HTTP/1.1 only
     #[arg(long)]
     pub(super) disable_http2_serving: bool,
 }
@@ -125,15 +138,17 @@ pub(super) struct Serving {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Authentication")]
 pub(super) struct Authentication {
-    /// Roots for client certificates [default: the cluster's, from its ConfigMap]
+    /// CA bundle for client certificates [default: the cluster's, from its ConfigMap]
     #[arg(long, value_name = "FILE")]
     pub(super) client_ca_file: Option<PathBuf>,
 
-    /// Roots for the front proxy's certificate [default: the cluster's, from its ConfigMap]
+    /// CA bundle for the front proxy's client certificate [default: the cluster's, from its ConfigMap]
+    ///
+    /// The other --requestheader flags take effect only together with this one.
     #[arg(long, value_name = "FILE")]
     pub(super) requestheader_client_ca_file: Option<PathBuf>,
 
-    /// Common names that the front proxy may have; none accepts every certificate of its CA
+    /// Common names that the front proxy's certificate may have; an empty list allows all names [default: all]
     #[arg(
         long,
         value_name = "NAMES",
@@ -142,7 +157,7 @@ pub(super) struct Authentication {
     )]
     pub(super) requestheader_allowed_names: Vec<String>,
 
-    /// Headers in which the front proxy names the user
+    /// Request headers that carry the user's name
     #[arg(
         long,
         value_name = "HEADERS",
@@ -151,11 +166,11 @@ pub(super) struct Authentication {
     )]
     pub(super) requestheader_username_headers: Vec<String>,
 
-    /// Headers in which the front proxy gives the user's UID; none unless set
+    /// Request headers that carry the user's UID; ignored unless set [default: none]
     #[arg(long, value_name = "HEADERS", value_delimiter = ',')]
     pub(super) requestheader_uid_headers: Vec<String>,
 
-    /// Headers in which the front proxy names the user's groups
+    /// Request headers that carry the user's groups
     #[arg(
         long,
         value_name = "HEADERS",
@@ -164,7 +179,7 @@ pub(super) struct Authentication {
     )]
     pub(super) requestheader_group_headers: Vec<String>,
 
-    /// Prefixes of headers in which the front proxy gives extra facts about the user
+    /// Prefixes of request headers that carry the user's extra attributes
     #[arg(
         long,
         value_name = "PREFIXES",
@@ -173,23 +188,25 @@ pub(super) struct Authentication {
     )]
     pub(super) requestheader_extra_headers_prefix: Vec<String>,
 
-    /// Do not read ConfigMap kube-system/extension-apiserver-authentication
+    /// Do not read the ConfigMap kube-system/extension-apiserver-authentication
     #[arg(long)]
     pub(super) authentication_skip_lookup: bool,
 
-    /// Become ready even if that ConfigMap must not be read
+    /// Become ready even if that ConfigMap cannot be read
     #[arg(long, conflicts_with = "authentication_skip_lookup")]
     pub(super) authentication_tolerate_lookup_failure: bool,
 
-    /// How long what a TokenReview said of a token holds
+    /// How long the result of a TokenReview is cached
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse::duration)]
     pub(super) authentication_token_webhook_cache_ttl: Duration,
 
-    /// Take direct callers without a credential for system:anonymous instead of refusing them
+    /// Treat direct callers without a credential as system:anonymous instead of refusing them
+    ///
+    /// Health endpoints answer everybody in either case.
     #[arg(long, value_name = "BOOL", default_value_t = false, default_missing_value = "true", num_args = 0..=1, require_equals = true, action = clap::ArgAction::Set)]
     pub(super) anonymous_auth: bool,
 
-    /// Audiences of which a token must have one [default: the API server's own]
+    /// Audiences of which a token must have at least one [default: the API server's]
     #[arg(long, value_name = "AUDIENCES", value_delimiter = ',')]
     pub(super) api_audiences: Vec<String>,
 }
@@ -197,11 +214,11 @@ pub(super) struct Authentication {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Authorization")]
 pub(super) struct Authorization {
-    /// How long a yes holds
+    /// How long an allowed SubjectAccessReview is cached
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse::duration)]
     pub(super) authorization_webhook_cache_authorized_ttl: Duration,
 
-    /// How long a no holds
+    /// How long a denied SubjectAccessReview is cached
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse::duration)]
     pub(super) authorization_webhook_cache_unauthorized_ttl: Duration,
 }
@@ -209,28 +226,37 @@ pub(super) struct Authorization {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Targets")]
 pub(super) struct Targets {
-    /// Networks that are never dialled, besides loopback, link-local, multicast, metadata and the API server
+    /// Additional networks to which the server never connects
+    ///
+    /// Loopback, link-local, multicast and metadata addresses and the API server are always denied.
     #[arg(long, value_name = "CIDRS", value_delimiter = ',')]
     pub(super) deny_networks: Vec<IpNet>,
 
-    /// Ports of nodes that may be asked besides the kubelet's, as 9100 or 9100-9110 [default: none]
+    /// Ports of nodes that may be reached besides the kubelet's, such as 9100 or 9100-9110 [default: none]
     #[arg(long, value_name = "PORTS", value_delimiter = ',', value_parser = parse::ports)]
     pub(super) node_ports: Vec<RangeInclusive<u16>>,
 
-    /// Roots for the kubelets' certificates [default: the cluster's CA]
+    /// CA bundle for the kubelets' serving certificates [default: the cluster's CA]
     #[arg(long, value_name = "FILE")]
     pub(super) kubelet_certificate_authority: Option<PathBuf>,
 
-    /// Accept any certificate of a kubelet; it then can't be told from an impostor that collects tokens
+    /// Accept any kubelet certificate; an impostor of a kubelet can then collect tokens
+    ///
+    /// Requires --kubelet-service-account or --kubelet-token-file.
     #[arg(long, conflicts_with = "kubelet_certificate_authority")]
     pub(super) kubelet_insecure_tls: bool,
 
-    /// The ServiceAccount whose tokens kubelets are shown, ten minutes each; never this server's own
+    /// ServiceAccount whose tokens are sent to kubelets; the server's own account is never used
+    ///
+    /// Each token is valid for ten minutes. Without this flag and --kubelet-token-file, requests to kubelets are
+    /// refused. The manifests set this flag.
     #[arg(long, value_name = "NAMESPACE/NAME", conflicts_with = "kubelet_token_file",
           value_parser = parse::namespaced_name)]
     pub(super) kubelet_service_account: Option<NamespacedName>,
 
-    /// A token for kubelets of your own, in place of --kubelet-service-account
+    /// File with a token for kubelets, instead of --kubelet-service-account
+    ///
+    /// A token of the server's own account is refused.
     #[arg(long, value_name = "FILE")]
     pub(super) kubelet_token_file: Option<PathBuf>,
 }
@@ -238,40 +264,46 @@ pub(super) struct Targets {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Backends")]
 pub(super) struct Backends {
-    /// Limit of a TCP connect to a backend
+    /// Timeout for a TCP connection to a backend
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = parse::duration)]
     pub(super) backend_connect_timeout: Duration,
 
-    /// Limit of a TLS handshake with a backend
+    /// Timeout for a TLS handshake with a backend
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = parse::duration)]
     pub(super) backend_tls_handshake_timeout: Duration,
 
-    /// Limit from the end of a request to the head of its answer; 0 is no limit
+    /// Timeout from the end of a request to the headers of its response; 0 means no timeout
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = parse::duration)]
     pub(super) backend_response_header_timeout: Duration,
 
-    /// An exchange or tunnel in which one side does not take what is there for it ends after this; waiting for something to
-    /// be said is no such thing; 0 is no limit
+    /// Timeout for a request or tunnel in which one side does not read what is sent to it; 0 means no timeout
+    ///
+    /// Waiting for a side that has nothing to send does not count. The log names the side that did not read.
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = parse::duration)]
     pub(super) exchange_idle_timeout: Duration,
 
-    /// How long a kept connection to a backend waits for its next request
+    /// How long an idle connection to a backend is kept for the next request
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse::duration)]
     pub(super) backend_idle_connection_timeout: Duration,
 
-    /// Kept connections that may wait for one endpoint
+    /// Maximum number of idle connections to one endpoint
     #[arg(long, value_name = "N", default_value_t = 64)]
     pub(super) backend_max_idle_connections: usize,
 
-    /// A tunnel in which nothing moves ends after this; 0 is no limit
+    /// Timeout for a tunnel without traffic; 0 means no timeout
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = parse::duration)]
     pub(super) tunnel_idle_timeout: Duration,
 
-    /// How often it is asked whether a tunnel's caller may still have it; 0 is never
+    /// How often the right to use an open tunnel is checked again; 0 means never
+    ///
+    /// The tunnel is closed when the caller has lost the right, or when the check has failed for 15 minutes. It is also
+    /// closed when the caller's client certificate expires.
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = parse::duration)]
     pub(super) tunnel_authorization_interval: Duration,
 
-    /// Tunnels at the same time
+    /// Maximum number of concurrent tunnels
+    ///
+    /// A tunnel above the limit gets 429. One user gets at most a quarter of the limit, one namespace at most half.
     #[arg(long, value_name = "N", default_value_t = 5000)]
     pub(super) max_tunnels: usize,
 }
@@ -279,7 +311,7 @@ pub(super) struct Backends {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Browsers")]
 pub(super) struct Browsers {
-    /// How links into a target are rendered in its pages
+    /// How links are rewritten in pages: relative, or absolute like the built-in proxy
     #[arg(
         long,
         default_value = "relative",
@@ -288,11 +320,17 @@ pub(super) struct Browsers {
     )]
     pub(super) links: super::LinkStyle,
 
-    /// Origins that users have in their address bar, as https://HOST, with the path before /apis where there is one
+    /// Origins that users have in their address bar, such as https://HOST or http://localhost:8001
+    ///
+    /// Where the API is served below a path, add it: https://rancher.example.com/k8s/clusters/c-1. If this flag is set,
+    /// only these origins and loopback are trusted.
     #[arg(long, value_name = "ORIGINS", value_delimiter = ',', value_parser = parse::origin)]
     pub(super) external_origin: Vec<super::ExternalOrigin>,
 
-    /// What becomes of requests that a page of another site makes with its user's credentials
+    /// What happens to requests that a page of another site makes with the user's credentials
+    ///
+    /// refuse: they get 403, unless they are links that open a page. allow: they are forwarded, as by the built-in
+    /// proxy.
     #[arg(
         long,
         value_name = "refuse|allow",
@@ -301,7 +339,9 @@ pub(super) struct Browsers {
     )]
     pub(super) cross_site: super::CrossSite,
 
-    /// Cookies of other parts of the origin that no backend gets; a * at the end stands for any rest
+    /// Cookies that belong to other parts of the origin and are not sent to backends
+    ///
+    /// A * at the end matches any rest. If an app itself sets a cookie with such a name, that app gets it back.
     #[arg(
         long,
         value_name = "NAMES",
@@ -310,7 +350,11 @@ pub(super) struct Browsers {
     )]
     pub(super) never_forward_cookies: Vec<String>,
 
-    /// Whether the documents of every target are kept apart from the rest of the origin; throughway.dev/isolation adds to it
+    /// Whether a browser isolates the pages of every target from the rest of the origin
+    ///
+    /// sandbox: every page gets an origin that shares nothing. off: only pages of Services with the annotation
+    /// throughway.dev/isolation: sandbox. Requests of isolated pages count as those of another site, so --cross-site
+    /// then protects WebSockets only.
     #[arg(
         long,
         default_value = "off",
@@ -319,11 +363,11 @@ pub(super) struct Browsers {
     )]
     pub(super) isolation: super::IsolationDefault,
 
-    /// Bytes of one page that its rewriting may hold; past it the rest of the page passes as it is
+    /// Maximum memory in bytes to rewrite one page; above it, the rest of the page is not rewritten
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 20)]
     pub(super) page_memory: usize,
 
-    /// Bytes that a compressed page may have when it is decoded
+    /// Maximum decoded size in bytes of a compressed page; above it, the page is cut off
     #[arg(long, value_name = "BYTES", default_value_t = 256 << 20)]
     pub(super) page_limit: u64,
 }
@@ -331,11 +375,11 @@ pub(super) struct Browsers {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Shutdown")]
 pub(super) struct Shutdown {
-    /// From SIGTERM to the first refused connection; readiness fails at once
+    /// Time from SIGTERM until new connections are refused; readiness fails at once
     #[arg(long, value_name = "DURATION", default_value = "0", value_parser = parse::duration)]
     pub(super) shutdown_delay_duration: Duration,
 
-    /// How long running requests and tunnels may go on after that
+    /// Time after that delay in which running requests and tunnels may finish
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse::duration)]
     pub(super) shutdown_grace_duration: Duration,
 }
@@ -343,7 +387,7 @@ pub(super) struct Shutdown {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Logs")]
 pub(super) struct Logs {
-    /// What is logged, as a filter such as info or throughway=debug
+    /// Filter of the log on standard error, such as info or throughway=debug
     #[arg(
         long,
         env = "THROUGHWAY_LOG",
@@ -353,7 +397,7 @@ pub(super) struct Logs {
     )]
     pub(super) log: String,
 
-    /// Whether each request leaves a JSON line on standard output
+    /// Whether each request is logged as a JSON line on standard output
     #[arg(
         long,
         default_value = "on",

@@ -6,6 +6,8 @@
 mod args;
 mod checked;
 mod cookie_names;
+#[cfg(test)]
+mod flags_page;
 mod go_expression;
 mod local;
 mod parse;

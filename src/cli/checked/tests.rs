@@ -1,6 +1,4 @@
-//! The command line: defaults, wrong settings, and the README's list of flags.
-
-use clap::CommandFactory;
+//! The command line: defaults and wrong settings.
 
 use super::*;
 
@@ -167,27 +165,6 @@ fn a_wrong_setting_names_what_is_missing_and_what_there_is() {
             panic!("{ending:?} was accepted")
         };
         assert!(line.ends_with(ending) && !line.contains('\n'), "{line:?}");
-    }
-}
-
-#[test]
-fn every_flag_stands_in_the_readme_with_its_default() {
-    let readme = include_str!("../../../README.md");
-    let line = Line::command();
-    let serve = line.find_subcommand("serve").unwrap();
-    let (flags, takes_value) = (serve.get_arguments(), |flag: &clap::Arg| {
-        flag.get_action().takes_values()
-    });
-    for flag in flags.filter(|flag| flag.get_id() != "help") {
-        let name = format!("`--{}`", flag.get_long().unwrap());
-        let mut rows = readme.lines().filter(|row| row.starts_with("| `--"));
-        let row = rows
-            .find(|row| row.contains(&name))
-            .unwrap_or_else(|| panic!("{name}"));
-        for default in flag.get_default_values() {
-            let default = format!("`{}`", default.to_str().unwrap());
-            assert!(!takes_value(flag) || row.contains(&default), "{row}");
-        }
     }
 }
 

@@ -25,16 +25,16 @@ pub(super) const REJECT_PATHS: &str = "^/api/.*/pods/.*/exec,^/api/.*/pods/.*/at
 
 const EXAMPLES: &str = "\
 Examples:
-  # The Kubernetes API on http://localhost:8001/api, and in a browser http://localhost:8001/ shows what can be reached
+  # Serve the Kubernetes API at http://localhost:8001/api, and a start page at http://localhost:8001/
   throughway local
 
-  # Open Service grafana of namespace monitoring at an origin of its own
+  # Open the Service grafana of the namespace monitoring at an origin of its own
   throughway local --open svc/grafana -n monitoring
 
-  # Prometheus on a port of its own as well, for tools that know no host names
+  # Give Prometheus a port of its own as well, for tools that cannot use its host name
   throughway local --forward 9090:svc/prometheus -n monitoring
 
-  # As kubectl proxy: another port, static files beside the API
+  # As with kubectl proxy: another port, and static files beside the API
   throughway local --port=8011 --www=./local/www/
 
 On a machine with several users, add --login.";
@@ -49,9 +49,10 @@ pub(in crate::cli) struct Line {
     pub(super) proxy: ProxyFlags,
     #[command(flatten)]
     pub(super) origins: OriginFlags,
-    /// What is logged, as a filter such as info or throughway=debug
+    /// Filter of the log on standard error, such as info or throughway=debug
     #[arg(
         long,
+        help_heading = "Logs",
         env = "THROUGHWAY_LOG",
         hide_env_values = true,
         // A list that may not be made is no news: the start page tries which it may.
@@ -64,23 +65,23 @@ pub(in crate::cli) struct Line {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Cluster (as kubectl's global flags)")]
 pub(super) struct ClusterFlags {
-    /// The kubeconfig [default: KUBECONFIG, or ~/.kube/config]
+    /// Kubeconfig file [default: KUBECONFIG, or ~/.kube/config]
     #[arg(long, value_name = "FILE")]
     pub(super) kubeconfig: Option<PathBuf>,
 
-    /// The kubeconfig's context
+    /// Context of the kubeconfig
     #[arg(long, value_name = "NAME")]
     pub(super) context: Option<String>,
 
-    /// The kubeconfig's cluster
+    /// Cluster of the kubeconfig
     #[arg(long, value_name = "NAME")]
     pub(super) cluster: Option<String>,
 
-    /// The kubeconfig's user
+    /// User of the kubeconfig
     #[arg(long, value_name = "NAME")]
     pub(super) user: Option<String>,
 
-    /// The namespace of targets that are named without one [default: the context's]
+    /// Namespace of targets that are named without one [default: the context's]
     #[arg(long, short = 'n', value_name = "NAME")]
     pub(super) namespace: Option<String>,
 
@@ -104,15 +105,15 @@ pub(super) struct ClusterFlags {
     #[arg(long, value_name = "FILE")]
     pub(super) client_certificate: Option<PathBuf>,
 
-    /// Key of the client certificate, PEM
+    /// Private key of the client certificate, PEM
     #[arg(long, value_name = "FILE")]
     pub(super) client_key: Option<PathBuf>,
 
-    /// Roots for the API server's certificate, PEM
+    /// CA bundle for the API server's certificate, PEM
     #[arg(long, value_name = "FILE")]
     pub(super) certificate_authority: Option<PathBuf>,
 
-    /// The name that the API server's certificate is checked for
+    /// Server name to check the API server's certificate against
     #[arg(long, value_name = "NAME")]
     pub(super) tls_server_name: Option<String>,
 
@@ -120,23 +121,23 @@ pub(super) struct ClusterFlags {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(super) insecure_skip_tls_verify: Option<bool>,
 
-    /// The user to impersonate
+    /// User to impersonate
     #[arg(long = "as", value_name = "NAME")]
     pub(super) impersonate: Option<String>,
 
-    /// A group to impersonate; may be given several times
+    /// Group to impersonate; may be repeated
     #[arg(long = "as-group", value_name = "GROUP")]
     pub(super) impersonate_groups: Vec<String>,
 
-    /// The UID to impersonate
+    /// UID to impersonate
     #[arg(long = "as-uid", value_name = "UID")]
     pub(super) impersonate_uid: Option<String>,
 
-    /// An extra fact to impersonate, as KEY=VALUE; may be given several times
+    /// Extra attribute to impersonate, as KEY=VALUE; may be repeated
     #[arg(long = "as-user-extra", value_name = "KEY=VALUE", value_parser = key_and_value)]
     pub(super) impersonate_extra: Vec<(String, String)>,
 
-    /// How long the head of an answer may take; 0 is no limit
+    /// Timeout for the headers of a response; 0 means no timeout
     #[arg(long, value_name = "DURATION", default_value = "0", value_parser = parse::duration_or_seconds)]
     pub(super) request_timeout: Duration,
 }
@@ -144,28 +145,28 @@ pub(super) struct ClusterFlags {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Proxy (as kubectl proxy's flags)")]
 pub(super) struct ProxyFlags {
-    /// The port to listen on; 0 takes a free one
+    /// Port to listen on; 0 chooses a free port
     #[arg(long, short = 'p', value_name = "PORT", default_value_t = DEFAULT_PORT)]
     pub(super) port: u16,
 
-    /// The address to listen on
+    /// IP address to listen on
     #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
     pub(super) address: IpAddr,
 
-    /// A Unix socket to listen on instead
+    /// Unix socket to listen on instead of a port
     #[arg(long, short = 'u', value_name = "FILE")]
     pub(super) unix_socket: Option<PathBuf>,
 
-    /// The prefix that the API is served below
+    /// Path prefix under which the API is served
     #[arg(long, value_name = "PREFIX", default_value = "/")]
     pub(super) api_prefix: String,
 
-    /// Put the path of the kubeconfig's server address before each request's
+    /// Prepend the path of the kubeconfig's server address to the path of each request
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
           default_value_t = false, default_missing_value = "true")]
     pub(super) append_server_path: bool,
 
-    /// Regular expressions for hosts that are accepted
+    /// Regular expressions for accepted hosts
     #[arg(
         long,
         value_name = "REGEXPS",
@@ -173,33 +174,33 @@ pub(super) struct ProxyFlags {
     )]
     pub(super) accept_hosts: String,
 
-    /// Regular expressions for paths that are accepted
+    /// Regular expressions for accepted paths
     #[arg(long, value_name = "REGEXPS", default_value = ACCEPT_EVERY_PATH)]
     pub(super) accept_paths: String,
 
-    /// Regular expressions for paths that are refused, even if they are accepted
-    /// [default: ^/api/.*/pods/.*/exec,^/api/.*/pods/.*/attach]
+    /// Regular expressions for rejected paths, even if they are accepted [default:
+    /// ^/api/.*/pods/.*/exec,^/api/.*/pods/.*/attach]
     #[arg(long, value_name = "REGEXPS")]
     pub(super) reject_paths: Option<String>,
 
-    /// Regular expressions for methods that are refused
+    /// Regular expressions for rejected methods
     #[arg(long, value_name = "REGEXPS", default_value = REJECT_NO_METHOD)]
     pub(super) reject_methods: String,
 
-    /// Refuse nothing of the API; dangerous on a port that pages of a browser can reach
+    /// Do not filter requests to the API by host, path and method; dangerous if web pages can reach the port
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
           default_value_t = false, default_missing_value = "true")]
     pub(super) disable_filter: bool,
 
-    /// A directory of static files to serve as well
+    /// Directory of static files to serve as well
     #[arg(long, short = 'w', value_name = "DIR")]
     pub(super) www: Option<PathBuf>,
 
-    /// The prefix that the static files are served below
+    /// Path prefix under which the static files are served
     #[arg(long, short = 'P', value_name = "PREFIX", default_value = "/static/")]
     pub(super) www_prefix: String,
 
-    /// The period of TCP keep-alives towards the API server; 0 is the usual one
+    /// Interval of TCP keep-alive probes to the API server; 0 means the default
     #[arg(long, value_name = "DURATION", default_value = "0", value_parser = parse::duration)]
     pub(super) keepalive: Duration,
 }
@@ -207,7 +208,7 @@ pub(super) struct ProxyFlags {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Origins")]
 pub(super) struct OriginFlags {
-    /// A target at a port of its own, as PORT:TARGET such as 9090:svc/prometheus; may be given several times
+    /// Give a target a port of its own, as PORT:TARGET such as 9090:svc/prometheus; may be repeated
     #[arg(long, value_name = "PORT:TARGET", value_parser = super::super::target_name::forward)]
     pub(super) forward: Vec<PortForward>,
 
@@ -215,11 +216,11 @@ pub(super) struct OriginFlags {
     #[arg(long, value_name = "TARGET", value_parser = super::super::target_name::target, conflicts_with = "unix_socket")]
     pub(super) open: Option<TargetName>,
 
-    /// Ask every browser for a one-time token first
+    /// Require a one-time token from every browser
     #[arg(long)]
     pub(super) login: bool,
 
-    /// Which proxy of the cluster is used for targets
+    /// Which proxy of the cluster to use for targets
     #[arg(
         long,
         value_name = "auto|throughway|built-in",
@@ -228,7 +229,7 @@ pub(super) struct OriginFlags {
     )]
     pub(super) via: Via,
 
-    /// From where targets can be reached at their own origins and at forwarded ports
+    /// Which machines can reach targets at their own origins and at forwarded ports
     #[arg(
         long,
         value_name = "loopback|everywhere",
@@ -237,7 +238,10 @@ pub(super) struct OriginFlags {
     )]
     pub(super) targets: TargetPeers,
 
-    /// What becomes of requests to the API that a page of another site makes, and of pages of targets at the API's address
+    /// What happens to requests of other sites' pages to the API, and to pages of targets at the API's address
+    ///
+    /// refuse: requests of other sites get 403, and a page of a target is redirected to the target's own origin. allow:
+    /// both are forwarded, as by kubectl proxy.
     #[arg(
         long,
         value_name = "refuse|allow",
