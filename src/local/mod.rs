@@ -12,10 +12,12 @@
 //!
 //! kubectl: `pkg/proxy/proxy_server.go` of k8s.io/kubectl.
 
+mod announce;
 mod api_server;
 mod inbound;
 mod kubectl;
 mod open;
+mod pages;
 mod pipeline;
 mod problem;
 mod server;
@@ -26,8 +28,9 @@ mod terminal;
 mod upstream;
 
 pub use inbound::listen::ListenError;
-pub use inbound::login::NoRandomness;
-pub use server::{Companion, NoOutput, StartError};
+pub use inbound::random_token::NoRandomness;
+pub use server::{Companion, StartError};
+pub use terminal::NoOutput;
 
 use crate::cli::LocalConfig;
 

@@ -11,9 +11,10 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use tokio::process::Command;
 
 use super::inbound::host_route::Target;
-use super::inbound::login::{self, Logins};
-use super::server::{NoOutput, print};
+use super::inbound::login::Logins;
+use super::inbound::random_token::random_token;
 use super::temporary_file::Leftover;
+use super::terminal::{NoOutput, print};
 use crate::lifecycle::memory::with_usual_pages;
 use crate::protocol::html_escape;
 
@@ -57,7 +58,7 @@ fn page(address: &str) -> io::Result<Leftover> {
         .map(PathBuf::from)
         .filter(|folder| folder.is_absolute());
     let folder = folder.unwrap_or_else(std::env::temp_dir);
-    let name = login::random().map_err(io::Error::other)?;
+    let name = random_token().map_err(io::Error::other)?;
     let address = html_escape::escaped(address);
     let page = format!(
         "<!doctype html><meta charset=utf-8><meta name=referrer content=no-referrer><title>throughway local</title>\n\

@@ -6,15 +6,17 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use http::{StatusCode, Version, header};
 
+use super::inbound::client_kind::ClientKind;
 use super::inbound::guard::{self, Linked};
 use super::inbound::host_route::{NoPlace, Place, Target};
+use super::inbound::inert;
 use super::inbound::listen::Peer;
 use super::inbound::login::{self, Admission, Logins};
-use super::inbound::{inert, target_access};
 use super::kubectl::api::{self, Api};
-use super::problem::{Advice, Problem, Reader};
+use super::pages;
+use super::problem::{Advice, Problem};
 use super::start_page::StartPage;
-use super::targets::{Visit, Ways};
+use super::targets::{Visit, Ways, access};
 use crate::cli::{CrossSite, LocalTargets};
 use crate::protocol::host::is_loopback;
 use crate::protocol::status::{Reason, Request, Response, Status};
@@ -41,10 +43,10 @@ pub(super) enum Door {
 
 /// Answers one request.
 pub(super) async fn answer(road: &Road, door: &Door, peer: Peer, request: Request) -> Response {
-    let reader = Reader::of(request.method(), request.headers());
-    contained(travel(road, door, peer, reader, request))
+    let client = ClientKind::of(request.method(), request.headers());
+    contained(travel(road, door, peer, client, request))
         .await
-        .unwrap_or_else(|problem| problem.answer(reader))
+        .unwrap_or_else(|problem| pages::problem::respond(problem, client))
 }
 
 /// A defect that panics costs the one request that meets it. No async function: the future would be in memory twice.
@@ -65,7 +67,7 @@ async fn travel(
     road: &Road,
     door: &Door,
     peer: Peer,
-    reader: Reader,
+    client: ClientKind,
     mut request: Request,
 ) -> Result<Response, Problem> {
     let host = host(&request)?;
@@ -87,12 +89,12 @@ async fn travel(
         }
     }
     match &place {
-        Place::Api if !road.api.accepts_host(&host) => return api::refuse(&host, reader),
+        Place::Api if !road.api.accepts_host(&host) => return api::refuse(&host, client),
         Place::Api => {}
-        Place::Target(_) => target_access::check_peer(&road.targets, peer)?,
+        Place::Target(_) => access::check_peer(&road.targets, peer)?,
     }
     match &road.logins {
-        Some(logins) => match logins.admit(&host, &place, reader, &mut request)? {
+        Some(logins) => match logins.admit(&host, &place, client, &mut request)? {
             Admission::Entered => {}
             Admission::Answer(answer) => return Ok(answer),
         },
@@ -102,14 +104,14 @@ async fn travel(
     match &place {
         Place::Api => match led_away {
             Some(answer) => answer,
-            None => of_api(road, &host, reader, request).await,
+            None => of_api(road, &host, client, request).await,
         },
         Place::Target(target) => {
-            target_access::check(&road.targets, target, &request)?;
+            access::check(&road.targets, target, &request)?;
             let visit = Visit {
                 target,
                 host: &host,
-                reader,
+                client,
                 request,
             };
             road.ways.visit(visit).await
@@ -120,16 +122,16 @@ async fn travel(
 async fn of_api(
     road: &Road,
     host: &str,
-    reader: Reader,
+    client: ClientKind,
     request: Request,
 ) -> Result<Response, Problem> {
-    if road.api.is_for_a_person(host, reader, &request) {
+    if road.api.is_for_a_person(host, client, &request) {
         // Boxed, as it is rare and would make every request's state as large.
         return Ok(Box::pin(start_page(road, host, request.uri().query())).await);
     }
     match road.page.asset(&request) {
         Some(asset) => Ok(asset),
-        None => road.api.answer(host, reader, request).await,
+        None => road.api.answer(host, client, request).await,
     }
 }
 
@@ -151,7 +153,7 @@ async fn start_page(road: &Road, host: &str, query: Option<&str>) -> Response {
         std::future::pending().await
     };
     tokio::select! {
-        page = road.page.answer(host, query) => page,
+        page = road.page.respond(host, query) => page,
         page = looking => page,
     }
 }

@@ -1,16 +1,10 @@
-//! What stands in the way of an answer: a page for a browser that navigates, a Status for everybody else.
+//! What keeps a request from its response, told for people: what happened, and what to do.
 //!
-//! Messages say what happened, and the advice what to do. Credentials are in neither.
+//! Messages and advice hold no credentials. How a problem is shown is for `pages::problem` and `terminal`.
 
-use http::{HeaderMap, HeaderName, Method, header};
+use crate::protocol::status::Status;
 
-use super::start_page;
-use crate::protocol::status::{Response, Status};
-
-const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
-const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
-
-/// Why there is no answer, and what helps.
+/// Why a request failed, and what helps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Problem {
     /// Code and message as a program gets them.
@@ -36,40 +30,6 @@ pub(super) enum Advice {
     },
 }
 
-/// Who reads an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reader {
-    /// A browser that navigates.
-    Browser,
-    Program,
-}
-
-impl Reader {
-    /// A browser's navigation says so in `Sec-Fetch-Mode`; where a browser sends none, `Accept` tells it.
-    pub(super) fn of(method: &Method, headers: &HeaderMap) -> Self {
-        if !matches!(*method, Method::GET | Method::HEAD | Method::POST) {
-            return Self::Program;
-        }
-        let is_browser = match headers.get(SEC_FETCH_MODE) {
-            Some(mode) => {
-                mode == "navigate"
-                    && headers
-                        .get(SEC_FETCH_DEST)
-                        .is_none_or(|dest| dest != "empty")
-            }
-            None => headers
-                .get(header::ACCEPT)
-                .and_then(|accept| accept.to_str().ok())
-                .is_some_and(|accept| accept.trim_start().starts_with("text/html")),
-        };
-        if is_browser {
-            Self::Browser
-        } else {
-            Self::Program
-        }
-    }
-}
-
 impl Problem {
     pub(super) fn new(status: Status, title: &'static str) -> Self {
         Self {
@@ -83,19 +43,6 @@ impl Problem {
     pub(super) fn advise(mut self, advice: Advice) -> Self {
         self.advice.push(advice);
         self
-    }
-
-    /// The answer as its reader understands it.
-    pub(super) fn answer(self, reader: Reader) -> Response {
-        match reader {
-            Reader::Program => self.status.into_response(),
-            Reader::Browser => {
-                let code = self.status.code;
-                let mut response = start_page::html(start_page::problem(&self));
-                *response.status_mut() = code;
-                response
-            }
-        }
     }
 }
 

@@ -3,7 +3,7 @@
 //! In: a [`LocalConfig`]. Out: served requests, until a signal; then everything closes at once.
 
 use std::convert::Infallible;
-use std::io::{self, Write as _};
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,14 +16,16 @@ use hyper_util::server::conn::auto;
 use super::api_server::{AccessError, ApiServer};
 use super::inbound::host_route::Target;
 use super::inbound::listen::{self, Accepted, ListenError, Listener};
-use super::inbound::login::{Logins, NoRandomness};
+use super::inbound::login::Logins;
+use super::inbound::random_token::NoRandomness;
 use super::inbound::request_line::RequestLines;
 use super::kubectl::api::{Api, Caller};
 use super::pipeline::{self, Door, Road};
 use super::start_page::{Facts, StartPage};
 use super::targets::Ways;
+use super::terminal::{NoOutput, problem_text};
 use super::upstream::Upstream;
-use super::{open, terminal};
+use super::{announce, open};
 use crate::cli::{LocalConfig, Login, TargetKind, TargetName};
 use crate::lifecycle::{Signals, Tasks};
 
@@ -54,14 +56,9 @@ pub enum StartError {
     System(#[from] io::Error),
 }
 
-/// Standard output takes nothing: its disk is full, say.
-#[derive(Debug, thiserror::Error)]
-#[error("standard output can't be written: {0}")]
-pub struct NoOutput(#[from] io::Error);
-
 impl From<AccessError> for StartError {
     fn from(failed: AccessError) -> Self {
-        Self::Access(terminal::in_words(&failed.problem()))
+        Self::Access(problem_text(&failed.problem()))
     }
 }
 
@@ -137,20 +134,20 @@ impl Companion {
 
     /// What a person at the terminal is told.
     fn announce(&self, config: &LocalConfig) -> Result<(), NoOutput> {
-        terminal::files(config.files.as_ref());
-        terminal::serving(&self.main, config)?;
+        announce::files(config.files.as_ref());
+        announce::serving(&self.main, config)?;
         for (listener, target) in &self.forwards {
-            terminal::forwarding(listener, target)?;
+            announce::forwarding(listener, target)?;
         }
         if let Some(logins) = &self.road.logins {
-            terminal::login(logins)?;
+            announce::login(logins)?;
         }
         if let Some(name) = &config.open {
             let target = Target::of(name, &namespace(config, &self.api_server));
             open::target(&target, self.main.port(), self.road.logins.as_ref())?;
         }
         self.tasks
-            .spawn_background(terminal::way(self.road.ways.clone()));
+            .spawn_background(announce::way(self.road.ways.clone()));
         Ok(())
     }
 
@@ -178,8 +175,8 @@ pub(super) async fn serve(config: LocalConfig) -> Result<(), StartError> {
         () = signals.next() => return Ok(()),
     };
     let api_server = &companion.api_server;
-    terminal::server_path(api_server.url().path(), config.api.server_path);
-    terminal::verification(api_server.verification());
+    announce::server_path(api_server.url().path(), config.api.server_path);
+    announce::verification(api_server.verification());
     companion.announce(&config)?;
     companion.run(signals).await;
     Ok(())
@@ -207,7 +204,7 @@ pub(super) fn road(
         context,
         server,
         default_namespace,
-        way: ways.fact(),
+        mode: ways.fact(),
     };
     let logins = match config.login {
         Login::OneTimeToken => Some(Logins::new(main.home(), tasks.clone())?),
@@ -304,13 +301,4 @@ fn extension(address: Option<HeaderValue>) -> http::Extensions {
         extensions.insert(Caller(address));
     }
     extensions
-}
-
-/// Writes a line for the person at the terminal; somebody who closed it misses nothing.
-pub(super) fn print(line: &str) -> Result<(), NoOutput> {
-    let mut out = io::stdout().lock();
-    match writeln!(out, "{line}").and_then(|()| out.flush()) {
-        Err(closed) if closed.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => Ok(written?),
-    }
 }

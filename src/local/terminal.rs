@@ -1,102 +1,33 @@
-//! What the companion says on the terminal. The first line is kubectl proxy's, which scripts wait for.
+//! Writing to the terminal. In: a line or a problem. Out: text on standard output or standard error.
+//!
+//! Refuses: nothing but a standard output that can't be written, as on a full disk.
 
-use super::api_server::Verification;
-use super::inbound::host_route::Target;
-use super::inbound::listen::Listener;
-use super::inbound::login::Logins;
+use std::io::{self, Write as _};
+
 use super::problem::{Advice, Problem};
-use super::server::{NoOutput, print};
-use super::start_page::WayFact;
-use super::targets::Ways;
-use crate::cli::{FilterRules, Filtering, LocalConfig, LocalListen, ServerPath, StaticFiles};
 
-/// Where it serves, and what about it may surprise.
-pub(super) fn serving(listener: &Listener, config: &LocalConfig) -> Result<(), NoOutput> {
-    match &config.api.filter {
-        Filtering::Off if matches!(config.listen, LocalListen::Tcp { .. }) => warn(
-            "the rules for requests are off; pages of a browser that can reach this port may use your credentials",
-        ),
-        Filtering::Rules(FilterRules {
-            reject_paths,
-            reject_methods,
-            ..
-        }) if reject_paths.is_empty() || reject_methods.is_empty() => {
-            warn("the rules for requests refuse less than usual");
-        }
-        _ => {}
-    }
-    if let LocalListen::Tcp { address, .. } = config.listen
-        && !address.is_loopback()
-    {
-        warn("others can reach this port; --login asks browsers for a token first");
-    }
-    print(&format!("Starting to serve on {listener}"))
-}
+/// Standard output takes nothing: its disk is full, say.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write to standard output: {0}")]
+pub struct NoOutput(#[from] io::Error);
 
-/// What is wrong with `--www`, as kubectl says it. It is served all the same, as a folder may come later.
-pub(super) fn files(files: Option<&StaticFiles>) {
-    let Some(StaticFiles { directory, .. }) = files else {
-        return;
-    };
-    let folder = directory.display();
-    match std::fs::metadata(directory) {
-        Ok(found) if found.is_dir() => {}
-        Ok(_) => warn(&format!("--www: {folder} is not a directory")),
-        Err(failed) => warn(&format!("--www: {folder} can't be read: {failed}")),
+/// Writes a line to standard output. A reader that closed it is no error: it needs no more lines.
+pub(super) fn print(line: &str) -> Result<(), NoOutput> {
+    let mut out = io::stdout().lock();
+    match writeln!(out, "{line}").and_then(|()| out.flush()) {
+        Err(closed) if closed.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
     }
 }
 
-/// `--forward`.
-pub(super) fn forwarding(listener: &Listener, target: &Target) -> Result<(), NoOutput> {
-    let host = target.host();
-    let name = host.strip_suffix(".localhost").unwrap_or(&host);
-    print(&format!("Forwarding from {listener} to {name}"))
+/// Writes a warning to standard error.
+pub(super) fn warn(sentence: &str) {
+    eprintln!("warning: {sentence}");
 }
 
-/// `--login`.
-pub(super) fn login(logins: &Logins) -> Result<(), NoOutput> {
-    print(&format!("To log a browser in, open {}", logins.address("")))
-}
-
-/// Says on standard error how targets are reached, once that is known, or what is in the way.
-pub(super) async fn way(ways: Ways) {
-    let line = match ways.look().await {
-        Ok(WayFact::Throughway) => {
-            "Targets are reached through Throughway: everything arrives as it was sent.".to_owned()
-        }
-        Ok(WayFact::BuiltIn { .. }) => {
-            "Targets are reached through the built-in proxy; the start page says what it can't do."
-                .to_owned()
-        }
-        Ok(WayFact::Unknown) => {
-            "The cluster does not know you; see whether kubectl auth whoami does.".to_owned()
-        }
-        Err(failed) => in_words(&failed.problem()),
-    };
-    eprintln!("{line}");
-}
-
-/// What kubectl says of a server address with a path.
-pub(super) fn server_path(path: &str, handling: ServerPath) {
-    if handling == ServerPath::Ignored && !matches!(path, "" | "/") {
-        warn(&format!(
-            "the kubeconfig's server address has the path {path}; --append-server-path puts it before each request's"
-        ));
-    }
-}
-
-/// `insecure-skip-tls-verify`.
-pub(super) fn verification(verification: Verification) {
-    if verification == Verification::Skipped {
-        warn(
-            "the API server's certificate is not checked, so whoever is on the way can take your credentials",
-        );
-    }
-}
-
-/// A problem for the terminal: what happened, and below it what to do. Names of a kubeconfig are in it, which could lead a
-/// terminal astray.
-pub(super) fn in_words(problem: &Problem) -> String {
+/// A problem as text: what happened, and below it what to do. It quotes names of the kubeconfig, so control characters are
+/// removed: a terminal would obey them.
+pub(super) fn problem_text(problem: &Problem) -> String {
     let mut text = problem.status.message.clone();
     for advice in &problem.advice {
         text.push('\n');
@@ -108,10 +39,6 @@ pub(super) fn in_words(problem: &Problem) -> String {
     }
     text.retain(|letter| letter == '\n' || !letter.is_control());
     text
-}
-
-fn warn(sentence: &str) {
-    eprintln!("warning: {sentence}");
 }
 
 #[cfg(test)]
@@ -127,6 +54,6 @@ mod tests {
             line: "kubectl \u{1b}]0;x\u{7}".to_owned(),
         });
         let text = "no context [2J31mprod\nSee all\n  kubectl ]0;x";
-        assert_eq!(in_words(&problem), text);
+        assert_eq!(problem_text(&problem), text);
     }
 }

@@ -89,6 +89,6 @@ fn a_person_with_few_rights_sees_what_they_may_and_why_not_the_rest() {
         assert!(row(&page, "solo").contains(&link), "{page}");
         assert_eq!(page.matches("href=\"http://").count(), 1, "{page}");
         assert!(page.contains("Not all namespaces are shown"), "{page}");
-        assert!(!page.contains("class=\"standing"), "{page}");
+        assert!(!page.contains("class=\"endpoints"), "{page}");
     });
 }

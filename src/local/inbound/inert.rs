@@ -18,7 +18,8 @@ use axum::body::Body;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
 use super::proxy_path::ProxyPath;
-use crate::local::problem::{Advice, Problem, Reader};
+use crate::local::inbound::client_kind::ClientKind;
+use crate::local::problem::{Advice, Problem};
 use crate::protocol::fetch_metadata::line;
 use crate::protocol::host::{is_loopback, without_port};
 use crate::protocol::status::{Request, Response, Status};
@@ -103,7 +104,7 @@ fn is_document(request: &Request) -> bool {
     match line(request.headers(), &SEC_FETCH_DEST) {
         Some("document" | "iframe" | "frame" | "object" | "embed" | "fencedframe" | "") => true,
         Some(_) => false,
-        None => Reader::of(request.method(), request.headers()) == Reader::Browser,
+        None => ClientKind::of(request.method(), request.headers()) == ClientKind::Navigation,
     }
 }
 

@@ -14,7 +14,7 @@ use http::HeaderValue;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 
-use super::login::random;
+use super::random_token::random_token;
 use crate::cli::LocalListen;
 
 /// How many free ports are tried until one is free on both loopbacks.
@@ -274,7 +274,7 @@ fn unix(path: &Path) -> io::Result<Listener> {
 
 /// Nobody else can have made the folder, or make it first, or enter it.
 fn private_folder_beside(path: &Path) -> io::Result<PathBuf> {
-    let number = random().map_err(io::Error::other)?;
+    let number = random_token().map_err(io::Error::other)?;
     let folder = path.with_extension(format!("{}.new", &number[..16]));
     std::fs::DirBuilder::new().mode(0o700).create(&folder)?;
     Ok(folder)

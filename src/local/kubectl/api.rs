@@ -10,8 +10,9 @@ use http::{HeaderValue, Method, StatusCode, Uri, header};
 use super::api_path::{Exchange, Routed, below_server_path, route};
 use super::{files, filter};
 use crate::cli::{CrossSite, Filtering, LocalApi, ServerPath, StaticFiles};
+use crate::local::inbound::client_kind::ClientKind;
 use crate::local::inbound::inert;
-use crate::local::problem::{Advice, Problem, Reader};
+use crate::local::problem::{Advice, Problem};
 use crate::local::upstream::{Upstream, asked_upgrade};
 use crate::protocol::forwarded_for::{self, X_FORWARDED_FOR};
 use crate::protocol::hop_by_hop;
@@ -34,10 +35,10 @@ impl Api {
     pub(in crate::local) fn is_for_a_person(
         &self,
         host: &str,
-        reader: Reader,
+        client: ClientKind,
         request: &Request,
     ) -> bool {
-        reader == Reader::Browser
+        client == ClientKind::Navigation
             && matches!(*request.method(), Method::GET | Method::HEAD)
             && request.uri().path() == "/"
             && self.accepts(&Method::GET, "/", host)
@@ -70,7 +71,7 @@ impl Api {
     pub(in crate::local) async fn answer(
         &self,
         host: &str,
-        reader: Reader,
+        client: ClientKind,
         request: Request,
     ) -> Result<Response, Problem> {
         let (path, decoded) = match route(&self.settings, self.files.as_ref(), &request) {
@@ -88,7 +89,7 @@ impl Api {
         if let Filtering::Rules(rules) = &self.settings.filter
             && !filter::accepts_path(rules, request.method(), &decoded)
         {
-            return refuse(host, reader);
+            return refuse(host, client);
         }
         if self.settings.cross_site == CrossSite::Allow {
             return self.pass(path, request).await;
@@ -148,10 +149,10 @@ impl Api {
 }
 
 /// What a request gets that the rules don't accept.
-pub(in crate::local) fn refuse(host: &str, reader: Reader) -> Result<Response, Problem> {
-    match reader {
-        Reader::Browser => Err(refused(host)),
-        Reader::Program => Ok(filter::forbidden()),
+pub(in crate::local) fn refuse(host: &str, client: ClientKind) -> Result<Response, Problem> {
+    match client {
+        ClientKind::Navigation => Err(refused(host)),
+        ClientKind::Program => Ok(filter::forbidden()),
     }
 }
 

@@ -1,313 +1,388 @@
-//! Keeps the book: what is followed, asked and tried again.
+//! Controller of the start page: lists, watches, permission reviews, retries. Out: a snapshot after each change.
 //!
 //! Services are listed for the whole cluster; where that is forbidden, in the default namespace and in those that can be
-//! listed. Trouble is told when a list fails, or when a watch broke and asking again fails too; then the cluster is asked every
-//! few seconds, and all begins anew once it answers. Refused credentials are not tried again until somebody looks: a plugin
-//! that makes credentials may ask its user each time.
+//! listed. What it does about a cluster that does not answer is told by its [`Phase`].
+//!
+//! One task does it all: lists, watches and reviews are futures inside it, so the store has one writer and nothing is left
+//! running when it ends.
 
+use std::collections::BTreeSet;
+use std::future::pending;
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use k8s_openapi::api::core::v1::{Namespace, Service};
+use k8s_openapi::api::core::v1::Service;
 use kube::Client;
-use kube::api::{Api, ListParams};
-use std::collections::BTreeSet;
-use tokio::sync::mpsc;
+use kube::api::Api;
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
 
-use super::model::cluster_error::{self, Trouble};
-use super::model::objects::{RawService, RawSlice};
+use super::model::cluster_error::ClusterError;
+use super::model::objects::{RawEndpointSlice, RawService};
 use super::model::reviews;
 use super::model::rights::Rights;
-use super::model::snapshot::{Extent, Snapshot};
-use super::model::store::{Book, News, Scope};
-use super::model::watch::{Change, Followed, Kind, follow};
-use super::start::WayFact;
-use super::watching::Running;
+use super::model::snapshot::{Snapshot, Visibility};
+use super::model::store::{ClusterStore, Scope, WatchEvent};
+use super::model::watch::{Change, Watched, WatchedKind, list_and_watch};
+use super::phase::{Phase, PhaseEvent, Probe, Running, find_namespaces, probe_after};
+use crate::local::targets::mode::ProxyMode;
 
-/// Changes that come together are shown together.
-const TOGETHER: Duration = Duration::from_millis(100);
+/// Changes that wait for the controller.
+const CHANGE_QUEUE: usize = 256;
+/// Changes that come together are published together.
+const PUBLISH_DEBOUNCE: Duration = Duration::from_millis(100);
 /// Rights are asked for again after so long, and not sooner than this after new Services.
 const RIGHTS_LIFETIME: Duration = Duration::from_secs(60);
-const RIGHTS_PAUSE: Duration = Duration::from_secs(3);
-/// How often a cluster that is away is asked, at first and at last.
-const FIRST_PULSE: Duration = Duration::from_secs(2);
-const LAST_PULSE: Duration = Duration::from_secs(30);
-const ANSWER_LIMIT: Duration = Duration::from_secs(5);
-/// After so long without an answer the page says so, and after so long it is asked anew.
-const SILENCE: Duration = Duration::from_secs(5);
-const LONG_SILENCE: Duration = Duration::from_secs(30);
-/// Namespaces that are watched one by one.
-const MOST_NAMESPACES: u32 = 60;
+const RIGHTS_INTERVAL: Duration = Duration::from_secs(3);
+/// How long after a failure the cluster is probed, at first and at most.
+const MIN_PROBE_BACKOFF: Duration = Duration::from_secs(2);
+const MAX_PROBE_BACKOFF: Duration = Duration::from_secs(30);
 
-pub(super) struct Keeper {
+/// Runs until it is dropped. A refresh says that somebody views the page now and wants to know whether an error is over.
+pub(super) async fn run(
     client: Client,
-    book: Book,
-    sender: mpsc::Sender<Change>,
-    pub(super) watches: FuturesUnordered<Running<()>>,
-    /// First lists that are not there yet.
-    awaited: BTreeSet<(Kind, Scope)>,
-    /// The search for namespaces that can be listed.
-    pub(super) namespaces: Option<Running<Vec<String>>>,
-    pub(super) review: Option<Running<Result<Rights, Trouble>>>,
-    pub(super) rights_due: Instant,
-    rights_known: bool,
-    rights_asked: Instant,
-    pub(super) pulse: Option<Running<Option<Trouble>>>,
-    next_pulse: Duration,
-    pub(super) silence: Option<Running<()>>,
-    pub(super) publication: Option<Running<()>>,
+    default_namespace: String,
+    mut mode: watch::Receiver<ProxyMode>,
+    refresh: &Notify,
+    snapshots: &watch::Sender<Arc<Snapshot>>,
+) {
+    let first_mode = mode.borrow_and_update().clone();
+    let store = ClusterStore::new(default_namespace, first_mode);
+    let mut controller = Controller::new(client, store);
+    loop {
+        // Every branch is cancel-safe: what runs stays in its slot of the controller until it has finished.
+        tokio::select! {
+            Some(change) = controller.changes.recv() => controller.apply(change),
+            Some(()) = controller.watches.next() => {}
+            event = controller.phase.next_event() => controller.phase_ended(event),
+            () = tokio::time::sleep_until(controller.rights.due), if controller.rights.review.is_none() => {
+                controller.review_rights();
+            }
+            rights = finished(&mut controller.rights.review) => controller.rights_reviewed(rights),
+            () = refresh.notified() => controller.refresh(),
+            mode = changed(&mut mode) => controller.mode_changed(mode),
+            () = finished(&mut controller.publication) => publish(controller.snapshot(), snapshots),
+        }
+    }
 }
 
-impl Keeper {
-    pub(super) fn new(client: Client, book: Book, sender: mpsc::Sender<Change>) -> Self {
-        Self {
+struct Controller {
+    client: Client,
+    store: ClusterStore,
+    sender: mpsc::Sender<Change>,
+    changes: mpsc::Receiver<Change>,
+    watches: FuturesUnordered<Running<()>>,
+    phase: Phase,
+    /// How long after the next failure the cluster is probed.
+    probe_backoff: Duration,
+    /// First lists that did not come yet.
+    awaited: BTreeSet<(WatchedKind, Scope)>,
+    rights: RightsRefresh,
+    /// The next snapshot is published when this ends.
+    publication: Option<Running<()>>,
+}
+
+/// When the user's rights are asked for again.
+struct RightsRefresh {
+    review: Option<Running<Result<Rights, ClusterError>>>,
+    due: Instant,
+    asked: Instant,
+    are_known: bool,
+}
+
+impl Controller {
+    fn new(client: Client, store: ClusterStore) -> Self {
+        let (sender, changes) = mpsc::channel(CHANGE_QUEUE);
+        let now = Instant::now();
+        let mut controller = Self {
             client,
-            book,
+            store,
             sender,
+            changes,
             watches: FuturesUnordered::new(),
+            phase: Phase::listing(),
+            probe_backoff: MIN_PROBE_BACKOFF,
             awaited: BTreeSet::new(),
-            namespaces: None,
-            review: None,
-            rights_due: Instant::now() + RIGHTS_LIFETIME,
-            rights_known: false,
-            rights_asked: Instant::now(),
-            pulse: None,
-            next_pulse: FIRST_PULSE,
-            silence: None,
+            rights: RightsRefresh {
+                review: None,
+                due: now + RIGHTS_LIFETIME,
+                asked: now,
+                are_known: false,
+            },
             publication: None,
-        }
+        };
+        controller.watch_scope(&Scope::Cluster);
+        controller
     }
 
     /// Lists everything anew.
-    pub(super) fn begin(&mut self) {
-        self.stop();
-        self.silence = Some(Box::pin(tokio::time::sleep(SILENCE)));
-        self.follow(&Scope::Cluster);
+    fn relist(&mut self, phase: Phase) {
+        self.stop_watches(phase);
+        self.watch_scope(&Scope::Cluster);
     }
 
-    fn stop(&mut self) {
+    fn stop_watches(&mut self, phase: Phase) {
         self.watches.clear();
         self.awaited.clear();
-        self.namespaces = None;
-        self.pulse = None;
-        self.silence = None;
+        self.phase = phase;
+        // Another channel, as what the old watches have sent says nothing about the new ones.
+        (self.sender, self.changes) = mpsc::channel(CHANGE_QUEUE);
     }
 
-    fn follow(&mut self, scope: &Scope) {
-        let services = Followed::<RawService> {
-            api: match scope {
-                Scope::Cluster => Api::all(self.client.clone()),
-                Scope::Namespace(name) => Api::namespaced(self.client.clone(), name),
-            },
-            kind: Kind::Services,
+    fn watch_scope(&mut self, scope: &Scope) {
+        let services = Watched::<RawService> {
+            api: self.api_of(scope),
+            kind: WatchedKind::Services,
             scope: scope.clone(),
-            tell: Change::Services,
+            change: Change::Services,
         };
-        let slices = Followed::<RawSlice> {
-            api: match scope {
-                Scope::Cluster => Api::all(self.client.clone()),
-                Scope::Namespace(name) => Api::namespaced(self.client.clone(), name),
-            },
-            kind: Kind::Slices,
+        let slices = Watched::<RawEndpointSlice> {
+            api: self.api_of(scope),
+            kind: WatchedKind::EndpointSlices,
             scope: scope.clone(),
-            tell: Change::Slices,
+            change: Change::EndpointSlices,
         };
-        self.awaited.insert((Kind::Services, scope.clone()));
-        self.awaited.insert((Kind::Slices, scope.clone()));
-        let services = follow(services, self.sender.clone());
-        let slices = follow(slices, self.sender.clone());
+        for kind in [WatchedKind::Services, WatchedKind::EndpointSlices] {
+            self.awaited.insert((kind, scope.clone()));
+        }
+        let services = list_and_watch(services, self.sender.clone());
+        let slices = list_and_watch(slices, self.sender.clone());
         self.watches.push(Box::pin(services));
         self.watches.push(Box::pin(slices));
     }
 
-    pub(super) fn take_in(&mut self, change: Change) {
+    fn api_of<K>(&self, scope: &Scope) -> Api<K>
+    where
+        K: kube::Resource<Scope = kube::core::NamespaceResourceScope>,
+        K::DynamicType: Default,
+    {
+        match scope {
+            Scope::Cluster => Api::all(self.client.clone()),
+            Scope::Namespace(name) => Api::namespaced(self.client.clone(), name),
+        }
+    }
+
+    fn apply(&mut self, change: Change) {
         match change {
-            Change::Services(news) => {
-                if let News::Listed(scope, _) = &news {
+            Change::Services(event) => {
+                if let WatchEvent::Listed(scope, _) = &event {
                     self.services_listed(scope.clone());
                 }
-                self.book.services.take_in(news);
+                self.store.services.apply(event);
                 self.services_changed();
             }
-            Change::Slices(news) => {
-                if let News::Listed(scope, _) = &news {
-                    self.awaited.remove(&(Kind::Slices, scope.clone()));
+            Change::EndpointSlices(event) => {
+                if let WatchEvent::Listed(scope, _) = &event {
+                    self.awaited
+                        .remove(&(WatchedKind::EndpointSlices, scope.clone()));
                 }
-                self.book.slices.take_in(news);
+                self.store.slices.apply(event);
             }
-            Change::Forbidden(Kind::Services, Scope::Cluster) => self.find_namespaces(),
-            Change::Forbidden(Kind::Services, scope) => {
-                self.awaited.remove(&(Kind::Services, scope.clone()));
-                let nothing = News::Listed(scope, Vec::new());
-                self.book.services.take_in(nothing);
+            Change::Forbidden(WatchedKind::Services, Scope::Cluster) => self.find_namespaces(),
+            Change::Forbidden(WatchedKind::Services, scope) => {
+                self.awaited.remove(&(WatchedKind::Services, scope.clone()));
+                let nothing = WatchEvent::Listed(scope, Vec::new());
+                self.store.services.apply(nothing);
                 self.services_changed();
             }
-            Change::Forbidden(kind, scope) | Change::Failed(kind @ Kind::Slices, scope, _) => {
+            // Services are shown without their endpoints, too.
+            Change::Forbidden(kind, scope)
+            | Change::Failed(kind @ WatchedKind::EndpointSlices, scope, _) => {
                 self.awaited.remove(&(kind, scope));
             }
-            Change::Failed(Kind::Services, _, trouble) => self.failed(trouble),
-            Change::Broken if self.pulse.is_none() => self.feel_pulse(Duration::ZERO),
-            Change::Broken => {}
+            Change::Failed(WatchedKind::Services, _, error) => self.failed(error),
+            Change::WatchBroke => self.watch_broke(),
         }
-        self.change();
+        self.schedule_publication();
     }
 
     fn services_listed(&mut self, scope: Scope) {
-        self.book.extent = match scope {
-            Scope::Cluster => Extent::Cluster,
-            Scope::Namespace(_) => Extent::SomeNamespaces,
+        self.store.visibility = match scope {
+            Scope::Cluster => Visibility::Cluster,
+            Scope::Namespace(_) => Visibility::SomeNamespaces,
         };
-        self.awaited.remove(&(Kind::Services, scope));
-        self.book.trouble = None;
-        self.pulse = None;
-        self.silence = None;
-        self.next_pulse = FIRST_PULSE;
+        self.awaited.remove(&(WatchedKind::Services, scope));
+        self.store.error = None;
+        self.phase = Phase::Watching { probe: None };
+        self.probe_backoff = MIN_PROBE_BACKOFF;
     }
 
     /// Rights to all need not be asked for again, and rights to some not for each of many changes.
     fn services_changed(&mut self) {
-        if self.awaited.iter().any(|(kind, _)| *kind == Kind::Services) {
+        if self
+            .awaited
+            .iter()
+            .any(|(kind, _)| *kind == WatchedKind::Services)
+        {
             return;
         }
-        let pause = match self.rights_known {
-            true if self.book.rights.everywhere => return,
-            true => RIGHTS_PAUSE,
+        let pause = match self.rights.are_known {
+            true if self.store.rights.everywhere => return,
+            true => RIGHTS_INTERVAL,
             false => Duration::ZERO,
         };
-        self.rights_due = self.rights_due.min(Instant::now() + pause);
+        self.rights.due = self.rights.due.min(Instant::now() + pause);
     }
 
     fn find_namespaces(&mut self) {
-        self.stop();
-        self.book.extent = Extent::Nothing;
-        let client = self.client.clone();
-        let first = self.book.default_namespace.clone();
-        self.namespaces = Some(Box::pin(async move {
-            let parameters = ListParams::default().limit(MOST_NAMESPACES);
-            let api = Api::<Namespace>::all(client);
-            let listing = api.list_metadata(&parameters);
-            let found = tokio::time::timeout(ANSWER_LIMIT, listing).await;
-            // Who may not list namespaces has the default one.
-            let found = found.ok().and_then(Result::ok);
-            let found = found.into_iter().flat_map(|list| list.items);
-            let names = found.filter_map(|one| one.metadata.name);
-            let mut names: Vec<String> = names.filter(|name| *name != first).collect();
-            names.insert(0, first);
-            names
-        }));
+        self.store.visibility = Visibility::Nothing;
+        // A refusal is a response: the cluster is there.
+        self.store.error = None;
+        let default_namespace = self.store.default_namespace.clone();
+        let search = find_namespaces(self.client.clone(), default_namespace);
+        self.stop_watches(Phase::FindingNamespaces { search });
     }
 
-    pub(super) fn namespaces_found(&mut self, found: &[String]) {
-        self.book.keep_only(found);
-        for name in found {
-            self.follow(&Scope::Namespace(name.clone()));
+    fn phase_ended(&mut self, event: PhaseEvent) {
+        match event {
+            PhaseEvent::NamespacesFound(found) => {
+                self.phase = Phase::Watching { probe: None };
+                self.store.retain(&found);
+                for name in found {
+                    self.watch_scope(&Scope::Namespace(name));
+                }
+            }
+            PhaseEvent::Probed(Ok(())) if self.store.error.is_some() => {
+                // A cluster that answers small questions only is not asked all of them again and again.
+                self.probe_backoff = (self.probe_backoff * 2).min(MAX_PROBE_BACKOFF);
+                self.relist(Phase::listing());
+            }
+            PhaseEvent::Probed(Ok(())) => self.phase = Phase::Watching { probe: None },
+            PhaseEvent::Probed(Err(error)) => {
+                // The probe that ended is no longer there, so that the next one starts.
+                self.phase = Phase::Watching { probe: None };
+                self.failed(error);
+            }
+            // The lists go on: one may come yet.
+            PhaseEvent::SilenceTimeout => {
+                self.phase = Phase::silent();
+                self.store.error = Some(ClusterError::Silent);
+            }
+            PhaseEvent::RelistTimeout => self.relist(Phase::silent()),
         }
-        self.change();
+        self.schedule_publication();
     }
 
-    pub(super) fn ask_for_rights(&mut self) {
-        self.rights_due = Instant::now() + RIGHTS_LIFETIME;
-        let Some(group) = self.book.way.group() else {
+    /// A list or a probe failed. Lists are tried again by their watches; the probe finds out sooner that the cluster is back.
+    fn failed(&mut self, error: ClusterError) {
+        if error == ClusterError::Unauthorized {
+            self.stop_watches(Phase::LoggedOut);
+            self.store.error = Some(error);
+            return;
+        }
+        let probe = match std::mem::replace(&mut self.phase, Phase::LoggedOut) {
+            // Nothing runs that could fail.
+            Phase::LoggedOut => return,
+            Phase::Watching { probe: Some(probe) } | Phase::Unreachable { probe } => probe,
+            Phase::Watching { probe: None }
+            | Phase::Listing { .. }
+            | Phase::FindingNamespaces { .. }
+            | Phase::Silent { .. } => self.probe_after(self.probe_backoff),
+        };
+        self.phase = Phase::Unreachable { probe };
+        self.store.error = Some(error);
+    }
+
+    /// A watch that breaks may be resumed at once, so only a probe that fails as well makes it an error.
+    fn watch_broke(&mut self) {
+        if matches!(self.phase, Phase::Watching { probe: None }) {
+            let probe = Some(self.probe_after(Duration::ZERO));
+            self.phase = Phase::Watching { probe };
+        }
+    }
+
+    fn probe_after(&self, delay: Duration) -> Probe {
+        let api = match self.store.visibility {
+            Visibility::Cluster => Api::<Service>::all(self.client.clone()),
+            Visibility::SomeNamespaces | Visibility::Nothing => {
+                Api::namespaced(self.client.clone(), &self.store.default_namespace)
+            }
+        };
+        probe_after(delay, api)
+    }
+
+    fn review_rights(&mut self) {
+        self.rights.due = Instant::now() + RIGHTS_LIFETIME;
+        let Some(group) = self.store.mode.api_group() else {
             return;
         };
-        let questions = self.book.questions();
-        let asking = reviews::ask(self.client.clone(), group, questions);
-        self.review = Some(Box::pin(asking));
-        self.rights_asked = Instant::now();
+        let questions = self.store.questions();
+        let review = reviews::review(self.client.clone(), group, questions);
+        self.rights.review = Some(Box::pin(review));
+        self.rights.asked = Instant::now();
     }
 
-    pub(super) fn rights_found(&mut self, rights: Result<Rights, Trouble>) {
+    fn rights_reviewed(&mut self, rights: Result<Rights, ClusterError>) {
         match rights {
-            Ok(rights) => self.book.rights = rights,
+            Ok(rights) => self.store.rights = rights,
             // A watch goes on with credentials that have expired since.
-            Err(trouble) => self.failed(trouble),
+            Err(error) => self.failed(error),
         }
-        self.rights_known = true;
-        self.change();
+        self.rights.are_known = true;
+        self.schedule_publication();
     }
 
     /// Another proxy has other rights.
-    pub(super) fn goes(&mut self, way: WayFact) {
-        self.book.way = way;
-        self.book.rights = Rights::default();
-        self.review = None;
-        self.rights_known = false;
+    fn mode_changed(&mut self, mode: ProxyMode) {
+        self.store.mode = mode;
+        self.store.rights = Rights::default();
+        self.rights.review = None;
+        self.rights.are_known = false;
         self.services_changed();
-        self.change();
+        self.schedule_publication();
     }
 
-    fn failed(&mut self, trouble: Trouble) {
-        if trouble == Trouble::NotLoggedIn {
-            self.stop();
-        } else if self.pulse.is_none() {
-            self.feel_pulse(self.next_pulse);
-        }
-        self.book.trouble = Some(trouble);
-    }
-
-    fn feel_pulse(&mut self, after: Duration) {
-        let api = match self.book.extent {
-            Extent::Cluster => Api::<Service>::all(self.client.clone()),
-            Extent::SomeNamespaces | Extent::Nothing => {
-                Api::namespaced(self.client.clone(), &self.book.default_namespace)
-            }
-        };
-        self.pulse = Some(Box::pin(async move {
-            tokio::time::sleep(after).await;
-            let one = ListParams::default().limit(1);
-            match tokio::time::timeout(ANSWER_LIMIT, api.list_metadata(&one)).await {
-                Ok(Err(failed)) if !cluster_error::is_forbidden(&failed) => {
-                    Some(Trouble::of(&failed))
-                }
-                Ok(_) => None,
-                Err(_) => Some(Trouble::Silent),
-            }
-        }));
-    }
-
-    pub(super) fn pulse_felt(&mut self, trouble: Option<Trouble>) {
-        match trouble {
-            Some(trouble) => self.failed(trouble),
-            None if self.book.trouble.is_some() => {
-                // A cluster that answers small questions only is not asked all of them again and again.
-                self.next_pulse = (self.next_pulse * 2).min(LAST_PULSE);
-                self.begin();
-            }
-            None => {}
-        }
-        self.change();
-    }
-
-    pub(super) fn silent(&mut self) {
-        if self.book.trouble == Some(Trouble::Silent) {
-            self.begin();
-        }
-        self.book.trouble = Some(Trouble::Silent);
-        self.silence = Some(Box::pin(tokio::time::sleep(LONG_SILENCE)));
-        self.change();
-    }
-
-    /// Somebody looks, who is to be told of trouble only if it is still there, and of new rights and expired credentials soon.
-    pub(super) fn knocked(&mut self) {
-        if self.book.trouble.take().is_some() {
-            self.rights_known = false;
-            self.begin();
+    /// Somebody views the page, who is told of an error only if it is still there, and of new rights and expired credentials
+    /// soon.
+    fn refresh(&mut self) {
+        if self.store.error.take().is_some() {
+            self.rights.are_known = false;
+            self.relist(Phase::listing());
+            // At once, as the page waits for it.
             self.publication = Some(Box::pin(std::future::ready(())));
-        } else if self.rights_asked.elapsed() >= RIGHTS_PAUSE {
-            self.rights_due = self.rights_due.min(Instant::now());
+        } else if self.rights.asked.elapsed() >= RIGHTS_INTERVAL {
+            self.rights.due = self.rights.due.min(Instant::now());
         }
     }
 
-    fn change(&mut self) {
+    fn schedule_publication(&mut self) {
         if self.publication.is_none() {
-            self.publication = Some(Box::pin(tokio::time::sleep(TOGETHER)));
+            self.publication = Some(Box::pin(tokio::time::sleep(PUBLISH_DEBOUNCE)));
         }
     }
 
-    pub(super) fn snapshot(&mut self) -> Snapshot {
-        self.book.settled =
-            self.awaited.is_empty() && self.namespaces.is_none() && self.rights_known;
-        self.book.snapshot()
+    fn snapshot(&mut self) -> Snapshot {
+        let is_searching = matches!(self.phase, Phase::FindingNamespaces { .. });
+        self.store.settled = self.awaited.is_empty() && !is_searching && self.rights.are_known;
+        self.store.snapshot()
     }
+}
+
+/// Waits for a slot's future, and empties the slot; an empty slot never finishes.
+async fn finished<T>(slot: &mut Option<Running<T>>) -> T {
+    let Some(running) = slot else {
+        return pending().await;
+    };
+    let outcome = running.await;
+    *slot = None;
+    outcome
+}
+
+async fn changed(mode: &mut watch::Receiver<ProxyMode>) -> ProxyMode {
+    if mode.changed().await.is_err() {
+        return pending().await;
+    }
+    mode.borrow_and_update().clone()
+}
+
+fn publish(snapshot: Snapshot, snapshots: &watch::Sender<Arc<Snapshot>>) {
+    snapshots.send_if_modified(|published| {
+        let is_new = **published != snapshot;
+        if is_new {
+            *published = Arc::new(snapshot);
+        }
+        is_new
+    });
 }

@@ -1,97 +1,99 @@
-//! Who looks at the page. In: views and open streams. Out: whether to watch the cluster at all.
+//! Who views the page. In: requests for it and open streams. Out: whether the cluster is to be watched at all.
 //!
-//! A page that nobody looks at costs the API server nothing.
+//! A page that nobody views costs the API server nothing.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The watches end when nobody looked for so long.
-pub(super) const PATIENCE: Duration = Duration::from_secs(180);
+/// The controller ends when nobody viewed the page for so long.
+pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(180);
 
 #[derive(Debug, Clone)]
-pub(super) struct Audience(Arc<Mutex<State>>);
+pub(super) struct Viewers(Arc<Mutex<ViewerCount>>);
 
 #[derive(Debug)]
-struct State {
-    watching: bool,
-    open: usize,
-    last_look: Instant,
+struct ViewerCount {
+    controller_runs: bool,
+    open_streams: usize,
+    last_view: Instant,
 }
 
-/// A page that is open and kept up to date.
+/// Held by a page that is open and kept up to date.
 #[derive(Debug)]
-pub(super) struct Open(Audience);
+pub(super) struct ViewerGuard(Viewers);
 
-/// What a look means for the watches.
+/// What a view means for the controller.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Watches {
-    /// The caller starts them.
+pub(super) enum ControllerState {
+    /// The caller starts it.
     ToStart,
-    Run,
+    Running,
 }
 
-impl Audience {
+impl Viewers {
     pub(super) fn new() -> Self {
-        Self(Arc::new(Mutex::new(State {
-            watching: false,
-            open: 0,
-            last_look: Instant::now(),
+        Self(Arc::new(Mutex::new(ViewerCount {
+            controller_runs: false,
+            open_streams: 0,
+            last_view: Instant::now(),
         })))
     }
 
-    /// Somebody looks.
-    pub(super) fn look(&self) -> Watches {
-        self.with(|state| {
-            state.last_look = Instant::now();
-            if std::mem::replace(&mut state.watching, true) {
-                Watches::Run
+    /// Records a view.
+    pub(super) fn record_view(&self) -> ControllerState {
+        self.with(|count| {
+            count.last_view = Instant::now();
+            if std::mem::replace(&mut count.controller_runs, true) {
+                ControllerState::Running
             } else {
-                Watches::ToStart
+                ControllerState::ToStart
             }
         })
     }
 
-    /// Somebody goes on looking.
-    pub(super) fn open(&self) -> Open {
-        self.with(|state| state.open += 1);
-        Open(self.clone())
+    /// Keeps the controller running until the guard is dropped.
+    pub(super) fn open_stream(&self) -> ViewerGuard {
+        self.with(|count| count.open_streams += 1);
+        ViewerGuard(self.clone())
     }
 
-    /// Resolves when nobody looked for long enough; from then on the next look starts the watches again.
-    pub(super) async fn gone(&self) {
-        while let Some(rest) = self.rest() {
-            tokio::time::sleep(rest).await;
+    /// Resolves when nobody viewed the page for [`IDLE_TIMEOUT`]; from then on the next view starts the controller again.
+    pub(super) async fn idle(&self) {
+        while let Some(time_left) = self.time_left() {
+            tokio::time::sleep(time_left).await;
         }
     }
 
-    /// How long the watches go on at least; without a rest they have ended.
-    fn rest(&self) -> Option<Duration> {
-        self.with(|state| {
-            if state.open > 0 {
-                return Some(PATIENCE);
+    /// How long the controller runs at least. `None`: its end is recorded, and the caller ends it.
+    ///
+    /// Both happen under one lock: a view that comes in between would count on a controller that is about to end.
+    fn time_left(&self) -> Option<Duration> {
+        self.with(|count| {
+            if count.open_streams > 0 {
+                return Some(IDLE_TIMEOUT);
             }
-            let rest = PATIENCE.saturating_sub(state.last_look.elapsed());
-            if rest.is_zero() {
-                state.watching = false;
+            let time_left = IDLE_TIMEOUT.saturating_sub(count.last_view.elapsed());
+            if time_left.is_zero() {
+                count.controller_runs = false;
                 return None;
             }
-            Some(rest)
+            Some(time_left)
         })
     }
 
-    fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        // What a panic could leave half done in here is a number that is read again.
+    fn with<T>(&self, change: impl FnOnce(&mut ViewerCount) -> T) -> T {
+        // Nothing in here panics half way: each change is of numbers and flags.
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-impl Drop for Open {
+impl Drop for ViewerGuard {
     fn drop(&mut self) {
-        self.0.with(|state| {
-            state.open -= 1;
-            state.last_look = Instant::now();
+        self.0.with(|count| {
+            count.open_streams -= 1;
+            count.last_view = Instant::now();
         });
     }
 }
@@ -101,26 +103,26 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn watches_end_when_nobody_looked_for_long_enough_and_start_with_the_next_look() {
-        let audience = Audience::new();
-        assert_eq!(audience.look(), Watches::ToStart);
-        assert_eq!(audience.look(), Watches::Run);
+    async fn the_controller_ends_after_the_idle_timeout_and_starts_with_the_next_view() {
+        let viewers = Viewers::new();
+        assert_eq!(viewers.record_view(), ControllerState::ToStart);
+        assert_eq!(viewers.record_view(), ControllerState::Running);
         let start = Instant::now();
-        audience.gone().await;
-        assert_eq!(start.elapsed(), PATIENCE);
-        assert_eq!(audience.look(), Watches::ToStart);
+        viewers.idle().await;
+        assert_eq!(start.elapsed(), IDLE_TIMEOUT);
+        assert_eq!(viewers.record_view(), ControllerState::ToStart);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_page_that_is_open_is_looked_at() {
-        let audience = Audience::new();
-        audience.look();
-        let page = audience.open();
-        let long = tokio::time::timeout(PATIENCE * 10, audience.gone());
+    async fn an_open_page_is_not_idle() {
+        let viewers = Viewers::new();
+        viewers.record_view();
+        let page = viewers.open_stream();
+        let long = tokio::time::timeout(IDLE_TIMEOUT * 10, viewers.idle());
         assert!(long.await.is_err());
         drop(page);
         let start = Instant::now();
-        audience.gone().await;
-        assert!(start.elapsed() >= PATIENCE);
+        viewers.idle().await;
+        assert!(start.elapsed() >= IDLE_TIMEOUT);
     }
 }

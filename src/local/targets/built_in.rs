@@ -12,12 +12,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use percent_encoding::percent_decode_str;
 
 use super::location::Asked;
+use super::mode::ProxyMode;
 use super::ports::{Named, Ports};
 use super::refusal::{self, Case};
 use super::unprefix::Unprefixed;
 use super::{Visit, cookies, raw_path, send};
 use crate::local::problem::Problem;
-use crate::local::start_page::WayFact;
 use crate::local::upstream::{Upstream, asked_upgrade};
 use crate::protocol::hop_by_hop;
 use crate::protocol::status::{Response, Status};
@@ -40,8 +40,8 @@ const ITS_CACHE_CONTROL: &str = "no-cache, private";
 const TOKEN_PROTOCOL: &str = "base64url.bearer.authorization.k8s.io.";
 
 /// What a person is told about this way.
-pub(super) fn fact() -> WayFact {
-    WayFact::BuiltIn {
+pub(super) fn fact() -> ProxyMode {
+    ProxyMode::BuiltIn {
         limits: vec![
             "Logins that use the Authorization header (Basic dialogs, API tokens) do not work: it never reaches the app.",
             "WebSockets lose the query of their address, and some apps need it.",
@@ -60,14 +60,14 @@ pub(super) async fn visit(
     let Visit {
         target,
         host,
-        reader,
+        client,
         mut request,
     } = visit;
     let case = Case {
         upstream,
         target,
         host,
-        reader,
+        client,
     };
     let named = match ports.name(case).await? {
         Named::Target(named) => named,

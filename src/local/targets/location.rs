@@ -11,8 +11,9 @@ use http::{HeaderValue, header};
 
 use super::Visit;
 use crate::cli::{TargetKind, TargetScheme};
+use crate::local::inbound::client_kind::ClientKind;
 use crate::local::inbound::host_route::Target;
-use crate::local::problem::{Advice, Problem, Reader};
+use crate::local::problem::{Advice, Problem};
 use crate::protocol::host::without_port;
 use crate::protocol::status::{Response, Status};
 
@@ -24,7 +25,7 @@ const CLUSTER_DOMAIN: &str = "cluster.local";
 pub(super) struct Asked<'a> {
     target: &'a Target,
     host: &'a str,
-    reader: Reader,
+    client: ClientKind,
     /// Path and query.
     path: String,
 }
@@ -34,7 +35,7 @@ impl<'a> Asked<'a> {
         Self {
             target: visit.target,
             host: visit.host,
-            reader: visit.reader,
+            client: visit.client,
             path: super::raw_path(visit.request.uri()).to_owned(),
         }
     }
@@ -50,10 +51,10 @@ impl<'a> Asked<'a> {
         }
         let by_tls = url.scheme == Some("https") && self.target.scheme != Some(TargetScheme::Https);
         if by_tls && answer.status().is_redirection() && url.is_path(&self.path) {
-            return match self.reader {
-                Reader::Browser => Err(self.wants_tls()),
+            return match self.client {
+                ClientKind::Navigation => Err(self.wants_tls()),
                 // It can't get there, which says more than a circle does.
-                Reader::Program => Ok(()),
+                ClientKind::Program => Ok(()),
             };
         }
         let slash = if url.rest.starts_with('/') { "" } else { "/" };
@@ -161,7 +162,7 @@ mod tests {
 
     const HOST: &str = "web.demo.svc.localhost:8001";
 
-    fn led(host: &str, reader: Reader, status: u16, location: &str) -> Result<String, Problem> {
+    fn led(host: &str, client: ClientKind, status: u16, location: &str) -> Result<String, Problem> {
         let Ok(Place::Target(target)) = Place::of(host) else {
             panic!("{host}")
         };
@@ -170,7 +171,7 @@ mod tests {
         let visit = Visit {
             target: &target,
             host,
-            reader,
+            client,
             request,
         };
         let asked = Asked::of(&visit);
@@ -199,7 +200,7 @@ mod tests {
             ("https://web.demo.svc.localhost:8001/a", "/a"),
         ] {
             for status in [201, 302, 307] {
-                let led = led(HOST, Reader::Program, status, location);
+                let led = led(HOST, ClientKind::Program, status, location);
                 let expected = match path {
                     "/a?b" if status != 201 => location.to_owned(),
                     "/a?b" => format!("http://{HOST}/a?b#c"),
@@ -228,28 +229,28 @@ mod tests {
             "ftp://web.demo.svc/",
             "https:web.demo.svc",
         ] {
-            let led = led(HOST, Reader::Browser, 302, location);
+            let led = led(HOST, ClientKind::Navigation, 302, location);
             assert_eq!(led.unwrap(), location);
         }
         let of_pod = "web.demo.pod.localhost:8001";
         let service = "http://web.demo.svc/x";
-        let led = led(of_pod, Reader::Browser, 302, service);
+        let led = led(of_pod, ClientKind::Navigation, 302, service);
         assert_eq!(led.unwrap(), service);
     }
 
     #[test]
     fn a_circle_by_tls_is_told_to_a_person_and_left_to_a_program() {
         let location = "https://web.demo.svc.localhost:8001/a?b";
-        let problem = led(HOST, Reader::Browser, 301, location).unwrap_err();
+        let problem = led(HOST, ClientKind::Navigation, 301, location).unwrap_err();
         let shown = format!("{problem:?}");
         let by_tls = "http://https-.web.demo.svc.localhost:8001/";
         assert!(shown.contains(by_tls), "{shown}");
-        let by_program = led(HOST, Reader::Program, 301, location);
+        let by_program = led(HOST, ClientKind::Program, 301, location);
         assert_eq!(by_program.unwrap(), location);
         // A target that is asked by TLS may say so.
         let of_tls = "https-.web.demo.svc.localhost:8001";
         let location = "https://https-.web.demo.svc.localhost:8001/a?b";
-        let led = led(of_tls, Reader::Browser, 302, location).unwrap();
+        let led = led(of_tls, ClientKind::Navigation, 302, location).unwrap();
         assert_eq!(led, format!("http://{of_tls}/a?b"));
     }
 }

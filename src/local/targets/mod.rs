@@ -5,9 +5,11 @@
 //!
 //! Refuses: what the cluster refuses, told for a person: no such target, no right, no endpoint.
 
+pub(super) mod access;
 mod built_in;
 mod cookies;
 mod location;
+pub(super) mod mode;
 mod ports;
 mod refusal;
 mod standing;
@@ -23,13 +25,14 @@ use http::{HeaderValue, Method, StatusCode, Uri, header};
 use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 
+use super::inbound::client_kind::ClientKind;
 use super::inbound::host_route::Target;
-use super::problem::{Problem, Reader};
-use super::start_page::WayFact;
+use super::problem::Problem;
 use super::upstream::{Upstream, UpstreamError, asked_upgrade, repeatable};
 use crate::cli::{USER_AGENT, Via};
 use crate::lifecycle::Tasks;
 use crate::protocol::status::{Request, Response};
+use mode::ProxyMode;
 use ports::Ports;
 use refusal::{Case, Ground};
 use standing::{Standing, Standings, Verb};
@@ -55,7 +58,7 @@ pub(super) struct Ways {
 /// Written by whoever looks, one at a time; read without waiting.
 #[derive(Debug)]
 struct Found {
-    fact: watch::Sender<WayFact>,
+    fact: watch::Sender<ProxyMode>,
     looked: watch::Sender<Option<Instant>>,
     looking: Arc<Mutex<()>>,
 }
@@ -66,7 +69,7 @@ pub(super) struct Visit<'a> {
     pub(super) target: &'a Target,
     /// The Host that the browser used.
     pub(super) host: &'a str,
-    pub(super) reader: Reader,
+    pub(super) client: ClientKind,
     pub(super) request: Request,
 }
 
@@ -76,7 +79,7 @@ impl<'a> Visit<'a> {
             upstream,
             target: self.target,
             host: self.host,
-            reader: self.reader,
+            client: self.client,
         }
     }
 }
@@ -84,8 +87,8 @@ impl<'a> Visit<'a> {
 impl Ways {
     pub(super) fn new(upstream: Upstream, via: Via, tasks: Tasks) -> Self {
         let fact = match via {
-            Via::Auto => WayFact::Unknown,
-            Via::Throughway => WayFact::Throughway,
+            Via::Auto => ProxyMode::Unknown,
+            Via::Throughway => ProxyMode::Throughway,
             Via::BuiltIn => built_in::fact(),
         };
         let found = Arc::new(Found {
@@ -104,7 +107,7 @@ impl Ways {
     }
 
     /// What is known of the way, and what will be.
-    pub(super) fn fact(&self) -> watch::Receiver<WayFact> {
+    pub(super) fn fact(&self) -> watch::Receiver<ProxyMode> {
         self.found.fact.subscribe()
     }
 
@@ -112,15 +115,15 @@ impl Ways {
     pub(super) async fn visit(&self, visit: Visit<'_>) -> Result<Response, Problem> {
         let fact = self.look().await.map_err(|failed| failed.problem())?;
         match fact {
-            WayFact::Throughway if self.via == Via::Auto => self.visit_where_allowed(visit).await,
-            WayFact::Throughway => {
+            ProxyMode::Throughway if self.via == Via::Auto => self.visit_where_allowed(visit).await,
+            ProxyMode::Throughway => {
                 let case = visit.case(&self.upstream);
                 match throughway_proxy::visit(&self.upstream, visit).await? {
                     Enveloped::OfTarget(answer) => Ok(answer),
                     Enveloped::OfCluster(answer) => Box::pin(refusal::of(case, answer)).await,
                 }
             }
-            WayFact::BuiltIn { .. } | WayFact::Unknown => {
+            ProxyMode::BuiltIn { .. } | ProxyMode::Unknown => {
                 built_in::visit(&self.upstream, &self.ports, visit).await
             }
         }
@@ -160,7 +163,7 @@ impl Ways {
         let visit = Visit {
             target,
             host: case.host,
-            reader: case.reader,
+            client: case.client,
             request,
         };
         self.built_in(visit).await
@@ -172,7 +175,7 @@ impl Ways {
     }
 
     /// Finds out which way there is. What was known for long is looked up again, which only who knows nothing waits for.
-    pub(super) async fn look(&self) -> Result<WayFact, UpstreamError> {
+    pub(super) async fn look(&self) -> Result<ProxyMode, UpstreamError> {
         if self.via != Via::Auto || self.is_fresh() {
             return Ok(self.found.fact.borrow().clone());
         }
@@ -202,7 +205,7 @@ impl Ways {
     }
 
     /// Asks the API server. Somebody else may have done it while this one waited for its turn.
-    async fn ask_unless_fresh(&self) -> Result<WayFact, UpstreamError> {
+    async fn ask_unless_fresh(&self) -> Result<ProxyMode, UpstreamError> {
         if self.is_fresh() {
             return Ok(self.found.fact.borrow().clone());
         }
@@ -213,8 +216,8 @@ impl Ways {
         self.upstream.below_server_path(&mut request)?;
         let answer = self.upstream.send(request).await?;
         let fact = match answer.status() {
-            StatusCode::OK => WayFact::Throughway,
-            StatusCode::UNAUTHORIZED => WayFact::Unknown,
+            StatusCode::OK => ProxyMode::Throughway,
+            StatusCode::UNAUTHORIZED => ProxyMode::Unknown,
             _ => built_in::fact(),
         };
         self.found.fact.send_if_modified(|known| {
@@ -223,7 +226,7 @@ impl Ways {
             is_new
         });
         // Last, as what was looked up just now is believed.
-        let looked = (fact != WayFact::Unknown).then(Instant::now);
+        let looked = (fact != ProxyMode::Unknown).then(Instant::now);
         self.found.looked.send_replace(looked);
         Ok(fact)
     }

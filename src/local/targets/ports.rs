@@ -12,8 +12,9 @@ use moka::future::Cache;
 
 use super::refusal::Case;
 use crate::cli::TargetKind;
+use crate::local::inbound::client_kind::ClientKind;
 use crate::local::inbound::host_route::Target;
-use crate::local::problem::{Advice, Problem, Reader};
+use crate::local::problem::{Advice, Problem};
 use crate::local::upstream::Upstream;
 use crate::protocol::host::without_port;
 use crate::protocol::status::{Reason, Response, Status};
@@ -108,7 +109,7 @@ fn several(case: Case<'_>, ports: &[String]) -> Result<Named, Problem> {
         ),
     };
     let status = Status::new(http::StatusCode::NOT_FOUND, Reason::NotFound, sentence);
-    if case.reader == Reader::Program {
+    if case.client == ClientKind::Program {
         return Ok(Named::Answer(status.into_response()));
     }
     let after_name = &case.host[without_port(case.host).len()..];

@@ -7,8 +7,9 @@ use serde::Deserialize;
 
 use super::suggestions;
 use crate::cli::TargetKind;
+use crate::local::inbound::client_kind::ClientKind;
 use crate::local::inbound::host_route::Target;
-use crate::local::problem::{Advice, Problem, Reader};
+use crate::local::problem::{Advice, Problem};
 use crate::local::upstream::Upstream;
 use crate::protocol::status::{Reason, Response, Status};
 
@@ -32,7 +33,7 @@ pub(super) struct Case<'a> {
     pub(super) target: &'a Target,
     /// The Host that the browser used.
     pub(super) host: &'a str,
-    pub(super) reader: Reader,
+    pub(super) client: ClientKind,
 }
 
 /// Why the cluster refuses with 403.
@@ -59,7 +60,7 @@ pub(super) async fn ground(answer: Response) -> (Ground, Response) {
 
 /// An answer that is not the target's.
 pub(super) async fn of(case: Case<'_>, answer: Response) -> Result<Response, Problem> {
-    if case.reader == Reader::Program {
+    if case.client == ClientKind::Program {
         return Ok(answer);
     }
     let code = answer.status();
@@ -83,7 +84,7 @@ pub(super) async fn or_answer(case: Case<'_>, answer: Response) -> Result<Respon
     let may_be_status = answer.status().as_u16() >= 400
         && is_json
         && length.is_some_and(|length| length <= MOST_BYTES as u64);
-    if case.reader == Reader::Program || !may_be_status {
+    if case.client == ClientKind::Program || !may_be_status {
         return Ok(answer);
     }
     let (parts, body) = answer.into_parts();

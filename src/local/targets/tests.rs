@@ -47,7 +47,7 @@ async fn known(listener: &TcpListener) -> (Ways, TcpStream) {
         answer(&mut stream, "200 OK").await;
         stream
     });
-    assert_eq!(first.unwrap(), WayFact::Throughway);
+    assert_eq!(first.unwrap(), ProxyMode::Throughway);
     (ways, stream)
 }
 
@@ -65,7 +65,7 @@ async fn nobody_waits_for_a_way_that_is_known_to_be_looked_up_again() {
     wait_out_what_is_known().await;
     // The API server takes its time: whoever comes goes by the way that is known, and it is asked once.
     for _ in 0..2 {
-        assert_eq!(ways.look().await.unwrap(), WayFact::Throughway);
+        assert_eq!(ways.look().await.unwrap(), ProxyMode::Throughway);
     }
     let mut fact = ways.fact();
     asked(&mut stream).await;

@@ -5,6 +5,7 @@
     reason = "the rules for the product's tasks, files and connections are not for tests"
 )]
 
+mod away;
 mod by_ipv6;
 mod forwards;
 pub(crate) mod fuzz;
@@ -79,25 +80,24 @@ impl World {
             async move { answer }
         });
         serving.spawn(async move { axum::serve(listener, app).await.unwrap() });
-        let words = [
-            "throughway",
-            "local",
-            "--kubeconfig=/dev/null",
-            "--port=0",
-            &server,
-        ];
-        let words = words.iter().chain(flags).map(Into::into);
-        let Ok(Command::Local(config)) = cli::read(words) else {
-            panic!("a wrong command line: {flags:?}")
-        };
-        let tasks = Tasks::new();
-        let main = Listener::bind(&config.listen).await.unwrap();
-        let api = ApiServer::load(&config.cluster).await.unwrap();
         Self {
-            road: server::road(&config, &main, api, &tasks).unwrap(),
+            road: road(&server, flags).await,
             asked,
             raw_paths,
             _serving: serving,
+        }
+    }
+
+    /// In front of a port on which nothing listens.
+    async fn without_api_server() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = format!("--server=http://{}", listener.local_addr().unwrap());
+        drop(listener);
+        Self {
+            road: road(&server, &[]).await,
+            asked: Arc::default(),
+            raw_paths: Arc::default(),
+            _serving: JoinSet::new(),
         }
     }
 
@@ -147,6 +147,25 @@ impl World {
     fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }
+}
+
+/// All stages, made with flags.
+async fn road(server: &str, flags: &[&str]) -> Arc<Road> {
+    let words = [
+        "throughway",
+        "local",
+        "--kubeconfig=/dev/null",
+        "--port=0",
+        server,
+    ];
+    let words = words.iter().chain(flags).map(Into::into);
+    let Ok(Command::Local(config)) = cli::read(words) else {
+        panic!("a wrong command line: {flags:?}")
+    };
+    let tasks = Tasks::new();
+    let main = Listener::bind(&config.listen).await.unwrap();
+    let api = ApiServer::load(&config.cluster).await.unwrap();
+    server::road(&config, &main, api, &tasks).unwrap()
 }
 
 /// A cluster without Throughway, whose Services have one port. Says `OK` in HTML to what it does not know better.

@@ -1,13 +1,12 @@
 //! A `kube::Client` over these connections and credentials, for lists, watches and reviews.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::body::Body;
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{HeaderValue, Method, header};
 use tower::service_fn;
 
-use super::Upstream;
+use super::{Upstream, UpstreamError};
 use crate::cli::{Filtering, USER_AGENT};
 use crate::local::kubectl::filter;
 use crate::protocol::status::{Response, Status};
@@ -26,35 +25,31 @@ impl Upstream {
             let (upstream, rules) = (upstream.clone(), Arc::clone(&rules));
             async move {
                 let request = request.map(Body::new);
-                Ok::<_, Infallible>(upstream.ask_cluster(&rules, request).await)
+                upstream.request_for_kube(&rules, request).await
             }
         });
         kube::Client::new(service, namespace)
     }
 
-    async fn ask_cluster(&self, rules: &Filtering, mut request: http::Request<Body>) -> Response {
+    /// An error stays an [`UpstreamError`], which `kube` passes on as the error of its service.
+    async fn request_for_kube(
+        &self,
+        rules: &Filtering,
+        mut request: http::Request<Body>,
+    ) -> Result<Response, UpstreamError> {
         // Reviews change nothing, and what they say of the user's rights is needed to ask for anything.
         if let Filtering::Rules(rules) = rules
             && *request.method() == Method::GET
             && !filter::accepts_path(rules, request.method(), request.uri().path())
         {
-            return Status::forbidden("the rules of this server do not accept it").into_response();
+            let status = Status::forbidden("the rules of this server do not accept it");
+            return Ok(status.into_response());
         }
         let headers = request.headers_mut();
-        // kube names the host that it was given none of.
+        // kube names a host where it was given none.
         headers.remove(header::HOST);
         headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
-        let answer = match self.below_server_path(&mut request) {
-            Ok(()) => self.send(request).await,
-            Err(failed) => Err(failed),
-        };
-        match answer {
-            Ok(answer) => answer,
-            Err(failed) => {
-                let mut status = failed.problem().status;
-                status.code = StatusCode::SERVICE_UNAVAILABLE;
-                status.into_response()
-            }
-        }
+        self.below_server_path(&mut request)?;
+        self.send(request).await
     }
 }

@@ -6,7 +6,6 @@
 //! else's server there should be visited.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,10 +15,12 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 use tokio::time::Instant;
 
 use super::host_route::Place;
+use super::random_token::{NoRandomness, random_token};
 use crate::lifecycle::Tasks;
-use crate::local::problem::{Advice, Problem, Reader};
-use crate::local::server::print;
+use crate::local::inbound::client_kind::ClientKind;
+use crate::local::problem::{Advice, Problem};
 use crate::local::temporary_file::Leftover;
+use crate::local::terminal::print;
 use crate::protocol::host::without_port;
 use crate::protocol::status::{Request, Response, Status};
 
@@ -69,18 +70,13 @@ pub(in crate::local) enum Admission {
     Answer(Response),
 }
 
-/// No randomness is to be had.
-#[derive(Debug, thiserror::Error)]
-#[error("the system gives no random numbers for --login")]
-pub struct NoRandomness;
-
 impl Logins {
     /// `home` is what browsers have in their address.
     pub(in crate::local) fn new(home: String, tasks: Tasks) -> Result<Self, NoRandomness> {
         Ok(Self {
-            session: random()?,
+            session: random_token()?,
             given: Mutex::new(Given {
-                token: random()?,
+                token: random_token()?,
                 page: None,
                 tickets: HashMap::new(),
             }),
@@ -116,7 +112,7 @@ impl Logins {
         &self,
         host: &str,
         place: &Place,
-        reader: Reader,
+        client: ClientKind,
         request: &mut Request,
     ) -> Result<Admission, Problem> {
         let path = request.uri().path();
@@ -132,7 +128,7 @@ impl Logins {
             return Ok(Admission::Entered);
         }
         let may_be_sent_home = *place != Place::Api
-            && reader == Reader::Browser
+            && client == ClientKind::Navigation
             && matches!(*request.method(), Method::GET | Method::HEAD);
         if may_be_sent_home {
             let whole = request
@@ -182,7 +178,7 @@ impl Logins {
         if !is_ours {
             return None;
         }
-        let ticket = random().ok()?;
+        let ticket = random_token().ok()?;
         let mut given = self.lock();
         let now = Instant::now();
         given.tickets.retain(|_, ticket| ticket.until > now);
@@ -221,7 +217,9 @@ impl Logins {
         if !is_same(shown.as_bytes(), &given.token) {
             return false;
         }
-        let Ok(next) = random() else { return false };
+        let Ok(next) = random_token() else {
+            return false;
+        };
         given.token = next;
         given.page = None;
         drop(given);
@@ -306,16 +304,6 @@ fn is_path(to: &str) -> bool {
 /// Compares in a time that says nothing about how much of it is right.
 fn is_same(shown: &[u8], kept: &str) -> bool {
     aws_lc_rs::constant_time::verify_slices_are_equal(shown, kept.as_bytes()).is_ok()
-}
-
-/// 256 bits as hexadecimal text.
-pub(in crate::local) fn random() -> Result<String, NoRandomness> {
-    let mut bytes = [0_u8; 32];
-    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| NoRandomness)?;
-    Ok(bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    }))
 }
 
 fn see_other(location: &str) -> Response {

@@ -16,7 +16,7 @@ fn get(path: &str, cookie: Option<&str>) -> Request {
 
 fn admit(logins: &Logins, host: &str, request: &mut Request) -> Result<Admission, Problem> {
     let place = Place::of(host).unwrap();
-    logins.admit(host, &place, Reader::Browser, request)
+    logins.admit(host, &place, ClientKind::Navigation, request)
 }
 
 fn answered(

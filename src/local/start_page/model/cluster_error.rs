@@ -1,50 +1,53 @@
-//! Why the cluster can't be shown, read from an answer or from the lack of one.
+//! Why the cluster can't be shown. In: an error of `kube`. Out: [`ClusterError`].
+//!
+//! An error of the companion's own upstream keeps its [`Problem`], with the title and the advice that the terminal and the pages
+//! of targets show too. Only what the API server answered itself is told as its status.
+
+use crate::causes::causes;
+use crate::local::problem::Problem;
+use crate::local::upstream::UpstreamError;
 
 /// Texts of others are cut here.
-const LONGEST_TEXT: usize = 300;
+const MAX_TEXT_CHARS: usize = 300;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::local::start_page) enum Trouble {
-    /// 401: the credentials are refused.
-    NotLoggedIn,
-    /// No connection, or it broke.
-    Away(String),
-    /// No answer, and no error either.
+pub(in crate::local::start_page) enum ClusterError {
+    /// 401: the API server refuses the credentials.
+    Unauthorized,
+    /// There was no response: no credentials, no connection, or it broke.
+    NoResponse(Box<Problem>),
+    /// A response that is not what was asked for.
+    Malformed(String),
+    /// No response in time, and no error either.
     Silent,
-    /// An answer that helps nobody.
-    Failing { code: u16, message: String },
+    /// A refusal of the API server.
+    Status { code: u16, message: String },
 }
 
-impl Trouble {
+impl ClusterError {
     pub(in crate::local::start_page) fn of(failed: &kube::Error) -> Self {
         match failed {
-            kube::Error::Api(status) if status.code == 401 => Self::NotLoggedIn,
-            kube::Error::Api(status) => Self::Failing {
+            kube::Error::Api(status) if status.code == 401 => Self::Unauthorized,
+            kube::Error::Api(status) => Self::Status {
                 code: status.code,
                 message: cut(&status.message),
             },
-            other => Self::Away(cause(other)),
+            kube::Error::Service(failed) => match failed.downcast_ref::<UpstreamError>() {
+                Some(failed) => Self::NoResponse(Box::new(failed.problem())),
+                None => Self::Malformed(cut(&causes(&**failed))),
+            },
+            other => Self::Malformed(cut(&causes(other))),
         }
     }
 }
 
-/// Whether the answer was "you may not".
+/// Whether the response was "you may not".
 pub(in crate::local::start_page) fn is_forbidden(failed: &kube::Error) -> bool {
     matches!(failed, kube::Error::Api(status) if status.code == 403)
 }
 
-/// What is at the bottom of an error; the layers above say only who passed it on.
-fn cause(failed: &kube::Error) -> String {
-    let mut cause: &dyn std::error::Error = failed;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    // kube's own layer is the whole error when there is nothing below it.
-    cut(&cause.to_string())
-}
-
 fn cut(text: &str) -> String {
-    match text.char_indices().nth(LONGEST_TEXT) {
+    match text.char_indices().nth(MAX_TEXT_CHARS) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }
@@ -55,17 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_deepest_cause_is_what_is_said() {
-        let refused = std::io::Error::other("connection refused");
-        let failed = kube::Error::Service(Box::new(refused));
-        assert_eq!(
-            Trouble::of(&failed),
-            Trouble::Away("connection refused".into())
-        );
-    }
-
-    #[test]
     fn a_long_text_is_cut_between_letters() {
-        assert_eq!(cut(&"ü".repeat(400)).chars().count(), LONGEST_TEXT + 1);
+        assert_eq!(cut(&"ü".repeat(400)).chars().count(), MAX_TEXT_CHARS + 1);
     }
 }

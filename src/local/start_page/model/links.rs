@@ -3,26 +3,26 @@
 //! Rules may name a target in one spelling only, so every spelling is tried, the shortest first: the Service's name alone where
 //! it has one port, the port's number, the port's name.
 
-use super::objects::{KeptPort, KeptService, Key};
+use super::objects::{ObjectKey, StoredPort, StoredService};
 use super::rights::{Right, Rights};
 use super::snapshot::Link;
 use crate::cli::{TargetKind, TargetScheme};
 use crate::local::inbound::host_route::{Place, Target};
-use crate::local::start_page::start::WayFact;
+use crate::local::targets::mode::ProxyMode;
 
 /// The link of a port, in the first spelling that the user has a right to.
 pub(in crate::local::start_page) fn link(
-    key: &Key,
-    service: &KeptService,
-    port: &KeptPort,
-    way: &WayFact,
+    key: &ObjectKey,
+    service: &StoredService,
+    port: &StoredPort,
+    mode: &ProxyMode,
     rights: &Rights,
 ) -> Link {
     if port.transport != "TCP" {
         return Link::OtherTransport(port.transport.clone());
     }
     let mut first = None;
-    for target in spellings(key, service, port, way) {
+    for target in spellings(key, service, port, mode) {
         match rights.of(&key.namespace, &target.segment()) {
             Right::Yes => return Link::To(target, Right::Yes),
             right => first = first.or(Some(Link::To(target, right))),
@@ -33,23 +33,28 @@ pub(in crate::local::start_page) fn link(
 
 /// The name segments that lead to a Service's ports, as rights are asked for them.
 pub(in crate::local::start_page) fn segments(
-    key: &Key,
-    service: &KeptService,
-    way: &WayFact,
+    key: &ObjectKey,
+    service: &StoredService,
+    mode: &ProxyMode,
 ) -> Vec<String> {
     let ports = service.ports.iter().filter(|port| port.transport == "TCP");
-    let targets = ports.flat_map(|port| spellings(key, service, port, way));
+    let targets = ports.flat_map(|port| spellings(key, service, port, mode));
     targets.map(|target| target.segment()).collect()
 }
 
-fn spellings(key: &Key, service: &KeptService, port: &KeptPort, way: &WayFact) -> Vec<Target> {
+fn spellings(
+    key: &ObjectKey,
+    service: &StoredService,
+    port: &StoredPort,
+    mode: &ProxyMode,
+) -> Vec<Target> {
     let scheme = match port.scheme {
         TargetScheme::Https => Some(TargetScheme::Https),
         TargetScheme::Http => None,
     };
     let mut ports = Vec::with_capacity(3);
     // The built-in proxy takes a name without a port for the port without a name.
-    let alone = port.name.is_empty() || *way == WayFact::Throughway;
+    let alone = port.name.is_empty() || *mode == ProxyMode::Throughway;
     if service.ports.len() == 1 && alone && scheme.is_none() {
         ports.push(None);
     }
@@ -65,11 +70,11 @@ fn spellings(key: &Key, service: &KeptService, port: &KeptPort, way: &WayFact) -
         scheme,
     };
     let targets = ports.into_iter().map(target);
-    targets.filter(is_found_again).collect()
+    targets.filter(leads_back).collect()
 }
 
 /// Whether the origin's name leads back to the target. What a cluster calls its objects is not this program's to trust.
-fn is_found_again(target: &Target) -> bool {
+fn leads_back(target: &Target) -> bool {
     Place::of(&target.host()).is_ok_and(|place| place == Place::Target(target.clone()))
 }
 
@@ -79,8 +84,8 @@ mod tests {
     use crate::local::start_page::model::rights::NamespaceRights;
     use std::collections::BTreeSet;
 
-    fn port(name: &str, number: u16, scheme: TargetScheme) -> KeptPort {
-        KeptPort {
+    fn port(name: &str, number: u16, scheme: TargetScheme) -> StoredPort {
+        StoredPort {
             name: name.to_owned(),
             number,
             transport: "TCP".to_owned(),
@@ -88,15 +93,15 @@ mod tests {
         }
     }
 
-    fn service(ports: Vec<KeptPort>) -> KeptService {
-        KeptService {
+    fn service(ports: Vec<StoredPort>) -> StoredService {
+        StoredService {
             external_name: false,
             ports,
         }
     }
 
-    fn key(name: &str) -> Key {
-        Key {
+    fn key(name: &str) -> ObjectKey {
+        ObjectKey {
             namespace: "demo".to_owned(),
             name: name.to_owned(),
         }
@@ -110,8 +115,8 @@ mod tests {
         rights
     }
 
-    fn hosts(service: &KeptService, way: &WayFact, rights: &Rights) -> Vec<(String, Right)> {
-        let link = |port| link(&key("web"), service, port, way, rights);
+    fn hosts(service: &StoredService, mode: &ProxyMode, rights: &Rights) -> Vec<(String, Right)> {
+        let link = |port| link(&key("web"), service, port, mode, rights);
         let links = service.ports.iter().map(link);
         links
             .map(|link| match link {
@@ -130,8 +135,8 @@ mod tests {
         };
         let yes = |host: &str| vec![(host.to_owned(), Right::Yes)];
         let host = yes("web.demo.svc.localhost");
-        assert_eq!(hosts(&named, &WayFact::Throughway, &all), host);
-        let built_in = WayFact::BuiltIn { limits: vec![] };
+        assert_eq!(hosts(&named, &ProxyMode::Throughway, &all), host);
+        let built_in = ProxyMode::BuiltIn { limits: vec![] };
         let host = yes("80.web.demo.svc.localhost");
         assert_eq!(hosts(&named, &built_in, &all), host);
         let unnamed = service(vec![port("", 80, TargetScheme::Http)]);
@@ -139,7 +144,7 @@ mod tests {
         assert_eq!(hosts(&unnamed, &built_in, &all), host);
         let secure = service(vec![port("", 443, TargetScheme::Https)]);
         let host = yes("https-443.web.demo.svc.localhost");
-        assert_eq!(hosts(&secure, &WayFact::Throughway, &all), host);
+        assert_eq!(hosts(&secure, &ProxyMode::Throughway, &all), host);
     }
 
     #[test]
@@ -150,14 +155,14 @@ mod tests {
         ]);
         let rights = only(&["web:http", "https:web:8443"]);
         assert_eq!(
-            hosts(&service, &WayFact::Throughway, &rights),
+            hosts(&service, &ProxyMode::Throughway, &rights),
             [
                 ("http.web.demo.svc.localhost".to_owned(), Right::Yes),
                 ("https-8443.web.demo.svc.localhost".to_owned(), Right::Yes),
             ]
         );
         assert_eq!(
-            hosts(&service, &WayFact::Throughway, &only(&["web"])),
+            hosts(&service, &ProxyMode::Throughway, &only(&["web"])),
             [
                 ("80.web.demo.svc.localhost".to_owned(), Right::No),
                 ("https-8443.web.demo.svc.localhost".to_owned(), Right::No),
@@ -173,7 +178,7 @@ mod tests {
                 &key(name),
                 &service,
                 &service.ports[0],
-                &WayFact::Throughway,
+                &ProxyMode::Throughway,
                 &Rights::default(),
             );
             assert_eq!(found, Link::Nameless, "{name}");

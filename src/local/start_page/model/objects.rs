@@ -1,4 +1,6 @@
-//! What is kept of Services and EndpointSlices.
+//! What is stored of Services and EndpointSlices.
+//!
+//! In: objects as the API server sends them. Out: the few fields that the page shows; a large cluster has many objects.
 
 use kube::Resource;
 use kube::api::ObjectMeta;
@@ -8,19 +10,19 @@ use crate::cli::TargetScheme;
 
 /// Where an object is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(in crate::local::start_page) struct Key {
+pub(in crate::local::start_page) struct ObjectKey {
     pub(in crate::local::start_page) namespace: String,
     pub(in crate::local::start_page) name: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::local::start_page) struct KeptService {
+pub(in crate::local::start_page) struct StoredService {
     pub(in crate::local::start_page) external_name: bool,
-    pub(in crate::local::start_page) ports: Vec<KeptPort>,
+    pub(in crate::local::start_page) ports: Vec<StoredPort>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::local::start_page) struct KeptPort {
+pub(in crate::local::start_page) struct StoredPort {
     pub(in crate::local::start_page) name: String,
     pub(in crate::local::start_page) number: u16,
     /// `TCP`, `UDP` or `SCTP`.
@@ -29,23 +31,23 @@ pub(in crate::local::start_page) struct KeptPort {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::local::start_page) struct KeptSlice {
+pub(in crate::local::start_page) struct StoredSlice {
     pub(in crate::local::start_page) service: String,
-    pub(in crate::local::start_page) endpoints: Vec<KeptEndpoint>,
+    pub(in crate::local::start_page) endpoints: Vec<StoredEndpoint>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::local::start_page) struct KeptEndpoint {
+pub(in crate::local::start_page) struct StoredEndpoint {
     /// The pod behind it, or its address: a pod of two address families is in two slices.
-    pub(in crate::local::start_page) whose: String,
+    pub(in crate::local::start_page) backing: String,
     pub(in crate::local::start_page) ready: bool,
 }
 
-/// An object that is watched, and what is kept of it.
-pub(in crate::local::start_page) trait Kept {
-    type Kept: Send;
-    fn keep(self) -> Option<(Key, Self::Kept)>;
-    fn key(&self) -> Key;
+/// An object that is watched, and what is stored of it.
+pub(in crate::local::start_page) trait WatchedObject {
+    type Stored: Send;
+    fn store(self) -> Option<(ObjectKey, Self::Stored)>;
+    fn key(&self) -> ObjectKey;
 }
 
 #[derive(Debug, Clone, Resource, Deserialize)]
@@ -75,7 +77,7 @@ struct RawPort {
 
 #[derive(Debug, Clone, Resource, Deserialize)]
 #[resource(inherit = k8s_openapi::api::discovery::v1::EndpointSlice)]
-pub(in crate::local::start_page) struct RawSlice {
+pub(in crate::local::start_page) struct RawEndpointSlice {
     metadata: ObjectMeta,
     endpoints: Option<Vec<RawEndpoint>>,
 }
@@ -101,42 +103,42 @@ struct RawReference {
     name: String,
 }
 
-impl Kept for RawService {
-    type Kept = KeptService;
+impl WatchedObject for RawService {
+    type Stored = StoredService;
 
-    fn keep(self) -> Option<(Key, KeptService)> {
+    fn store(self) -> Option<(ObjectKey, StoredService)> {
         let key = key(&self.metadata);
         let ports = self.spec.ports.unwrap_or_default();
-        let kept = KeptService {
+        let stored = StoredService {
             external_name: self.spec.kind == "ExternalName",
-            ports: ports.into_iter().map(KeptPort::from).collect(),
+            ports: ports.into_iter().map(StoredPort::from).collect(),
         };
-        Some((key, kept))
+        Some((key, stored))
     }
 
-    fn key(&self) -> Key {
+    fn key(&self) -> ObjectKey {
         key(&self.metadata)
     }
 }
 
-impl Kept for RawSlice {
-    type Kept = KeptSlice;
+impl WatchedObject for RawEndpointSlice {
+    type Stored = StoredSlice;
 
-    fn keep(self) -> Option<(Key, KeptSlice)> {
+    fn store(self) -> Option<(ObjectKey, StoredSlice)> {
         let key = key(&self.metadata);
         let mut labels = self.metadata.labels.unwrap_or_default();
         let service = labels.remove("kubernetes.io/service-name")?;
         let endpoints = self.endpoints.unwrap_or_default();
-        let endpoints = endpoints.into_iter().map(KeptEndpoint::from).collect();
-        Some((key, KeptSlice { service, endpoints }))
+        let endpoints = endpoints.into_iter().map(StoredEndpoint::from).collect();
+        Some((key, StoredSlice { service, endpoints }))
     }
 
-    fn key(&self) -> Key {
+    fn key(&self) -> ObjectKey {
         key(&self.metadata)
     }
 }
 
-impl From<RawPort> for KeptPort {
+impl From<RawPort> for StoredPort {
     fn from(raw: RawPort) -> Self {
         Self {
             scheme: scheme(raw.app_protocol.as_deref(), &raw.name, raw.port),
@@ -147,11 +149,11 @@ impl From<RawPort> for KeptPort {
     }
 }
 
-impl From<RawEndpoint> for KeptEndpoint {
+impl From<RawEndpoint> for StoredEndpoint {
     fn from(raw: RawEndpoint) -> Self {
         let mut addresses = raw.addresses.unwrap_or_default().into_iter();
         Self {
-            whose: match raw.target_ref {
+            backing: match raw.target_ref {
                 Some(reference) => format!("{}/{}", reference.kind, reference.name),
                 None => addresses.next().unwrap_or_default(),
             },
@@ -161,8 +163,8 @@ impl From<RawEndpoint> for KeptEndpoint {
     }
 }
 
-fn key(metadata: &ObjectMeta) -> Key {
-    Key {
+fn key(metadata: &ObjectMeta) -> ObjectKey {
+    ObjectKey {
         namespace: metadata.namespace.clone().unwrap_or_default(),
         name: metadata.name.clone().unwrap_or_default(),
     }
@@ -218,17 +220,17 @@ mod tests {
             "endpoints": [{"addresses": ["10.0.0.1"]},
                 {"addresses": ["10.0.0.2"], "conditions": {"ready": false},
                     "targetRef": {"kind": "Pod", "name": "web-1"}}]});
-        let slice: RawSlice = serde_json::from_value(slice).unwrap();
-        let (key, slice) = slice.keep().unwrap();
+        let slice: RawEndpointSlice = serde_json::from_value(slice).unwrap();
+        let (key, slice) = slice.store().unwrap();
         assert_eq!((&*key.namespace, &*key.name), ("demo", "web-x"));
-        let endpoint = |whose: &str, ready| KeptEndpoint {
-            whose: whose.to_owned(),
+        let endpoint = |backing: &str, ready| StoredEndpoint {
+            backing: backing.to_owned(),
             ready,
         };
         let expected = [endpoint("10.0.0.1", true), endpoint("Pod/web-1", false)];
         assert_eq!(slice.endpoints, expected);
         let nobodys = json!({"metadata": {"name": "x", "namespace": "demo"}, "endpoints": null});
-        let nobodys: RawSlice = serde_json::from_value(nobodys).unwrap();
-        assert_eq!(nobodys.keep(), None);
+        let nobodys: RawEndpointSlice = serde_json::from_value(nobodys).unwrap();
+        assert_eq!(nobodys.store(), None);
     }
 }

@@ -16,21 +16,21 @@ use k8s_openapi::api::authorization::v1::{
 use kube::Client;
 use kube::api::{Api, PostParams};
 
-use super::cluster_error::Trouble;
+use super::cluster_error::ClusterError;
 use super::rights::{self, NamespaceRights, RESOURCE, Rights, SUBRESOURCE, VERB};
 
-const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Questions under way at a time.
-const AT_A_TIME: usize = 8;
+const MAX_CONCURRENT: usize = 8;
 /// Questions about single names in one namespace; what is beyond stays unknown.
-const MOST_NAMES: usize = 200;
+const MAX_NAMES: usize = 200;
 
 /// Asks for every name segment of every namespace. Only refused credentials fail it; all else leaves questions open.
-pub(in crate::local::start_page) async fn ask(
+pub(in crate::local::start_page) async fn review(
     client: Client,
     group: &'static str,
     questions: BTreeMap<String, Vec<String>>,
-) -> Result<Rights, Trouble> {
+) -> Result<Rights, ClusterError> {
     let reviews = Reviews {
         client,
         group,
@@ -42,14 +42,14 @@ pub(in crate::local::start_page) async fn ask(
             ..Rights::default()
         });
     }
-    let answers = questions
+    let reviewed = questions
         .into_iter()
         .map(|(namespace, names)| reviews.namespace(namespace, names));
-    let answers = stream::iter(answers).buffer_unordered(AT_A_TIME);
-    let answers = answers.filter_map(|answer| async { answer });
-    let namespaces = answers.collect().await;
+    let reviewed = stream::iter(reviewed).buffer_unordered(MAX_CONCURRENT);
+    let reviewed = reviewed.filter_map(|response| async { response });
+    let namespaces = reviewed.collect().await;
     if reviews.refused.load(Ordering::Relaxed) {
-        return Err(Trouble::NotLoggedIn);
+        return Err(ClusterError::Unauthorized);
     }
     Ok(Rights {
         everywhere: false,
@@ -78,20 +78,20 @@ impl Reviews {
             ..SelfSubjectRulesReview::default()
         };
         let status = self.create(&review).await?.status?;
-        let found = rights::read(&status.resource_rules, self.group);
+        let found = rights::from_rules(&status.resource_rules, self.group);
         if found == NamespaceRights::All || !status.incomplete {
             return Some((namespace, found));
         }
         if self.may(&namespace, "").await == Some(true) {
             return Some((namespace, NamespaceRights::All));
         }
-        let mut answers = HashMap::new();
-        for name in names.into_iter().take(MOST_NAMES) {
+        let mut reviewed = HashMap::new();
+        for name in names.into_iter().take(MAX_NAMES) {
             if let Some(allowed) = self.may(&namespace, &name).await {
-                answers.insert(name, allowed);
+                reviewed.insert(name, allowed);
             }
         }
-        Some((namespace, NamespaceRights::Asked(answers)))
+        Some((namespace, NamespaceRights::Asked(reviewed)))
     }
 
     /// Whether a name may be reached; an empty one is every name, an empty namespace every namespace.
@@ -127,11 +127,11 @@ impl Reviews {
         let api = Api::<K>::all(self.client.clone());
         let parameters = PostParams::default();
         let asking = api.create(&parameters, review);
-        match tokio::time::timeout(ANSWER_LIMIT, asking).await {
-            Ok(Ok(answer)) => Some(answer),
+        match tokio::time::timeout(RESPONSE_TIMEOUT, asking).await {
+            Ok(Ok(response)) => Some(response),
             Ok(Err(failed)) => {
                 tracing::debug!(error = %failed, "a review of the user's rights failed");
-                let is_refused = Trouble::of(&failed) == Trouble::NotLoggedIn;
+                let is_refused = ClusterError::of(&failed) == ClusterError::Unauthorized;
                 self.refused.fetch_or(is_refused, Ordering::Relaxed);
                 None
             }

@@ -1,4 +1,4 @@
-//! What the user may reach, read from the cluster's reviews.
+//! What the user may reach, from_rules from the cluster's reviews.
 //!
 //! The right is `get` on `services/proxy`, in the group of the proxy that is used; a rule's names are the name segment as it
 //! stands in a path, `NAME`, `NAME:PORT` or `https:NAME:PORT`.
@@ -49,7 +49,7 @@ impl Rights {
             None => None,
             Some(NamespaceRights::All) => Some(true),
             Some(NamespaceRights::Only(names)) => Some(names.contains(segment)),
-            Some(NamespaceRights::Asked(answers)) => answers.get(segment).copied(),
+            Some(NamespaceRights::Asked(reviewed)) => reviewed.get(segment).copied(),
         };
         match allowed {
             Some(true) => Right::Yes,
@@ -60,7 +60,10 @@ impl Rights {
 }
 
 /// What rules of a namespace allow.
-pub(in crate::local::start_page) fn read(rules: &[ResourceRule], group: &str) -> NamespaceRights {
+pub(in crate::local::start_page) fn from_rules(
+    rules: &[ResourceRule],
+    group: &str,
+) -> NamespaceRights {
     let mut names = BTreeSet::new();
     for rule in rules.iter().filter(|rule| is_about_proxy(rule, group)) {
         match rule.resource_names.as_deref().unwrap_or_default() {
@@ -123,7 +126,7 @@ mod tests {
                 NamespaceRights::Only(BTreeSet::new())
             };
             let rules = [rule(verbs, groups, resources, &[])];
-            assert_eq!(read(&rules, "throughway.dev"), expected, "{rules:?}");
+            assert_eq!(from_rules(&rules, "throughway.dev"), expected, "{rules:?}");
         }
     }
 
@@ -132,20 +135,22 @@ mod tests {
         let named = |name| rule(&["get"], &[""], &["services/proxy"], &[name]);
         let mut rules = vec![named("web"), named("https:dex:5556")];
         let mut rights = Rights::default();
-        rights.namespaces.insert("demo".into(), read(&rules, ""));
+        rights
+            .namespaces
+            .insert("demo".into(), from_rules(&rules, ""));
         assert_eq!(rights.of("demo", "web"), Right::Yes);
         assert_eq!(rights.of("demo", "https:dex:5556"), Right::Yes);
         assert_eq!(rights.of("demo", "web:80"), Right::No);
         assert_eq!(rights.of("other", "web"), Right::Unknown);
         rules.push(rule(&["*"], &[""], &["services/proxy"], &[]));
-        assert_eq!(read(&rules, ""), NamespaceRights::All);
+        assert_eq!(from_rules(&rules, ""), NamespaceRights::All);
     }
 
     #[test]
     fn an_answer_that_was_not_asked_for_is_unknown() {
-        let answers = HashMap::from([("web".to_owned(), true), ("db".to_owned(), false)]);
+        let reviewed = HashMap::from([("web".to_owned(), true), ("db".to_owned(), false)]);
         let mut rights = Rights::default();
-        let asked = NamespaceRights::Asked(answers);
+        let asked = NamespaceRights::Asked(reviewed);
         rights.namespaces.insert("demo".into(), asked);
         let all = ["web", "db", "new"].map(|name| rights.of("demo", name));
         assert_eq!(all, [Right::Yes, Right::No, Right::Unknown]);

@@ -1,6 +1,6 @@
 //! What the start page shows at one moment: plain data, which rendering and tests need nothing else for.
 
-use super::cluster_error::Trouble;
+use super::cluster_error::ClusterError;
 use super::rights::Right;
 use crate::local::inbound::host_route::Target;
 
@@ -9,17 +9,17 @@ use crate::local::inbound::host_route::Target;
 pub(in crate::local::start_page) struct Snapshot {
     /// Only those with Services: the default one first, then by name.
     pub(in crate::local::start_page) namespaces: Vec<Namespace>,
-    pub(in crate::local::start_page) extent: Extent,
+    pub(in crate::local::start_page) visibility: Visibility,
     /// The API group that rights are in, where it is known.
     pub(in crate::local::start_page) group: Option<&'static str>,
     /// Whether all that was asked for has been answered or refused.
     pub(in crate::local::start_page) settled: bool,
-    pub(in crate::local::start_page) trouble: Option<Trouble>,
+    pub(in crate::local::start_page) error: Option<ClusterError>,
 }
 
 /// Which part of the cluster is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(in crate::local::start_page) enum Extent {
+pub(in crate::local::start_page) enum Visibility {
     /// Services can be listed in all namespaces at once.
     #[default]
     Cluster,
@@ -39,12 +39,12 @@ pub(in crate::local::start_page) struct Namespace {
 pub(in crate::local::start_page) struct Service {
     pub(in crate::local::start_page) name: String,
     pub(in crate::local::start_page) ports: Vec<Port>,
-    pub(in crate::local::start_page) standing: Standing,
+    pub(in crate::local::start_page) status: EndpointStatus,
 }
 
 /// What stands behind a Service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::local::start_page) enum Standing {
+pub(in crate::local::start_page) enum EndpointStatus {
     Endpoints {
         ready: usize,
         all: usize,

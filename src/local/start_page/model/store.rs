@@ -4,12 +4,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::cluster_error::Trouble;
+use super::cluster_error::ClusterError;
 use super::links;
-use super::objects::{KeptService, KeptSlice, Key};
+use super::objects::{ObjectKey, StoredService, StoredSlice};
 use super::rights::Rights;
-use super::snapshot::{Extent, Namespace, Port, Service, Snapshot, Standing};
-use crate::local::start_page::start::WayFact;
+use super::snapshot::{EndpointStatus, Namespace, Port, Service, Snapshot, Visibility};
+use crate::local::targets::mode::ProxyMode;
 
 /// Where something is listed and watched.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,33 +20,33 @@ pub(in crate::local::start_page) enum Scope {
 
 /// What a watch tells.
 #[derive(Debug)]
-pub(in crate::local::start_page) enum News<T> {
+pub(in crate::local::start_page) enum WatchEvent<T> {
     /// All that a list holds; changes follow.
-    Listed(Scope, Vec<(Key, T)>),
-    Put(Key, T),
-    Gone(Key),
+    Listed(Scope, Vec<(ObjectKey, T)>),
+    Applied(ObjectKey, T),
+    Deleted(ObjectKey),
 }
 
 /// Objects of one kind, and in which scopes they are known.
 #[derive(Debug)]
-pub(in crate::local::start_page) struct Shelf<T> {
-    objects: BTreeMap<Key, T>,
+pub(in crate::local::start_page) struct ObjectStore<T> {
+    objects: BTreeMap<ObjectKey, T>,
     listed: BTreeSet<Scope>,
 }
 
 #[derive(Debug)]
-pub(in crate::local::start_page) struct Book {
-    pub(in crate::local::start_page) services: Shelf<KeptService>,
-    pub(in crate::local::start_page) slices: Shelf<KeptSlice>,
+pub(in crate::local::start_page) struct ClusterStore {
+    pub(in crate::local::start_page) services: ObjectStore<StoredService>,
+    pub(in crate::local::start_page) slices: ObjectStore<StoredSlice>,
     pub(in crate::local::start_page) rights: Rights,
-    pub(in crate::local::start_page) way: WayFact,
+    pub(in crate::local::start_page) mode: ProxyMode,
     pub(in crate::local::start_page) default_namespace: String,
-    pub(in crate::local::start_page) extent: Extent,
+    pub(in crate::local::start_page) visibility: Visibility,
     pub(in crate::local::start_page) settled: bool,
-    pub(in crate::local::start_page) trouble: Option<Trouble>,
+    pub(in crate::local::start_page) error: Option<ClusterError>,
 }
 
-impl<T> Default for Shelf<T> {
+impl<T> Default for ObjectStore<T> {
     fn default() -> Self {
         Self {
             objects: BTreeMap::new(),
@@ -55,10 +55,10 @@ impl<T> Default for Shelf<T> {
     }
 }
 
-impl<T> Shelf<T> {
-    pub(in crate::local::start_page) fn take_in(&mut self, news: News<T>) {
-        match news {
-            News::Listed(scope, objects) => {
+impl<T> ObjectStore<T> {
+    pub(in crate::local::start_page) fn apply(&mut self, event: WatchEvent<T>) {
+        match event {
+            WatchEvent::Listed(scope, objects) => {
                 self.objects.retain(|key, _| match &scope {
                     Scope::Cluster => false,
                     Scope::Namespace(name) => key.namespace != *name,
@@ -66,17 +66,17 @@ impl<T> Shelf<T> {
                 self.objects.extend(objects);
                 self.listed.insert(scope);
             }
-            News::Put(key, object) => {
+            WatchEvent::Applied(key, object) => {
                 self.objects.insert(key, object);
             }
-            News::Gone(key) => {
+            WatchEvent::Deleted(key) => {
                 self.objects.remove(&key);
             }
         }
     }
 
-    fn keep_only(&mut self, namespaces: &[String]) {
-        let kept = |key: &Key| namespaces.contains(&key.namespace);
+    fn retain(&mut self, namespaces: &[String]) {
+        let kept = |key: &ObjectKey| namespaces.contains(&key.namespace);
         self.objects.retain(|key, _| kept(key));
         self.listed.clear();
     }
@@ -89,31 +89,31 @@ impl<T> Shelf<T> {
     }
 }
 
-impl Book {
-    pub(in crate::local::start_page) fn new(default_namespace: String, way: WayFact) -> Self {
+impl ClusterStore {
+    pub(in crate::local::start_page) fn new(default_namespace: String, mode: ProxyMode) -> Self {
         Self {
-            services: Shelf::default(),
-            slices: Shelf::default(),
+            services: ObjectStore::default(),
+            slices: ObjectStore::default(),
             rights: Rights::default(),
-            way,
+            mode,
             default_namespace,
-            extent: Extent::default(),
+            visibility: Visibility::default(),
             settled: false,
-            trouble: None,
+            error: None,
         }
     }
 
     /// Forgets all other namespaces.
-    pub(in crate::local::start_page) fn keep_only(&mut self, namespaces: &[String]) {
-        self.services.keep_only(namespaces);
-        self.slices.keep_only(namespaces);
+    pub(in crate::local::start_page) fn retain(&mut self, namespaces: &[String]) {
+        self.services.retain(namespaces);
+        self.slices.retain(namespaces);
     }
 
     /// What rights are to be asked for: the name segments of each namespace.
     pub(in crate::local::start_page) fn questions(&self) -> BTreeMap<String, Vec<String>> {
         let mut questions = BTreeMap::<String, Vec<String>>::new();
         for (key, service) in &self.services.objects {
-            let segments = links::segments(key, service, &self.way);
+            let segments = links::segments(key, service, &self.mode);
             let asked = questions.entry(key.namespace.clone()).or_default();
             asked.extend(segments);
         }
@@ -121,10 +121,10 @@ impl Book {
     }
 
     pub(in crate::local::start_page) fn snapshot(&self) -> Snapshot {
-        let standings = self.standings();
+        let statuses = self.statuses();
         let mut namespaces = Vec::<Namespace>::new();
         for (key, service) in &self.services.objects {
-            let service = self.service(key, service, &standings);
+            let service = self.service(key, service, &statuses);
             match namespaces.last_mut() {
                 Some(last) if last.name == key.namespace => last.services.push(service),
                 _ => namespaces.push(Namespace {
@@ -137,52 +137,54 @@ impl Book {
         namespaces.sort_by_key(|one| one.name != self.default_namespace);
         Snapshot {
             namespaces,
-            extent: self.extent,
-            group: self.way.group(),
+            visibility: self.visibility,
+            group: self.mode.api_group(),
             settled: self.settled,
-            trouble: self.trouble.clone(),
+            error: self.error.clone(),
         }
     }
 
     fn service(
         &self,
-        key: &Key,
-        service: &KeptService,
-        standings: &BTreeMap<(&str, &str), Standing>,
+        key: &ObjectKey,
+        service: &StoredService,
+        statuses: &BTreeMap<(&str, &str), EndpointStatus>,
     ) -> Service {
-        let found = standings.get(&(&*key.namespace, &*key.name)).copied();
-        let standing = match found {
-            _ if service.external_name => Standing::ExternalName,
-            Some(standing) => standing,
-            None if self.slices.knows(&key.namespace) => Standing::Endpoints { ready: 0, all: 0 },
-            None => Standing::Unknown,
+        let found = statuses.get(&(&*key.namespace, &*key.name)).copied();
+        let status = match found {
+            _ if service.external_name => EndpointStatus::ExternalName,
+            Some(status) => status,
+            None if self.slices.knows(&key.namespace) => {
+                EndpointStatus::Endpoints { ready: 0, all: 0 }
+            }
+            None => EndpointStatus::Unknown,
         };
         let port = |port| Port {
-            link: links::link(key, service, port, &self.way, &self.rights),
+            link: links::link(key, service, port, &self.mode, &self.rights),
             name: port.name.clone(),
             number: port.number,
         };
         Service {
             name: key.name.clone(),
             ports: service.ports.iter().map(port).collect(),
-            standing,
+            status,
         }
     }
 
     /// How many endpoints of each Service are ready, each counted once.
-    fn standings(&self) -> BTreeMap<(&str, &str), Standing> {
-        let mut whose = BTreeMap::<(&str, &str), BTreeMap<&str, bool>>::new();
+    fn statuses(&self) -> BTreeMap<(&str, &str), EndpointStatus> {
+        let mut backing = BTreeMap::<(&str, &str), BTreeMap<&str, bool>>::new();
         for (key, slice) in &self.slices.objects {
-            let known = whose.entry((&key.namespace, &slice.service)).or_default();
+            let known = backing.entry((&key.namespace, &slice.service)).or_default();
             for endpoint in &slice.endpoints {
-                *known.entry(&endpoint.whose).or_default() |= endpoint.ready;
+                *known.entry(&endpoint.backing).or_default() |= endpoint.ready;
             }
         }
-        let count = |endpoints: BTreeMap<&str, bool>| Standing::Endpoints {
+        let count = |endpoints: BTreeMap<&str, bool>| EndpointStatus::Endpoints {
             ready: endpoints.values().filter(|ready| **ready).count(),
             all: endpoints.len(),
         };
-        let counted = whose.into_iter().map(|(key, all)| (key, count(all)));
+        let counted = backing.into_iter().map(|(key, all)| (key, count(all)));
         counted.collect()
     }
 }
@@ -191,19 +193,19 @@ impl Book {
 mod tests {
     use super::*;
     use crate::cli::TargetScheme;
-    use crate::local::start_page::model::objects::{KeptEndpoint, KeptPort};
+    use crate::local::start_page::model::objects::{StoredEndpoint, StoredPort};
 
-    fn key(namespace: &str, name: &str) -> Key {
-        Key {
+    fn key(namespace: &str, name: &str) -> ObjectKey {
+        ObjectKey {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
         }
     }
 
-    fn service() -> KeptService {
-        KeptService {
+    fn service() -> StoredService {
+        StoredService {
             external_name: false,
-            ports: vec![KeptPort {
+            ports: vec![StoredPort {
                 name: String::new(),
                 number: 80,
                 transport: "TCP".to_owned(),
@@ -212,22 +214,22 @@ mod tests {
         }
     }
 
-    fn slice(service: &str, endpoints: &[(&str, bool)]) -> KeptSlice {
-        let endpoint = |(whose, ready): &(&str, bool)| KeptEndpoint {
-            whose: (*whose).to_owned(),
+    fn slice(service: &str, endpoints: &[(&str, bool)]) -> StoredSlice {
+        let endpoint = |(backing, ready): &(&str, bool)| StoredEndpoint {
+            backing: (*backing).to_owned(),
             ready: *ready,
         };
-        KeptSlice {
+        StoredSlice {
             service: service.to_owned(),
             endpoints: endpoints.iter().map(endpoint).collect(),
         }
     }
 
-    fn book() -> Book {
-        Book::new("demo".to_owned(), WayFact::Throughway)
+    fn book() -> ClusterStore {
+        ClusterStore::new("demo".to_owned(), ProxyMode::Throughway)
     }
 
-    fn names(book: &Book) -> Vec<String> {
+    fn names(book: &ClusterStore) -> Vec<String> {
         let namespaces = book.snapshot().namespaces.into_iter();
         namespaces
             .flat_map(|one| {
@@ -242,17 +244,18 @@ mod tests {
         let mut book = book();
         let all = [key("a", "web"), key("b", "web"), key("demo", "web")];
         let all = all.map(|key| (key, service())).to_vec();
-        book.services.take_in(News::Listed(Scope::Cluster, all));
+        book.services.apply(WatchEvent::Listed(Scope::Cluster, all));
         assert_eq!(names(&book), ["demo/web", "a/web", "b/web"]);
         let some = vec![(key("a", "new"), service())];
         let scope = Scope::Namespace("a".to_owned());
-        book.services.take_in(News::Listed(scope, some));
+        book.services.apply(WatchEvent::Listed(scope, some));
         assert_eq!(names(&book), ["demo/web", "a/new", "b/web"]);
-        book.services.take_in(News::Gone(key("demo", "web")));
-        book.services.take_in(News::Put(key("b", "db"), service()));
+        book.services.apply(WatchEvent::Deleted(key("demo", "web")));
+        book.services
+            .apply(WatchEvent::Applied(key("b", "db"), service()));
         assert_eq!(names(&book), ["a/new", "b/db", "b/web"]);
-        let none = News::Listed(Scope::Cluster, Vec::new());
-        book.services.take_in(none);
+        let none = WatchEvent::Listed(Scope::Cluster, Vec::new());
+        book.services.apply(none);
         assert_eq!(names(&book), Vec::<String>::new());
     }
 
@@ -260,15 +263,15 @@ mod tests {
     fn a_pod_in_two_slices_is_one_endpoint() {
         let mut book = book();
         let services = ["web", "db", "none"].map(|name| (key("demo", name), service()));
-        let listed = News::Listed(Scope::Cluster, services.to_vec());
-        book.services.take_in(listed);
-        let standing = |book: &Book| {
+        let listed = WatchEvent::Listed(Scope::Cluster, services.to_vec());
+        book.services.apply(listed);
+        let status = |book: &ClusterStore| {
             let services = book.snapshot().namespaces.remove(0).services;
-            let standings = services.into_iter().map(|one| (one.name, one.standing));
-            standings.collect::<Vec<_>>()
+            let statuses = services.into_iter().map(|one| (one.name, one.status));
+            statuses.collect::<Vec<_>>()
         };
-        let all = |standing| ["db", "none", "web"].map(|name| (name.to_owned(), standing));
-        assert_eq!(standing(&book), all(Standing::Unknown));
+        let all = |status| ["db", "none", "web"].map(|name| (name.to_owned(), status));
+        assert_eq!(status(&book), all(EndpointStatus::Unknown));
         let slices = vec![
             (
                 key("demo", "web-4"),
@@ -281,11 +284,11 @@ mod tests {
             (key("demo", "db-4"), slice("db", &[("Pod/db-0", false)])),
             (key("other", "web-4"), slice("web", &[("Pod/x", true)])),
         ];
-        let listed = News::Listed(Scope::Cluster, slices);
-        book.slices.take_in(listed);
-        let endpoints = |ready, all| Standing::Endpoints { ready, all };
+        let listed = WatchEvent::Listed(Scope::Cluster, slices);
+        book.slices.apply(listed);
+        let endpoints = |ready, all| EndpointStatus::Endpoints { ready, all };
         assert_eq!(
-            standing(&book),
+            status(&book),
             [
                 ("db".to_owned(), endpoints(0, 1)),
                 ("none".to_owned(), endpoints(0, 0)),

@@ -14,65 +14,65 @@ use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
 use tokio::sync::mpsc;
 
-use super::cluster_error::{self, Trouble};
-use super::objects::{Kept, KeptService, KeptSlice};
-use super::store::{News, Scope};
+use super::cluster_error::{self, ClusterError};
+use super::objects::{ObjectKey, StoredService, StoredSlice, WatchedObject};
+use super::store::{Scope, WatchEvent};
 
 /// Objects in one page of a list.
-const PAGE: u32 = 500;
+const PAGE_SIZE: u32 = 500;
 /// How old a list becomes where nothing may be watched.
-const LIST_AGAIN: Duration = Duration::from_secs(15);
+const RELIST_INTERVAL: Duration = Duration::from_secs(15);
 
 #[derive(Debug)]
 pub(in crate::local::start_page) enum Change {
-    Services(News<KeptService>),
-    Slices(News<KeptSlice>),
+    Services(WatchEvent<StoredService>),
+    EndpointSlices(WatchEvent<StoredSlice>),
     /// Nothing may be listed there.
-    Forbidden(Kind, Scope),
+    Forbidden(WatchedKind, Scope),
     /// A list failed; it is tried again.
-    Failed(Kind, Scope, Trouble),
+    Failed(WatchedKind, Scope, ClusterError),
     /// A watch failed; it may be resumed at once.
-    Broken,
+    WatchBroke,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::local::start_page) enum Kind {
+pub(in crate::local::start_page) enum WatchedKind {
     Services,
-    Slices,
+    EndpointSlices,
 }
 
-/// A kind, and how its news are told.
-pub(in crate::local::start_page) struct Followed<K: Kept> {
+/// Objects of one kind, and the [`Change`] that tells of them.
+pub(in crate::local::start_page) struct Watched<K: WatchedObject> {
     pub(in crate::local::start_page) api: Api<K>,
-    pub(in crate::local::start_page) kind: Kind,
+    pub(in crate::local::start_page) kind: WatchedKind,
     pub(in crate::local::start_page) scope: Scope,
-    pub(in crate::local::start_page) tell: fn(News<K::Kept>) -> Change,
+    pub(in crate::local::start_page) change: fn(WatchEvent<K::Stored>) -> Change,
 }
 
-enum Next {
+enum NextStep {
     Resume,
     ListAgain,
     End,
 }
 
-pub(in crate::local::start_page) async fn follow<K>(
-    followed: Followed<K>,
+pub(in crate::local::start_page) async fn list_and_watch<K>(
+    watched: Watched<K>,
     changes: mpsc::Sender<Change>,
 ) where
-    K: Kept + kube::Resource + Clone + Debug + DeserializeOwned + Send + 'static,
+    K: WatchedObject + kube::Resource + Clone + Debug + DeserializeOwned + Send + 'static,
     K::DynamicType: Default,
 {
-    let config = watcher::Config::default().page_size(PAGE);
+    let config = watcher::Config::default().page_size(PAGE_SIZE);
     loop {
         let mut events = pin!(
-            watcher(followed.api.clone(), config.clone())
+            watcher(watched.api.clone(), config.clone())
                 .backoff(watcher::DefaultBackoff::default())
         );
         let mut list = Vec::new();
         while let Some(event) = events.next().await {
             let (change, next) = match event {
-                Ok(event) => (followed.news(event, &mut list), Next::Resume),
-                Err(failed) => followed.failure(&failed),
+                Ok(event) => (watched.event(event, &mut list), NextStep::Resume),
+                Err(failed) => watched.failure(&failed),
             };
             if let Some(change) = change
                 && changes.send(change).await.is_err()
@@ -80,62 +80,58 @@ pub(in crate::local::start_page) async fn follow<K>(
                 return;
             }
             match next {
-                Next::Resume => {}
-                Next::ListAgain => break,
-                Next::End => return,
+                NextStep::Resume => {}
+                NextStep::ListAgain => break,
+                NextStep::End => return,
             }
         }
-        tokio::time::sleep(LIST_AGAIN).await;
+        tokio::time::sleep(RELIST_INTERVAL).await;
     }
 }
 
-impl<K: Kept> Followed<K> {
-    fn news(
-        &self,
-        event: Event<K>,
-        list: &mut Vec<(super::objects::Key, K::Kept)>,
-    ) -> Option<Change> {
-        let news = match event {
+impl<K: WatchedObject> Watched<K> {
+    fn event(&self, event: Event<K>, list: &mut Vec<(ObjectKey, K::Stored)>) -> Option<Change> {
+        let event = match event {
             Event::Init => {
                 list.clear();
                 return None;
             }
             Event::InitApply(object) => {
-                list.extend(object.keep());
+                list.extend(object.store());
                 return None;
             }
-            Event::InitDone => News::Listed(self.scope.clone(), std::mem::take(list)),
-            Event::Delete(object) => News::Gone(object.key()),
+            Event::InitDone => WatchEvent::Listed(self.scope.clone(), std::mem::take(list)),
+            Event::Delete(object) => WatchEvent::Deleted(object.key()),
             Event::Apply(object) => {
                 let key = object.key();
-                match object.keep() {
-                    Some((key, kept)) => News::Put(key, kept),
-                    None => News::Gone(key),
+                match object.store() {
+                    Some((key, stored)) => WatchEvent::Applied(key, stored),
+                    None => WatchEvent::Deleted(key),
                 }
             }
         };
-        Some((self.tell)(news))
+        Some((self.change)(event))
     }
 
-    fn failure(&self, failed: &watcher::Error) -> (Option<Change>, Next) {
+    fn failure(&self, failed: &watcher::Error) -> (Option<Change>, NextStep) {
         match failed {
             watcher::Error::InitialListFailed(failed) if cluster_error::is_forbidden(failed) => {
                 let forbidden = Change::Forbidden(self.kind, self.scope.clone());
-                (Some(forbidden), Next::End)
+                (Some(forbidden), NextStep::End)
             }
             watcher::Error::InitialListFailed(failed) => {
-                let trouble = Trouble::of(failed);
-                let change = Change::Failed(self.kind, self.scope.clone(), trouble);
-                (Some(change), Next::Resume)
+                let error = ClusterError::of(failed);
+                let change = Change::Failed(self.kind, self.scope.clone(), error);
+                (Some(change), NextStep::Resume)
             }
             watcher::Error::WatchStartFailed(failed) if cluster_error::is_forbidden(failed) => {
-                (None, Next::ListAgain)
+                (None, NextStep::ListAgain)
             }
             watcher::Error::WatchStartFailed(_) | watcher::Error::WatchFailed(_) => {
-                (Some(Change::Broken), Next::Resume)
+                (Some(Change::WatchBroke), NextStep::Resume)
             }
             watcher::Error::WatchError(_) | watcher::Error::NoResourceVersion => {
-                (None, Next::Resume)
+                (None, NextStep::Resume)
             }
         }
     }

@@ -1,13 +1,15 @@
 //! What an open page hears, and what looking costs the API server.
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
 use http::Request;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::{LIMIT, World};
-use crate::local::start_page::WayFact;
+use crate::local::targets::mode::ProxyMode;
 use axum::body::{Body, Bytes};
 
 /// What an open page hears.
@@ -49,6 +51,10 @@ impl Listening {
     }
 }
 
+fn notices(event: &Value) -> &str {
+    event["notices"].as_str().unwrap()
+}
+
 fn order(event: &Value) -> &Value {
     &event["order"]
 }
@@ -81,7 +87,7 @@ async fn an_open_page_hears_only_what_has_changed() {
 
 #[tokio::test(start_paused = true)]
 async fn another_way_is_told_with_its_links() {
-    let world = World::going(WayFact::Unknown);
+    let world = World::with_mode(ProxyMode::Unknown);
     world
         .api
         .service("demo", "web", &json!([{"port": 80, "name": "http"}]));
@@ -89,7 +95,7 @@ async fn another_way_is_told_with_its_links() {
     let mut page = Listening::to(&world).await;
     page.until(|event| order(event) == &json!(["ns-demo"]))
         .await;
-    world.way.send_replace(WayFact::Throughway);
+    world.mode.send_replace(ProxyMode::Throughway);
     let link = "http://web.demo.svc.localhost:8001/";
     let has_link = |event: &Value| {
         event["changed"]["ns-demo"]
@@ -137,12 +143,56 @@ async fn nothing_is_asked_when_nobody_looked_for_some_minutes_until_somebody_doe
     let world = World::new();
     world.api.service("demo", "web", &json!([{"port": 80}]));
     world.text().await;
-    tokio::time::sleep(std::time::Duration::from_secs(300)).await;
+    tokio::time::sleep(Duration::from_secs(300)).await;
     let before = world.api.asked().len();
-    tokio::time::sleep(std::time::Duration::from_secs(3600)).await;
+    tokio::time::sleep(Duration::from_secs(3600)).await;
     assert_eq!(world.api.asked().len(), before);
     world.api.service("demo", "new", &json!([{"port": 80}]));
     assert!(world.text().await.contains("new.demo.svc.localhost"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_open_page_is_told_after_five_seconds_that_the_cluster_does_not_answer() {
+    let world = World::new();
+    world.api.falls_silent();
+    let start = Instant::now();
+    let mut page = Listening::to(&world).await;
+    page.until(|event| notices(event).contains("The API server does not answer"))
+        .await;
+    assert_eq!(start.elapsed().as_secs(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cluster_that_answers_with_errors_is_never_said_to_be_silent() {
+    let world = World::new();
+    world.api.answers("/", 500);
+    let mut page = Listening::to(&world).await;
+    let ending = tokio::time::sleep(Duration::from_secs(15));
+    let told = async {
+        loop {
+            let event = page.until(|event| !notices(event).is_empty()).await;
+            assert!(notices(&event).contains("answered 500"), "{event}");
+        }
+    };
+    tokio::select! {
+        () = ending => {}
+        () = told => {}
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cluster_that_comes_back_with_a_refusal_is_no_longer_said_to_be_away() {
+    let world = World::new();
+    world.api.answers("/", 503);
+    world.text().await;
+    let mut page = Listening::to(&world).await;
+    page.until(|event| notices(event).contains("503")).await;
+    world.api.answers("/", 0);
+    world.api.answers("/api/v1", 403);
+    let event = page
+        .until(|event| notices(event).contains("No right to list Services"))
+        .await;
+    assert!(!notices(&event).contains("503"), "{event}");
 }
 
 #[tokio::test]
@@ -151,7 +201,11 @@ async fn an_open_page_does_not_hold_up_the_end() {
     world.text().await;
     let mut page = Listening::to(&world).await;
     page.until(|_| true).await;
-    let end = world.tasks.end(std::time::Duration::ZERO, LIMIT);
-    let (_, rest) = tokio::join!(end, async { while page.0.next().await.is_some() {} });
-    let () = rest;
+    let end = world.tasks.end(Duration::ZERO, LIMIT);
+    let stream_end = async { while page.0.next().await.is_some() {} };
+    let both = async { tokio::join!(end, stream_end) };
+    let (is_graceful, ()) = tokio::time::timeout(LIMIT, both)
+        .await
+        .expect("the stream ends");
+    assert!(is_graceful, "a task had to be aborted");
 }

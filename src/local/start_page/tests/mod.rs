@@ -10,8 +10,9 @@ use std::time::Duration;
 use http_body_util::BodyExt;
 use tokio::sync::watch;
 
-use super::start::{Facts, StartPage, WayFact};
+use super::{Facts, StartPage};
 use crate::lifecycle::Tasks;
+use crate::local::targets::mode::ProxyMode;
 use crate::protocol::status::Response;
 use fake_api::FakeApi;
 
@@ -19,36 +20,36 @@ use fake_api::FakeApi;
 struct World {
     api: FakeApi,
     page: StartPage,
-    way: watch::Sender<WayFact>,
+    mode: watch::Sender<ProxyMode>,
     tasks: Tasks,
 }
 
 impl World {
     fn new() -> Self {
-        Self::going(WayFact::Throughway)
+        Self::with_mode(ProxyMode::Throughway)
     }
 
-    fn going(fact: WayFact) -> Self {
+    fn with_mode(mode: ProxyMode) -> Self {
         let api = FakeApi::new();
-        let (way, receiver) = watch::channel(fact);
+        let (sender, receiver) = watch::channel(mode);
         let facts = Facts {
             context: Some("kind-demo".to_owned()),
             server: "https://api.demo.example:6443/".to_owned(),
             default_namespace: "demo".to_owned(),
-            way: receiver,
+            mode: receiver,
         };
         let tasks = Tasks::new();
         let page = StartPage::new(api.client(), facts, tasks.clone());
         Self {
             api,
             page,
-            way,
+            mode: sender,
             tasks,
         }
     }
 
     async fn text(&self) -> String {
-        text(self.page.answer("localhost:8001", None).await).await
+        text(self.page.respond("localhost:8001", None).await).await
     }
 }
 

@@ -4,9 +4,9 @@ use axum::body::Body;
 use http::{Method, Request, StatusCode};
 
 use super::{World, text};
+use crate::local::pages::document::static_page;
+use crate::local::pages::problem::problem_page;
 use crate::local::problem::{Advice, Problem};
-use crate::local::start_page::problem;
-use crate::local::start_page::view::document;
 use crate::protocol::status::{Reason, Status};
 
 const HOSTILE: &str = "</style><script>alert(1)</script>\"'{{advice}}&";
@@ -14,8 +14,8 @@ const HOSTILE: &str = "</style><script>alert(1)</script>\"'{{advice}}&";
 #[tokio::test]
 async fn a_page_is_held_in_by_its_headers() {
     let world = World::new();
-    let start = world.page.answer("localhost:8001", None).await;
-    let other = document::html("page".to_owned());
+    let start = world.page.respond("localhost:8001", None).await;
+    let other = static_page("page".to_owned());
     for (response, policy) in [(start, "script-src 'self'"), (other, "style-src 'sha256-")] {
         let headers = response.headers();
         let value = |name: &str| headers[name].to_str().unwrap().to_owned();
@@ -41,7 +41,7 @@ async fn a_page_is_held_in_by_its_headers() {
 fn everything_in_a_problem_is_text() {
     let status = Status::new(StatusCode::BAD_GATEWAY, Reason::Unknown, HOSTILE);
     let hostile = || HOSTILE.to_owned();
-    let problem_page = Problem::new(status, "No <answer>")
+    let problem = Problem::new(status, "No <answer>")
         .advise(Advice::Sentence(hostile()))
         .advise(Advice::Command {
             purpose: hostile(),
@@ -55,7 +55,7 @@ fn everything_in_a_problem_is_text() {
             label: hostile(),
             url: format!("http://x.localhost/{HOSTILE}"),
         });
-    let page = problem(&problem_page);
+    let page = problem_page(&problem);
     assert!(
         !page.contains("<script") && !page.contains("javascript:"),
         "{page}"

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 use super::fake_api::rules_status;
 use super::{World, text};
-use crate::local::start_page::WayFact;
+use crate::local::targets::mode::ProxyMode;
 
 const NO_NOTICE: &str = r#"<div id="notices" role="status"></div>"#;
 
@@ -61,7 +61,7 @@ async fn links_keep_the_port_of_this_server() {
         ("localhost", ""),
         ("[::1]", ""),
     ] {
-        let page = text(world.page.answer(host, None).await).await;
+        let page = text(world.page.respond(host, None).await).await;
         assert_eq!(
             links(&page),
             [format!("web.demo.svc.localhost{port}/")],
@@ -81,7 +81,7 @@ async fn a_page_that_is_opened_from_another_machine_says_where_its_links_lead() 
         ("laptop.example:8001", true),
         ("192.0.2.1", true),
     ] {
-        let page = text(world.page.answer(host, None).await).await;
+        let page = text(world.page.respond(host, None).await).await;
         assert_eq!(
             page.contains("Opened from elsewhere"),
             is_elsewhere,
@@ -119,7 +119,7 @@ async fn a_search_works_without_scripts() {
             "value=\"&quot;&gt;&lt;script&gt;\"",
         ),
     ] {
-        let page = text(world.page.answer("localhost:8001", Some(query)).await).await;
+        let page = text(world.page.respond("localhost:8001", Some(query)).await).await;
         let found: Vec<String> = found
             .iter()
             .map(|name| format!("{name}.svc.localhost:8001/"))
@@ -177,7 +177,7 @@ async fn endpoints_that_may_not_be_read_are_absent_and_nothing_else() {
     world.api.answers("/apis/discovery.k8s.io", 403);
     let page = world.text().await;
     assert_eq!(links(&page), ["web.demo.svc.localhost:8001/"]);
-    assert!(!page.contains("class=\"standing"), "{page}");
+    assert!(!page.contains("class=\"endpoints"), "{page}");
     assert!(page.contains(NO_NOTICE), "{page}");
 }
 
@@ -210,7 +210,7 @@ async fn where_rules_are_incomplete_names_are_asked_for() {
 
 #[tokio::test]
 async fn the_built_in_proxy_has_rights_of_its_own_and_limits_that_are_said() {
-    let world = World::going(WayFact::BuiltIn {
+    let world = World::with_mode(ProxyMode::BuiltIn {
         limits: vec!["Paths with %2F arrive decoded <b>"],
     });
     world
@@ -226,21 +226,16 @@ async fn the_built_in_proxy_has_rights_of_its_own_and_limits_that_are_said() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cluster_that_does_not_answer_costs_a_few_seconds_and_is_said_later() {
+async fn a_cluster_that_does_not_answer_costs_a_page_a_few_seconds() {
     let world = World::new();
     world.api.falls_silent();
-    let start = Instant::now();
-    let page = world.text().await;
-    assert!(start.elapsed().as_secs() <= 3);
-    assert!(page.contains("The cluster is being asked"), "{page}");
-    tokio::time::sleep(std::time::Duration::from_secs(4)).await;
-    let start = Instant::now();
-    let page = world.text().await;
-    assert!(start.elapsed().as_secs() <= 3);
-    assert!(
-        page.contains("is being asked") || page.contains("does not answer"),
-        "{page}"
-    );
+    for _ in 0..2 {
+        let start = Instant::now();
+        let page = world.text().await;
+        assert!(start.elapsed().as_secs() <= 3);
+        assert!(page.contains("The cluster is being asked"), "{page}");
+        tokio::time::sleep(std::time::Duration::from_secs(4)).await;
+    }
 }
 
 #[tokio::test]

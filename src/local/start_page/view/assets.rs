@@ -3,7 +3,7 @@
 use axum::body::Body;
 use http::{HeaderName, HeaderValue, header};
 
-use super::document::STYLE;
+use crate::local::pages::document::STYLE;
 use crate::protocol::status::Response;
 
 const SCRIPT: &str = include_str!("page.js");

@@ -1,23 +1,22 @@
-//! The list of Services as markup: one section a namespace, which `live` sends again when it has changed.
+//! The list of Services as markup: one section a namespace, which `sse` sends again when it has changed.
 
-use super::html::Html;
 use crate::cli::TargetScheme;
 use crate::local::inbound::host_route::Target;
+use crate::local::pages::html::Html;
 use crate::local::start_page::model::rights::Right;
 use crate::local::start_page::model::snapshot::{
-    Link, Namespace, Port, Service, Snapshot, Standing,
+    EndpointStatus, Link, Namespace, Port, Service, Snapshot,
 };
 
 const SECTION: &str = r#"<section class="namespace{{class}}" id="{{id}}" aria-labelledby="{{id}}-h"><h2 id="{{id}}-h">{{name}}</h2>{{note}}<ul class="services">{{rows}}</ul></section>"#;
-const ROW: &str =
-    r#"<li data-words="{{words}}"><div class="reach">{{reach}}</div>{{standing}}</li>"#;
+const ROW: &str = r#"<li data-words="{{words}}"><div class="reach">{{reach}}</div>{{status}}</li>"#;
 const ONE: &str = r#"<a class="one" href="{{url}}"><span class="name">{{name}}</span> <span class="port">{{port}}</span></a>"#;
 const SEVERAL: &str = r#"<span class="name">{{name}}</span> {{ports}}"#;
 const PORT: &str = r#"<a class="port" href="{{url}}" aria-label="{{label}}">{{port}}</a> "#;
 const CLOSED_PORT: &str = r#"<span class="port no">{{port}}{{why}}</span> "#;
 const WHY: &str = " <small>{{why}}</small>";
 const WHY_NO_RIGHT: &str = r#" <small class="right">no right</small>"#;
-const STANDING: &str = r#" <span class="standing {{class}}">{{text}}</span>"#;
+const STATUS: &str = r#" <span class="endpoints {{class}}">{{text}}</span>"#;
 const EMPTY: &str = r#"<p id="empty">{{text}}</p>"#;
 const NO_RIGHT: &str = "<p>You have no right to reach these: it is <code>get</code> on <code>{{right}}</code> in this namespace.</p>";
 
@@ -56,7 +55,7 @@ pub(in crate::local::start_page) fn sections(
     if !sections.is_empty() {
         return sections;
     }
-    let text = if snapshot.trouble.is_some() {
+    let text = if snapshot.error.is_some() {
         return sections;
     } else if !snapshot.namespaces.is_empty() {
         "Nothing here has that name."
@@ -73,7 +72,7 @@ pub(in crate::local::start_page) fn sections(
 
 /// How much there is, in words; nothing as long as nobody knows.
 pub(in crate::local::start_page) fn summary(snapshot: &Snapshot, search: &Search) -> String {
-    let is_known = snapshot.settled && snapshot.trouble.is_none();
+    let is_known = snapshot.settled && snapshot.error.is_none();
     if snapshot.namespaces.is_empty() && !is_known {
         return String::new();
     }
@@ -156,7 +155,7 @@ fn is_closed(namespace: &Namespace) -> bool {
 }
 
 fn row(service: &Service, namespace: &str, port: &str) -> Html {
-    let is_outside = service.standing == Standing::ExternalName;
+    let is_outside = service.status == EndpointStatus::ExternalName;
     let name = Html::text(&service.name);
     let reach = match &service.ports[..] {
         [only] if !is_outside && open(only).is_some() => Html::fill(
@@ -178,7 +177,7 @@ fn row(service: &Service, namespace: &str, port: &str) -> Html {
         &[
             ("words", Html::text(&service.words(namespace))),
             ("reach", reach),
-            ("standing", standing(service)),
+            ("status", status(service)),
         ],
     )
 }
@@ -234,17 +233,19 @@ fn port_text(port: &Port) -> Html {
     [Html::text(&text), Html::fixed(tls)].into_iter().collect()
 }
 
-fn standing(service: &Service) -> Html {
-    let (class, text) = match service.standing {
-        Standing::Unknown => return Html::default(),
-        Standing::ExternalName => ("plain", "a name outside the cluster".to_owned()),
-        Standing::Endpoints { all: 0, .. } => ("none", "no endpoints".to_owned()),
-        Standing::Endpoints { ready: 0, all } => ("none", format!("0 of {all} ready")),
-        Standing::Endpoints { ready, all } if ready == all => ("good", format!("{ready} ready")),
-        Standing::Endpoints { ready, all } => ("some", format!("{ready} of {all} ready")),
+fn status(service: &Service) -> Html {
+    let (class, text) = match service.status {
+        EndpointStatus::Unknown => return Html::default(),
+        EndpointStatus::ExternalName => ("plain", "a name outside the cluster".to_owned()),
+        EndpointStatus::Endpoints { all: 0, .. } => ("none", "no endpoints".to_owned()),
+        EndpointStatus::Endpoints { ready: 0, all } => ("none", format!("0 of {all} ready")),
+        EndpointStatus::Endpoints { ready, all } if ready == all => {
+            ("good", format!("{ready} ready"))
+        }
+        EndpointStatus::Endpoints { ready, all } => ("some", format!("{ready} of {all} ready")),
     };
     Html::fill(
-        STANDING,
+        STATUS,
         &[("class", Html::fixed(class)), ("text", Html::text(&text))],
     )
 }

@@ -1,5 +1,5 @@
 //! Changes for a page that is open, as server-sent events. In: snapshots. Out: the sections of the list that have changed, the
-//! order of all, and what is said above them; at first, everything.
+//! order of all, and the notices above them; at first, everything.
 //!
 //! <https://html.spec.whatwg.org/multipage/server-sent-events.html>
 
@@ -14,38 +14,51 @@ use http::{HeaderName, HeaderValue, header};
 use serde::Serialize;
 use tokio::sync::watch;
 
-use super::document::{self, View};
-use super::html::Html;
 use super::list::{self, Search};
-use super::notices;
+use super::{View, notices};
+use crate::lifecycle::Tasks;
+use crate::local::pages::html::Html;
+use crate::local::start_page::facts::Facts;
 use crate::local::start_page::model::snapshot::Snapshot;
-use crate::local::start_page::start::{Shared, WayFact};
-use crate::local::start_page::viewers::Open;
+use crate::local::start_page::viewers::ViewerGuard;
+use crate::local::targets::mode::ProxyMode;
 use crate::protocol::status::{Request, Response};
 
 pub(in crate::local::start_page) const PATH: &str = "/.throughway/live";
 
-/// A page is not changed more often.
-const PAUSE: Duration = Duration::from_millis(250);
-/// A line that means nothing, so that a connection that broke is noticed.
-const HEARTBEAT: Duration = Duration::from_secs(20);
+/// The least time between two events of a page.
+const EVENT_INTERVAL: Duration = Duration::from_millis(250);
+/// How often a comment is sent, so that a broken connection is noticed.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(20);
 
-pub(in crate::local::start_page) fn stream(shared: Arc<Shared>, request: &Request) -> Response {
-    let host = request.headers().get(header::HOST);
-    let host = host.and_then(|host| host.to_str().ok());
-    let host = host.or_else(|| request.uri().authority().map(http::uri::Authority::as_str));
-    let page = Page {
-        _open: shared.audience.open(),
-        host: host.unwrap_or_default().to_owned(),
-        snapshots: shared.snapshots.subscribe(),
-        way: shared.facts.way.clone(),
-        shown: HashMap::new(),
-        began: false,
-        shared,
-    };
-    let events = stream::unfold(page, |mut page| async {
-        let event = page.next().await?;
-        Some((Ok::<Bytes, Infallible>(event), page))
+/// What a page that is open shows.
+pub(in crate::local::start_page) struct OpenPage {
+    _viewer: ViewerGuard,
+    facts: Facts,
+    host: String,
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+    mode: watch::Receiver<ProxyMode>,
+    /// The sections that were sent last, by their ids.
+    shown: HashMap<String, Html>,
+    has_begun: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Update<'a> {
+    order: Vec<&'a str>,
+    changed: BTreeMap<&'a str, &'a str>,
+    summary: String,
+    notices: &'a str,
+}
+
+/// Sends events until the browser goes away or this server ends.
+pub(in crate::local::start_page) fn stream(page: OpenPage, tasks: Tasks) -> Response {
+    let events = stream::unfold((page, tasks), |(mut page, tasks)| async {
+        let event = tokio::select! {
+            () = tasks.draining() => return None,
+            event = page.next_event() => event,
+        };
+        Some((Ok::<Bytes, Infallible>(event), (page, tasks)))
     });
     let mut response = Response::new(Body::from_stream(events));
     let headers: [(HeaderName, &'static str); 3] = [
@@ -60,57 +73,57 @@ pub(in crate::local::start_page) fn stream(shared: Arc<Shared>, request: &Reques
     response
 }
 
-/// What a page that is open shows.
-struct Page {
-    _open: Open,
-    shared: Arc<Shared>,
-    host: String,
-    snapshots: watch::Receiver<Arc<Snapshot>>,
-    way: watch::Receiver<WayFact>,
-    shown: HashMap<String, Html>,
-    began: bool,
-}
+impl OpenPage {
+    pub(in crate::local::start_page) fn new(
+        request: &Request,
+        facts: Facts,
+        snapshots: watch::Receiver<Arc<Snapshot>>,
+        viewer: ViewerGuard,
+    ) -> Self {
+        let host = request.headers().get(header::HOST);
+        let host = host.and_then(|host| host.to_str().ok());
+        let host = host.or_else(|| request.uri().authority().map(http::uri::Authority::as_str));
+        Self {
+            _viewer: viewer,
+            host: host.unwrap_or_default().to_owned(),
+            snapshots,
+            mode: facts.mode.clone(),
+            facts,
+            shown: HashMap::new(),
+            has_begun: false,
+        }
+    }
 
-#[derive(Debug, Serialize)]
-struct News<'a> {
-    order: Vec<&'a str>,
-    changed: BTreeMap<&'a str, &'a str>,
-    summary: String,
-    notices: &'a str,
-}
-
-impl Page {
-    /// The next event; none when this server ends.
-    async fn next(&mut self) -> Option<Bytes> {
-        if !std::mem::replace(&mut self.began, true) {
-            return Some(self.news());
+    async fn next_event(&mut self) -> Bytes {
+        if !std::mem::replace(&mut self.has_begun, true) {
+            return self.update();
         }
         tokio::select! {
-            () = self.shared.tasks.draining() => None,
-            () = tokio::time::sleep(HEARTBEAT) => Some(Bytes::from_static(b":\n\n")),
-            () = changed(&mut self.snapshots, &mut self.way) => {
-                tokio::time::sleep(PAUSE).await;
-                Some(self.news())
+            () = tokio::time::sleep(HEARTBEAT_INTERVAL) => Bytes::from_static(b":\n\n"),
+            () = changed(&mut self.snapshots, &mut self.mode) => {
+                // What changes meanwhile is in the same event: the snapshot is taken after the wait.
+                tokio::time::sleep(EVENT_INTERVAL).await;
+                self.update()
             }
         }
     }
 
-    fn news(&mut self) -> Bytes {
+    fn update(&mut self) -> Bytes {
         let snapshot = self.snapshots.borrow_and_update().clone();
-        let way = self.way.borrow_and_update().clone();
+        let mode = self.mode.borrow_and_update().clone();
         let view = View {
             snapshot: &snapshot,
-            facts: &self.shared.facts,
-            way: &way,
+            facts: &self.facts,
+            mode: &mode,
             host: &self.host,
             search: "",
         };
         let nothing = Search::default();
-        let sections = list::sections(&snapshot, &nothing, document::port(&self.host));
+        let sections = list::sections(&snapshot, &nothing, view.port());
         let notices = notices::notices(&view);
         let is_new = |section: &&list::Section| self.shown.get(&section.id) != Some(&section.html);
         let changed = sections.iter().filter(is_new);
-        let news = News {
+        let update = Update {
             order: sections.iter().map(|section| &*section.id).collect(),
             changed: changed
                 .map(|section| (&*section.id, section.html.as_str()))
@@ -118,25 +131,25 @@ impl Page {
             summary: list::summary(&snapshot, &nothing),
             notices: notices.as_str(),
         };
-        let news = serde_json::to_string(&news).expect("texts in lists and maps are JSON");
+        let update = serde_json::to_string(&update).expect("texts in lists and maps are JSON");
         let shown = sections.into_iter();
         self.shown = shown.map(|section| (section.id, section.html)).collect();
-        Bytes::from(format!("data: {news}\n\n"))
+        Bytes::from(format!("data: {update}\n\n"))
     }
 }
 
-/// Resolves when the cluster or the way to it is another; whose sender is gone never changes.
+/// Resolves when the cluster or the mode has changed; a mode whose sender is gone never changes.
 async fn changed(
     snapshots: &mut watch::Receiver<Arc<Snapshot>>,
-    way: &mut watch::Receiver<WayFact>,
+    mode: &mut watch::Receiver<ProxyMode>,
 ) {
-    let way = async {
-        if way.changed().await.is_err() {
+    let mode_changed = async {
+        if mode.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
     };
     tokio::select! {
         _ = snapshots.changed() => {}
-        () = way => {}
+        () = mode_changed => {}
     }
 }

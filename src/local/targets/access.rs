@@ -5,9 +5,9 @@
 //! rules are about what is done at the API server, so they see the path that the target has there, in `/api/v1` whichever
 //! proxy of the cluster is used.
 
-use super::host_route::Target;
-use super::listen::Peer;
 use crate::cli::{Filtering, LocalTargets, TargetPeers};
+use crate::local::inbound::host_route::Target;
+use crate::local::inbound::listen::Peer;
 use crate::local::kubectl::filter;
 use crate::local::kubectl::request_path::{as_text, clean, unescape};
 use crate::local::problem::{Advice, Problem};

@@ -7,24 +7,21 @@ use crate::protocol::html_escape::escaped;
 
 /// Markup, everything foreign in it escaped.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(in crate::local::start_page) struct Html(String);
+pub(in crate::local) struct Html(String);
 
 impl Html {
     /// A text as it is to be read.
-    pub(in crate::local::start_page) fn text(text: &str) -> Self {
+    pub(in crate::local) fn text(text: &str) -> Self {
         Self(escaped(text))
     }
 
     /// Markup of this program.
-    pub(in crate::local::start_page) fn fixed(markup: &'static str) -> Self {
+    pub(in crate::local) fn fixed(markup: &'static str) -> Self {
         Self(markup.to_owned())
     }
 
     /// A template with each `{{name}}` replaced, in one pass: what was filled in is not read again.
-    pub(in crate::local::start_page) fn fill(
-        template: &'static str,
-        values: &[(&str, Self)],
-    ) -> Self {
+    pub(in crate::local) fn fill(template: &'static str, values: &[(&str, Self)]) -> Self {
         let mut filled = String::with_capacity(template.len() * 2);
         let mut rest = template;
         while let Some((before, after)) = rest.split_once("{{") {
@@ -39,11 +36,11 @@ impl Html {
         Self(filled)
     }
 
-    pub(in crate::local::start_page) fn as_str(&self) -> &str {
+    pub(in crate::local) fn as_str(&self) -> &str {
         &self.0
     }
 
-    pub(in crate::local::start_page) fn into_string(self) -> String {
+    pub(in crate::local) fn into_string(self) -> String {
         self.0
     }
 }
