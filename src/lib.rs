@@ -18,7 +18,7 @@
 //!
 //! - Nothing is forwarded without a [`serve::authorization::Permit`]; [`serve::authorization::Authorization`] is its only maker.
 //! - The path is read once; authorization, destination and forwarding read the same [`serve::api::RequestInfo`].
-//! - Only `serve/forward/dial.rs` dials, and it takes a `SocketAddr` that was judged. No stage asks DNS.
+//! - Only `serve/forward/transport/connector.rs` dials, and it takes a `SocketAddr` that was judged. No stage asks DNS.
 //! - No stage after authentication sees the caller's credentials or a header that claims an identity.
 //! - Bodies stream both ways. What is kept of one is bounded: what a page's rewriting needs, a short body that a redirect
 //!   may ask for again, a login form.

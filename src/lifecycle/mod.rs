@@ -5,8 +5,8 @@
 //! the grace is over is cut. Kubernetes: `--shutdown-delay-duration` of k8s.io/apiserver.
 
 pub mod memory;
+mod poll;
 mod progress;
-mod wake;
 
 use std::future::Future;
 use std::io;
@@ -14,8 +14,8 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+pub use poll::{LastTurn, OnWake};
 pub use progress::ProgressTimeout;
-pub use wake::{LastTurn, OnWake};
 
 use futures_util::FutureExt;
 use tokio::signal::unix::{SignalKind, signal};

@@ -16,9 +16,9 @@ use hyper::body::Incoming;
 
 use super::expect::Gate;
 use super::headers;
-use super::io::Received;
-use super::pool::Return;
-use super::streams::StreamPlace;
+use super::transport::io::Received;
+use super::transport::pool::Return;
+use super::transport::streams::StreamPlace;
 use crate::protocol::hop_by_hop;
 use crate::serve::telemetry::Journey;
 

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::tls_failure;
-use super::versions::MAX_HEADER_LINES;
+use super::transport::connection::MAX_HEADER_LINES;
+use super::transport::tls_failure;
 use crate::causes::causes;
 use crate::protocol::status::Status;
 use crate::serve::certificates::NoKubeletCredential;

@@ -16,13 +16,13 @@ use hyper::client::conn::TrySendError;
 use hyper_util::rt::TokioIo;
 
 use super::body::{Down, Lease, Up};
-use super::dial::{Dialled, Purpose, UNACKNOWLEDGED_LIMIT};
-use super::io::Received;
-use super::pool::{Http1, Http2, Kept, Key, Return};
-use super::streams::StreamPlace;
-use super::versions::{
+use super::transport::connection::{
     Spelling, as_http1, as_http2, http1_settings, http2_settings, is_malformed, is_refused,
 };
+use super::transport::connector::{Dialled, Purpose, UNACKNOWLEDGED_LIMIT};
+use super::transport::io::Received;
+use super::transport::pool::{Http1, Http2, Kept, Key, Return};
+use super::transport::streams::StreamPlace;
 use super::{Forward, ForwardError, Forwarded, Sender, expect, headers};
 use crate::protocol::hop_by_hop;
 use crate::protocol::status;

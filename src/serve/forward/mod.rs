@@ -9,31 +9,19 @@
 //!
 //! Kubernetes: `pkg/util/proxy/upgradeaware.go` of k8s.io/apimachinery.
 
-mod answer_timeout;
 mod body;
-mod bulk;
 mod cross_site;
-mod dial;
 mod error;
 mod exchange;
 mod expect;
-mod frames;
 mod headers;
-mod http2_reading;
-mod io;
 mod login;
 mod page_token;
-mod pool;
-mod records;
+mod response_timeout;
 mod seen;
-mod standing;
-mod streams;
-mod tls_failure;
 mod transport;
 mod tunnel;
-mod tunnel_end;
 mod upgrade;
-mod versions;
 
 use std::sync::Arc;
 
@@ -46,7 +34,7 @@ use http::{HeaderMap, HeaderValue, header};
 pub use login::{LOGIN_LIFETIME, Logins, Presented};
 pub use page_token::PageTokens;
 pub use seen::{Known, Seen};
-pub use standing::{Answer, Reauthorize};
+pub use tunnel::reauthorization::{Answer, Reauthorize};
 
 use crate::cli::{self, ForwardConfig};
 use crate::lifecycle::Tasks;
@@ -62,8 +50,8 @@ use crate::serve::connection::Peer;
 use crate::serve::endpoint::{Choice, Endpoint, Outliers};
 use crate::serve::fairness::{Full, Places};
 use crate::serve::telemetry::Journey;
-use dial::Dialer;
-use pool::Pool;
+use transport::connector::Dialer;
+use transport::pool::Pool;
 use upgrade::Asked;
 
 /// An answer, and the endpoint that gave it.

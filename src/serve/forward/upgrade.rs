@@ -12,11 +12,11 @@ use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 
 use super::body::{Down, Up};
-use super::dial::{Dialled, Purpose};
 use super::exchange::{failed, inside};
-use super::io::{Io, Received};
-use super::standing::Standing;
-use super::versions::{Spelling, http1_settings};
+use super::transport::connection::{Spelling, http1_settings};
+use super::transport::connector::{Dialled, Purpose};
+use super::transport::io::{Io, Received};
+use super::tunnel::reauthorization::Standing;
 use super::{Forward, ForwardError, Forwarded, Sender, headers, tunnel};
 use crate::protocol::hop_by_hop;
 use crate::protocol::status::{Request, Response};

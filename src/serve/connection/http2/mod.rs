@@ -33,7 +33,7 @@ use stream::{Broken, Taker};
 const STREAM_WINDOW: u32 = 32 << 10;
 
 /// What h2 holds to send on one stream, in bytes: parts of the pieces that a backend sent last. More of it saves no CPU; large
-/// reads do that (see `forward/bulk.rs`).
+/// reads do that (see `forward/transport/bulk_read.rs`).
 const MAX_SEND_BUFFER: usize = 64 << 10;
 
 /// Streams at the same time on a stranger's connection; Go's servers allow 250 and k8s.io/apiserver 100 to strangers.

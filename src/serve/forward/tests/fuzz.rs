@@ -9,8 +9,8 @@ use tokio::runtime::Runtime;
 use super::wire::{Message, Wire, message};
 use super::*;
 use crate::fuzz::lines;
-use crate::serve::forward::pool::{Http1, Key, Return};
-use crate::serve::forward::versions::{Spelling, http1_settings};
+use crate::serve::forward::transport::connection::{Spelling, http1_settings};
+use crate::serve::forward::transport::pool::{Http1, Key, Return};
 
 /// Cookies of others on the origin.
 pub(crate) fn never_forwarded() -> crate::cli::CookieNames {

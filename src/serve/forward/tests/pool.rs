@@ -3,8 +3,8 @@
 use hyper_util::rt::TokioExecutor;
 
 use super::super::body::Up;
-use super::super::pool::{Http1, Http2, Kept, Key, Pool, Return};
-use super::super::versions::Spelling;
+use super::super::transport::connection::Spelling;
+use super::super::transport::pool::{Http1, Http2, Kept, Key, Pool, Return};
 use super::*;
 
 const LIFETIME: Duration = Duration::from_secs(30);

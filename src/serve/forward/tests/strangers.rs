@@ -287,7 +287,7 @@ async fn a_backend_that_the_kernel_gives_up_is_504_that_says_so() {
     let request = http::Request::new(Body::empty());
     let (answer, _) = tokio::join!(requests.send_request(request), connection);
     let address = SocketAddr::from(([192, 0, 2, 1], 80));
-    let received = crate::serve::forward::io::Received::default();
+    let received = crate::serve::forward::transport::io::Received::default();
     let failed = crate::serve::forward::exchange::failed(address, &received, answer.unwrap_err());
     assert_eq!(
         failed.to_string(),

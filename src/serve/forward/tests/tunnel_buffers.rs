@@ -8,8 +8,8 @@ use socket2::SockRef;
 use tokio::io::AsyncWrite;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use super::super::dial::Purpose;
-use super::super::tunnel_end::End;
+use super::super::transport::connector::Purpose;
+use super::super::tunnel::end::End;
 use super::*;
 use crate::cli::Http2Serving;
 use crate::serve::certificates::{Serving, any_backend, server_config};

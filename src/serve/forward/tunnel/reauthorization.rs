@@ -39,7 +39,7 @@ impl Reauthorize for Authorization {
 
 /// Why a tunnel has to end.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Ended {
+pub(in crate::serve::forward) enum Ended {
     #[error("its caller may not do this any more")]
     Refused(#[source] AuthorizationError),
     #[error("nobody could say for too long whether it is still allowed")]
@@ -50,7 +50,7 @@ pub(super) enum Ended {
 
 impl Ended {
     /// One word for the log line and the metric label.
-    pub(super) fn reason(&self) -> &'static str {
+    pub(in crate::serve::forward) fn reason(&self) -> &'static str {
         match self {
             Self::Refused(_) => "tunnel_forbidden",
             Self::Unanswered(_) => "tunnel_unanswered",
@@ -61,17 +61,17 @@ impl Ended {
 
 /// What a tunnel's right to go on hangs on.
 #[derive(Debug)]
-pub(super) struct Standing {
-    pub(super) permit: Permit,
-    pub(super) authorizer: Arc<dyn Reauthorize>,
+pub(in crate::serve::forward) struct Standing {
+    pub(in crate::serve::forward) permit: Permit,
+    pub(in crate::serve::forward) authorizer: Arc<dyn Reauthorize>,
     /// Zero is never.
-    pub(super) interval: Duration,
+    pub(in crate::serve::forward) interval: Duration,
     /// The end of the caller's own certificate; the front proxy's says nothing of the caller.
-    pub(super) certificate_end: Option<SystemTime>,
+    pub(in crate::serve::forward) certificate_end: Option<SystemTime>,
 }
 
 impl Standing {
-    pub(super) fn new(
+    pub(in crate::serve::forward) fn new(
         peer: &Peer,
         permit: &Permit,
         authorizer: &Arc<dyn Reauthorize>,
@@ -91,7 +91,7 @@ impl Standing {
     }
 
     /// Resolves when the tunnel may not go on.
-    pub(super) async fn ended(&self) -> Ended {
+    pub(in crate::serve::forward) async fn ended(&self) -> Ended {
         tokio::select! {
             ended = self.withdrawn() => ended,
             () = self.certificate_ended() => Ended::Certificate,

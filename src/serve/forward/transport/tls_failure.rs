@@ -11,7 +11,7 @@ const OFFERED: &str = "offered are TLS 1.3 and TLS 1.2 with AES-GCM or ChaCha20-
     a backend that has suites of CBC or TLS 1.1 alone can't be reached over https:";
 
 /// What a failed handshake is called.
-pub(super) fn of_handshake(failed: &io::Error) -> String {
+pub(in crate::serve::forward) fn of_handshake(failed: &io::Error) -> String {
     match cause(failed) {
         Some(Error::AlertReceived(alert)) => of_alert(*alert),
         Some(
@@ -27,7 +27,7 @@ pub(super) fn of_handshake(failed: &io::Error) -> String {
 }
 
 /// What an alert is called.
-pub(super) fn of_alert(alert: AlertDescription) -> String {
+pub(in crate::serve::forward) fn of_alert(alert: AlertDescription) -> String {
     let name = name(alert);
     match alert {
         AlertDescription::CertificateRequired => {
@@ -45,7 +45,7 @@ pub(super) fn of_alert(alert: AlertDescription) -> String {
 }
 
 /// The alert that a backend ended its connection with.
-pub(super) fn alert(failed: &io::Error) -> Option<AlertDescription> {
+pub(in crate::serve::forward) fn alert(failed: &io::Error) -> Option<AlertDescription> {
     match cause(failed)? {
         Error::AlertReceived(alert) => Some(*alert),
         _ => None,

@@ -13,10 +13,10 @@ use std::task::{Context, Poll};
 use rustls::AlertDescription;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, Take};
 
-use super::bulk::READ_BYTES;
-use super::http2_reading::Http2Reading;
+use super::bulk_read::READ_BYTES;
+use super::http2_flood::Http2Reading;
+use super::stream::{Tls, Transport};
 use super::tls_failure;
-use super::transport::{Tls, Transport};
 
 /// Bytes that an HTTP/1 backend may send from the request to the end of its answer's head: a head of 256 KiB, two pieces of
 /// the body that may have been read before anybody looks, and what comes of informational responses. This bounds the memory
@@ -26,7 +26,7 @@ const MAX_BYTES_BEFORE_ANSWER: u64 = 512 << 10;
 /// A connection to a backend that counts what it received: nobody else can tell a connection that closed before any byte
 /// of an answer from one that closed in the middle.
 #[derive(Debug)]
-pub(super) struct Io {
+pub(in crate::serve::forward) struct Io {
     transport: Take<Transport>,
     received: Arc<Received>,
     http2: Option<Http2Reading>,
@@ -34,7 +34,7 @@ pub(super) struct Io {
 
 /// What came from the backend.
 #[derive(Debug)]
-pub(super) struct Received {
+pub(in crate::serve::forward) struct Received {
     bytes: AtomicU64,
     /// How many bytes may have come until the head of the answer is whole; all that there can be once it is.
     limit: AtomicU64,
@@ -66,23 +66,23 @@ impl Default for Received {
 
 impl Received {
     /// A request goes out on an HTTP/1 connection: the head of its answer has to come within some bytes.
-    pub(super) fn expect_answer(&self) {
+    pub(in crate::serve::forward) fn expect_answer(&self) {
         let limit = self.bytes() + MAX_BYTES_BEFORE_ANSWER;
         self.limit.store(limit, Ordering::Relaxed);
     }
 
     /// The head of the answer is there. What follows it comes as fast as its reader reads.
-    pub(super) fn answered(&self) {
+    pub(in crate::serve::forward) fn answered(&self) {
         self.limit.store(u64::MAX, Ordering::Relaxed);
     }
 
     /// How many bytes one read takes from here on.
-    pub(super) fn read_at_most(&self, bytes: usize) {
+    pub(in crate::serve::forward) fn read_at_most(&self, bytes: usize) {
         self.one_read.store(bytes, Ordering::Relaxed);
     }
 
     /// Nobody has a use for the connection any more: it closes without a wait for a backend that does not read.
-    pub(super) fn give_up(&self) {
+    pub(in crate::serve::forward) fn give_up(&self) {
         self.is_given_up.store(true, Ordering::Relaxed);
     }
 
@@ -92,12 +92,12 @@ impl Received {
     }
 
     /// Whether the backend sent too much that is no answer.
-    pub(super) fn is_flood(&self) -> bool {
+    pub(in crate::serve::forward) fn is_flood(&self) -> bool {
         self.bytes() > self.limit.load(Ordering::Relaxed)
     }
 
     /// A head or a piece of a body goes on.
-    pub(super) fn pass(&self) {
+    pub(in crate::serve::forward) fn pass(&self) {
         self.passed.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -105,17 +105,17 @@ impl Received {
         self.passed.load(Ordering::Relaxed)
     }
 
-    pub(super) fn bytes(&self) -> u64 {
+    pub(in crate::serve::forward) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
 
     /// Whether the first thing that came was a TLS record: an alert, or a handshake.
-    pub(super) fn looks_like_tls(&self) -> bool {
+    pub(in crate::serve::forward) fn looks_like_tls(&self) -> bool {
         matches!(self.first.load(Ordering::Relaxed), 0x1503 | 0x1603)
     }
 
     /// The alert that the backend ended TLS with.
-    pub(super) fn alert(&self) -> Option<AlertDescription> {
+    pub(in crate::serve::forward) fn alert(&self) -> Option<AlertDescription> {
         self.alert.get().copied()
     }
 
@@ -144,7 +144,7 @@ impl Received {
 }
 
 impl Io {
-    pub(super) fn new(transport: Transport) -> Self {
+    pub(in crate::serve::forward) fn new(transport: Transport) -> Self {
         Self {
             transport: transport.take(0),
             received: Arc::default(),
@@ -153,14 +153,14 @@ impl Io {
     }
 
     /// The same for HTTP/2: frames are counted, and other tasks have their turn in between.
-    pub(super) fn speaking_http2(self) -> Self {
+    pub(in crate::serve::forward) fn speaking_http2(self) -> Self {
         Self {
             http2: Some(Http2Reading::default()),
             ..self
         }
     }
 
-    pub(super) fn received(&self) -> Arc<Received> {
+    pub(in crate::serve::forward) fn received(&self) -> Arc<Received> {
         Arc::clone(&self.received)
     }
 

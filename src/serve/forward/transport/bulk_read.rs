@@ -11,10 +11,10 @@ use crate::serve::fairness::{Place, Places};
 use crate::serve::telemetry::Journey;
 
 /// Bytes of one read: of a head, and of a body that is not long or found no place.
-pub(super) const READ_BYTES: usize = 64 << 10;
+pub(in crate::serve::forward) const READ_BYTES: usize = 64 << 10;
 
 /// Bytes of one read of a long body.
-pub(super) const BULK_READ_BYTES: usize = 1 << 20;
+pub(in crate::serve::forward) const BULK_READ_BYTES: usize = 1 << 20;
 
 /// Long bodies that are read in large pieces at the same time.
 const MAX_BULK_READS: usize = 16;
@@ -23,13 +23,13 @@ const MAX_BULK_READS: usize = 16;
 const LONG_BODY_BYTES: usize = 512 << 10;
 
 /// The places for large reads.
-pub(super) fn places() -> Arc<Places> {
+pub(in crate::serve::forward) fn places() -> Arc<Places> {
     Places::new(MAX_BULK_READS)
 }
 
 /// One body on its way.
 #[derive(Debug, Default)]
-pub(super) struct BulkRead {
+pub(in crate::serve::forward) struct BulkRead {
     passed: usize,
     /// Given back with the body: also a slow one keeps it that long, so one user has a share and no more.
     place: Option<Place>,
@@ -37,7 +37,7 @@ pub(super) struct BulkRead {
 
 impl BulkRead {
     /// A piece of the body went on.
-    pub(super) fn passed(
+    pub(in crate::serve::forward) fn passed(
         &mut self,
         bytes: usize,
         places: &Arc<Places>,
@@ -63,7 +63,7 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
 
     use super::super::io::Io;
-    use super::super::transport::Transport;
+    use super::super::stream::Transport;
     use super::*;
     use crate::serve::telemetry::{AccessLog, AuditId, Metrics};
 

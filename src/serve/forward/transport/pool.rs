@@ -13,11 +13,11 @@ use foldhash::quality::RandomState;
 use hyper::client::conn::{http1, http2};
 use papaya::HashMap;
 
-use super::body::Up;
-use super::bulk::{self, BulkRead, READ_BYTES};
+use super::super::body::Up;
+use super::bulk_read::{self, BulkRead, READ_BYTES};
+use super::connection::Spelling;
 use super::io::Received;
 use super::streams::{StreamPlace, Streams};
-use super::versions::Spelling;
 use crate::serve::destination::Scheme;
 use crate::serve::endpoint::Endpoint;
 use crate::serve::fairness::Places;
@@ -34,7 +34,7 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// What tells connections apart that must not be mixed up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Key {
+pub(in crate::serve::forward) struct Key {
     address: SocketAddr,
     scheme: Scheme,
     /// The kubelets' trust that it was made under: connections under withdrawn roots are not used again.
@@ -43,7 +43,11 @@ pub(super) struct Key {
 }
 
 impl Key {
-    pub(super) fn new(endpoint: &Endpoint, trust: u64, spelling: Spelling) -> Self {
+    pub(in crate::serve::forward) fn new(
+        endpoint: &Endpoint,
+        trust: u64,
+        spelling: Spelling,
+    ) -> Self {
         Self {
             address: endpoint.address,
             scheme: endpoint.scheme,
@@ -55,10 +59,10 @@ impl Key {
 
 /// A connection that can carry a request.
 #[derive(Debug)]
-pub(super) struct Http1 {
-    pub(super) key: Key,
-    pub(super) sender: http1::SendRequest<Up>,
-    pub(super) received: Arc<Received>,
+pub(in crate::serve::forward) struct Http1 {
+    pub(in crate::serve::forward) key: Key,
+    pub(in crate::serve::forward) sender: http1::SendRequest<Up>,
+    pub(in crate::serve::forward) received: Arc<Received>,
 }
 
 impl Drop for Http1 {
@@ -69,14 +73,14 @@ impl Drop for Http1 {
 
 /// A connection that many requests share.
 #[derive(Debug, Clone)]
-pub(super) struct Http2 {
-    pub(super) sender: http2::SendRequest<Up>,
+pub(in crate::serve::forward) struct Http2 {
+    pub(in crate::serve::forward) sender: http2::SendRequest<Up>,
     streams: Arc<Streams>,
 }
 
 impl Http2 {
     /// A fresh connection, and the place of the request that it was made for.
-    pub(super) fn new(
+    pub(in crate::serve::forward) fn new(
         sender: http2::SendRequest<Up>,
         received: Arc<Received>,
     ) -> (Self, StreamPlace) {
@@ -85,18 +89,18 @@ impl Http2 {
         (Self { sender, streams }, place)
     }
 
-    pub(super) fn received(&self) -> &Arc<Received> {
+    pub(in crate::serve::forward) fn received(&self) -> &Arc<Received> {
         self.streams.received()
     }
 
-    pub(super) fn streams(&self) -> Arc<Streams> {
+    pub(in crate::serve::forward) fn streams(&self) -> Arc<Streams> {
         Arc::clone(&self.streams)
     }
 }
 
 /// What was kept for an endpoint.
 #[derive(Debug)]
-pub(super) enum Kept {
+pub(in crate::serve::forward) enum Kept {
     Http1(Http1),
     Http2(Http2, StreamPlace),
 }
@@ -115,7 +119,7 @@ struct Host {
 }
 
 #[derive(Debug)]
-pub(super) struct Pool {
+pub(in crate::serve::forward) struct Pool {
     hosts: HashMap<Key, Arc<Host>, RandomState>,
     lifetime: Duration,
     most: usize,
@@ -126,14 +130,14 @@ pub(super) struct Pool {
 
 /// A connection in use, and its way back.
 #[derive(Debug)]
-pub(super) struct Return {
+pub(in crate::serve::forward) struct Return {
     pool: Arc<Pool>,
     connection: Http1,
     bulk_read: BulkRead,
 }
 
 impl Return {
-    pub(super) fn new(pool: Arc<Pool>, connection: Http1) -> Self {
+    pub(in crate::serve::forward) fn new(pool: Arc<Pool>, connection: Http1) -> Self {
         Self {
             pool,
             connection,
@@ -142,13 +146,13 @@ impl Return {
     }
 
     /// A piece of the answer's body went on.
-    pub(super) fn passed(&mut self, bytes: usize, journey: &Journey) {
+    pub(in crate::serve::forward) fn passed(&mut self, bytes: usize, journey: &Journey) {
         let (places, received) = (&self.pool.bulk_reads, &self.connection.received);
         self.bulk_read.passed(bytes, places, journey, received);
     }
 
     /// The exchange is over, the connection may carry another.
-    pub(super) fn give_back(self) {
+    pub(in crate::serve::forward) fn give_back(self) {
         if !self.connection.sender.is_closed() {
             self.connection.received.read_at_most(READ_BYTES);
             self.pool.put(self.connection);
@@ -198,18 +202,18 @@ impl Host {
 }
 
 impl Pool {
-    pub(super) fn new(lifetime: Duration, most: usize) -> Self {
+    pub(in crate::serve::forward) fn new(lifetime: Duration, most: usize) -> Self {
         Self {
             hosts: HashMap::default(),
             lifetime,
             most,
             idle: AtomicUsize::new(0),
-            bulk_reads: bulk::places(),
+            bulk_reads: bulk_read::places(),
         }
     }
 
     /// A kept connection that can carry a request now.
-    pub(super) fn take(&self, key: &Key) -> Option<Kept> {
+    pub(in crate::serve::forward) fn take(&self, key: &Key) -> Option<Kept> {
         let host = self.hosts.pin().get(key).cloned()?;
         if let Some((connection, place)) = host.shared() {
             return Some(Kept::Http2(connection, place));
@@ -230,7 +234,7 @@ impl Pool {
         }
     }
 
-    pub(super) fn share(&self, key: Key, connection: Http2) {
+    pub(in crate::serve::forward) fn share(&self, key: Key, connection: Http2) {
         let host = Arc::clone(self.hosts.pin().get_or_insert_with(key, Arc::default));
         let mut shared = lock(&host.http2);
         // Requests that came together may each have made one; those too many end with their own requests.
@@ -240,19 +244,19 @@ impl Pool {
     }
 
     /// Shares a connection no longer.
-    pub(super) fn forget(&self, key: &Key, gone: &Http2) {
+    pub(in crate::serve::forward) fn forget(&self, key: &Key, gone: &Http2) {
         if let Some(host) = self.hosts.pin().get(key) {
             let is_another = |kept: &Http2| !Arc::ptr_eq(&kept.streams, &gone.streams);
             lock(&host.http2).retain(is_another);
         }
     }
 
-    pub(super) fn waiting(&self) -> usize {
+    pub(in crate::serve::forward) fn waiting(&self) -> usize {
         self.idle.load(Ordering::Relaxed)
     }
 
     /// Lets connections go that waited for too long, and forgets addresses that nobody uses.
-    pub(super) async fn sweep(self: Arc<Self>) {
+    pub(in crate::serve::forward) async fn sweep(self: Arc<Self>) {
         let mut tick = tokio::time::interval(SWEEP_INTERVAL);
         loop {
             tick.tick().await;

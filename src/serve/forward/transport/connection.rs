@@ -8,33 +8,33 @@ use http::{HeaderValue, Request, Uri, Version};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-use super::ForwardError;
-use super::body::Up;
-use super::bulk::BULK_READ_BYTES;
+use super::super::ForwardError;
+use super::super::body::Up;
+use super::bulk_read::BULK_READ_BYTES;
 
 /// Bytes of the head of a backend's answer; `io.rs` holds HTTP/1 backends to them. Go's and nginx' servers send a few kilobytes.
-pub(super) const MAX_HEADER_BYTES: u32 = 256 << 10;
+pub(in crate::serve::forward) const MAX_HEADER_BYTES: u32 = 256 << 10;
 
 /// Lines of that head: hyper's default, as haproxy and Envoy have it. hyper makes room for all of them on every answer, on the
 /// heap if there are more than these; with 256 a small request cost 2 % more CPU. Go counts bytes alone.
-pub(super) const MAX_HEADER_LINES: usize = 100;
+pub(in crate::serve::forward) const MAX_HEADER_LINES: usize = 100;
 
 /// What one stream of an HTTP/2 backend may have under way to a caller that does not read, in bytes.
 const STREAM_WINDOW: u32 = 64 << 10;
 
 /// Streams that are open at the same time on one connection to a backend, whatever the backend allows. The connection's
 /// window is that of all of them, so that stalled streams take nothing from the others.
-pub(super) const MAX_STREAMS: usize = 100;
+pub(in crate::serve::forward) const MAX_STREAMS: usize = 100;
 
 /// Bytes that may come on an HTTP/2 connection while nothing goes on of any of its streams. Callers that do not read leave
 /// windows of 6.3 MiB full.
-pub(super) const MAX_BYTES_WITHOUT_PROGRESS: u64 = 16 << 20;
+pub(in crate::serve::forward) const MAX_BYTES_WITHOUT_PROGRESS: u64 = 16 << 20;
 
 /// Frames other than DATA in that time. A PING in ten seconds, from a backend that nobody asks anything, is a day.
-pub(super) const MAX_FRAMES_WITHOUT_PROGRESS: u64 = 10_000;
+pub(in crate::serve::forward) const MAX_FRAMES_WITHOUT_PROGRESS: u64 = 10_000;
 
 /// Streams that are opened before the backend has said how many it allows.
-pub(super) const MAX_EARLY_STREAMS: usize = 8;
+pub(in crate::serve::forward) const MAX_EARLY_STREAMS: usize = 8;
 
 /// What waits to be sent on one stream, in bytes.
 const MAX_SEND_BUFFER: usize = 64 << 10;
@@ -46,13 +46,13 @@ const PING_INTERVAL: Duration = Duration::from_secs(30);
 ///
 /// HTTP/1 names keep the case in which they were sent; to note it costs every answer, and HTTP/2 has lower case alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Spelling {
+pub(in crate::serve::forward) enum Spelling {
     Kept,
     LowerCase,
 }
 
 impl Spelling {
-    pub(super) fn seen_in(version: Version) -> Self {
+    pub(in crate::serve::forward) fn seen_in(version: Version) -> Self {
         if version == Version::HTTP_2 {
             Self::LowerCase
         } else {
@@ -64,7 +64,7 @@ impl Spelling {
 /// Names whose spelling nobody knows are in title case, as Go writes them: some backends of HTTP/1 read nothing else.
 ///
 /// Lines that are folded, and spaces before a colon, are taken of answers and go on mended (RFC 9112 sections 5.1 and 5.2).
-pub(super) fn http1_settings(spelling: Spelling) -> http1::Builder {
+pub(in crate::serve::forward) fn http1_settings(spelling: Spelling) -> http1::Builder {
     let mut settings = http1::Builder::new();
     settings
         .preserve_header_case(spelling == Spelling::Kept)
@@ -75,7 +75,7 @@ pub(super) fn http1_settings(spelling: Spelling) -> http1::Builder {
     settings
 }
 
-pub(super) fn http2_settings() -> http2::Builder<TokioExecutor> {
+pub(in crate::serve::forward) fn http2_settings() -> http2::Builder<TokioExecutor> {
     let mut settings = http2::Builder::new(TokioExecutor::new());
     settings
         .timer(TokioTimer::new())
@@ -89,7 +89,7 @@ pub(super) fn http2_settings() -> http2::Builder<TokioExecutor> {
 }
 
 /// HTTP/2 names host and scheme in the request's own fields. The host is the one that the request has.
-pub(super) fn as_http2(request: &mut Request<Up>) -> Result<(), ForwardError> {
+pub(in crate::serve::forward) fn as_http2(request: &mut Request<Up>) -> Result<(), ForwardError> {
     let host = request.headers_mut().remove(http::header::HOST);
     let authority = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
     let mut parts = std::mem::take(request.uri_mut()).into_parts();
@@ -101,7 +101,7 @@ pub(super) fn as_http2(request: &mut Request<Up>) -> Result<(), ForwardError> {
 }
 
 /// Undoes [`as_http2`]: the next connection may speak HTTP/1.
-pub(super) fn as_http1(request: &mut Request<Up>) {
+pub(in crate::serve::forward) fn as_http1(request: &mut Request<Up>) {
     let authority = request.uri().authority();
     let host = authority.and_then(|host| HeaderValue::try_from(host.as_str()).ok());
     let path = request.uri().path_and_query().cloned();
@@ -113,13 +113,13 @@ pub(super) fn as_http1(request: &mut Request<Up>) {
 }
 
 /// Whether what came was no HTTP/2, or a head of more than [`MAX_HEADER_BYTES`]: then h2 ends the stream or the connection.
-pub(super) fn is_malformed(cause: &hyper::Error) -> bool {
+pub(in crate::serve::forward) fn is_malformed(cause: &hyper::Error) -> bool {
     let said = cause.source().and_then(|source| source.downcast_ref());
     said.is_some_and(h2::Error::is_library)
 }
 
 /// Whether an HTTP/2 backend has not begun with a request: it refused the stream, it was going away, or it was gone.
-pub(super) fn is_refused(cause: &hyper::Error) -> bool {
+pub(in crate::serve::forward) fn is_refused(cause: &hyper::Error) -> bool {
     let Some(source) = cause.source() else {
         return cause.is_canceled();
     };

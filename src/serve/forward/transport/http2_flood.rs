@@ -4,7 +4,7 @@
 //! send frames that no flow control bounds (PING, SETTINGS, HEADERS of informational responses), and h2 takes them without
 //! end. So they are counted here, since the last time that a head or a piece of a body went on. RFC 9113 sections 4.1, 10.5.
 
-use super::versions::{MAX_BYTES_WITHOUT_PROGRESS, MAX_FRAMES_WITHOUT_PROGRESS};
+use super::connection::{MAX_BYTES_WITHOUT_PROGRESS, MAX_FRAMES_WITHOUT_PROGRESS};
 
 /// Bytes that are read before other tasks have their turn. An informational response has ten bytes on the wire, and some
 /// 250 in h2 until the task of its request looks.
@@ -17,7 +17,7 @@ const DATA: u8 = 0;
 
 /// Follows one connection.
 #[derive(Debug, Default)]
-pub(super) struct Http2Reading {
+pub(in crate::serve::forward) struct Http2Reading {
     frames: ControlFrames,
     /// Bytes since other tasks had their turn.
     turn: usize,
@@ -29,7 +29,7 @@ pub(super) struct Http2Reading {
 
 impl Http2Reading {
     /// Whether it is the turn of other tasks; if so, the next turn begins.
-    pub(super) fn has_to_pause(&mut self) -> bool {
+    pub(in crate::serve::forward) fn has_to_pause(&mut self) -> bool {
         let is_over = self.turn >= TURN_BYTES;
         if is_over {
             self.turn = 0;
@@ -38,12 +38,12 @@ impl Http2Reading {
     }
 
     /// Nothing is there to be read, so other tasks have their turn.
-    pub(super) fn paused(&mut self) {
+    pub(in crate::serve::forward) fn paused(&mut self) {
         self.turn = 0;
     }
 
     /// Takes note of what was read; `passed` is how much went on so far. Whether too much came since anything did.
-    pub(super) fn is_flood(&mut self, new: &[u8], passed: u64) -> bool {
+    pub(in crate::serve::forward) fn is_flood(&mut self, new: &[u8], passed: u64) -> bool {
         self.turn += new.len();
         if passed != self.passed {
             (self.passed, self.bytes_since, self.frames_since) = (passed, 0, 0);

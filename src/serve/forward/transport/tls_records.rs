@@ -13,11 +13,11 @@ use crate::observed::{Observed, Observer};
 const HEADER_BYTES: usize = 5;
 
 /// A transport below TLS that knows where records end.
-pub(super) type Records<S> = Observed<S, Position>;
+pub(in crate::serve::forward) type Records<S> = Observed<S, Position>;
 
 /// Where in a record the bytes so far end.
 #[derive(Debug, Default)]
-pub(super) struct Position {
+pub(in crate::serve::forward) struct Position {
     header: [u8; HEADER_BYTES],
     header_bytes: usize,
     payload_left: usize,
@@ -25,7 +25,7 @@ pub(super) struct Position {
 
 impl Position {
     /// Whether what was read so far ends with a whole record.
-    pub(super) fn is_record_end(&self) -> bool {
+    pub(in crate::serve::forward) fn is_record_end(&self) -> bool {
         self.header_bytes == 0 && self.payload_left == 0
     }
 

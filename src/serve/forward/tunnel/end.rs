@@ -13,8 +13,8 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::dial::MAX_TUNNEL_BUFFER;
-use super::io::Io;
+use super::super::transport::connector::MAX_TUNNEL_BUFFER;
+use super::super::transport::io::Io;
 use crate::lifecycle::ProgressTimeout;
 use crate::serve::connection;
 
@@ -24,7 +24,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 /// Which end it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Side {
+pub(in crate::serve::forward) enum Side {
     Caller,
     Backend,
 }
@@ -32,16 +32,16 @@ pub(super) enum Side {
 /// A side left untaken what was there for it.
 #[derive(Debug, thiserror::Error)]
 #[error("the {} took nothing of what was there for it", match .0 { Side::Caller => "caller", Side::Backend => "backend" })]
-pub(super) struct NotTaken(pub(super) Side);
+pub(in crate::serve::forward) struct NotTaken(pub(super) Side);
 
 impl NotTaken {
-    pub(super) fn cause_of(failed: &io::Error) -> Option<&Self> {
+    pub(in crate::serve::forward) fn cause_of(failed: &io::Error) -> Option<&Self> {
         let cause: &(dyn Error + 'static) = failed.get_ref()?;
         cause.downcast_ref()
     }
 }
 
-pub(super) struct End {
+pub(in crate::serve::forward) struct End {
     side: Side,
     stream: Box<dyn Stream>,
     read_already: Bytes,
@@ -49,7 +49,7 @@ pub(super) struct End {
 }
 
 impl End {
-    pub(super) fn caller(upgraded: Upgraded, write_timeout: Duration) -> Self {
+    pub(in crate::serve::forward) fn caller(upgraded: Upgraded, write_timeout: Duration) -> Self {
         let (stream, read_already): (Box<dyn Stream>, _) = match connection::into_stream(upgraded) {
             Ok(mut upgraded) => {
                 let session = upgraded.stream.get_mut().1;
@@ -61,7 +61,7 @@ impl End {
         Self::new(Side::Caller, stream, &read_already, write_timeout)
     }
 
-    pub(super) fn backend(upgraded: Upgraded, write_timeout: Duration) -> Self {
+    pub(in crate::serve::forward) fn backend(upgraded: Upgraded, write_timeout: Duration) -> Self {
         let (stream, read_already): (Box<dyn Stream>, _) = match upgraded.downcast::<TokioIo<Io>>()
         {
             Ok(parts) => (Box::new(parts.io.into_inner()), parts.read_buf),
@@ -85,7 +85,7 @@ impl End {
         }
     }
 
-    pub(super) fn poll_read(
+    pub(in crate::serve::forward) fn poll_read(
         &mut self,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
@@ -102,7 +102,7 @@ impl End {
     }
 
     /// Fails when nothing was taken for the whole timeout.
-    pub(super) fn poll_write(
+    pub(in crate::serve::forward) fn poll_write(
         &mut self,
         context: &mut Context<'_>,
         bytes: &[u8],
@@ -116,7 +116,10 @@ impl End {
     }
 
     /// The same for what a layer below still has.
-    pub(super) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(in crate::serve::forward) fn poll_flush(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
         if let Poll::Ready(flushed) = Pin::new(&mut self.stream).poll_flush(context) {
             self.progress.moved();
             return Poll::Ready(flushed.map_err(|failed| self.failure(failed)));
@@ -125,7 +128,10 @@ impl End {
         Poll::Ready(Err(self.not_taken()))
     }
 
-    pub(super) fn poll_shutdown(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(in crate::serve::forward) fn poll_shutdown(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
         if let Poll::Ready(shut) = Pin::new(&mut self.stream).poll_shutdown(context) {
             return Poll::Ready(shut);
         }

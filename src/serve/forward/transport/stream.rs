@@ -10,19 +10,19 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use super::records::Records;
+use super::tls_records::Records;
 
-pub(super) type Tls = TlsStream<Records<TcpStream>>;
+pub(in crate::serve::forward) type Tls = TlsStream<Records<TcpStream>>;
 
 #[derive(Debug)]
-pub(super) enum Transport {
+pub(in crate::serve::forward) enum Transport {
     Plain(TcpStream),
     Tls(Box<Tls>),
 }
 
 impl Transport {
     /// The kernel throws away what it has not sent as this is dropped, and tells the backend so with a reset.
-    pub(super) fn reset_on_drop(&self) -> io::Result<()> {
+    pub(in crate::serve::forward) fn reset_on_drop(&self) -> io::Result<()> {
         let tcp = match self {
             Self::Plain(tcp) => tcp,
             Self::Tls(tls) => tls.get_ref().0.get_ref(),

@@ -15,10 +15,10 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::ForwardError;
+use super::super::ForwardError;
 use super::io::Io;
-use super::records::{Position, Records};
-use super::transport::Transport;
+use super::stream::Transport;
+use super::tls_records::{Position, Records};
 use crate::cli::ForwardConfig;
 use crate::serve::certificates::{KubeletAccess, any_backend};
 use crate::serve::destination::Scheme;
@@ -32,7 +32,7 @@ const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
 
 /// Bytes that nobody acknowledges for this long end the connection. The kernel takes a backend that reads nothing for one
 /// that is gone, so this is also the longest that a socket whose buffers are full stays so.
-pub(super) const UNACKNOWLEDGED_LIMIT: Duration = Duration::from_secs(60);
+pub(in crate::serve::forward) const UNACKNOWLEDGED_LIMIT: Duration = Duration::from_secs(60);
 
 /// Bytes that the kernel takes for a backend beyond what it may send now. Without a bound it takes up to 4 MiB for each backend
 /// that does not read; that is memory of this pod, and where it is full, the connections of all others stand still.
@@ -40,20 +40,20 @@ const MAX_UNSENT_BYTES: u32 = 128 << 10;
 
 /// Makes connections.
 #[derive(Debug)]
-pub(super) struct Dialer {
-    pub(super) config: ForwardConfig,
-    pub(super) kubelet: KubeletAccess,
+pub(in crate::serve::forward) struct Dialer {
+    pub(in crate::serve::forward) config: ForwardConfig,
+    pub(in crate::serve::forward) kubelet: KubeletAccess,
     outliers: Outliers,
     any_version: Arc<ClientConfig>,
     http1_only: Arc<ClientConfig>,
 }
 
 /// What a TLS end of a tunnel may hold of what its peer does not take, in bytes. rustls holds four times as much by default.
-pub(super) const MAX_TUNNEL_BUFFER: usize = 16 * 1024;
+pub(in crate::serve::forward) const MAX_TUNNEL_BUFFER: usize = 16 * 1024;
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purpose {
+pub(in crate::serve::forward) enum Purpose {
     Exchange,
     /// HTTP/1.1 only: HTTP/2 has no upgrades.
     Upgrade,
@@ -61,14 +61,18 @@ pub(super) enum Purpose {
 
 /// A fresh connection.
 #[derive(Debug)]
-pub(super) struct Dialled {
-    pub(super) io: Io,
-    pub(super) endpoint: Endpoint,
-    pub(super) speaks_http2: bool,
+pub(in crate::serve::forward) struct Dialled {
+    pub(in crate::serve::forward) io: Io,
+    pub(in crate::serve::forward) endpoint: Endpoint,
+    pub(in crate::serve::forward) speaks_http2: bool,
 }
 
 impl Dialer {
-    pub(super) fn new(config: ForwardConfig, kubelet: KubeletAccess, outliers: Outliers) -> Self {
+    pub(in crate::serve::forward) fn new(
+        config: ForwardConfig,
+        kubelet: KubeletAccess,
+        outliers: Outliers,
+    ) -> Self {
         Self {
             config,
             kubelet,
@@ -79,7 +83,7 @@ impl Dialer {
     }
 
     /// Connects to the first endpoint of the choice that lets itself be connected to.
-    pub(super) async fn dial(
+    pub(in crate::serve::forward) async fn dial(
         &self,
         choice: &Choice,
         purpose: Purpose,

@@ -5,6 +5,10 @@
 //! nothing of what is there for it, when its caller may not have it any more, or when the server drains: a WebSocket's caller
 //! is then told "policy violation" (1008) or "going away" (1001) after the frame that is under way.
 
+pub(super) mod end;
+pub(super) mod reauthorization;
+mod websocket_frames;
+
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
@@ -15,13 +19,13 @@ use hyper::upgrade::OnUpgrade;
 use tokio::io::ReadBuf;
 use tokio::time::Instant;
 
-use super::frames::{Frames, GOING_AWAY, NOT_PERMITTED};
-use super::standing::{Ended, Standing};
-use super::tunnel_end::{End, NotTaken, Side};
 use super::upgrade::Protocol;
 use crate::lifecycle::Tasks;
 use crate::serve::fairness::Place;
 use crate::serve::telemetry::{Fault, Journey};
+use end::{End, NotTaken, Side};
+use reauthorization::{Ended, Standing};
+use websocket_frames::{Frames, GOING_AWAY, NOT_PERMITTED};
 
 /// How much is read at once. It lies on the stack and is copied only if the other end does not take it all.
 const READ: usize = 16 * 1024;

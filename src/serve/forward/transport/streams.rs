@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::connection::{MAX_EARLY_STREAMS, MAX_STREAMS};
 use super::io::Received;
-use super::versions::{MAX_EARLY_STREAMS, MAX_STREAMS};
 
 /// How many streams of a connection are open, and how many its backend allows.
 #[derive(Debug)]
-pub(super) struct Streams {
+pub(in crate::serve::forward) struct Streams {
     open: AtomicUsize,
     allowed: AtomicUsize,
     received: Arc<Received>,
@@ -16,11 +16,11 @@ pub(super) struct Streams {
 
 /// A stream's place on its connection, until the exchange is over.
 #[derive(Debug)]
-pub(super) struct StreamPlace(Arc<Streams>);
+pub(in crate::serve::forward) struct StreamPlace(Arc<Streams>);
 
 impl StreamPlace {
     /// The head of an answer, or a piece of its body, goes on to its caller.
-    pub(super) fn passed(&self) {
+    pub(in crate::serve::forward) fn passed(&self) {
         self.0.received.pass();
     }
 }
@@ -32,7 +32,7 @@ impl Drop for StreamPlace {
 }
 
 impl Streams {
-    pub(super) fn new(received: Arc<Received>) -> Self {
+    pub(in crate::serve::forward) fn new(received: Arc<Received>) -> Self {
         Self {
             open: AtomicUsize::new(0),
             allowed: AtomicUsize::new(MAX_EARLY_STREAMS),
@@ -41,28 +41,28 @@ impl Streams {
     }
 
     /// What comes on the connection.
-    pub(super) fn received(&self) -> &Arc<Received> {
+    pub(in crate::serve::forward) fn received(&self) -> &Arc<Received> {
         &self.received
     }
 
     /// What the backend says that it allows, as its settings come and change.
-    pub(super) fn allow(&self, streams: usize) {
+    pub(in crate::serve::forward) fn allow(&self, streams: usize) {
         let streams = streams.min(MAX_STREAMS);
         self.allowed.store(streams, Ordering::Relaxed);
     }
 
     /// How many are open.
-    pub(super) fn open(&self) -> usize {
+    pub(in crate::serve::forward) fn open(&self) -> usize {
         self.open.load(Ordering::Relaxed)
     }
 
     /// A place, whether one is free or not: h2 then lets the request wait.
-    pub(super) fn take_any(self: &Arc<Self>) -> StreamPlace {
+    pub(in crate::serve::forward) fn take_any(self: &Arc<Self>) -> StreamPlace {
         self.open.fetch_add(1, Ordering::Relaxed);
         StreamPlace(Arc::clone(self))
     }
 
-    pub(super) fn take_free(self: &Arc<Self>) -> Option<StreamPlace> {
+    pub(in crate::serve::forward) fn take_free(self: &Arc<Self>) -> Option<StreamPlace> {
         let place = self.take_any();
         // Counted before it is looked at, so that two requests can't both take the last one.
         (self.open.load(Ordering::Relaxed) <= self.allowed.load(Ordering::Relaxed)).then_some(place)
