@@ -4,10 +4,13 @@ use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use throughway::causes::causes;
-use throughway::cli::{self, Command, Config, LocalConfig, NoCommand};
-use throughway::lifecycle::{Signals, memory};
+use throughway::cli;
+use throughway::cli::{Command, Exit};
+use throughway::lifecycle::{Signals, log, memory};
+use throughway::local::config::LocalConfig;
+use throughway::serve::config::{self, Config};
 use throughway::serve::server::{Server, StartError};
-use throughway::serve::telemetry::{self, AccessLog};
+use throughway::serve::telemetry::AccessLog;
 
 /// A big cluster's objects come and go beside short-lived requests; glibc's and musl's allocators slow down on that.
 #[global_allocator]
@@ -21,8 +24,8 @@ fn main() -> ExitCode {
     match cli::read(std::env::args_os()) {
         Ok(Command::Serve(config)) => serve(*config),
         Ok(Command::Local(config)) => local(*config),
-        Err(NoCommand::Text(text)) => print_out(&text),
-        Err(NoCommand::Wrong(line)) => {
+        Err(Exit::Help(text)) => print_out(&text),
+        Err(Exit::Usage(line)) => {
             eprintln!("throughway: {line}");
             ExitCode::from(WRONG_SETTING)
         }
@@ -42,7 +45,7 @@ fn print_out(text: &str) -> ExitCode {
 }
 
 fn local(config: LocalConfig) -> ExitCode {
-    telemetry::log::start(&config.log);
+    log::start(&config.log);
     match throughway::local::run(config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failed) => {
@@ -54,7 +57,7 @@ fn local(config: LocalConfig) -> ExitCode {
 
 fn serve(config: Config) -> ExitCode {
     memory::take_usual_pages();
-    telemetry::log::start(&config.log);
+    log::start(&config.log);
     match run(config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failed::Start(failed)) if failed.is_a_wrong_setting() => {
@@ -78,8 +81,8 @@ enum Failed {
 
 fn run(config: Config) -> Result<(), Failed> {
     let access = match config.access_log {
-        cli::AccessLog::On => AccessLog::to(std::io::stdout())?,
-        cli::AccessLog::Off => AccessLog::off(),
+        config::AccessLog::On => AccessLog::to(std::io::stdout())?,
+        config::AccessLog::Off => AccessLog::off(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use clap::{Arg, Command, CommandFactory};
 
-use super::args::Line;
+use super::Cli;
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/flags.md");
 
@@ -39,7 +39,7 @@ flags wherever they have the same flag. [local.md](local.md) explains more.
 
 fn page() -> String {
     let mut page = FRONT.to_owned();
-    let mut line = Line::command();
+    let mut line = Cli::command();
     line.build();
     for (program, about) in PROGRAMS {
         let command = line.find_subcommand(program).unwrap();

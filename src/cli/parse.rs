@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::{ExternalOrigin, NamespacedName};
+use crate::serve::config::{ExternalOrigin, NamespacedName};
 
 /// Reads a duration as Go writes it: `10s`, `1m30s`, `500ms`, `0`.
 ///

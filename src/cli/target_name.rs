@@ -4,7 +4,7 @@
 //!
 //! The words before the slash are kubectl's short and long names of the resources. Pure; every refusal is one sentence.
 
-use super::{PortForward, TargetKind, TargetName, TargetScheme};
+use crate::local::config::{PortForward, TargetKind, TargetName, TargetScheme};
 
 /// Reads `KIND/NAME[:[SCHEME:]PORT]`.
 pub(super) fn target(text: &str) -> Result<TargetName, String> {

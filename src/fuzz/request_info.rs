@@ -10,8 +10,8 @@ use std::sync::LazyLock;
 use http::{HeaderMap, HeaderValue, Method, Uri};
 use regex::Regex;
 
-use crate::cli::ApiGroup;
 use crate::serve::api::{RequestInfo, Unserved};
+use crate::serve::config::ApiGroup;
 
 /// What Kubernetes reads.
 #[derive(Debug, Default, PartialEq)]

@@ -4,6 +4,7 @@
 //! accepted any more, open ones get GOAWAY or `Connection: close`, tunnels are told to close; what is still running when
 //! the grace is over is cut. Kubernetes: `--shutdown-delay-duration` of k8s.io/apiserver.
 
+pub mod log;
 pub mod memory;
 mod poll;
 mod progress;

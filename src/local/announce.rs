@@ -7,7 +7,9 @@ use super::inbound::login::Logins;
 use super::targets::Ways;
 use super::targets::mode::ProxyMode;
 use super::terminal::{NoOutput, print, problem_text, warn};
-use crate::cli::{FilterRules, Filtering, LocalConfig, LocalListen, ServerPath, StaticFiles};
+use crate::local::config::{
+    FilterRules, Filtering, LocalConfig, LocalListen, ServerPath, StaticFiles,
+};
 
 /// Where it serves, and what about it may surprise.
 pub(super) fn serving(listener: &Listener, config: &LocalConfig) -> Result<(), NoOutput> {

@@ -1,6 +1,6 @@
 //! `throughway local`: all of kubectl proxy on one's own machine, and an origin of its own for every Service, pod and node.
 //!
-//! In: a [`LocalConfig`] and a kubeconfig. Out: a server on loopback, until Ctrl-C.
+//! In: a [`config::LocalConfig`] and a kubeconfig. Out: a server on loopback, until Ctrl-C.
 //!
 //! One request is `pipeline`, top to bottom. `inbound` reads where it came in, which host it names (the API, or a target at
 //! an origin of its own) and whether its browser may send it; `kubectl` has kubectl proxy's own rules, paths and files.
@@ -14,6 +14,7 @@
 
 mod announce;
 mod api_server;
+pub mod config;
 mod inbound;
 mod kubectl;
 mod open;
@@ -32,7 +33,7 @@ pub use inbound::random_token::NoRandomness;
 pub use server::{Companion, StartError};
 pub use terminal::NoOutput;
 
-use crate::cli::LocalConfig;
+use crate::local::config::LocalConfig;
 
 /// Serves until Ctrl-C, which ends everything at once.
 ///

@@ -17,7 +17,8 @@ use super::pages;
 use super::problem::{Advice, Problem};
 use super::start_page::StartPage;
 use super::targets::{Visit, Ways, access};
-use crate::cli::{CrossSite, LocalTargets};
+use crate::local::config::LocalTargets;
+use crate::protocol::fetch_metadata::CrossSitePolicy;
 use crate::protocol::host::is_loopback;
 use crate::protocol::status::{Reason, Request, Response, Status};
 
@@ -29,7 +30,7 @@ pub(super) struct Road {
     pub(super) targets: LocalTargets,
     pub(super) page: StartPage,
     pub(super) logins: Option<Logins>,
-    pub(super) cross_site: CrossSite,
+    pub(super) cross_site: CrossSitePolicy,
 }
 
 /// What a listener serves.
@@ -72,7 +73,7 @@ async fn travel(
 ) -> Result<Response, Problem> {
     let host = host(&request)?;
     let place = door.place(&host, &road.api)?;
-    let is_kubectls = place == Place::Api && road.cross_site == CrossSite::Allow;
+    let is_kubectls = place == Place::Api && road.cross_site == CrossSitePolicy::Allow;
     let mut led_away = None;
     if !is_kubectls {
         if place == Place::Api {

@@ -26,8 +26,8 @@ use super::targets::Ways;
 use super::terminal::{NoOutput, problem_text};
 use super::upstream::Upstream;
 use super::{announce, open};
-use crate::cli::{LocalConfig, Login, TargetKind, TargetName};
 use crate::lifecycle::{Signals, Tasks};
+use crate::local::config::{LocalConfig, Login, TargetKind, TargetName};
 
 /// From the first byte of a request to the end of its headers.
 const HEADER_READ_LIMIT: Duration = Duration::from_secs(30);

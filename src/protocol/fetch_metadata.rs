@@ -36,6 +36,14 @@ impl Site {
     }
 }
 
+/// What becomes of requests that a page of another site makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum CrossSitePolicy {
+    Refuse,
+    /// As kubectl proxy and the built-in proxy do.
+    Allow,
+}
+
 /// Whether a request shows a page in a window of its own and changes nothing: a link or a redirect. Frames are no links.
 pub fn is_link(method: &Method, headers: &HeaderMap) -> bool {
     matches!(*method, Method::GET | Method::HEAD)

@@ -9,3 +9,6 @@ pub mod hop_by_hop;
 pub mod host;
 pub mod html_escape;
 pub mod status;
+
+/// What this program calls itself where it asks the API server for itself.
+pub const USER_AGENT: &str = concat!("throughway/", env!("CARGO_PKG_VERSION"));

@@ -13,6 +13,7 @@
 //! Beside the stages is state with one writer each, read without waiting: [`cluster`] (what the cluster looks like now) and
 //! [`certificates`] (which keys and roots hold now).
 
+pub mod config;
 pub mod pipeline;
 pub mod server;
 

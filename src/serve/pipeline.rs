@@ -7,13 +7,13 @@ use http::{StatusCode, header};
 use http_body::Body as _;
 
 use crate::causes::causes;
-use crate::cli::ApiGroup;
 use crate::protocol::envelope::{self, NoOrigin};
 use crate::protocol::forwarded_for;
 use crate::protocol::status::{Request, Response, Status};
 use crate::serve::api::{RequestInfo, THROUGHWAY_PATH, Unserved, Verb};
 use crate::serve::authentication::{Authentication, AuthenticationError};
 use crate::serve::authorization::{Authorization, AuthorizationError, Permit};
+use crate::serve::config::ApiGroup;
 use crate::serve::connection::{Peer, PeerClass};
 use crate::serve::destination::{TargetError, Targets};
 use crate::serve::endpoint::{Endpoint, EndpointError, Endpoints};

@@ -13,9 +13,6 @@ use http::{HeaderValue, Method, Response as HttpResponse, StatusCode, header};
 use tower::ServiceExt;
 
 use crate::causes::causes;
-use crate::cli::{
-    AuthenticationLookup, Config, KubeletCredential, ServingCertificate, ShutdownConfig,
-};
 use crate::lifecycle::{Signals, Tasks};
 use crate::protocol::status::{Request, Response, Status};
 use crate::serve::api::{self, Check, Health};
@@ -26,6 +23,9 @@ use crate::serve::certificates::{
     SessionKey, Source, Trust, TrustSources, server_config,
 };
 use crate::serve::cluster::{ClientError, Cluster, Connected, FrontProxyLookup, connect};
+use crate::serve::config::{
+    AuthenticationLookup, Config, KubeletCredential, ServingCertificate, ShutdownConfig,
+};
 use crate::serve::connection::{Classify, Listener, Peer, PeerClass};
 use crate::serve::destination::{Permitted, Targets};
 use crate::serve::endpoint::{Endpoints, Outliers};

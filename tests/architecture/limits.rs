@@ -118,7 +118,7 @@ fn default_of(arguments: &str, flag: &str) -> Option<Quantity> {
 
 #[test]
 fn the_limits_page_has_the_numbers_of_the_code() {
-    let (page, arguments) = (read("docs/limits.md"), read("src/cli/args.rs"));
+    let (page, arguments) = (read("docs/limits.md"), read("src/cli/serve/args.rs"));
     let (mut wrong, mut compared) = (Vec::new(), 0);
     for claim in rows(&page).flatten().flat_map(claims) {
         let in_code = match claim.file {

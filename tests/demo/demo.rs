@@ -11,9 +11,11 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use throughway::cli::{self, Command, LocalConfig};
+use throughway::cli;
+use throughway::cli::Command;
 use throughway::lifecycle::Tasks;
 use throughway::local::Companion;
+use throughway::local::config::LocalConfig;
 use throughway::serve::server::Server;
 use throughway::serve::telemetry::AccessLog;
 use tokio::task::JoinHandle;

@@ -37,7 +37,7 @@ const PORTS: Ports = Ports {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    throughway::serve::telemetry::log::start("warn");
+    throughway::lifecycle::log::start("warn");
     let mut signals = Signals::listen()?;
     let dir = std::env::temp_dir().join(format!("throughway-demo-{}", std::process::id()));
     let demo = Demo::start(dir, PORTS).await?;

@@ -74,7 +74,7 @@ async fn who_has_no_right_learns_nothing_from_the_guard() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_administrator_can_switch_the_guard_off() {
     let s = Setting::with(|config| {
-        config.forward.cross_site = throughway::cli::CrossSite::Allow;
+        config.forward.cross_site = throughway::protocol::fetch_metadata::CrossSitePolicy::Allow;
     })
     .await;
     let foreign = [("Sec-Fetch-Site", "cross-site")];
@@ -86,7 +86,7 @@ async fn an_administrator_can_switch_the_guard_off() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_envelope_names_an_origin_that_users_see() {
     let s = Setting::with(|config| {
-        config.forward.external_origins = vec![throughway::cli::ExternalOrigin {
+        config.forward.external_origins = vec![throughway::serve::config::ExternalOrigin {
             scheme: "https",
             host: "web.apps.example".into(),
             path: String::new(),

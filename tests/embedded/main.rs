@@ -50,8 +50,8 @@ use tokio::task::JoinHandle;
 use embedded_cluster::EmbeddedCluster;
 use support::backend::Backend;
 use support::client::{Answer, Client};
-use throughway::cli::Config;
 use throughway::lifecycle::Tasks;
+use throughway::serve::config::Config;
 use throughway::serve::server::Server;
 use throughway::serve::telemetry::AccessLog;
 

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use throughway::cli::{
+use throughway::serve::config::{
     AnonymousAuth, ApiGroup, AuthenticationConfig, AuthenticationLookup, AuthorizationConfig,
     ClusterConfig, Config, ConnectionLimits, ForwardConfig, Http2Serving, KubeletConfig,
     KubeletTls, ListenConfig, Loopback, ServingCertificate, ShutdownConfig, TargetConfig,
@@ -122,13 +122,13 @@ impl EmbeddedCluster {
                 denied_networks: Vec::new(),
                 node_ports: vec![1..=65535],
                 loopback: Loopback::AllowedForDevelopment,
-                isolation: throughway::cli::IsolationDefault::Off,
+                isolation: throughway::serve::config::IsolationDefault::Off,
             },
             kubelet: KubeletConfig {
                 tls: KubeletTls::Verify {
                     certificate_authority: None,
                 },
-                credential: throughway::cli::KubeletCredential::None,
+                credential: throughway::serve::config::KubeletCredential::None,
             },
             forward: ForwardConfig {
                 connect_limit: Duration::from_secs(5),
@@ -140,13 +140,13 @@ impl EmbeddedCluster {
                 max_idle_per_endpoint: 64,
                 tunnel_idle_limit: Duration::from_secs(3600),
                 max_tunnels: 10_000,
-                never_forward_cookies: throughway::cli::CookieNames::default(),
+                never_forward_cookies: throughway::serve::config::CookieNames::default(),
                 external_origins: Vec::new(),
-                cross_site: throughway::cli::CrossSite::Refuse,
+                cross_site: throughway::protocol::fetch_metadata::CrossSitePolicy::Refuse,
             },
-            rewrite: throughway::cli::RewriteConfig {
-                links: throughway::cli::LinkStyle::Relative,
-                never_forward_cookies: throughway::cli::CookieNames::default(),
+            rewrite: throughway::serve::config::RewriteConfig {
+                links: throughway::serve::config::LinkStyle::Relative,
+                never_forward_cookies: throughway::serve::config::CookieNames::default(),
                 page_memory: 1 << 20,
                 page_limit: 256 << 20,
             },
@@ -155,7 +155,7 @@ impl EmbeddedCluster {
                 grace: Duration::from_secs(5),
             },
             log: "warn".into(),
-            access_log: throughway::cli::AccessLog::Off,
+            access_log: throughway::serve::config::AccessLog::Off,
         }
     }
 

@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::super::parse;
-use super::{CrossSite, PortForward, TargetName, TargetPeers, Via};
+use crate::cli::parse;
+use crate::local::config::{PortForward, TargetName, TargetPeers, Via};
+use crate::protocol::fetch_metadata::CrossSitePolicy;
 
 /// The port of kubectl proxy.
 pub(super) const DEFAULT_PORT: u16 = 8001;
@@ -42,7 +43,7 @@ On a machine with several users, add --login.";
 /// The flags of `throughway local`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, args_override_self = true)]
-pub(in crate::cli) struct Line {
+pub(in crate::cli) struct Local {
     #[command(flatten)]
     pub(super) cluster: ClusterFlags,
     #[command(flatten)]
@@ -209,11 +210,11 @@ pub(super) struct ProxyFlags {
 #[command(next_help_heading = "Origins")]
 pub(super) struct OriginFlags {
     /// Give a target a port of its own, as PORT:TARGET such as 9090:svc/prometheus; may be repeated
-    #[arg(long, value_name = "PORT:TARGET", value_parser = super::super::target_name::forward)]
+    #[arg(long, value_name = "PORT:TARGET", value_parser = crate::cli::target_name::forward)]
     pub(super) forward: Vec<PortForward>,
 
     /// Open a target in the browser, such as svc/grafana, pod/web-0:8080 or svc/dex:https:5556
-    #[arg(long, value_name = "TARGET", value_parser = super::super::target_name::target, conflicts_with = "unix_socket")]
+    #[arg(long, value_name = "TARGET", value_parser = crate::cli::target_name::target, conflicts_with = "unix_socket")]
     pub(super) open: Option<TargetName>,
 
     /// Require a one-time token from every browser
@@ -248,7 +249,7 @@ pub(super) struct OriginFlags {
         default_value = "refuse",
         hide_possible_values = true
     )]
-    pub(super) cross_site: CrossSite,
+    pub(super) cross_site: CrossSitePolicy,
 }
 
 fn key_and_value(text: &str) -> Result<(String, String), String> {

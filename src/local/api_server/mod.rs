@@ -39,7 +39,7 @@ use transport::proxy::Proxy;
 use transport::tls::Tls;
 use user::User;
 
-use crate::cli::ClusterOptions;
+use crate::local::config::ClusterOptions;
 
 /// How long the program's end waits for tokens that are being fetched.
 const FINISH_LIMIT: Duration = Duration::from_secs(5);

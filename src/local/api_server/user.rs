@@ -15,7 +15,7 @@ use super::kubeconfig::discover;
 use super::kubeconfig::load::Surroundings;
 use super::kubeconfig::resolve::{Access, CredentialSource};
 use super::transport::tls::{Settings, Tls, WhenExpired};
-use crate::cli::ClusterOptions;
+use crate::local::config::ClusterOptions;
 
 /// A user as the kubeconfig describes it now.
 pub(super) struct User {

@@ -14,7 +14,7 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 
-use crate::cli::{TargetKind, TargetScheme};
+use crate::local::config::{TargetKind, TargetScheme};
 use crate::protocol::host::without_port;
 
 /// The longest label of a DNS name, and the longest name (RFC 1035 section 2.3.4).

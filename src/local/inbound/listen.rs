@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 
 use super::random_token::random_token;
-use crate::cli::LocalListen;
+use crate::local::config::LocalListen;
 
 /// How many free ports are tried until one is free on both loopbacks.
 const MAX_TRIES: usize = 16;

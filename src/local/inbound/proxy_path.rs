@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode_str;
 
 use super::host_route::{Place, Target};
-use crate::cli::{TargetKind, TargetScheme};
+use crate::local::config::{TargetKind, TargetScheme};
 
 /// Where targets are reached in the API.
 const GROUPS: [&str; 2] = ["/api/v1/", "/apis/throughway.dev/v1/"];

@@ -9,11 +9,12 @@ use http::{HeaderValue, Method, StatusCode, Uri, header};
 
 use super::api_path::{Exchange, Routed, below_server_path, route};
 use super::{files, filter};
-use crate::cli::{CrossSite, Filtering, LocalApi, ServerPath, StaticFiles};
+use crate::local::config::{Filtering, LocalApi, ServerPath, StaticFiles};
 use crate::local::inbound::client_kind::ClientKind;
 use crate::local::inbound::inert;
 use crate::local::problem::{Advice, Problem};
 use crate::local::upstream::{Upstream, asked_upgrade};
+use crate::protocol::fetch_metadata::CrossSitePolicy;
 use crate::protocol::forwarded_for::{self, X_FORWARDED_FOR};
 use crate::protocol::hop_by_hop;
 use crate::protocol::status::{Request, Response, Status};
@@ -91,7 +92,7 @@ impl Api {
         {
             return refuse(host, client);
         }
-        if self.settings.cross_site == CrossSite::Allow {
+        if self.settings.cross_site == CrossSitePolicy::Allow {
             return self.pass(path, request).await;
         }
         inert::refuse_worker(request.headers())?;

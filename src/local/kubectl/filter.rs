@@ -12,7 +12,7 @@ use http::{Method, StatusCode};
 use regex::Regex;
 
 use super::plain;
-use crate::cli::FilterRules;
+use crate::local::config::FilterRules;
 use crate::protocol::host::without_port;
 use crate::protocol::status::Response;
 

@@ -5,7 +5,7 @@
 //! rules are about what is done at the API server, so they see the path that the target has there, in `/api/v1` whichever
 //! proxy of the cluster is used.
 
-use crate::cli::{Filtering, LocalTargets, TargetPeers};
+use crate::local::config::{Filtering, LocalTargets, TargetPeers};
 use crate::local::inbound::host_route::Target;
 use crate::local::inbound::listen::Peer;
 use crate::local::kubectl::filter;

@@ -10,7 +10,7 @@
 use http::{HeaderValue, header};
 
 use super::Visit;
-use crate::cli::{TargetKind, TargetScheme};
+use crate::local::config::{TargetKind, TargetScheme};
 use crate::local::inbound::client_kind::ClientKind;
 use crate::local::inbound::host_route::Target;
 use crate::local::problem::{Advice, Problem};

@@ -11,7 +11,7 @@ use kube::Api;
 use moka::future::Cache;
 
 use super::refusal::Case;
-use crate::cli::TargetKind;
+use crate::local::config::TargetKind;
 use crate::local::inbound::client_kind::ClientKind;
 use crate::local::inbound::host_route::Target;
 use crate::local::problem::{Advice, Problem};

@@ -6,7 +6,7 @@ use http::{StatusCode, header};
 use serde::Deserialize;
 
 use super::suggestions;
-use crate::cli::TargetKind;
+use crate::local::config::TargetKind;
 use crate::local::inbound::client_kind::ClientKind;
 use crate::local::inbound::host_route::Target;
 use crate::local::problem::{Advice, Problem};

@@ -7,7 +7,7 @@ use kube::api::ListParams;
 use kube::{Api, ResourceExt};
 
 use super::refusal::Case;
-use crate::cli::TargetKind;
+use crate::local::config::TargetKind;
 use crate::local::inbound::host_route::Target;
 use crate::local::problem::Advice;
 use crate::local::upstream::Upstream;

@@ -4,8 +4,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::cli::ClusterOptions;
 use crate::local::api_server::ApiServer;
+use crate::local::config::ClusterOptions;
 
 async fn ways(listener: &TcpListener) -> Ways {
     let options = ClusterOptions {

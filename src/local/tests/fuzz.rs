@@ -6,12 +6,12 @@
 use http::Method;
 
 use super::*;
-use crate::cli::ApiGroup;
-use crate::cli::TargetKind;
-use crate::cli::TargetScheme;
 pub(crate) use crate::local::api_server::tests::fuzz::kubeconfigs;
+use crate::local::config::TargetKind;
+use crate::local::config::TargetScheme;
 pub(crate) use crate::local::targets::fuzz::own_origins;
 use crate::serve::api::RequestInfo;
+use crate::serve::config::ApiGroup;
 
 type Parts = (
     TargetKind,

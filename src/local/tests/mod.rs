@@ -26,7 +26,7 @@ use super::inbound::host_route::{Place, Target};
 use super::inbound::listen::{Listener, Peer};
 use super::pipeline::{self, Door, Road};
 use super::server;
-use crate::cli::{self, Command};
+use crate::cli::Command;
 use crate::lifecycle::Tasks;
 use crate::protocol::status::{Request, Response};
 
@@ -159,7 +159,7 @@ async fn road(server: &str, flags: &[&str]) -> Arc<Road> {
         server,
     ];
     let words = words.iter().chain(flags).map(Into::into);
-    let Ok(Command::Local(config)) = cli::read(words) else {
+    let Ok(Command::Local(config)) = crate::cli::read(words) else {
         panic!("a wrong command line: {flags:?}")
     };
     let tasks = Tasks::new();

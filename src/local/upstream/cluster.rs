@@ -7,8 +7,9 @@ use http::{HeaderValue, Method, header};
 use tower::service_fn;
 
 use super::{Upstream, UpstreamError};
-use crate::cli::{Filtering, USER_AGENT};
+use crate::local::config::Filtering;
 use crate::local::kubectl::filter;
+use crate::protocol::USER_AGENT;
 use crate::protocol::status::{Response, Status};
 
 impl Upstream {

@@ -18,8 +18,8 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
-use crate::cli::ClusterOptions;
-use crate::cli::USER_AGENT;
+use crate::local::config::ClusterOptions;
+use crate::protocol::USER_AGENT;
 
 /// An API server that speaks HTTP/2, and says `held` only when it is told to.
 struct Http2Server {

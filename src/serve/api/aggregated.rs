@@ -9,7 +9,7 @@ use http::{HeaderMap, header};
 use serde_json::{Value, json};
 
 use super::discovery::{RESOURCES, VERBS};
-use crate::cli::ApiGroup;
+use crate::serve::config::ApiGroup;
 
 pub(super) const CONTENT_TYPE: &str =
     "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";

@@ -9,7 +9,7 @@
 
 use serde_json::{Value, json};
 
-use crate::cli::ApiGroup;
+use crate::serve::config::ApiGroup;
 
 /// A resource that is served.
 pub(super) struct Served {

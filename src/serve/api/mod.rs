@@ -25,8 +25,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 pub use health::{Check, Health};
 pub use request_info::{RequestInfo, Resource, THROUGHWAY_PATH, Unserved, Verb};
 
-use crate::cli::ApiGroup;
 use crate::protocol::status::{Response, Status};
+use crate::serve::config::ApiGroup;
 
 /// A document with what is needed to serve it: its type, and a tag that changes with its content.
 #[derive(Debug, Clone)]

@@ -4,7 +4,7 @@ use http::HeaderValue;
 use serde_json::{Map, Value, json};
 
 use super::discovery::RESOURCES;
-use crate::cli::ApiGroup;
+use crate::serve::config::ApiGroup;
 
 /// The methods of the built-in proxy, as OpenAPI spells them.
 const METHODS: [&str; 7] = ["get", "put", "post", "delete", "options", "head", "patch"];

@@ -26,8 +26,8 @@ use moka::future::Cache;
 use tokio::sync::Semaphore;
 
 use super::{AuthenticationError, ReviewError, User, claims};
-use crate::cli::AuthenticationConfig;
 use crate::serve::cluster::ask;
+use crate::serve::config::AuthenticationConfig;
 use crate::serve::fairness::ReviewLimit;
 
 /// How a token is marked among the sub-protocols of a WebSocket.
@@ -327,7 +327,7 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
-    use crate::cli::{AnonymousAuth, AuthenticationLookup};
+    use crate::serve::config::{AnonymousAuth, AuthenticationLookup};
 
     fn with(name: header::HeaderName, value: &str) -> HeaderMap {
         HeaderMap::from_iter([(name, HeaderValue::try_from(value).unwrap())])

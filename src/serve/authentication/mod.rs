@@ -23,10 +23,10 @@ use http::HeaderMap;
 
 use bearer_token::Tokens;
 
-use crate::cli::{AnonymousAuth, AuthenticationConfig};
 use crate::protocol::status::{Request, Status};
 use crate::serve::certificates::Trust;
 use crate::serve::cluster::Unanswered;
+use crate::serve::config::{AnonymousAuth, AuthenticationConfig};
 use crate::serve::connection::{Peer, PeerClass};
 use crate::serve::fairness::{Holder, ReviewLimit, TooManyReviews};
 

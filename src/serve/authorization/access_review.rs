@@ -17,9 +17,9 @@ use moka::future::Cache;
 
 use super::AuthorizationError;
 use super::attributes::Question;
-use crate::cli::AuthorizationConfig;
 use crate::serve::authentication::ReviewError;
 use crate::serve::cluster::ask;
+use crate::serve::config::AuthorizationConfig;
 use crate::serve::fairness::ReviewLimit;
 
 /// Bytes of all decisions that are remembered, their questions included. A usual one takes about 500.

@@ -11,10 +11,10 @@ use k8s_openapi::api::authorization::v1::{
 };
 
 use super::AuthorizationError;
-use crate::cli::ApiGroup;
 use crate::protocol::status::Subject;
 use crate::serve::api::{RequestInfo, Resource, Verb};
 use crate::serve::authentication::User;
+use crate::serve::config::ApiGroup;
 
 /// The subresource of everything that is served here.
 const SUBRESOURCE: &str = "proxy";

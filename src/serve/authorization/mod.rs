@@ -15,10 +15,10 @@ use std::sync::Arc;
 use access_review::{Asker, Reviews};
 use attributes::{Attributes, Question};
 
-use crate::cli::{ApiGroup, AuthorizationConfig};
 use crate::protocol::status::{Status, Subject};
 use crate::serve::api::RequestInfo;
 use crate::serve::authentication::{Caller, Method, ReviewError};
+use crate::serve::config::{ApiGroup, AuthorizationConfig};
 use crate::serve::fairness::{Holder, ReviewLimit};
 
 /// The proof that this caller may do what they asked. Nothing else makes one.

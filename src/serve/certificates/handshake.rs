@@ -16,7 +16,7 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, ServerConfig, SignatureScheme};
 
 use super::{Serving, provider, signature};
-use crate::cli::Http2Serving;
+use crate::serve::config::Http2Serving;
 
 /// TLS 1.2 and 1.3, HTTP/1.1 and perhaps HTTP/2, with the certificate that `serving` holds at the time of each handshake.
 pub fn server_config(serving: Arc<Serving>, http2: Http2Serving) -> Arc<ServerConfig> {

@@ -21,8 +21,8 @@ use tokio::sync::watch;
 
 use super::files::{self, Changes};
 use super::{CertificateError, provider, signature, version_one};
-use crate::cli::{ExtensionAuthentication, RequestHeaderConfig, RequestHeaderNames};
 use crate::lifecycle::Tasks;
+use crate::serve::config::{ExtensionAuthentication, RequestHeaderConfig, RequestHeaderNames};
 
 /// The roots now in force, for everybody who has to judge a caller's certificate. Read without waiting.
 #[derive(Debug, Default)]

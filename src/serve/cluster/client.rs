@@ -9,7 +9,8 @@ use http::{HeaderValue, header};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use secrecy::ExposeSecret;
 
-use crate::cli::{ClusterConfig, USER_AGENT};
+use crate::protocol::USER_AGENT;
+use crate::serve::config::ClusterConfig;
 
 /// A connect to the API server may take this long; what follows has the deadline of its question.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);

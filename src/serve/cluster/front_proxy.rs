@@ -17,8 +17,8 @@ use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
 use tokio::sync::watch;
 
-use crate::cli::{ExtensionAuthentication, RequestHeaderNames};
 use crate::lifecycle::Tasks;
+use crate::serve::config::{ExtensionAuthentication, RequestHeaderNames};
 
 const NAMESPACE: &str = "kube-system";
 const NAME: &str = "extension-apiserver-authentication";

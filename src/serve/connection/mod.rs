@@ -35,9 +35,9 @@ pub(crate) use upgraded::tests::upgrade as upgrade_for_tests;
 pub use upgraded::{Upgraded, into_stream};
 
 use crate::causes::causes;
-use crate::cli::{ConnectionLimits, ListenConfig};
 use crate::lifecycle::Tasks;
 use crate::protocol::status::{Request, Response};
+use crate::serve::config::{ConnectionLimits, ListenConfig};
 use failures::HandshakeFailures;
 use head_budget::HeadBudget;
 use places::{Places, Shaking};

@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::PeerClass;
 use super::handshakes::{Handshake, Handshakes};
-use crate::cli::ConnectionLimits;
+use crate::serve::config::ConnectionLimits;
 
 /// Strangers get three of this many parts of all places.
 const PARTS: usize = 4;

@@ -32,9 +32,9 @@ use super::head_budget::{HeadBytes, Metered};
 use super::places::NoPlace;
 use super::upgraded::CallerStream;
 use super::{Peer, PeerClass, http2};
-use crate::cli::ConnectionLimits;
 use crate::lifecycle::{LastTurn, OnWake, Tasks};
 use crate::protocol::status::{Reason, Request, Response, Status};
+use crate::serve::config::ConnectionLimits;
 use crate::serve::telemetry::Journey;
 
 /// How a connection came to an end that nobody wished for.

@@ -21,11 +21,11 @@ use http::HeaderValue;
 
 pub use permitted::Permitted;
 
-use crate::cli::{IsolationDefault, TargetConfig};
 use crate::protocol::status::{Status, Subject};
 use crate::serve::api::{RequestInfo, Resource};
 use crate::serve::authorization::Permit;
 use crate::serve::cluster::{Cluster, ServiceSettings, Slice, Unanswered};
+use crate::serve::config::{IsolationDefault, TargetConfig};
 use reference::Reference;
 
 /// What is spoken at a target's addresses.

@@ -15,8 +15,8 @@ use std::ops::RangeInclusive;
 use ipnet::IpNet;
 
 use super::Scheme;
-use crate::cli::{Loopback, TargetConfig};
 use crate::serve::cluster::Cluster;
+use crate::serve::config::{Loopback, TargetConfig};
 
 /// Metadata services that are not link-local: those of Alibaba Cloud, Azure, Oracle, AWS over IPv6 (instances and EKS
 /// pods) and Google Cloud over IPv6.

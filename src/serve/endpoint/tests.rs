@@ -8,7 +8,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::cli::{Loopback, TargetConfig};
+use crate::serve::config::{Loopback, TargetConfig};
 
 fn pod(name: &str, ip: &str) -> Value {
     json!({"kind": "Pod", "metadata": {"namespace": "demo", "name": name}, "status": {"podIPs": [{"ip": ip}]}})
@@ -36,7 +36,7 @@ fn setting(objects: &[Value]) -> Setting {
         denied_networks: Vec::new(),
         node_ports: vec![9100..=9100],
         loopback: Loopback::Refused,
-        isolation: crate::cli::IsolationDefault::Off,
+        isolation: crate::serve::config::IsolationDefault::Off,
     };
     let outliers = Outliers::default();
     let permitted = Permitted::new(&config, cluster.clone());

@@ -76,7 +76,7 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
-    use crate::cli::ExternalOrigin;
+    use crate::serve::config::ExternalOrigin;
 
     fn listed() -> [ExternalOrigin; 1] {
         [ExternalOrigin {

@@ -36,16 +36,17 @@ pub use page_token::PageTokens;
 pub use seen::{Known, Seen};
 pub use tunnel::reauthorization::{Answer, Reauthorize};
 
-use crate::cli::{self, ForwardConfig};
 use crate::lifecycle::Tasks;
 use crate::protocol::envelope::{NoOrigin, OwnOrigin};
 use crate::protocol::fetch_metadata;
+use crate::protocol::fetch_metadata::CrossSitePolicy;
 use crate::protocol::status::{Request, Response};
 use crate::serve::api::Resource;
 use crate::serve::authentication::Method;
 use crate::serve::authorization::Permit;
 use crate::serve::certificates::KubeletAccess;
 use crate::serve::cluster::ServiceSettings;
+use crate::serve::config::ForwardConfig;
 use crate::serve::connection::Peer;
 use crate::serve::endpoint::{Choice, Endpoint, Outliers};
 use crate::serve::fairness::{Full, Places};
@@ -181,7 +182,7 @@ impl Forward {
         settings: &ServiceSettings,
         request: &Request,
     ) -> Result<(), CrossSite> {
-        if self.config.cross_site == cli::CrossSite::Allow {
+        if self.config.cross_site == CrossSitePolicy::Allow {
             return Ok(());
         }
         let own = match &seen.own {

@@ -11,7 +11,7 @@
 use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue};
 
-use crate::cli::CookieNames;
+use crate::serve::config::CookieNames;
 use crate::serve::forward::{HOST_COOKIES, OWN_COOKIES, is_own_cookie};
 
 /// A longer `Set-Cookie` is dropped, as browsers do from 4 KiB on: with the path that it names it could be another app's.

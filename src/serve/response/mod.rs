@@ -27,11 +27,11 @@ use http::{HeaderMap, StatusCode, header};
 pub use reader::Reading;
 pub use redirect::follow::{Hop, Trail};
 
-use crate::cli::{LinkStyle, RewriteConfig};
 use crate::protocol::envelope;
 use crate::protocol::status::{Request, Response};
 use crate::serve::authorization::Permit;
 use crate::serve::cluster::{Isolation, PageHelper, Prefix, Rewrite, ServiceSettings};
+use crate::serve::config::{LinkStyle, RewriteConfig};
 use crate::serve::destination::Scheme;
 use crate::serve::endpoint::Endpoint;
 use crate::serve::forward::{Logins, PageTokens, speaks_for_the_origin};

@@ -6,7 +6,6 @@
 
 mod access;
 mod journey;
-pub mod log;
 mod metrics;
 mod trace;
 

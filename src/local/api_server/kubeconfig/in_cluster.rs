@@ -11,8 +11,8 @@ use http::Uri;
 use kube::config::{AuthInfo, Cluster, Kubeconfig, NamedAuthInfo, NamedCluster, NamedContext};
 
 use super::resolve::{self, Access};
-use crate::cli::ClusterOptions;
 use crate::local::api_server::error::AccessError;
+use crate::local::config::ClusterOptions;
 
 const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 

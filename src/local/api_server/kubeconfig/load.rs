@@ -10,12 +10,12 @@ use kube::config::Kubeconfig;
 use super::discover::{self, Found, Places};
 use super::in_cluster::Pod;
 use super::resolve::{self, Access};
-use crate::cli::ClusterOptions;
 use crate::lifecycle::Tasks;
 use crate::local::api_server::clock::Clock;
 use crate::local::api_server::credentials::kuberc::Kuberc;
 use crate::local::api_server::error::AccessError;
 use crate::local::api_server::transport::proxy;
+use crate::local::config::ClusterOptions;
 
 /// Everything outside of the flags that is looked at.
 #[derive(Clone)]

@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use super::discover;
 use super::load::Surroundings;
-use crate::cli::ClusterOptions;
 use crate::local::api_server::whole_file;
+use crate::local::config::ClusterOptions;
 
 /// The least time between two looks.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);

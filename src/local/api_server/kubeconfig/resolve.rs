@@ -15,8 +15,8 @@ use kube::config::{AuthInfo, AuthProviderConfig, Cluster, ExecConfig, Kubeconfig
 use secrecy::{ExposeSecret, SecretString};
 
 use super::select::Chosen;
-use crate::cli::ClusterOptions;
 use crate::local::api_server::error::AccessError;
+use crate::local::config::ClusterOptions;
 
 /// One API server, and who speaks to it.
 pub(in crate::local::api_server) struct Access {

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use kube::config::{AuthInfo, Cluster, Context, Kubeconfig};
 
 use super::resolve::{secret, text};
-use crate::cli::ClusterOptions;
 use crate::local::api_server::error::AccessError;
+use crate::local::config::ClusterOptions;
 
 /// A kubeconfig's context, cluster and user, with the flags on top.
 pub(in crate::local::api_server) struct Chosen {

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use kube::config::Kubeconfig;
 
-use crate::cli::ClusterOptions;
 use crate::local::api_server::kubeconfig::discover::parse;
 use crate::local::api_server::kubeconfig::resolve;
+use crate::local::config::ClusterOptions;
 
 pub(crate) fn kubeconfigs(input: &[u8]) {
     let path = Path::new("/home/somebody/.kube/config");

@@ -6,7 +6,6 @@ use kube::config::Kubeconfig;
 use secrecy::ExposeSecret;
 
 use super::{Folder, kubeconfig, nothing, options};
-use crate::cli::ClusterOptions;
 use crate::local::api_server::kubeconfig::discover::Places;
 use crate::local::api_server::kubeconfig::in_cluster::Pod;
 use crate::local::api_server::kubeconfig::load::Surroundings;
@@ -14,6 +13,7 @@ use crate::local::api_server::kubeconfig::resolve::{
     self, Access, CredentialSource, IdentitySource, Pem, Trust,
 };
 use crate::local::api_server::{AccessError, ApiServer};
+use crate::local::config::ClusterOptions;
 
 const SEVERAL: &str = "
 current-context: a

@@ -31,8 +31,8 @@ use super::kubeconfig::in_cluster::Pod;
 use super::kubeconfig::load::Surroundings;
 use super::transport::proxy;
 use super::{AccessError, ApiServer, Purpose};
-use crate::cli::ClusterOptions;
 use crate::lifecycle::Tasks;
+use crate::local::config::ClusterOptions;
 
 /// A folder of this test's own, which goes away with it.
 struct Folder(PathBuf);

@@ -446,7 +446,7 @@ async fn a_token_of_the_flags_needs_no_plugin() {
     let (_server, cluster) = server(&authority).await;
     tokens(&folder, &hand, 100);
     let path: &Path = &folder.write("config", super::kubeconfig(&cluster, &user(&folder, "")));
-    let options = crate::cli::ClusterOptions {
+    let options = crate::local::config::ClusterOptions {
         token: Some("flag".to_owned().into()),
         ..super::options(path)
     };

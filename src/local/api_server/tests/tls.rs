@@ -205,7 +205,7 @@ async fn a_client_certificate_of_version_one_is_presented() {
     let address = listener.local_addr().unwrap();
     let acceptor = TlsAcceptor::from(server_config(
         Serving::self_signed().unwrap(),
-        crate::cli::Http2Serving::Enabled,
+        crate::serve::config::Http2Serving::Enabled,
     ));
     let cluster = format!("{{server: 'https://{address}', insecure-skip-tls-verify: true}}");
     let api = load(&folder, &cluster, &user(&pair.certificate, &pair.key))

@@ -17,7 +17,7 @@ use percent_encoding::{AsciiSet, utf8_percent_encode};
 
 use super::plain;
 use super::request_path::{RequestPath, as_text, clean, escape, unescape};
-use crate::cli::{LocalApi, StaticFiles};
+use crate::local::config::{LocalApi, StaticFiles};
 use crate::protocol::status::{Request, Response};
 
 /// Bytes beyond ASCII are always escaped, and nothing else is here.

@@ -1,9 +1,9 @@
 //! The paths that kubectl proxy sent on, as its own handler did it when the table was recorded.
 
 use super::*;
-use crate::cli::CrossSite;
-use crate::cli::Filtering;
-use crate::cli::ServerPath;
+use crate::local::config::Filtering;
+use crate::local::config::ServerPath;
+use crate::protocol::fetch_metadata::CrossSitePolicy;
 
 /// What kubectl proxy did with each of many requests, recorded.
 const RECORDED: &str = include_str!("kubectl.txt");
@@ -38,7 +38,7 @@ fn api(prefix: &str) -> LocalApi {
         prefix: prefix.to_owned(),
         server_path: ServerPath::Ignored,
         filter: Filtering::Off,
-        cross_site: CrossSite::Allow,
+        cross_site: CrossSitePolicy::Allow,
     }
 }
 

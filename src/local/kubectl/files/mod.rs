@@ -30,7 +30,7 @@ use tokio::fs::File;
 use self::conditions::Modified;
 use super::plain;
 use super::request_path::{RequestPath, as_text, rooted};
-use crate::cli::StaticFiles;
+use crate::local::config::StaticFiles;
 use crate::protocol::status::Response;
 
 const INDEX: &str = "index.html";

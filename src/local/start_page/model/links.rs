@@ -6,7 +6,7 @@
 use super::objects::{ObjectKey, StoredPort, StoredService};
 use super::rights::{Right, Rights};
 use super::snapshot::Link;
-use crate::cli::{TargetKind, TargetScheme};
+use crate::local::config::{TargetKind, TargetScheme};
 use crate::local::inbound::host_route::{Place, Target};
 use crate::local::targets::mode::ProxyMode;
 

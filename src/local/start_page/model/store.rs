@@ -192,7 +192,7 @@ impl ClusterStore {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::TargetScheme;
+    use crate::local::config::TargetScheme;
     use crate::local::start_page::model::objects::{StoredEndpoint, StoredPort};
 
     fn key(namespace: &str, name: &str) -> ObjectKey {

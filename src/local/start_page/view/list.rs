@@ -1,6 +1,6 @@
 //! The list of Services as markup: one section a namespace, which `sse` sends again when it has changed.
 
-use crate::cli::TargetScheme;
+use crate::local::config::TargetScheme;
 use crate::local::inbound::host_route::Target;
 use crate::local::pages::html::Html;
 use crate::local::start_page::model::rights::Right;

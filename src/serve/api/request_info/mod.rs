@@ -14,9 +14,9 @@ use std::borrow::Cow;
 use http::{HeaderMap, HeaderName, Method, Uri};
 use percent_encoding::percent_decode_str;
 
-use crate::cli::ApiGroup;
 use crate::protocol::envelope;
 use crate::protocol::status::Status;
+use crate::serve::config::ApiGroup;
 
 /// The path and query inside the target, exactly as they are to arrive: kube-apiserver decodes and sorts those of the URL. A
 /// method may stand before them, for which Kubernetes has no verb.

@@ -18,9 +18,9 @@ use rustls::pki_types::CertificateDer;
 use tower_test::mock;
 
 use super::*;
-use crate::cli::{AuthenticationLookup, RequestHeaderNames};
 use crate::serve::certificates::in_version_one;
 use crate::serve::certificates::{RequestHeader, Roots};
+use crate::serve::config::{AuthenticationLookup, RequestHeaderNames};
 
 type Handle = mock::Handle<http::Request<kube::client::Body>, http::Response<Body>>;
 

@@ -20,8 +20,8 @@ pub use credential::{CredentialSource, NoKubeletCredential};
 
 use super::files::{self, Changes};
 use super::{CertificateError, provider};
-use crate::cli::KubeletTls;
 use crate::lifecycle::Tasks;
+use crate::serve::config::KubeletTls;
 use credential::Credential;
 
 /// Where something comes from that may change.

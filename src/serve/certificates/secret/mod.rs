@@ -26,7 +26,7 @@ use rustls::pki_types::pem::PemObject;
 
 use super::generate::{self, AUTHORITY_LIFETIME, LEAF_LIFETIME, Pair};
 use super::{CertificateError, Serving, SessionKey, session};
-use crate::cli::{ApiGroup, NamespacedName};
+use crate::serve::config::{ApiGroup, NamespacedName};
 use content::{Content, is_valid, past_two_thirds};
 
 /// How often the Secret and the APIService are looked at.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use h2::{Ping, PingPong};
 use tokio::time::{Instant, Sleep, sleep};
 
-use crate::cli::ConnectionLimits;
+use crate::serve::config::ConnectionLimits;
 
 #[derive(Debug)]
 pub(super) struct KeepAlive {

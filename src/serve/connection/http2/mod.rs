@@ -24,8 +24,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::PeerClass;
 use super::protocol::Ended;
-use crate::cli::ConnectionLimits;
 use crate::protocol::status::{Request, Response};
+use crate::serve::config::ConnectionLimits;
 use keep_alive::KeepAlive;
 use stream::{Broken, Taker};
 

@@ -13,8 +13,8 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::cli::{ApiGroup, Loopback};
 use crate::serve::authentication::{self, Caller, User};
+use crate::serve::config::{ApiGroup, Loopback};
 
 fn permit(path: &str) -> Permit {
     let group = ApiGroup {

@@ -1,8 +1,8 @@
 //! Addresses that somebody names who does not own them, and kubelets that are named as something else.
 
 use super::*;
-use crate::cli::IsolationDefault;
 use crate::serve::cluster::Isolation;
+use crate::serve::config::IsolationDefault;
 
 fn of_node(name: &str, ports: Value) -> Value {
     let mut object = pod(&["10.77.0.2"], ports);

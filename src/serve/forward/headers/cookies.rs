@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 
-use crate::cli::CookieNames;
+use crate::serve::config::CookieNames;
 
 /// What stands for `__Host-` in the names of cookies while a browser keeps them.
 pub const HOST_COOKIES: &str = "Throughway-Host-";

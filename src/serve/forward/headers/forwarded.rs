@@ -4,11 +4,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::super::seen::Seen;
 use super::Sender;
-use crate::cli::ExternalOrigin;
 use crate::protocol::envelope::OwnOrigin;
 use crate::protocol::forwarded_for::{self, X_FORWARDED_FOR};
 use crate::serve::authentication::Method;
 use crate::serve::cluster::Prefix;
+use crate::serve::config::ExternalOrigin;
 use crate::serve::destination::Scheme;
 use crate::serve::endpoint::Endpoint;
 

@@ -33,11 +33,11 @@ pub use cookies::{HOST_COOKIES, LOGIN_COOKIE, OWN_COOKIES, is_own_cookie};
 pub use origin::{ORIGIN_HEADERS, speaks_for_the_origin};
 
 use super::Sender;
-use crate::cli::CookieNames;
 use crate::protocol::hop_by_hop::{
     accepts_trailers, is_hop_by_hop, is_trailer, keep, named_by_connection,
 };
 use crate::serve::authentication::Method;
+use crate::serve::config::CookieNames;
 use crate::serve::endpoint::Endpoint;
 use forwarded::View;
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::cli::ApiGroup;
 use crate::serve::api::RequestInfo;
 use crate::serve::authentication::{self, Caller, User};
+use crate::serve::config::ApiGroup;
 
 const WEB: &str = "/namespaces/demo/services/web:80";
 

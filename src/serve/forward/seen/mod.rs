@@ -18,10 +18,10 @@
 use http::{HeaderMap, HeaderName, header};
 
 use super::page_token::Offered;
-use crate::cli::ExternalOrigin;
 use crate::protocol::envelope::OwnOrigin;
 use crate::protocol::fetch_metadata::{Site, line};
 use crate::protocol::host::is_loopback;
+use crate::serve::config::ExternalOrigin;
 
 /// What is known of the browser's view. Nothing is known of a tool's.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

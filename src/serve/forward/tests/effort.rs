@@ -14,9 +14,9 @@ use crate::serve::response::{Answers, Reading};
 use crate::serve::telemetry::TraceId;
 
 static ANSWERS: LazyLock<Answers> = LazyLock::new(|| {
-    let config = crate::cli::RewriteConfig {
-        links: crate::cli::LinkStyle::Relative,
-        never_forward_cookies: crate::cli::CookieNames::default(),
+    let config = crate::serve::config::RewriteConfig {
+        links: crate::serve::config::LinkStyle::Relative,
+        never_forward_cookies: crate::serve::config::CookieNames::default(),
         page_memory: 1 << 20,
         page_limit: 256 << 20,
     };

@@ -13,7 +13,7 @@ use crate::serve::forward::transport::connection::{Spelling, http1_settings};
 use crate::serve::forward::transport::pool::{Http1, Key, Return};
 
 /// Cookies of others on the origin.
-pub(crate) fn never_forwarded() -> crate::cli::CookieNames {
+pub(crate) fn never_forwarded() -> crate::serve::config::CookieNames {
     let names = ["argocd.token", "_oauth2_proxy*"];
     names.map(str::to_owned).into_iter().collect()
 }

@@ -150,7 +150,7 @@ async fn a_page_of_the_target_speaks_in_the_backends_own_terms() {
         format!("X-Script-Name: /k8s{PREFIX}"),
         format!("X-Forwarded-Prefix: /k8s{PREFIX}"),
     ];
-    let listed = |host: &str, path: &str| crate::cli::ExternalOrigin {
+    let listed = |host: &str, path: &str| crate::serve::config::ExternalOrigin {
         scheme: "http",
         host: host.to_owned(),
         path: path.to_owned(),

@@ -21,7 +21,7 @@ type Exchange = (http::Request<RecvStream>, SendResponse<Bytes>);
 async fn accept(backend: &Backend) -> Connection {
     let tls = TlsAcceptor::from(server_config(
         Serving::self_signed().unwrap(),
-        crate::cli::Http2Serving::Enabled,
+        crate::serve::config::Http2Serving::Enabled,
     ));
     let stream = tls.accept(backend.accept().await).await.unwrap();
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));

@@ -5,8 +5,8 @@ use std::process::Command;
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
-use crate::cli::Http2Serving;
 use crate::serve::certificates::{Serving, server_config};
+use crate::serve::config::Http2Serving;
 
 const EARLY_HINTS: &[u8] = b"HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n";
 

@@ -30,12 +30,12 @@ mod upgrade;
 mod wire;
 
 use super::*;
-use crate::cli::{ApiGroup, KubeletTls};
 use crate::serve::api::RequestInfo;
 use crate::serve::authentication;
 use crate::serve::authentication::{Caller, User};
 use crate::serve::authorization::AuthorizationError;
 use crate::serve::certificates::{SessionKey, Source};
+use crate::serve::config::{ApiGroup, KubeletTls};
 use crate::serve::destination::Scheme;
 use crate::serve::telemetry::{AccessLog, AuditId, Metrics};
 use http::HeaderValue;
@@ -53,9 +53,9 @@ fn config() -> ForwardConfig {
         tunnel_idle_limit: Duration::from_secs(3600),
         tunnel_authorization_interval: Duration::from_secs(300),
         max_tunnels: 1,
-        never_forward_cookies: crate::cli::CookieNames::default(),
+        never_forward_cookies: crate::serve::config::CookieNames::default(),
         external_origins: Vec::new(),
-        cross_site: crate::cli::CrossSite::Refuse,
+        cross_site: crate::protocol::fetch_metadata::CrossSitePolicy::Refuse,
     }
 }
 

@@ -10,8 +10,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::*;
-use crate::cli::Http2Serving;
 use crate::serve::certificates::{Serving, server_config};
+use crate::serve::config::Http2Serving;
 
 /// The next connection to a backend that allows two streams on each.
 async fn accept_two_streams(backend: &Backend) -> server::Connection<TlsStream<TcpStream>, Bytes> {

@@ -12,7 +12,7 @@ use crate::serve::certificates::{Serving, server_config};
 async fn accept(backend: &Backend) -> TlsStream<TcpStream> {
     let config = server_config(
         Serving::self_signed().unwrap(),
-        crate::cli::Http2Serving::Disabled,
+        crate::serve::config::Http2Serving::Disabled,
     );
     let stream = TlsAcceptor::from(config);
     stream.accept(backend.accept().await).await.unwrap()

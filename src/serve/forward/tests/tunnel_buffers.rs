@@ -11,8 +11,8 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use super::super::transport::connector::Purpose;
 use super::super::tunnel::end::End;
 use super::*;
-use crate::cli::Http2Serving;
 use crate::serve::certificates::{Serving, any_backend, server_config};
+use crate::serve::config::Http2Serving;
 
 /// One record, which the session takes as a whole.
 const PIECE: [u8; 16 << 10] = [0; 16 << 10];

@@ -170,7 +170,7 @@ async fn a_tunnel_carries_early_bytes_and_ends_each_way_by_itself() {
 #[tokio::test]
 async fn a_websocket_of_a_known_origin_speaks_in_the_backends_own_terms() {
     let config = ForwardConfig {
-        external_origins: vec![crate::cli::ExternalOrigin {
+        external_origins: vec![crate::serve::config::ExternalOrigin {
             scheme: "https",
             host: "rancher.example.com".to_owned(),
             path: String::new(),

@@ -19,8 +19,8 @@ use super::super::ForwardError;
 use super::io::Io;
 use super::stream::Transport;
 use super::tls_records::{Position, Records};
-use crate::cli::ForwardConfig;
 use crate::serve::certificates::{KubeletAccess, any_backend};
+use crate::serve::config::ForwardConfig;
 use crate::serve::destination::Scheme;
 use crate::serve::endpoint::{Choice, Endpoint, Outliers};
 

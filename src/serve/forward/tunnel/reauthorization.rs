@@ -151,9 +151,9 @@ mod tests {
     use http::Method as HttpMethod;
 
     use super::*;
-    use crate::cli::ApiGroup;
     use crate::serve::api::RequestInfo;
     use crate::serve::authentication::{Caller, User};
+    use crate::serve::config::ApiGroup;
 
     const INTERVAL: Duration = Duration::from_secs(300);
 

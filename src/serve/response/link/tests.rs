@@ -4,7 +4,7 @@ use http::{HeaderValue, Method};
 use proptest::prelude::*;
 
 use super::*;
-use crate::cli::ApiGroup;
+use crate::serve::config::ApiGroup;
 
 pub(in crate::serve::response) const PREFIX: &str =
     "/apis/throughway.dev/v1/namespaces/demo/services/web:80/proxy";

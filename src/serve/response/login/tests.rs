@@ -5,9 +5,9 @@ use http_body_util::BodyExt;
 
 use super::super::link::tests::PREFIX;
 use super::*;
-use crate::cli::{ApiGroup, ExternalOrigin};
 use crate::serve::authentication::{self, Caller, User};
 use crate::serve::certificates::SessionKey;
+use crate::serve::config::{ApiGroup, ExternalOrigin};
 use crate::serve::forward::{Known, Seen};
 
 fn permit(via: authentication::Method, method: &str, inside: &str) -> Permit {

@@ -17,9 +17,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version,
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::super::cookies::renamed;
-use crate::cli::CookieNames;
 use crate::protocol::status::Request;
 use crate::serve::api::RequestInfo;
+use crate::serve::config::CookieNames;
 
 const MOST_HOPS: usize = 10;
 

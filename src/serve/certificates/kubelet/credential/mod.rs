@@ -22,8 +22,8 @@ use tokio::time::Instant;
 use super::super::CertificateError;
 use super::super::files::{self, Changes};
 use super::Source;
-use crate::cli::NamespacedName;
 use crate::lifecycle::Tasks;
+use crate::serve::config::NamespacedName;
 
 /// How long a token for kubelets lives: the shortest time that TokenRequest grants.
 pub(super) const TOKEN_LIFETIME: Duration = Duration::from_secs(600);

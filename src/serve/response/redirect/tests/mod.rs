@@ -5,9 +5,9 @@ mod bodies;
 use http_body_util::BodyExt;
 
 use super::*;
-use crate::cli::{ApiGroup, CookieNames};
 use crate::serve::authentication::{self, Caller, User};
 use crate::serve::authorization::Permit;
+use crate::serve::config::{ApiGroup, CookieNames};
 use crate::serve::destination::Scheme;
 use crate::serve::endpoint::Endpoint;
 use crate::serve::response::link::Form;

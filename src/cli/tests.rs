@@ -1,8 +1,13 @@
 //! The command line: defaults and wrong settings.
 
-use super::*;
+use std::time::Duration;
 
-fn serve(flags: &[&str]) -> Result<Config, NoCommand> {
+use super::*;
+use crate::serve::config::{
+    AuthenticationLookup, KubeletCredential, KubeletTls, NamespacedName, ServingCertificate,
+};
+
+fn serve(flags: &[&str]) -> Result<Config, Exit> {
     let words = ["throughway", "serve"]
         .iter()
         .chain(flags)
@@ -67,7 +72,7 @@ fn any_kubelet_is_believed_only_where_it_is_shown_a_credential_of_its_own() {
     for (flag, credential) in [
         (
             "--kubelet-service-account=throughway/throughway-kubelet",
-            KubeletCredential::ServiceAccount(crate::cli::NamespacedName {
+            KubeletCredential::ServiceAccount(NamespacedName {
                 namespace: "throughway".into(),
                 name: "throughway-kubelet".into(),
             }),
@@ -89,7 +94,7 @@ fn secret_and_service_of_the_certificate_may_be_in_two_namespaces() {
         "--serving-secret=keys/serving",
         "--serving-service=web/proxy",
     ];
-    let named = |namespace: &str, name: &str| crate::cli::NamespacedName {
+    let named = |namespace: &str, name: &str| NamespacedName {
         namespace: namespace.into(),
         name: name.into(),
     };
@@ -130,7 +135,7 @@ fn a_wrong_setting_is_one_line() {
         &["--kubelet-service-account=throughway"],
         &["--kubelet-service-account=a/b", "--kubelet-token-file=c"],
     ] {
-        let Err(NoCommand::Wrong(line)) = serve(flags) else {
+        let Err(Exit::Usage(line)) = serve(flags) else {
             panic!("{flags:?} was accepted")
         };
         assert!(!line.is_empty() && !line.contains('\n'), "{line:?}");
@@ -161,7 +166,7 @@ fn a_wrong_setting_names_what_is_missing_and_what_there_is() {
         ),
     ] {
         let words = ["throughway"].iter().chain(words).map(Into::into);
-        let Err(NoCommand::Wrong(line)) = read(words) else {
+        let Err(Exit::Usage(line)) = read(words) else {
             panic!("{ending:?} was accepted")
         };
         assert!(line.ends_with(ending) && !line.contains('\n'), "{line:?}");
@@ -170,5 +175,5 @@ fn a_wrong_setting_names_what_is_missing_and_what_there_is() {
 
 #[test]
 fn help_is_no_error() {
-    assert!(matches!(serve(&["--help"]), Err(NoCommand::Text(_))));
+    assert!(matches!(serve(&["--help"]), Err(Exit::Help(_))));
 }

@@ -1,91 +1,19 @@
-//! From the command line as typed to a [`Config`] that may be relied on.
+//! From the flags of `throughway serve` to its [`Config`], which may be relied on.
 
-use std::ffi::OsString;
+pub(super) mod args;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
-
-use super::args::{self, Line, Mode};
-use super::local;
-use super::{
+use super::Exit;
+use crate::serve::config::{
     AnonymousAuth, ApiGroup, AuthenticationConfig, AuthenticationLookup, AuthorizationConfig,
-    ClusterConfig, Command, Config, ConnectionLimits, CookieNames, ForwardConfig, Http2Serving,
+    ClusterConfig, Config, ConnectionLimits, CookieNames, ForwardConfig, Http2Serving,
     KubeletConfig, KubeletCredential, KubeletTls, ListenConfig, Loopback, RequestHeaderConfig,
     RequestHeaderNames, RewriteConfig, ServingCertificate, ShutdownConfig, TargetConfig,
 };
 
-/// Why there is no [`Command`].
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoCommand {
-    /// `--help` or `--version` was asked for: its text, for standard output.
-    #[error("{0}")]
-    Text(String),
-    /// A wrong setting: one line.
-    #[error("{0}")]
-    Wrong(String),
-}
-
-/// Reads and checks a command line; the first word is the program's name.
-pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Command, NoCommand> {
-    let line = Line::try_parse_from(as_plugin(words)).map_err(|refused| {
-        if refused.use_stderr() {
-            NoCommand::Wrong(one_line(&refused))
-        } else {
-            NoCommand::Text(refused.to_string())
-        }
-    })?;
-    match line.mode {
-        Mode::Serve(serve) => Ok(Command::Serve(Box::new(check(*serve)?))),
-        Mode::Local(line) => Ok(Command::Local(Box::new(local::check(*line)?))),
-        Mode::Completion { shell } => Err(NoCommand::Text(completion(shell))),
-    }
-}
-
-/// `kubectl throughway …` runs this program by the name kubectl-throughway, and means the companion.
-fn as_plugin(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
-    let mut words: Vec<OsString> = words.into_iter().collect();
-    let is_plugin = words.first().is_some_and(|name| {
-        let name = std::path::Path::new(name).file_stem();
-        name.is_some_and(|name| name == "kubectl-throughway")
-    });
-    let has_mode = words
-        .get(1)
-        .and_then(|word| word.to_str())
-        .is_some_and(|word| {
-            Line::command().find_subcommand(word).is_some()
-                || matches!(word, "help" | "--version" | "-V")
-        });
-    if is_plugin && !has_mode {
-        words.insert(1, "local".into());
-    }
-    words
-}
-
-fn completion(shell: clap_complete::Shell) -> String {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Line::command(), "throughway", &mut script);
-    String::from_utf8_lossy(&script).into_owned()
-}
-
-/// What is wrong, in one line: what clap lists below it (arguments that are missing, values that there are) goes into it.
-fn one_line(refused: &clap::Error) -> String {
-    if refused.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        return "a command is missing; throughway --help lists them".to_owned();
-    }
-    let text = refused.to_string();
-    let mut lines = text.lines().take_while(|line| !line.is_empty());
-    let first = lines.next().unwrap_or_default();
-    let mut line = first.strip_prefix("error: ").unwrap_or(first).to_owned();
-    for (index, listed) in lines.map(str::trim).enumerate() {
-        line.push_str(if index == 0 { " " } else { ", " });
-        line.push_str(listed);
-    }
-    line
-}
-
-fn check(serve: args::Serve) -> Result<Config, NoCommand> {
+pub(super) fn check(serve: args::Serve) -> Result<Config, Exit> {
     refuse_what_can_not_work(&serve)?;
     Ok(Config {
         group: ApiGroup {
@@ -128,8 +56,8 @@ fn check(serve: args::Serve) -> Result<Config, NoCommand> {
     })
 }
 
-fn refuse_what_can_not_work(serve: &args::Serve) -> Result<(), NoCommand> {
-    let wrong = |flag: &str, why: &str| Err(NoCommand::Wrong(format!("--{flag}: {why}")));
+fn refuse_what_can_not_work(serve: &args::Serve) -> Result<(), Exit> {
+    let wrong = |flag: &str, why: &str| Err(Exit::Usage(format!("--{flag}: {why}")));
     if serve.serving.http2_max_streams_per_connection == 0 {
         return wrong("http2-max-streams-per-connection", "at least 1");
     }
@@ -187,11 +115,11 @@ fn refuse_what_can_not_work(serve: &args::Serve) -> Result<(), NoCommand> {
 }
 
 /// Whoever stands before a kubelet that is not verified gets what it is shown, so that is never left to a default.
-fn refuse_kubelets_without_credential(targets: &args::Targets) -> Result<(), NoCommand> {
+fn refuse_kubelets_without_credential(targets: &args::Targets) -> Result<(), Exit> {
     let has_credential =
         targets.kubelet_service_account.is_some() || targets.kubelet_token_file.is_some();
     if targets.kubelet_insecure_tls && !has_credential {
-        return Err(NoCommand::Wrong(
+        return Err(Exit::Usage(
             "--kubelet-insecure-tls: needs --kubelet-service-account or --kubelet-token-file"
                 .to_owned(),
         ));
@@ -227,24 +155,6 @@ fn listen(serving: args::Serving, exchange_idle_timeout: Duration) -> ListenConf
             max_requests_in_flight: serving.max_requests_inflight,
             ..ConnectionLimits::kubernetes()
         },
-    }
-}
-
-impl ConnectionLimits {
-    /// The limits of k8s.io/apiserver for an aggregated server.
-    pub fn kubernetes() -> Self {
-        Self {
-            max_streams: 1000,
-            max_header_bytes: 65_535,
-            max_header_lines: 1000,
-            header_read_limit: Duration::from_secs(32),
-            handshake_limit: Duration::from_secs(10),
-            idle_limit: Duration::from_secs(90),
-            exchange_idle_timeout: Duration::from_secs(300),
-            max_connections: 5000,
-            max_connections_per_address: 1000,
-            max_requests_in_flight: 1000,
-        }
     }
 }
 
@@ -319,6 +229,3 @@ fn forward(flags: &args::Backends, browsers: &args::Browsers) -> ForwardConfig {
         cross_site: browsers.cross_site,
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -304,7 +304,7 @@ mod tests {
     use super::*;
 
     /// What Go's `regexp` said of an expression and a text: 1 and 0 for a match and none, `!` for no expression.
-    const RECORDED: &str = include_str!("go_expression.txt");
+    const RECORDED: &str = include_str!("go_regexp.txt");
 
     #[test]
     fn an_expression_means_what_it_means_in_go() {

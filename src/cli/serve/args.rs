@@ -1,4 +1,4 @@
-//! The command line, as typed: one field a flag, in the groups that `--help` shows.
+//! `throughway serve`'s command line, as typed: one field a flag, in the groups that `--help` shows.
 //!
 //! Names and defaults are those of k8s.io/apiserver's options wherever it has the option.
 
@@ -7,34 +7,14 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::Args;
 use ipnet::IpNet;
 
-use super::{NamespacedName, parse};
-
-/// The Kubernetes API server's proxy as a server of its own.
-#[derive(Debug, Parser)]
-#[command(name = "throughway", version, about, max_term_width = 100)]
-pub(super) struct Line {
-    #[command(subcommand)]
-    pub(super) mode: Mode,
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum Mode {
-    /// Serve the proxy subresources of nodes, pods and services behind the API aggregation layer
-    Serve(Box<Serve>),
-    /// kubectl proxy on your own machine, with an origin of its own for every Service, pod and node
-    Local(Box<super::local::Line>),
-    /// Print a completion script for a shell
-    Completion {
-        /// The shell
-        shell: clap_complete::Shell,
-    },
-}
+use crate::cli::parse;
+use crate::serve::config::NamespacedName;
 
 #[derive(Debug, Args)]
-pub(super) struct Serve {
+pub(in crate::cli) struct Serve {
     #[command(flatten)]
     pub(super) cluster: Cluster,
     #[command(flatten)]
@@ -318,14 +298,14 @@ pub(super) struct Browsers {
         value_name = "relative|absolute",
         hide_possible_values = true
     )]
-    pub(super) links: super::LinkStyle,
+    pub(super) links: crate::serve::config::LinkStyle,
 
     /// Origins that users have in their address bar, such as https://HOST or http://localhost:8001
     ///
     /// Where the API is served below a path, add it: https://rancher.example.com/k8s/clusters/c-1. If this flag is set,
     /// only these origins and loopback are trusted.
     #[arg(long, value_name = "ORIGINS", value_delimiter = ',', value_parser = parse::origin)]
-    pub(super) external_origin: Vec<super::ExternalOrigin>,
+    pub(super) external_origin: Vec<crate::serve::config::ExternalOrigin>,
 
     /// What happens to requests that a page of another site makes with the user's credentials
     ///
@@ -337,7 +317,7 @@ pub(super) struct Browsers {
         default_value = "refuse",
         hide_possible_values = true
     )]
-    pub(super) cross_site: super::CrossSite,
+    pub(super) cross_site: crate::protocol::fetch_metadata::CrossSitePolicy,
 
     /// Cookies that belong to other parts of the origin and are not sent to backends
     ///
@@ -361,7 +341,7 @@ pub(super) struct Browsers {
         value_name = "off|sandbox",
         hide_possible_values = true
     )]
-    pub(super) isolation: super::IsolationDefault,
+    pub(super) isolation: crate::serve::config::IsolationDefault,
 
     /// Maximum memory in bytes to rewrite one page; above it, the rest of the page is not rewritten
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 20)]
@@ -404,5 +384,5 @@ pub(super) struct Logs {
         value_name = "on|off",
         hide_possible_values = true
     )]
-    pub(super) access_log: super::AccessLog,
+    pub(super) access_log: crate::serve::config::AccessLog,
 }
