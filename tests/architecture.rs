@@ -39,7 +39,9 @@ const STAGES: [&str; 8] = [
 ];
 
 /// What every stage may import besides.
-const BESIDE_THE_STAGES: [&str; 9] = [
+const BESIDE_THE_STAGES: [&str; 11] = [
+    "serve::refusal",
+    "serve::request_context",
     "serve::config",
     "serve::cluster",
     "serve::certificates",
@@ -77,7 +79,9 @@ fn allowed(module: &str) -> Vec<&'static str> {
                 "causes",
             ]
         }
-        "serve::telemetry" => vec!["serve::fairness"],
+        "serve::telemetry" => vec!["serve::refusal"],
+        "serve::request_context" => vec!["serve::refusal", "serve::fairness", "serve::telemetry"],
+        "serve::refusal" => vec!["protocol"],
         "serve::config" => vec!["protocol"],
         "cli" => vec!["serve::config", "local::config", "protocol"],
         "serve" | "serve::fairness" | "lifecycle" | "protocol" | "causes" | "observed" | "lib"

@@ -15,6 +15,8 @@
 
 pub mod config;
 pub mod pipeline;
+pub mod refusal;
+pub mod request_context;
 pub mod server;
 
 pub mod connection;

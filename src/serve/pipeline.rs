@@ -1,4 +1,4 @@
-//! The road: one request from the first look at it to the head of its answer.
+//! The way of a request: every stage in its order, from the first look at a request to the head of its response.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,191 +15,205 @@ use crate::serve::authentication::{Authentication, AuthenticationError};
 use crate::serve::authorization::{Authorization, AuthorizationError, Permit};
 use crate::serve::config::ApiGroup;
 use crate::serve::connection::{Peer, PeerClass};
-use crate::serve::destination::{TargetError, Targets};
-use crate::serve::endpoint::{Endpoint, EndpointError, Endpoints};
-use crate::serve::fairness::{Full, Place, Places, Rate, ReviewLimit};
+use crate::serve::destination::{DestinationError, Destinations};
+use crate::serve::endpoint::{EndpointError, Endpoints};
+use crate::serve::fairness::{Full, Places, Rate, ReviewLimit};
 use crate::serve::forward::{CrossSite, Forward, ForwardError};
+use crate::serve::refusal::{Fault, Refuse};
+use crate::serve::request_context::RequestContext;
 use crate::serve::response::{Answers, Occasion, Outcome, Reading};
-use crate::serve::telemetry::{self, AccessLog, AuditId, Fault, Journey, Metrics, TraceId};
+use crate::serve::telemetry::{self, AccessLog, AuditId, Metrics, TraceId};
 
 /// Every stage that a request passes, in the order in which it passes them.
 #[derive(Debug)]
-pub struct Road {
+pub struct Stages {
     pub group: ApiGroup,
     pub authentication: Authentication,
-    pub authorization: Arc<Authorization>,
-    pub targets: Targets,
-    pub endpoints: Endpoints,
-    pub forward: Forward,
-    pub answers: Answers,
-    /// The limit that authentication and authorization share.
-    pub reviews: Arc<ReviewLimit>,
     /// Places for requests of known callers that are no tunnel.
     pub in_flight: Arc<Places>,
+    pub authorization: Arc<Authorization>,
+    pub destinations: Destinations,
+    pub endpoints: Endpoints,
+    pub forward: Forward,
+    pub responses: Answers,
+    /// The limit that authentication and authorization share.
+    pub reviews: Arc<ReviewLimit>,
     /// Log lines about refusals: callers cause them, so there are so many and no more.
     pub refusals: Rate,
     pub metrics: Arc<Metrics>,
     pub access: AccessLog,
 }
 
-/// Why a request did not reach the end of the road: one variant a stage.
+/// Why a request was not passed on: one variant a stage.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
-    #[error("too many requests, try again later: {0}")]
-    Crowded(#[from] Full),
     #[error(transparent)]
     Unserved(#[from] Unserved),
     #[error(transparent)]
     Authentication(#[from] AuthenticationError),
     #[error(transparent)]
+    Crowded(#[from] TooManyRequests),
+    #[error(transparent)]
+    Authorization(#[from] AuthorizationError),
+    #[error(transparent)]
     Envelope(#[from] NoOrigin),
     #[error(transparent)]
     CrossSite(#[from] CrossSite),
     #[error(transparent)]
-    Authorization(#[from] AuthorizationError),
-    #[error(transparent)]
-    Target(#[from] TargetError),
+    Destination(#[from] DestinationError),
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
     #[error(transparent)]
     Forward(#[from] ForwardError),
 }
 
-/// Answers one request for a `/proxy` subresource, or for a path that nothing else serves.
-pub async fn proxy(road: &Road, peer: &Peer, request: Box<Request>) -> Response {
-    let audit_id = AuditId::of(request.headers());
-    let journey = Journey::begin(audit_id, Arc::clone(&road.metrics), road.access.clone());
-    journey.note(|record| {
-        record.method = Some(request.method().clone());
-        record.peer = Some(peer.address());
-        if journey.is_logged() {
-            record.trace = TraceId::of(request.headers());
-            record.forwarded_for = forwarded_for::last_hop(request.headers());
-        }
-    });
-    let mut place = None;
-    let mut response = match travel(road, peer, &journey, request, &mut place).await {
-        Ok(answer) => answer,
-        Err(refusal) => refuse(road, &refusal, peer, &journey),
-    };
-    // kube-apiserver says it itself, and would pass ours on as a second line.
-    if peer.class() == PeerClass::Stranger {
-        journey.audit_id().echo(response.headers_mut());
-    }
-    journey.note(|record| {
-        record.status = response.status().as_u16();
-        record.answered = Some(Instant::now());
-        // A tunnel has a place of its own.
-        record.place = place.filter(|_| response.status() != StatusCode::SWITCHING_PROTOCOLS);
-    });
-    if !response.body().is_end_stream() {
-        // For the connection, which sees whether the body is taken.
-        response.extensions_mut().insert(Arc::clone(&journey));
-    }
-    response
-}
+/// No place among the requests in flight is left for this one.
+#[derive(Debug, thiserror::Error)]
+#[error("too many requests, try again later: {0}")]
+pub struct TooManyRequests(#[source] Full);
 
-async fn travel(
-    road: &Road,
-    peer: &Peer,
-    journey: &Arc<Journey>,
-    request: Box<Request>,
-    place: &mut Option<Place>,
-) -> Result<Response, Refusal> {
-    let asked = RequestInfo::of(
-        &road.group,
+/// Responds to one request for a `/proxy` subresource, or for a path that nothing else serves.
+pub async fn respond(stages: &Stages, peer: &Peer, request: Box<Request>) -> Response {
+    // Kept as a Result: what is served here is said only to callers who are known.
+    let info = RequestInfo::of(
+        &stages.group,
         request.method(),
         request.uri(),
         request.headers(),
     );
-    note_asked(journey, asked.as_ref().ok(), &request);
-    let (caller, mut request) = road.authentication.identify(peer, request).await?;
-    journey.note(|record| {
-        record.user.clone_from(&caller.user.name);
-        record.groups = caller.user.groups.len();
-        record.identified = journey.time();
-    });
-    let namespace = asked.as_ref().map_or("", |asked| &asked.namespace);
-    *place = Some(road.in_flight.take(caller.holder(), namespace)?);
-    let mut permit = road.authorization.authorize(caller, asked?).await?;
-    journey.note(|record| record.authorized = journey.time());
-    let reading = describe_client(road, &permit, &mut request)?;
-    let (forward, answers) = (&road.forward, &road.answers);
-    let own = answers.own_answer(&reading, &permit, forward.logins(), &mut request);
-    if let Some(own) = own.await {
-        return Ok(own);
+    let context = begin(stages, peer, &request, info.as_ref().ok());
+    let mut response = match handle(stages, peer, &context, info, request).await {
+        Ok(response) => response,
+        Err(refusal) => refuse(stages, &refusal, peer, &context),
+    };
+    // kube-apiserver says it itself, and would pass ours on as a second line.
+    if peer.class() == PeerClass::Stranger {
+        context.audit_id().echo(response.headers_mut());
     }
-    let mut target = road.targets.resolve(&permit).await?;
-    forward.guard(&permit, reading.seen(), &target.settings, &request)?;
-    let mut trail = answers.trail(&reading, &permit, &target.settings, &mut request);
+    context.note(|record| {
+        record.status = response.status().as_u16();
+        record.responded = Some(Instant::now());
+    });
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        context.leave_place();
+    }
+    if !response.body().is_end_stream() {
+        // For the connection, which sees whether the body is taken.
+        response.extensions_mut().insert(context);
+    }
+    response
+}
+
+/// The drawing of the front page of [`crate::serve`], line by line.
+async fn handle(
+    stages: &Stages,
+    peer: &Peer,
+    context: &Arc<RequestContext>,
+    info: Result<RequestInfo, Unserved>,
+    request: Box<Request>,
+) -> Result<Response, Refusal> {
+    let (caller, mut request) = stages
+        .authentication
+        .identify(context, peer, request)
+        .await?;
+    let namespace = info.as_ref().map_or("", |info| &info.namespace);
+    let place = stages.in_flight.take(caller.holder(), namespace);
+    context.hold(place.map_err(TooManyRequests)?);
+    let mut permit = stages
+        .authorization
+        .authorize(context, caller, info?)
+        .await?;
+    let client = describe_client(stages, &permit, &mut request)?;
+    let own = stages
+        .responses
+        .own_answer(&client, &permit, stages.forward.logins(), &mut request);
+    if let Some(response) = own.await {
+        return Ok(response);
+    }
+    let mut destination = stages.destinations.resolve(&permit).await?;
+    let settings = &destination.settings;
+    stages
+        .forward
+        .guard(&permit, client.seen(), settings, &request)?;
+    let mut redirects = stages
+        .responses
+        .trail(&client, &permit, settings, &mut request);
     loop {
-        let choice = road.endpoints.choose(&target).await?;
-        journey.note(|record| record.resolved = journey.time());
-        let forwarded = forward
-            .send(peer, &permit, reading.seen(), journey, choice, request)
+        let endpoints = stages.endpoints.choose(context, &destination).await?;
+        let forwarded = stages
+            .forward
+            .send(peer, &permit, client.seen(), context, endpoints, request)
             .await?;
         let on = Occasion {
-            reading: &reading,
+            reading: &client,
             permit: &permit,
             endpoint: &forwarded.endpoint,
         };
-        let outcome = answers.rewrite(on, &mut trail, forwarded.response);
-        note_answering(journey, forwarded.endpoint);
-        // A redirect that is followed here passes every stage again.
-        let hop = match outcome {
-            Outcome::Answer(answer) => return Ok(answer),
+        let hop = match stages
+            .responses
+            .rewrite(on, &mut redirects, forwarded.response)
+        {
+            Outcome::Answer(response) => return Ok(response),
             Outcome::Follow(hop) => hop,
         };
+        // A redirect that is followed here passes every stage again.
         let caller = permit.caller().clone();
-        permit = road
+        permit = stages
             .authorization
-            .authorize(caller, hop.asked.clone())
+            .authorize(context, caller, hop.asked.clone())
             .await?;
-        target = road.targets.resolve(&permit).await?;
-        request = trail.request(hop);
+        destination = stages.destinations.resolve(&permit).await?;
+        request = redirects.request(hop);
     }
+}
+
+/// The record of a request, with what its head says before anybody has looked at it more closely.
+fn begin(
+    stages: &Stages,
+    peer: &Peer,
+    request: &Request,
+    info: Option<&RequestInfo>,
+) -> Arc<RequestContext> {
+    let audit_id = AuditId::of(request.headers());
+    let context =
+        RequestContext::begin(audit_id, Arc::clone(&stages.metrics), stages.access.clone());
+    context.note(|record| {
+        record.method = Some(request.method().clone());
+        record.peer = Some(peer.address());
+        if context.is_logged() {
+            record.trace = TraceId::of(request.headers());
+            record.forwarded_for = forwarded_for::last_hop(request.headers());
+            let inside = request.headers().get(THROUGHWAY_PATH);
+            record.inner_path = inside.map(|inside| inner_path(inside.as_bytes()));
+        }
+        let Some(info) = info else { return };
+        record.verb = label(info.verb);
+        record.resource = info.resource.as_str();
+        record.namespace.clone_from(&info.namespace);
+        record.name.clone_from(&info.name);
+    });
+    context
 }
 
 /// Who is on the other end, and how they see the target. The request is then as it was sent to the target.
 fn describe_client(
-    road: &Road,
+    stages: &Stages,
     permit: &Permit,
     request: &mut Request,
 ) -> Result<Reading, Refusal> {
     // It may have come as a POST.
-    request.method_mut().clone_from(&permit.asked().method);
+    request.method_mut().clone_from(&permit.info().method);
     let own_origin = envelope::open_request(request.headers_mut())?;
     if own_origin.is_some() {
         // What was inside is as the page sent it, and no stage has looked at it.
-        road.authentication.remove_claims(request.headers_mut());
+        stages.authentication.remove_claims(request.headers_mut());
     }
-    let seen = road.forward.seen(permit, own_origin, request)?;
-    let login = road
+    let seen = stages.forward.seen(permit, own_origin, request)?;
+    let login = stages
         .forward
         .logins()
         .presented(permit, &seen, request.headers());
     Ok(Reading::of(permit, request.headers(), seen).with_login(login))
-}
-
-fn note_answering(journey: &Journey, endpoint: Endpoint) {
-    journey.note(|record| {
-        record.address = Some(endpoint.address);
-        record.pod = Some(endpoint.pod);
-    });
-}
-
-fn note_asked(journey: &Journey, asked: Option<&RequestInfo>, request: &Request) {
-    journey.note(|record| {
-        if journey.is_logged() {
-            let inside = request.headers().get(THROUGHWAY_PATH);
-            record.inner_path = inside.map(|inside| inner_path(inside.as_bytes()));
-        }
-        let Some(asked) = asked else { return };
-        record.verb = label(asked.verb);
-        record.resource = asked.resource.as_str();
-        record.namespace.clone_from(&asked.namespace);
-        record.name.clone_from(&asked.name);
-    });
 }
 
 /// The path that stands for the one of the URL, without its query, as far as a log line has room for it.
@@ -221,17 +235,18 @@ fn label(verb: Verb) -> telemetry::Verb {
 }
 
 /// The one place where a refusal becomes a response, and where its causes are said.
-fn refuse(road: &Road, refusal: &Refusal, peer: &Peer, journey: &Journey) -> Response {
-    let (reason, fault) = refusal.cause();
-    journey.note(|record| {
+fn refuse(stages: &Stages, refusal: &Refusal, peer: &Peer, context: &RequestContext) -> Response {
+    let stage = refusal.stage();
+    let (reason, fault) = (stage.reason(), stage.fault());
+    context.note(|record| {
         record.reason = Some(reason);
         record.fault = Some(fault);
     });
-    let audit_id = journey.audit_id().as_str();
+    let audit_id = context.audit_id().as_str();
     let address = peer.address();
     match fault {
         Fault::Server | Fault::Backend => {
-            if road.refusals.take(Duration::ZERO).is_some() {
+            if stages.refusals.take(Duration::ZERO).is_some() {
                 let error = causes(refusal);
                 tracing::warn!(audit_id, peer.address = %address, reason, error, "request refused");
             }
@@ -240,7 +255,7 @@ fn refuse(road: &Road, refusal: &Refusal, peer: &Peer, journey: &Journey) -> Res
             tracing::debug!(audit_id, peer.address = %address, reason, error = causes(refusal), "request refused");
         }
     }
-    let mut response = refusal.status().into_response();
+    let mut response = stage.status().into_response();
     if peer.class() == PeerClass::FrontProxy {
         // kube-apiserver says the same itself, and would pass ours on as a second line.
         response.headers_mut().remove(header::CACHE_CONTROL);
@@ -249,45 +264,49 @@ fn refuse(road: &Road, refusal: &Refusal, peer: &Peer, journey: &Journey) -> Res
 }
 
 impl Refusal {
-    fn status(&self) -> Status {
+    /// What the stage says that refused.
+    fn stage(&self) -> &dyn Refuse {
         match self {
-            Self::Crowded(_) => Status::too_many_requests(self.to_string()),
-            Self::Unserved(unserved) => unserved.status(),
-            Self::Authentication(refused) => refused.status(),
-            Self::Envelope(refused) => Status::bad_request(refused.to_string()),
-            Self::CrossSite(refused) => refused.status(),
-            Self::Authorization(refused) => refused.status(),
-            Self::Target(refused) => refused.status(),
-            Self::Endpoint(refused) => refused.status(),
-            Self::Forward(failed) => failed.status(),
+            Self::Unserved(refused) => refused,
+            Self::Authentication(refused) => refused,
+            Self::Crowded(refused) => refused,
+            Self::Authorization(refused) => refused,
+            Self::Envelope(refused) => refused,
+            Self::CrossSite(refused) => refused,
+            Self::Destination(refused) => refused,
+            Self::Endpoint(refused) => refused,
+            Self::Forward(refused) => refused,
+        }
+    }
+}
+
+impl Refuse for TooManyRequests {
+    fn status(&self) -> Status {
+        Status::too_many_requests(self.to_string())
+    }
+
+    fn reason(&self) -> &'static str {
+        match self.0 {
+            Full::Everybody => "crowded",
+            Full::User => "user_share",
+            Full::Namespace => "namespace_share",
         }
     }
 
-    /// One word for the log line and the metric label, and whose doing it is.
-    fn cause(&self) -> (&'static str, Fault) {
-        let of_caller_unless_5xx = |status: Status| {
-            if status.code.is_server_error() {
-                Fault::Server
-            } else {
-                Fault::Caller
-            }
-        };
-        match self {
-            Self::Crowded(Full::Everybody) => ("crowded", Fault::Server),
-            Self::Crowded(Full::User) => ("user_share", Fault::Caller),
-            Self::Crowded(Full::Namespace) => ("namespace_share", Fault::Caller),
-            Self::Unserved(unserved) => (unserved.reason(), Fault::Caller),
-            Self::Envelope(_) => ("origin", Fault::Caller),
-            Self::CrossSite(_) => ("cross_site", Fault::Caller),
-            Self::Authentication(refused) => {
-                (refused.reason(), of_caller_unless_5xx(refused.status()))
-            }
-            Self::Authorization(refused) => {
-                (refused.reason(), of_caller_unless_5xx(refused.status()))
-            }
-            Self::Target(refused) => (refused.reason(), of_caller_unless_5xx(refused.status())),
-            Self::Endpoint(refused) => (refused.reason(), Fault::Backend),
-            Self::Forward(failed) => (failed.reason(), failed.fault()),
+    fn fault(&self) -> Fault {
+        match self.0 {
+            Full::Everybody => Fault::Server,
+            Full::User | Full::Namespace => Fault::Caller,
         }
+    }
+}
+
+impl Refuse for NoOrigin {
+    fn status(&self) -> Status {
+        Status::bad_request(self.to_string())
+    }
+
+    fn reason(&self) -> &'static str {
+        "origin"
     }
 }

@@ -27,11 +27,12 @@ use crate::serve::config::{
     AuthenticationLookup, Config, KubeletCredential, ServingCertificate, ShutdownConfig,
 };
 use crate::serve::connection::{Classify, Listener, Peer, PeerClass};
-use crate::serve::destination::{Permitted, Targets};
+use crate::serve::destination::{AddressPolicy, Destinations};
 use crate::serve::endpoint::{Endpoints, Outliers};
 use crate::serve::fairness::{Full, Places, Rate, ReviewLimit};
 use crate::serve::forward::{Credentials, Forward, Logins, PageTokens};
-use crate::serve::pipeline::{self, Road};
+use crate::serve::pipeline::{self, Stages};
+use crate::serve::refusal::Refuse;
 use crate::serve::response::Answers;
 use crate::serve::telemetry::{AccessLog, Gauges, Metrics};
 
@@ -76,12 +77,12 @@ pub struct Server {
     shutdown: ShutdownConfig,
 }
 
-/// What requests meet: the documents, or the road.
+/// What requests meet: the documents, or the stages of the proxy.
 #[derive(Debug)]
 struct Site {
-    road: Road,
+    stages: Stages,
     documents: Router,
-    /// Paths below belong to the road.
+    /// Paths below belong to the proxy.
     prefix: String,
     cluster: Cluster,
     serving: Arc<Serving>,
@@ -127,7 +128,7 @@ impl Server {
             logins: Logins::new(session_key.clone()),
             page_tokens: PageTokens::new(session_key),
         };
-        let road = road(
+        let stages = stages(
             &config,
             &client,
             &cluster,
@@ -140,7 +141,7 @@ impl Server {
         let site = Site {
             documents: api::documents(&config.group, health),
             prefix: format!("/apis/{}/{}/", config.group.name, config.group.version),
-            road,
+            stages,
             cluster,
             serving,
         };
@@ -255,7 +256,7 @@ fn kubelet_sources(config: &Config, connected: &Connected) -> KubeletSources {
     }
 }
 
-fn road(
+fn stages(
     config: &Config,
     client: &kube::Client,
     cluster: &Cluster,
@@ -263,9 +264,9 @@ fn road(
     credentials: Credentials,
     access: AccessLog,
     tasks: &Tasks,
-) -> Road {
+) -> Stages {
     let outliers = Outliers::default();
-    let permitted = Permitted::new(&config.target, cluster.clone());
+    let permitted = AddressPolicy::new(&config.target, cluster.clone());
     let most = match config.listen.limits.max_requests_in_flight {
         0 => usize::MAX / 2,
         most => most,
@@ -278,7 +279,7 @@ fn road(
         client.clone(),
         Arc::clone(&reviews),
     ));
-    Road {
+    Stages {
         group: config.group.clone(),
         authentication: Authentication::new(
             &config.authentication,
@@ -287,7 +288,7 @@ fn road(
             Arc::clone(&reviews),
         ),
         authorization: Arc::clone(&authorization),
-        targets: Targets::new(&config.target, cluster.clone()),
+        destinations: Destinations::new(&config.target, cluster.clone()),
         endpoints: Endpoints::new(cluster.clone(), permitted, outliers.clone()),
         forward: Forward::new(
             config.forward.clone(),
@@ -296,7 +297,7 @@ fn road(
             authorization,
             tasks.clone(),
         ),
-        answers: Answers::new(config.rewrite.clone(), page_tokens),
+        responses: Answers::new(config.rewrite.clone(), page_tokens),
         reviews,
         in_flight: Places::new(most),
         refusals: Rate::new(REFUSALS_A_SECOND, REFUSALS_BURST),
@@ -354,7 +355,7 @@ impl Site {
     async fn answer(&self, peer: &Peer, request: Box<Request>) -> Response {
         let path = request.uri().path();
         if path.starts_with(&self.prefix) && path.len() > self.prefix.len() {
-            return pipeline::proxy(&self.road, peer, request).await;
+            return pipeline::respond(&self.stages, peer, request).await;
         }
         if path == "/metrics" {
             return self
@@ -391,11 +392,11 @@ impl Site {
         peer: &Peer,
         request: Box<Request>,
     ) -> Result<Box<Request>, AuthenticationError> {
-        let authentication = &self.road.authentication;
+        let authentication = &self.stages.authentication;
         if !authentication.knows_front_proxy() {
             return Ok(request);
         }
-        let (_, request) = authentication.identify(peer, request).await?;
+        let (_, request) = authentication.identify_reader(peer, request).await?;
         Ok(request)
     }
 
@@ -411,17 +412,21 @@ impl Site {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return Err(Status::method_not_allowed("metrics are read with GET"));
         }
-        let identified = self.road.authentication.identify(peer, request).await;
+        let identified = self
+            .stages
+            .authentication
+            .identify_reader(peer, request)
+            .await;
         let (caller, _) = identified.map_err(|refused| refused.status())?;
-        let place = self.road.in_flight.take(caller.holder(), "");
+        let place = self.stages.in_flight.take(caller.holder(), "");
         let _place = place.map_err(|full| Status::too_many_requests(full.to_string()))?;
         let authorized = self
-            .road
+            .stages
             .authorization
             .authorize_path(&caller, "/metrics")
             .await;
         authorized.map_err(|refused| refused.status())?;
-        let text = self.road.metrics.text(&self.gauges());
+        let text = self.stages.metrics.text(&self.gauges());
         let mut response = HttpResponse::new(Body::from(text));
         *response.status_mut() = StatusCode::OK;
         let content_type =
@@ -439,19 +444,19 @@ impl Site {
                 .as_secs()
         };
         Gauges {
-            token_reviews: self.road.authentication.reviews(),
-            access_reviews: self.road.authorization.reviews(),
+            token_reviews: self.stages.authentication.reviews(),
+            access_reviews: self.stages.authorization.reviews(),
             watch_failures: self.cluster.watch_failures(),
             unreadable_objects: self.cluster.unreadable(),
             certificate_failures: self.serving.failures(),
             certificate_expires: self.serving.not_after().map_or(0, seconds),
-            access_lines_lost: self.road.access.lost(),
-            tunnels: self.road.forward.tunnels() as u64,
-            kept_connections: self.road.forward.kept_connections() as u64,
-            limited_known_reviews: self.road.reviews.limited_known(),
-            limited_unknown_reviews: self.road.reviews.limited_unknown(),
-            refused_requests: FULL.map(|full| self.road.in_flight.refused(full)),
-            refused_tunnels: FULL.map(|full| self.road.forward.tunnels_refused(full)),
+            access_lines_lost: self.stages.access.lost(),
+            tunnels: self.stages.forward.tunnels() as u64,
+            kept_connections: self.stages.forward.kept_connections() as u64,
+            limited_known_reviews: self.stages.reviews.limited_known(),
+            limited_unknown_reviews: self.stages.reviews.limited_unknown(),
+            refused_requests: FULL.map(|full| self.stages.in_flight.refused(full)),
+            refused_tunnels: FULL.map(|full| self.stages.forward.tunnels_refused(full)),
         }
     }
 }

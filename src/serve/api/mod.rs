@@ -27,6 +27,7 @@ pub use request_info::{RequestInfo, Resource, THROUGHWAY_PATH, Unserved, Verb};
 
 use crate::protocol::status::{Response, Status};
 use crate::serve::config::ApiGroup;
+use crate::serve::refusal::Refuse;
 
 /// A document with what is needed to serve it: its type, and a tag that changes with its content.
 #[derive(Debug, Clone)]

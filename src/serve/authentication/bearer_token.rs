@@ -196,7 +196,7 @@ impl Tokens {
         let review = lane.answers.try_get_with(key, self.ask(asker, token));
         let verdict = review.await.map_err(|failed| match *failed {
             ReviewError::Limited(_) => AuthenticationError::Crowded,
-            ReviewError::Unanswered(_) => AuthenticationError::Review(Arc::clone(&failed)),
+            ReviewError::ApiServerError(_) => AuthenticationError::Review(Arc::clone(&failed)),
         })?;
         if verdict.user.is_some() {
             self.proven.insert(key, ()).await;

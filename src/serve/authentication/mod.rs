@@ -25,10 +25,12 @@ use bearer_token::Tokens;
 
 use crate::protocol::status::{Request, Status};
 use crate::serve::certificates::Trust;
-use crate::serve::cluster::Unanswered;
+use crate::serve::cluster::ApiServerError;
 use crate::serve::config::{AnonymousAuth, AuthenticationConfig};
 use crate::serve::connection::{Peer, PeerClass};
 use crate::serve::fairness::{Holder, ReviewLimit, TooManyReviews};
+use crate::serve::refusal::Refuse;
+use crate::serve::request_context::RequestContext;
 
 /// The group of everybody who is known.
 const AUTHENTICATED: &str = "system:authenticated";
@@ -105,7 +107,7 @@ pub enum ReviewError {
     #[error(transparent)]
     Limited(#[from] TooManyReviews),
     #[error(transparent)]
-    Unanswered(#[from] Unanswered),
+    ApiServerError(#[from] ApiServerError),
 }
 
 /// Finds out who asks.
@@ -143,9 +145,9 @@ impl User {
     }
 }
 
-impl AuthenticationError {
+impl Refuse for AuthenticationError {
     /// What the caller is told: one word, as from Kubernetes, except where it is not their credential's fault.
-    pub fn status(&self) -> Status {
+    fn status(&self) -> Status {
         match self {
             Self::Review(_) => Status::internal(self.to_string()),
             Self::Impersonation => Status::bad_request(self.to_string()),
@@ -159,8 +161,7 @@ impl AuthenticationError {
         }
     }
 
-    /// One word for the log line and the metric label.
-    pub fn reason(&self) -> &'static str {
+    fn reason(&self) -> &'static str {
         match self {
             Self::Certificate(_) => "certificate",
             Self::FrontProxyName(_) => "front_proxy_name",
@@ -202,6 +203,25 @@ impl Authentication {
     /// # Errors
     /// A credential came and none of those that came is known; see [`AuthenticationError`].
     pub async fn identify(
+        &self,
+        context: &RequestContext,
+        peer: &Peer,
+        request: Box<Request>,
+    ) -> Result<(Caller, Box<Request>), AuthenticationError> {
+        let (caller, request) = self.identify_reader(peer, request).await?;
+        context.note(|record| {
+            record.user.clone_from(&caller.user.name);
+            record.groups = caller.user.groups.len();
+            record.identified = context.time();
+        });
+        Ok((caller, request))
+    }
+
+    /// The same for who reads a document of this server, of which no record is kept.
+    ///
+    /// # Errors
+    /// As [`Authentication::identify`].
+    pub async fn identify_reader(
         &self,
         peer: &Peer,
         mut request: Box<Request>,

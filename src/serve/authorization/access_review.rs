@@ -123,7 +123,7 @@ impl Reviews {
         let decision = self.decision(asker, &question).await;
         let decision = decision.map_err(|failed| match *failed {
             ReviewError::Limited(_) => AuthorizationError::Crowded,
-            ReviewError::Unanswered(_) => AuthorizationError::Review(failed),
+            ReviewError::ApiServerError(_) => AuthorizationError::Review(failed),
         })?;
         match decision {
             Decision::Allowed => Ok(()),

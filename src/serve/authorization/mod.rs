@@ -20,12 +20,14 @@ use crate::serve::api::RequestInfo;
 use crate::serve::authentication::{Caller, Method, ReviewError};
 use crate::serve::config::{ApiGroup, AuthorizationConfig};
 use crate::serve::fairness::{Holder, ReviewLimit};
+use crate::serve::refusal::Refuse;
+use crate::serve::request_context::RequestContext;
 
 /// The proof that this caller may do what they asked. Nothing else makes one.
 #[derive(Debug, Clone)]
 pub struct Permit {
     caller: Caller,
-    asked: RequestInfo,
+    info: RequestInfo,
 }
 
 impl Permit {
@@ -38,14 +40,14 @@ impl Permit {
         self.caller.holder()
     }
 
-    pub fn asked(&self) -> &RequestInfo {
-        &self.asked
+    pub fn info(&self) -> &RequestInfo {
+        &self.info
     }
 
     /// A permit for tests of later stages, which is in no other build.
     #[cfg(test)]
-    pub(crate) fn for_tests(caller: Caller, asked: RequestInfo) -> Self {
-        Self { caller, asked }
+    pub(crate) fn for_tests(caller: Caller, info: RequestInfo) -> Self {
+        Self { caller, info }
     }
 }
 
@@ -65,8 +67,8 @@ pub enum AuthorizationError {
     Contradiction,
 }
 
-impl AuthorizationError {
-    pub fn status(&self) -> Status {
+impl Refuse for AuthorizationError {
+    fn status(&self) -> Status {
         match self {
             Self::Forbidden { message, subject } => {
                 let status = Status::forbidden(message.clone());
@@ -80,8 +82,7 @@ impl AuthorizationError {
         }
     }
 
-    /// One word for the log line and the metric label.
-    pub fn reason(&self) -> &'static str {
+    fn reason(&self) -> &'static str {
         match self {
             Self::Forbidden { .. } => "forbidden",
             Self::Review(_) => "access_review",
@@ -117,12 +118,27 @@ impl Authorization {
     /// The caller may not, or it can't be found out; see [`AuthorizationError`].
     pub async fn authorize(
         &self,
+        context: &RequestContext,
         caller: Caller,
-        asked: RequestInfo,
+        info: RequestInfo,
     ) -> Result<Permit, AuthorizationError> {
-        let attributes = Attributes::of(&self.group, &asked);
+        let permit = self.authorize_again(caller, info).await?;
+        context.note(|record| record.authorized = context.time());
+        Ok(permit)
+    }
+
+    /// The same for a request that is under way: whether its caller may still do what they once might.
+    ///
+    /// # Errors
+    /// As [`Authorization::authorize`].
+    pub async fn authorize_again(
+        &self,
+        caller: Caller,
+        info: RequestInfo,
+    ) -> Result<Permit, AuthorizationError> {
+        let attributes = Attributes::of(&self.group, &info);
         self.decide(&caller, attributes).await?;
-        Ok(Permit { caller, asked })
+        Ok(Permit { caller, info })
     }
 
     /// Allows `get` of a path that is no resource, such as `/metrics`.

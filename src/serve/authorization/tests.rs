@@ -76,10 +76,10 @@ async fn review(handle: &mut Handle, status: Value) -> Value {
 async fn the_review_names_user_and_target_exactly() {
     let (authorization, mut handle) = authorization(Duration::from_secs(10));
     let (permit, spec) = tokio::join!(
-        authorization.authorize(caller("alice", &["team"]), service()),
+        authorization.authorize_again(caller("alice", &["team"]), service()),
         review(&mut handle, json!({"allowed": true})),
     );
-    assert_eq!(permit.unwrap().asked().name, "https:web:8443");
+    assert_eq!(permit.unwrap().info().name, "https:web:8443");
     assert_eq!(
         spec,
         json!({
@@ -94,7 +94,7 @@ async fn the_review_names_user_and_target_exactly() {
 async fn options_is_asked_with_the_empty_verb() {
     let (authorization, mut handle) = authorization(Duration::from_secs(10));
     let (_, spec) = tokio::join!(
-        authorization.authorize(
+        authorization.authorize_again(
             caller("alice", &[]),
             asked(&Method::OPTIONS, "/nodes/n1/proxy/")
         ),
@@ -120,7 +120,7 @@ async fn a_no_reads_as_from_kubernetes() {
         ),
     ] {
         let (refused, _) = tokio::join!(
-            authorization.authorize(caller("alice", &[]), what),
+            authorization.authorize_again(caller("alice", &[]), what),
             review(&mut handle, said),
         );
         let status = refused.unwrap_err().status();
@@ -136,7 +136,7 @@ async fn a_no_reads_as_from_kubernetes() {
 async fn yes_and_no_together_are_an_error_and_not_a_pass() {
     let (authorization, mut handle) = authorization(Duration::from_secs(10));
     let (refused, _) = tokio::join!(
-        authorization.authorize(caller("alice", &[]), service()),
+        authorization.authorize_again(caller("alice", &[]), service()),
         review(&mut handle, json!({"allowed": true, "denied": true})),
     );
     assert_eq!(
@@ -149,7 +149,7 @@ async fn yes_and_no_together_are_an_error_and_not_a_pass() {
 async fn masters_pass_without_a_question() {
     let (authorization, _handle) = authorization(Duration::from_secs(10));
     authorization
-        .authorize(caller("root", &["system:masters"]), service())
+        .authorize_again(caller("root", &["system:masters"]), service())
         .await
         .unwrap();
     assert_eq!(authorization.reviews.asked(), 0);
@@ -159,12 +159,12 @@ async fn masters_pass_without_a_question() {
 async fn a_burst_is_one_review_and_its_answer_holds() {
     let (authorization, mut handle) = authorization(Duration::from_secs(10));
     let burst = futures_util::future::join_all(
-        (0..50).map(|_| authorization.authorize(caller("alice", &[]), service())),
+        (0..50).map(|_| authorization.authorize_again(caller("alice", &[]), service())),
     );
     let (permits, _) = tokio::join!(burst, review(&mut handle, json!({"allowed": true})));
     assert!(permits.into_iter().all(|permit| permit.is_ok()));
     authorization
-        .authorize(caller("alice", &[]), service())
+        .authorize_again(caller("alice", &[]), service())
         .await
         .unwrap();
     assert_eq!(authorization.reviews.asked(), 1);
@@ -209,7 +209,7 @@ async fn another_user_group_uid_or_name_is_another_question() {
     let count = questions.len() as u64;
     for (caller, asked) in questions {
         let (permit, _) = tokio::join!(
-            authorization.authorize(caller, asked),
+            authorization.authorize_again(caller, asked),
             review(&mut handle, json!({"allowed": true}))
         );
         permit.unwrap();
@@ -222,7 +222,7 @@ async fn an_answer_without_lifetime_is_asked_again() {
     let (authorization, mut handle) = authorization(Duration::ZERO);
     for _ in 0..2 {
         let (permit, _) = tokio::join!(
-            authorization.authorize(caller("alice", &[]), service()),
+            authorization.authorize_again(caller("alice", &[]), service()),
             review(&mut handle, json!({"allowed": true})),
         );
         permit.unwrap();
@@ -237,7 +237,7 @@ async fn a_huge_question_is_not_remembered() {
     let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
     for _ in 0..2 {
         let (refused, _) = tokio::join!(
-            authorization.authorize(caller("alice", &groups), service()),
+            authorization.authorize_again(caller("alice", &groups), service()),
             review(&mut handle, json!({"allowed": false})),
         );
         assert!(refused.is_err());
@@ -260,7 +260,7 @@ async fn anonymous_callers_with_thousands_of_questions_get_a_few_answers() {
     for at in 0..1000 {
         let path = format!("/namespaces/demo/services/a{at}/proxy/");
         let asked = asked(&Method::GET, &path);
-        let mut asking = Box::pin(authorization.authorize(anonymous(), asked));
+        let mut asking = Box::pin(authorization.authorize_again(anonymous(), asked));
         match futures_util::poll!(&mut asking) {
             Poll::Ready(Err(AuthorizationError::Crowded)) => {}
             Poll::Ready(other) => unreachable!("nobody has answered: {:?}", other.is_ok()),
@@ -273,7 +273,7 @@ async fn anonymous_callers_with_thousands_of_questions_get_a_few_answers() {
         unanswered.push(handle.next_request().await.expect("a review"));
     }
     let (permit, spec) = tokio::join!(
-        authorization.authorize(caller("alice", &[]), service()),
+        authorization.authorize_again(caller("alice", &[]), service()),
         review(&mut handle, json!({"allowed": true})),
     );
     permit.unwrap();
@@ -284,7 +284,7 @@ async fn anonymous_callers_with_thousands_of_questions_get_a_few_answers() {
 async fn a_long_reason_is_cut() {
     let (authorization, mut handle) = authorization(Duration::from_secs(10));
     let (refused, _) = tokio::join!(
-        authorization.authorize(caller("alice", &[]), service()),
+        authorization.authorize_again(caller("alice", &[]), service()),
         review(
             &mut handle,
             json!({"allowed": false, "reason": "é".repeat(1 << 20)})
@@ -298,7 +298,7 @@ async fn an_authorizer_that_is_away_slow_or_failing_is_500_within_the_deadline()
     let (authorization, mut handle) = authorization(Duration::from_secs(10));
     let start = tokio::time::Instant::now();
     let silent = authorization
-        .authorize(caller("alice", &[]), service())
+        .authorize_again(caller("alice", &[]), service())
         .await;
     assert_eq!(
         silent.unwrap_err().status().code,
@@ -317,7 +317,7 @@ async fn an_authorizer_that_is_away_slow_or_failing_is_500_within_the_deadline()
                 send.send_response(answer.unwrap());
             }
         };
-        let asking = authorization.authorize(caller("alice", &[]), service());
+        let asking = authorization.authorize_again(caller("alice", &[]), service());
         let (refused, ()) = tokio::join!(asking, failing);
         assert_eq!(
             refused.unwrap_err().status().code,
@@ -343,7 +343,7 @@ async fn a_redirected_review_of_rights_is_not_followed() {
             }
         };
         let refused = tokio::select! {
-            refused = authorization.authorize(caller("alice", &[]), service()) => refused,
+            refused = authorization.authorize_again(caller("alice", &[]), service()) => refused,
             () = redirecting => unreachable!("it answers until the question is over"),
         };
         let status = refused.unwrap_err().status();

@@ -13,7 +13,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
 /// Why the API server gave no answer that can be used.
 #[derive(Debug, thiserror::Error)]
-pub enum Unanswered {
+pub enum ApiServerError {
     #[error("the API server did not answer within {0:?}")]
     Late(Duration),
     #[error("the API server could not be asked")]
@@ -23,8 +23,8 @@ pub enum Unanswered {
 /// Asks until there is an answer, a refusal that another try won't change, or the deadline.
 ///
 /// # Errors
-/// See [`Unanswered`].
-pub async fn ask<T, F>(mut question: impl FnMut() -> F) -> Result<T, Unanswered>
+/// See [`ApiServerError`].
+pub async fn ask<T, F>(mut question: impl FnMut() -> F) -> Result<T, ApiServerError>
 where
     F: Future<Output = Result<T, kube::Error>>,
 {
@@ -42,7 +42,7 @@ where
     // On the heap: whoever may ask seldom does, and would carry all of this about with every request.
     tokio::time::timeout(DEADLINE, Box::pin(tries))
         .await
-        .unwrap_or(Err(Unanswered::Late(DEADLINE)))
+        .unwrap_or(Err(ApiServerError::Late(DEADLINE)))
 }
 
 fn another_try_may_help(failed: &kube::Error) -> bool {
@@ -79,7 +79,7 @@ mod tests {
             async { Err(refused(429)) }
         })
         .await;
-        assert!(matches!(answer, Err(Unanswered::Failed(_))));
+        assert!(matches!(answer, Err(ApiServerError::Failed(_))));
         assert_eq!(tries.get(), 5);
     }
 
@@ -99,7 +99,7 @@ mod tests {
     async fn a_silent_api_server_is_late_after_the_deadline() {
         let start = tokio::time::Instant::now();
         let answer: Result<(), _> = ask(std::future::pending).await;
-        assert!(matches!(answer, Err(Unanswered::Late(_))));
+        assert!(matches!(answer, Err(ApiServerError::Late(_))));
         assert_eq!(start.elapsed(), DEADLINE);
     }
 }

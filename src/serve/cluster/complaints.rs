@@ -19,7 +19,7 @@ use kube::api::{ObjectMeta, PostParams};
 use moka::future::Cache;
 use tokio::sync::mpsc;
 
-use super::ask::{Unanswered, ask};
+use super::ask::{ApiServerError, ask};
 use super::services::Service;
 
 /// Complaints that wait to be written; more are lost.
@@ -103,7 +103,7 @@ impl Waiting {
             let post = PostParams::default();
             match ask(|| events.create(&post, &event)).await {
                 Ok(_) => {}
-                Err(Unanswered::Failed(kube::Error::Api(status))) if status.code == 409 => {}
+                Err(ApiServerError::Failed(kube::Error::Api(status))) if status.code == 409 => {}
                 Err(failed) => {
                     tracing::warn!(error = %failed, "an Event could not be written");
                 }

@@ -14,7 +14,7 @@ use super::{Cluster, Kinds};
 
 /// What is kept of an EndpointSlice.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Slice {
+pub struct EndpointSlice {
     pub name: Box<str>,
     pub ports: Box<[SlicePort]>,
     pub endpoints: Box<[SliceEndpoint]>,
@@ -104,7 +104,7 @@ struct RawPort {
     protocol: String,
 }
 
-impl From<Known<RawSlice>> for Slice {
+impl From<Known<RawSlice>> for EndpointSlice {
     fn from(known: Known<RawSlice>) -> Self {
         let raw = known.content;
         // Names are never resolved, so a slice of them has no endpoints here.
@@ -196,7 +196,7 @@ impl Cluster {
 }
 
 impl Gathered {
-    fn insert(&mut self, slices: &Table<Vec<Arc<Slice>>>, slice: Known<RawSlice>) {
+    fn insert(&mut self, slices: &Table<Vec<Arc<EndpointSlice>>>, slice: Known<RawSlice>) {
         let slice_key = slice.key.clone();
         let service = slice.content.metadata.labels.service.as_deref();
         let service = service.map(|name| Key::new(Some(&slice_key.namespace), name));
@@ -204,14 +204,14 @@ impl Gathered {
             self.remove(slices, &slice_key);
         }
         let Some(service) = service else { return };
-        let slice = Arc::new(Slice::from(slice));
+        let slice = Arc::new(EndpointSlice::from(slice));
         let mut of_service = without(slices, &service, &slice.name);
         of_service.push(slice);
         slices.insert(service.clone(), Arc::new(of_service));
         self.service_of.insert(slice_key, service);
     }
 
-    fn remove(&mut self, slices: &Table<Vec<Arc<Slice>>>, slice: &Key) {
+    fn remove(&mut self, slices: &Table<Vec<Arc<EndpointSlice>>>, slice: &Key) {
         let Some(service) = self.service_of.remove(slice) else {
             return;
         };
@@ -225,7 +225,11 @@ impl Gathered {
 }
 
 /// The slices of a Service but for one.
-fn without(slices: &Table<Vec<Arc<Slice>>>, service: &Key, name: &str) -> Vec<Arc<Slice>> {
+fn without(
+    slices: &Table<Vec<Arc<EndpointSlice>>>,
+    service: &Key,
+    name: &str,
+) -> Vec<Arc<EndpointSlice>> {
     let present = slices.get(&service.namespace, &service.name);
     let present = present.iter().flat_map(|present| present.iter());
     present

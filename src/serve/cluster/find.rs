@@ -15,7 +15,7 @@ use super::object::{Content, Known, Object};
 use super::pods::RawPod;
 use super::services::RawService;
 use super::table::Key;
-use super::{Node, Pod, Service, Unanswered, ask};
+use super::{ApiServerError, Node, Pod, Service, ask};
 
 const CAPACITY: u64 = 4096;
 const LIFETIME: Duration = Duration::from_secs(2);
@@ -44,7 +44,7 @@ impl Finder {
         &self,
         namespace: &str,
         name: &str,
-    ) -> Result<Option<Arc<Pod>>, Arc<Unanswered>> {
+    ) -> Result<Option<Arc<Pod>>, Arc<ApiServerError>> {
         let api: Api<Object<RawPod>> = Api::namespaced(self.client.clone(), namespace);
         find(&self.pods, &api, Key::new(Some(namespace), name)).await
     }
@@ -53,12 +53,12 @@ impl Finder {
         &self,
         namespace: &str,
         name: &str,
-    ) -> Result<Option<Arc<Service>>, Arc<Unanswered>> {
+    ) -> Result<Option<Arc<Service>>, Arc<ApiServerError>> {
         let api: Api<Object<RawService>> = Api::namespaced(self.client.clone(), namespace);
         find(&self.services, &api, Key::new(Some(namespace), name)).await
     }
 
-    pub(super) async fn node(&self, name: &str) -> Result<Option<Arc<Node>>, Arc<Unanswered>> {
+    pub(super) async fn node(&self, name: &str) -> Result<Option<Arc<Node>>, Arc<ApiServerError>> {
         let api: Api<Object<RawNode>> = Api::all(self.client.clone());
         find(&self.nodes, &api, Key::new(None, name)).await
     }
@@ -91,7 +91,7 @@ async fn find<C, T>(
     found: &Found<T>,
     api: &Api<Object<C>>,
     key: Key,
-) -> Result<Option<Arc<T>>, Arc<Unanswered>>
+) -> Result<Option<Arc<T>>, Arc<ApiServerError>>
 where
     C: Content,
     T: From<Known<C>> + Send + Sync + 'static,

@@ -35,9 +35,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-pub use ask::{Unanswered, ask};
+pub use ask::{ApiServerError, ask};
 pub use client::{ClientError, Connected, connect};
-pub use endpoints::{Slice, SliceEndpoint, SlicePort};
+pub use endpoints::{EndpointSlice, SliceEndpoint, SlicePort};
 pub use front_proxy::{FrontProxyLookup, Lookup};
 pub use nodes::Node;
 pub use pods::{Network, Phase, Pod, PodPort};
@@ -64,7 +64,7 @@ struct Kinds {
     services: Table<Service>,
     nodes: Table<Node>,
     /// By namespace and Service.
-    slices: Table<Vec<Arc<Slice>>>,
+    slices: Table<Vec<Arc<EndpointSlice>>>,
     slices_of: endpoints::Writer,
     /// Which live pods claim an address.
     addresses: Addresses,
@@ -124,7 +124,7 @@ impl Cluster {
     }
 
     /// The slices of a Service; `None` when it has none.
-    pub fn slices(&self, namespace: &str, service: &str) -> Option<Arc<Vec<Arc<Slice>>>> {
+    pub fn slices(&self, namespace: &str, service: &str) -> Option<Arc<Vec<Arc<EndpointSlice>>>> {
         self.0.slices.get(namespace, service)
     }
 
@@ -141,7 +141,7 @@ impl Cluster {
         &self,
         namespace: &str,
         name: &str,
-    ) -> Result<Option<Arc<Pod>>, Arc<Unanswered>> {
+    ) -> Result<Option<Arc<Pod>>, Arc<ApiServerError>> {
         match self.0.pods.confirmed(namespace, name) {
             Some(pod) => Ok(Some(pod)),
             None => self.0.finder.pod(namespace, name).await,
@@ -156,7 +156,7 @@ impl Cluster {
         &self,
         namespace: &str,
         name: &str,
-    ) -> Result<Option<Arc<Service>>, Arc<Unanswered>> {
+    ) -> Result<Option<Arc<Service>>, Arc<ApiServerError>> {
         match self.0.services.confirmed(namespace, name) {
             Some(service) => Ok(Some(service)),
             None => self.0.finder.service(namespace, name).await,
@@ -167,7 +167,7 @@ impl Cluster {
     ///
     /// # Errors
     /// As [`Cluster::find_pod`].
-    pub async fn find_node(&self, name: &str) -> Result<Option<Arc<Node>>, Arc<Unanswered>> {
+    pub async fn find_node(&self, name: &str) -> Result<Option<Arc<Node>>, Arc<ApiServerError>> {
         match self.0.nodes.confirmed("", name) {
             Some(node) => Ok(Some(node)),
             None => self.0.finder.node(name).await,

@@ -35,7 +35,7 @@ use super::{Peer, PeerClass, http2};
 use crate::lifecycle::{LastTurn, OnWake, Tasks};
 use crate::protocol::status::{Reason, Request, Response, Status};
 use crate::serve::config::ConnectionLimits;
-use crate::serve::telemetry::Journey;
+use crate::serve::request_context::RequestContext;
 
 /// How a connection came to an end that nobody wished for.
 #[derive(Debug, thiserror::Error)]
@@ -223,7 +223,7 @@ struct Activity {
     /// Requests that wait for their answer.
     open: AtomicUsize,
     /// Whose response is on its way; HTTP/1 alone, which has one at a time.
-    response: Mutex<Weak<Journey>>,
+    response: Mutex<Weak<RequestContext>>,
 }
 
 impl Activity {
@@ -234,12 +234,12 @@ impl Activity {
     }
 
     fn responds_with(&self, response: &Response) {
-        if let Some(journey) = response.extensions().get::<Arc<Journey>>() {
-            *self.response() = Arc::downgrade(journey);
+        if let Some(context) = response.extensions().get::<Arc<RequestContext>>() {
+            *self.response() = Arc::downgrade(context);
         }
     }
 
-    fn response(&self) -> MutexGuard<'_, Weak<Journey>> {
+    fn response(&self) -> MutexGuard<'_, Weak<RequestContext>> {
         self.response.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -247,8 +247,8 @@ impl Activity {
     /// holds the response's body: whoever has been answered is not to blame.
     fn note_end(&self, ended: &Ended, timeout: Duration) {
         let timed_out = matches!(ended, Ended::Http(failed) if is_timeout_of_socket(failed));
-        if timed_out && let Some(journey) = self.response().upgrade() {
-            journey.response_not_taken(timeout);
+        if timed_out && let Some(context) = self.response().upgrade() {
+            context.response_not_taken(timeout);
         }
     }
 

@@ -1,4 +1,4 @@
-//! 5, where to. In: a [`Permit`]. Out: a [`Target`]: addresses, never names, and how to speak to them.
+//! 5, where to. In: a [`Permit`]. Out: a [`Destination`]: addresses, never names, and how to speak to them.
 //!
 //! Resolved from what the watches hold. The names mean what they mean to the built-in proxy, but for two things: a Service
 //! with exactly one port needs no port in the URL, and a pod's port may be given by its name.
@@ -19,13 +19,14 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 
-pub use permitted::Permitted;
+pub use permitted::AddressPolicy;
 
 use crate::protocol::status::{Status, Subject};
 use crate::serve::api::{RequestInfo, Resource};
 use crate::serve::authorization::Permit;
-use crate::serve::cluster::{Cluster, ServiceSettings, Slice, Unanswered};
+use crate::serve::cluster::{ApiServerError, Cluster, EndpointSlice, ServiceSettings};
 use crate::serve::config::{IsolationDefault, TargetConfig};
+use crate::serve::refusal::Refuse;
 use reference::Reference;
 
 /// What is spoken at a target's addresses.
@@ -41,17 +42,17 @@ pub enum Scheme {
 
 /// Where one permitted request goes.
 #[derive(Debug, Clone)]
-pub struct Target {
+pub struct Destination {
     pub scheme: Scheme,
     /// What the backend sees as `Host`.
     pub host: HeaderValue,
     pub settings: Arc<ServiceSettings>,
-    pub reach: Reach,
+    pub reach: Backends,
 }
 
 /// The addresses behind a target.
 #[derive(Debug, Clone)]
-pub enum Reach {
+pub enum Backends {
     /// One pod or node: its addresses in the order in which to try them, all permitted, never empty.
     Addresses {
         addresses: Vec<std::net::SocketAddr>,
@@ -64,13 +65,13 @@ pub enum Reach {
         service: Arc<str>,
         /// The name of the Service's port, by which each slice knows its own; empty for a port without a name.
         port: Box<str>,
-        slices: Arc<Vec<Arc<Slice>>>,
+        slices: Arc<Vec<Arc<EndpointSlice>>>,
     },
 }
 
-/// Why there is no [`Target`].
+/// Why there is no [`Destination`].
 #[derive(Debug, thiserror::Error)]
-pub enum TargetError {
+pub enum DestinationError {
     #[error("invalid {} request {name:?}: the form is [scheme:]name[:port], the scheme http or https", singular(*.resource))]
     Name { resource: Resource, name: String },
     #[error("{} {:?} not found", .0.kind, .0.name)]
@@ -79,7 +80,7 @@ pub enum TargetError {
     Unknown {
         subject: Subject,
         #[source]
-        cause: Arc<Unanswered>,
+        cause: Arc<ApiServerError>,
     },
     #[error("{owner} has no port {port:?}{}", listed(.known))]
     NoSuchPort {
@@ -109,8 +110,8 @@ pub enum TargetError {
     KubeletPath,
 }
 
-impl TargetError {
-    pub fn status(&self) -> Status {
+impl Refuse for DestinationError {
+    fn status(&self) -> Status {
         let message = self.to_string();
         match self {
             Self::Name { .. } | Self::HostName | Self::PortNeeded { .. } | Self::Address { .. } => {
@@ -126,8 +127,7 @@ impl TargetError {
         }
     }
 
-    /// One word for the log line and the metric label.
-    pub fn reason(&self) -> &'static str {
+    fn reason(&self) -> &'static str {
         match self {
             Self::Name { .. } | Self::HostName => "name",
             Self::NotFound(_) => "not_found",
@@ -162,17 +162,17 @@ fn listed(known: &[String]) -> String {
 
 /// Finds targets.
 #[derive(Debug)]
-pub struct Targets {
+pub struct Destinations {
     cluster: Cluster,
-    permitted: Permitted,
+    permitted: AddressPolicy,
     isolation: IsolationDefault,
 }
 
-impl Targets {
+impl Destinations {
     pub fn new(config: &TargetConfig, cluster: Cluster) -> Self {
         Self {
             isolation: config.isolation,
-            permitted: Permitted::new(config, cluster.clone()),
+            permitted: AddressPolicy::new(config, cluster.clone()),
             cluster,
         }
     }
@@ -180,14 +180,14 @@ impl Targets {
     /// Finds out where a permitted request goes. Waits only for an object that is not in memory.
     ///
     /// # Errors
-    /// There is no such target, or none that may be dialled; see [`TargetError`].
-    pub async fn resolve(&self, permit: &Permit) -> Result<Target, TargetError> {
-        let asked = permit.asked();
+    /// There is no such target, or none that may be dialled; see [`DestinationError`].
+    pub async fn resolve(&self, permit: &Permit) -> Result<Destination, DestinationError> {
+        let asked = permit.info();
         // Without all of them it is not known who has an address now, and which is the API server's.
         if !self.cluster.synced() {
-            return Err(TargetError::Unsynced);
+            return Err(DestinationError::Unsynced);
         }
-        let reference = Reference::parse(&asked.name).ok_or_else(|| TargetError::Name {
+        let reference = Reference::parse(&asked.name).ok_or_else(|| DestinationError::Name {
             resource: asked.resource,
             name: asked.name.clone(),
         })?;
@@ -226,7 +226,7 @@ fn subject(asked: &RequestInfo, reference: &Reference<'_>) -> Subject {
 ///
 /// # Errors
 /// The name is no header text. No Kubernetes object and no IP address has such a name.
-fn host_header(name: &str, port: u16, scheme: Scheme) -> Result<HeaderValue, TargetError> {
+fn host_header(name: &str, port: u16, scheme: Scheme) -> Result<HeaderValue, DestinationError> {
     let is_default = matches!(
         (scheme, port),
         (Scheme::Http, 80) | (Scheme::Https | Scheme::Kubelet, 443)
@@ -236,7 +236,7 @@ fn host_header(name: &str, port: u16, scheme: Scheme) -> Result<HeaderValue, Tar
     } else {
         format!("{name}:{port}")
     };
-    HeaderValue::try_from(text).map_err(|_| TargetError::HostName)
+    HeaderValue::try_from(text).map_err(|_| DestinationError::HostName)
 }
 
 #[cfg(test)]

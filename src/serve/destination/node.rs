@@ -5,21 +5,24 @@ use std::sync::Arc;
 
 use super::pod::bracketed;
 use super::reference::Reference;
-use super::{Permitted, Reach, Scheme, Target, TargetError, host_header, kubelet_paths, subject};
+use super::{
+    AddressPolicy, Backends, Destination, DestinationError, Scheme, host_header, kubelet_paths,
+    subject,
+};
 use crate::serve::api::RequestInfo;
 use crate::serve::cluster::{Cluster, ServiceSettings};
 
 pub(super) async fn resolve(
     cluster: &Cluster,
-    permitted: &Permitted,
+    permitted: &AddressPolicy,
     asked: &RequestInfo,
     reference: &Reference<'_>,
-) -> Result<Target, TargetError> {
+) -> Result<Destination, DestinationError> {
     let subject = subject(asked, reference);
     let node = match cluster.find_node(reference.name).await {
         Ok(Some(node)) => node,
-        Ok(None) => return Err(TargetError::NotFound(subject)),
-        Err(cause) => return Err(TargetError::Unknown { subject, cause }),
+        Ok(None) => return Err(DestinationError::NotFound(subject)),
+        Err(cause) => return Err(DestinationError::Unknown { subject, cause }),
     };
     let owner = || format!("node {:?}", reference.name);
     let port = match (reference.port, reference.port_number()) {
@@ -27,14 +30,14 @@ pub(super) async fn resolve(
         (_, Some(port)) => port,
         (name, None) => {
             let known = vec!["those given by number".to_owned()];
-            return Err(TargetError::NoSuchPort {
+            return Err(DestinationError::NoSuchPort {
                 owner: owner(),
                 port: name.to_owned(),
                 known,
             });
         }
     };
-    let not_allowed = |why| TargetError::Address {
+    let not_allowed = |why| DestinationError::Address {
         owner: owner(),
         why,
     };
@@ -54,16 +57,16 @@ pub(super) async fn resolve(
         return Err(not_allowed("a pod has it"));
     }
     if scheme != Scheme::Kubelet && !permitted.is_node_port(port) {
-        return Err(TargetError::NodePort { port });
+        return Err(DestinationError::NodePort { port });
     }
     if scheme == Scheme::Kubelet && !kubelet_paths::is_allowed(asked.path_inside()) {
-        return Err(TargetError::KubeletPath);
+        return Err(DestinationError::KubeletPath);
     }
-    Ok(Target {
+    Ok(Destination {
         scheme,
         host: host_header(&bracketed(&address), port, scheme)?,
         settings: ServiceSettings::unset(),
-        reach: Reach::Addresses {
+        reach: Backends::Addresses {
             addresses: vec![address],
             pod: Arc::from(""),
         },

@@ -34,14 +34,14 @@ const KUBELET_PORTS: [u16; 3] = [10250, 10255, 10248];
 
 /// Judges addresses.
 #[derive(Debug, Clone)]
-pub struct Permitted {
+pub struct AddressPolicy {
     denied: Vec<IpNet>,
     node_ports: Vec<RangeInclusive<u16>>,
     loopback: Loopback,
     cluster: Cluster,
 }
 
-impl Permitted {
+impl AddressPolicy {
     pub fn new(config: &TargetConfig, cluster: Cluster) -> Self {
         Self {
             denied: config.denied_networks.clone(),

@@ -4,27 +4,27 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::reference::Reference;
-use super::{Permitted, Reach, Scheme, Target, TargetError, host_header, subject};
+use super::{AddressPolicy, Backends, Destination, DestinationError, Scheme, host_header, subject};
 use crate::serve::api::RequestInfo;
 use crate::serve::cluster::{Cluster, Phase, Pod, ServiceSettings};
 
 pub(super) async fn resolve(
     cluster: &Cluster,
-    permitted: &Permitted,
+    permitted: &AddressPolicy,
     asked: &RequestInfo,
     reference: &Reference<'_>,
-) -> Result<Target, TargetError> {
+) -> Result<Destination, DestinationError> {
     let subject = subject(asked, reference);
     let pod = match cluster.find_pod(&asked.namespace, reference.name).await {
         Ok(Some(pod)) => pod,
-        Ok(None) => return Err(TargetError::NotFound(subject)),
-        Err(cause) => return Err(TargetError::Unknown { subject, cause }),
+        Ok(None) => return Err(DestinationError::NotFound(subject)),
+        Err(cause) => return Err(DestinationError::Unknown { subject, cause }),
     };
     let owner = || format!("pod {:?}", reference.name);
     if pod.phase == Phase::Ended {
-        return Err(TargetError::Ended { owner: owner() });
+        return Err(DestinationError::Ended { owner: owner() });
     }
-    let port = port(&pod, reference).ok_or_else(|| TargetError::NoSuchPort {
+    let port = port(&pod, reference).ok_or_else(|| DestinationError::NoSuchPort {
         owner: owner(),
         port: reference.port.to_owned(),
         known: pod
@@ -33,7 +33,7 @@ pub(super) async fn resolve(
             .map(|port| format!("{} ({})", port.name, port.number))
             .collect(),
     })?;
-    let not_allowed = |why| TargetError::Address {
+    let not_allowed = |why| DestinationError::Address {
         owner: owner(),
         why,
     };
@@ -53,11 +53,11 @@ pub(super) async fn resolve(
             return Err(not_allowed("another pod has it now"));
         }
     }
-    Ok(Target {
+    Ok(Destination {
         scheme: reference.scheme,
         host: host_header(&bracketed(first), port, reference.scheme)?,
         settings: ServiceSettings::unset(),
-        reach: Reach::Addresses {
+        reach: Backends::Addresses {
             pod: Arc::clone(&pod.name),
             addresses,
         },

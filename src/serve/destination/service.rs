@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::reference::Reference;
-use super::{Reach, Target, TargetError, host_header, subject};
+use super::{Backends, Destination, DestinationError, host_header, subject};
 use crate::serve::api::RequestInfo;
 use crate::serve::cluster::{Cluster, Service, ServicePort};
 
@@ -11,15 +11,15 @@ pub(super) async fn resolve(
     cluster: &Cluster,
     asked: &RequestInfo,
     reference: &Reference<'_>,
-) -> Result<Target, TargetError> {
+) -> Result<Destination, DestinationError> {
     let subject = subject(asked, reference);
     let service = match cluster.find_service(&asked.namespace, reference.name).await {
         Ok(Some(service)) => service,
-        Ok(None) => return Err(TargetError::NotFound(subject)),
-        Err(cause) => return Err(TargetError::Unknown { subject, cause }),
+        Ok(None) => return Err(DestinationError::NotFound(subject)),
+        Err(cause) => return Err(DestinationError::Unknown { subject, cause }),
     };
     if service.external_name {
-        return Err(TargetError::ExternalName {
+        return Err(DestinationError::ExternalName {
             owner: format!("service {:?}", reference.name),
         });
     }
@@ -29,11 +29,11 @@ pub(super) async fn resolve(
         Some(host) => host.clone(),
         None => host_header(&name, port.number, reference.scheme)?,
     };
-    Ok(Target {
+    Ok(Destination {
         scheme: reference.scheme,
         host,
         settings: Arc::clone(&service.settings),
-        reach: Reach::Endpoints {
+        reach: Backends::Endpoints {
             namespace: Arc::from(asked.namespace.as_str()),
             service: Arc::from(reference.name),
             port: port.name.clone(),
@@ -48,7 +48,7 @@ pub(super) async fn resolve(
 fn port<'a>(
     service: &'a Service,
     reference: &Reference<'_>,
-) -> Result<&'a ServicePort, TargetError> {
+) -> Result<&'a ServicePort, DestinationError> {
     let owner = || format!("service {:?}", reference.name);
     let known = || {
         let shown = |port: &ServicePort| match &*port.name {
@@ -59,12 +59,12 @@ fn port<'a>(
     };
     if reference.port.is_empty() {
         return match &*service.ports {
-            [] => Err(TargetError::NoPort { owner: owner() }),
+            [] => Err(DestinationError::NoPort { owner: owner() }),
             [only] => Ok(only),
             ports => ports
                 .iter()
                 .find(|port| port.name.is_empty())
-                .ok_or_else(|| TargetError::PortNeeded {
+                .ok_or_else(|| DestinationError::PortNeeded {
                     owner: owner(),
                     known: known(),
                 }),
@@ -82,7 +82,7 @@ fn port<'a>(
                 .iter()
                 .find(|port| &*port.name == reference.port)
         })
-        .ok_or_else(|| TargetError::NoSuchPort {
+        .ok_or_else(|| DestinationError::NoSuchPort {
             owner: owner(),
             port: reference.port.to_owned(),
             known: known(),

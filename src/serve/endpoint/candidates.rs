@@ -8,8 +8,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::serve::cluster::{Cluster, Slice, SliceEndpoint};
-use crate::serve::destination::{Permitted, Scheme};
+use crate::serve::cluster::{Cluster, EndpointSlice, SliceEndpoint};
+use crate::serve::destination::{AddressPolicy, Scheme};
 
 /// Endpoints whose pods are looked up for one request. A Service may have tens of thousands that can't be used.
 const MAX_LOOKED_AT: usize = 256;
@@ -24,10 +24,10 @@ pub(super) struct Candidate {
 /// The endpoints of one port of one Service.
 pub(super) struct Candidates<'a> {
     pub(super) cluster: &'a Cluster,
-    pub(super) permitted: &'a Permitted,
+    pub(super) permitted: &'a AddressPolicy,
     pub(super) namespace: &'a str,
     pub(super) port: &'a str,
-    pub(super) slices: &'a [Arc<Slice>],
+    pub(super) slices: &'a [Arc<EndpointSlice>],
     pub(super) scheme: Scheme,
 }
 
@@ -144,7 +144,7 @@ impl Candidates<'_> {
             before += slice.endpoints.len();
         }
         let of_slice = |(slice, port): (_, u16)| {
-            let slice: &Slice = slice;
+            let slice: &EndpointSlice = slice;
             slice.endpoints.iter().map(move |endpoint| (endpoint, port))
         };
         // Whole slices are skipped, so that no endpoint before the start is looked at.
@@ -153,7 +153,7 @@ impl Candidates<'_> {
         from.skip(within).chain(round)
     }
 
-    fn slices_with_port(&self) -> impl Iterator<Item = (&Slice, u16)> {
+    fn slices_with_port(&self) -> impl Iterator<Item = (&EndpointSlice, u16)> {
         self.slices.iter().filter_map(|slice| {
             let port = slice.ports.iter().find(|port| &*port.name == self.port)?;
             Some((&**slice, port.number))

@@ -1,4 +1,4 @@
-//! 6, which one. In: a [`Target`]. Out: a [`Choice`]: the endpoint to use, and whom to try if it refuses the connection.
+//! 6, which one. In: a [`Destination`]. Out: a [`EndpointOrder`]: the endpoint to use, and whom to try if it refuses the connection.
 //!
 //! A random one of those that are ready, as kube-apiserver does; those that refused a connection lately come last. While a
 //! Service has no ready endpoint, those that are terminating but still serve are used, as kube-proxy does.
@@ -16,8 +16,10 @@ use http::HeaderValue;
 pub use outliers::Outliers;
 
 use crate::protocol::status::Status;
-use crate::serve::cluster::{Cluster, ServiceSettings, Unanswered};
-use crate::serve::destination::{Permitted, Reach, Scheme, Target};
+use crate::serve::cluster::{ApiServerError, Cluster, ServiceSettings};
+use crate::serve::destination::{AddressPolicy, Backends, Destination, Scheme};
+use crate::serve::refusal::{Fault, Refuse};
+use crate::serve::request_context::RequestContext;
 use candidates::{Candidate, Candidates, Count};
 
 /// How many endpoints a request tries to connect to at the most.
@@ -38,12 +40,12 @@ pub struct Endpoint {
 
 /// Endpoints in the order in which to try them; the next one only if no connection was made to the one before.
 #[derive(Debug, Clone)]
-pub struct Choice {
+pub struct EndpointOrder {
     pub first: Endpoint,
     pub others: Vec<Endpoint>,
 }
 
-/// Why there is no [`Choice`].
+/// Why there is no [`EndpointOrder`].
 #[derive(Debug, thiserror::Error)]
 pub enum EndpointError {
     #[error("no endpoints available for service {service:?}: {count}")]
@@ -54,21 +56,24 @@ pub enum EndpointError {
     Unconfirmed {
         service: Arc<str>,
         #[source]
-        cause: Arc<Unanswered>,
+        cause: Arc<ApiServerError>,
     },
 }
 
-impl EndpointError {
-    pub fn status(&self) -> Status {
+impl Refuse for EndpointError {
+    fn status(&self) -> Status {
         Status::unavailable(self.to_string())
     }
 
-    /// One word for the log line and the metric label.
-    pub fn reason(&self) -> &'static str {
+    fn reason(&self) -> &'static str {
         match self {
             Self::NoneReady { .. } | Self::Gone { .. } => "no_endpoints",
             Self::Unconfirmed { .. } => "lookup",
         }
+    }
+
+    fn fault(&self) -> Fault {
+        Fault::Backend
     }
 }
 
@@ -76,12 +81,12 @@ impl EndpointError {
 #[derive(Debug)]
 pub struct Endpoints {
     cluster: Cluster,
-    permitted: Permitted,
+    permitted: AddressPolicy,
     outliers: Outliers,
 }
 
 impl Endpoints {
-    pub fn new(cluster: Cluster, permitted: Permitted, outliers: Outliers) -> Self {
+    pub fn new(cluster: Cluster, permitted: AddressPolicy, outliers: Outliers) -> Self {
         Self {
             cluster,
             permitted,
@@ -94,17 +99,26 @@ impl Endpoints {
     ///
     /// # Errors
     /// A Service has nobody who can serve it.
-    pub async fn choose(&self, target: &Target) -> Result<Choice, EndpointError> {
-        let choice = self.choose_as_known(target)?;
-        if self.cluster.pods_are_current() {
-            return Ok(choice);
+    pub async fn choose(
+        &self,
+        context: &RequestContext,
+        destination: &Destination,
+    ) -> Result<EndpointOrder, EndpointError> {
+        let mut order = self.choose_as_known(destination)?;
+        if !self.cluster.pods_are_current() {
+            order = Box::pin(self.confirm(destination, order)).await?;
         }
-        Box::pin(self.confirm(target, choice)).await
+        context.note(|record| record.resolved = context.time());
+        Ok(order)
     }
 
     /// Keeps those endpoints of a Service whose pods the API server knows with these addresses right now.
-    async fn confirm(&self, target: &Target, choice: Choice) -> Result<Choice, EndpointError> {
-        let Reach::Endpoints { service, .. } = &target.reach else {
+    async fn confirm(
+        &self,
+        target: &Destination,
+        choice: EndpointOrder,
+    ) -> Result<EndpointOrder, EndpointError> {
+        let Backends::Endpoints { service, .. } = &target.reach else {
             // The one pod or node was looked up when it was resolved.
             return Ok(choice);
         };
@@ -128,15 +142,15 @@ impl Endpoints {
         Ok(self.in_order(confirmed))
     }
 
-    fn choose_as_known(&self, target: &Target) -> Result<Choice, EndpointError> {
+    fn choose_as_known(&self, target: &Destination) -> Result<EndpointOrder, EndpointError> {
         match &target.reach {
-            Reach::Addresses { addresses, pod } => {
+            Backends::Addresses { addresses, pod } => {
                 let endpoints = addresses
                     .iter()
                     .map(|address| endpoint(target, *address, Arc::clone(pod)));
                 Ok(self.in_order(endpoints.take(MOST_TRIES).collect()))
             }
-            Reach::Endpoints {
+            Backends::Endpoints {
                 namespace,
                 service,
                 port,
@@ -164,18 +178,18 @@ impl Endpoints {
     }
 
     /// Those that refused a connection lately go to the end: they are used only if nobody else is left.
-    fn in_order(&self, mut endpoints: Vec<Endpoint>) -> Choice {
+    fn in_order(&self, mut endpoints: Vec<Endpoint>) -> EndpointOrder {
         endpoints.sort_by_key(|endpoint| self.outliers.sits_out(endpoint.address));
         let mut endpoints = endpoints.into_iter();
         let first = endpoints.next().expect("a target has at least one address");
-        Choice {
+        EndpointOrder {
             first,
             others: endpoints.collect(),
         }
     }
 }
 
-fn endpoint(target: &Target, address: SocketAddr, pod: Arc<str>) -> Endpoint {
+fn endpoint(target: &Destination, address: SocketAddr, pod: Arc<str>) -> Endpoint {
     Endpoint {
         address,
         scheme: target.scheme,

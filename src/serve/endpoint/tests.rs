@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::serve::config::{Loopback, TargetConfig};
+use crate::serve::request_context::RequestContext;
 
 fn pod(name: &str, ip: &str) -> Value {
     json!({"kind": "Pod", "metadata": {"namespace": "demo", "name": name}, "status": {"podIPs": [{"ip": ip}]}})
@@ -26,7 +27,7 @@ fn slice(port: &str, endpoints: Value) -> Value {
 
 struct Setting {
     endpoints: Endpoints,
-    target: Target,
+    target: Destination,
     outliers: Outliers,
 }
 
@@ -39,12 +40,12 @@ fn setting(objects: &[Value]) -> Setting {
         isolation: crate::serve::config::IsolationDefault::Off,
     };
     let outliers = Outliers::default();
-    let permitted = Permitted::new(&config, cluster.clone());
-    let target = Target {
+    let permitted = AddressPolicy::new(&config, cluster.clone());
+    let target = Destination {
         scheme: Scheme::Http,
         host: HeaderValue::from_static("web.demo.svc"),
         settings: crate::serve::cluster::ServiceSettings::unset(),
-        reach: Reach::Endpoints {
+        reach: Backends::Endpoints {
             namespace: "demo".into(),
             service: "web".into(),
             port: "http".into(),
@@ -72,7 +73,11 @@ async fn a_ready_pod_is_chosen_at_the_port_of_its_slice() {
         pod("a", "10.77.0.10"),
         slice("http", json!([endpoint_of("a", "10.77.0.10", json!({}))])),
     ]);
-    let choice = s.endpoints.choose(&s.target).await.unwrap();
+    let choice = s
+        .endpoints
+        .choose(&RequestContext::for_tests(), &s.target)
+        .await
+        .unwrap();
     assert_eq!(
         choice.first.address,
         SocketAddr::from(([10, 77, 0, 10], 8080))
@@ -148,10 +153,16 @@ async fn what_nobody_has_confirmed_for_long_is_looked_up_before_it_is_dialled() 
         pod("a", "10.77.0.10"),
         slice("http", json!([endpoint_of("a", "10.77.0.10", json!({}))])),
     ]);
-    s.endpoints.choose(&s.target).await.expect("it is known");
+    s.endpoints
+        .choose(&RequestContext::for_tests(), &s.target)
+        .await
+        .expect("it is known");
     tokio::time::advance(std::time::Duration::from_secs(100)).await;
     // Nobody answers here, so nobody says that the pod still has the address.
-    let refused = s.endpoints.choose(&s.target).await;
+    let refused = s
+        .endpoints
+        .choose(&RequestContext::for_tests(), &s.target)
+        .await;
     assert!(matches!(refused, Err(EndpointError::Unconfirmed { .. })));
 }
 
@@ -219,7 +230,11 @@ async fn all_ready_pods_get_their_share_and_a_refusing_one_comes_last() {
     let s = setting(&[&pods[..], &[slice("http", json!(ends))]].concat());
     let mut seen = std::collections::HashSet::new();
     for _ in 0..200 {
-        let choice = s.endpoints.choose(&s.target).await.unwrap();
+        let choice = s
+            .endpoints
+            .choose(&RequestContext::for_tests(), &s.target)
+            .await
+            .unwrap();
         assert_eq!(choice.others.len(), 2);
         assert!(!choice.others.contains(&choice.first));
         seen.insert(choice.first.address);
@@ -229,7 +244,12 @@ async fn all_ready_pods_get_their_share_and_a_refusing_one_comes_last() {
     s.outliers.refused(refusing);
     for _ in 0..50 {
         assert_ne!(
-            s.endpoints.choose(&s.target).await.unwrap().first.address,
+            s.endpoints
+                .choose(&RequestContext::for_tests(), &s.target)
+                .await
+                .unwrap()
+                .first
+                .address,
             refusing
         );
     }

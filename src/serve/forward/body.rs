@@ -20,7 +20,7 @@ use super::transport::io::Received;
 use super::transport::pool::Return;
 use super::transport::streams::StreamPlace;
 use crate::protocol::hop_by_hop;
-use crate::serve::telemetry::Journey;
+use crate::serve::request_context::RequestContext;
 
 /// Bytes of one piece that a backend is given. hyper takes up to 16 pieces that the backend has not taken yet.
 const UPLOAD_PIECE_BYTES: usize = 16 << 10;
@@ -29,7 +29,7 @@ const UPLOAD_PIECE_BYTES: usize = 16 << 10;
 #[derive(Debug)]
 pub(super) struct Up {
     body: Body,
-    journey: Arc<Journey>,
+    context: Arc<RequestContext>,
     gate: Option<Gate>,
     /// `None` for a request without a body.
     taken: Option<Taken>,
@@ -56,11 +56,11 @@ impl Taken {
 }
 
 impl Up {
-    pub(super) fn new(body: Body, journey: Arc<Journey>, gate: Option<Gate>) -> Self {
+    pub(super) fn new(body: Body, context: Arc<RequestContext>, gate: Option<Gate>) -> Self {
         Self {
             taken: (!body.is_end_stream()).then(Taken::default),
             body,
-            journey,
+            context,
             gate,
             rest: None,
             counted_on: None,
@@ -90,8 +90,8 @@ impl Up {
         }
     }
 
-    pub(super) fn empty(journey: Arc<Journey>) -> Self {
-        Self::new(Body::empty(), journey, None)
+    pub(super) fn empty(context: Arc<RequestContext>) -> Self {
+        Self::new(Body::empty(), context, None)
     }
 }
 
@@ -120,7 +120,7 @@ impl http_body::Body for Up {
             connection.pass();
         }
         polled.map_ok(|frame| {
-            self.journey.went_up(frame.data_ref().map_or(0, Bytes::len));
+            self.context.went_up(frame.data_ref().map_or(0, Bytes::len));
             with_trailers(frame, headers::is_request_trailer)
         })
     }
@@ -157,7 +157,7 @@ fn with_trailers(frame: Frame<Bytes>, may_pass: fn(&HeaderName) -> bool) -> Fram
 #[derive(Debug)]
 pub(super) struct Down {
     body: Incoming,
-    journey: Arc<Journey>,
+    context: Arc<RequestContext>,
     /// Taken when the last byte has passed; dropped with the body if it never does, which closes an HTTP/1 connection and
     /// gives the place on an HTTP/2 connection back.
     connection: Option<Lease>,
@@ -172,9 +172,9 @@ pub(super) enum Lease {
 
 impl Lease {
     /// A piece of the body went on.
-    fn passed(&mut self, bytes: usize, journey: &Journey) {
+    fn passed(&mut self, bytes: usize, context: &RequestContext) {
         match self {
-            Self::Http1(connection) => connection.passed(bytes, journey),
+            Self::Http1(connection) => connection.passed(bytes, context),
             Self::Http2(place) => place.passed(),
         }
     }
@@ -188,10 +188,14 @@ impl Lease {
 }
 
 impl Down {
-    pub(super) fn new(body: Incoming, journey: Arc<Journey>, connection: Option<Lease>) -> Self {
+    pub(super) fn new(
+        body: Incoming,
+        context: Arc<RequestContext>,
+        connection: Option<Lease>,
+    ) -> Self {
         let mut down = Self {
             body,
-            journey,
+            context,
             connection,
         };
         down.give_back_at_the_end();
@@ -220,13 +224,13 @@ impl http_body::Body for Down {
             Poll::Ready(Some(Ok(frame))) => {
                 let bytes = frame.data_ref().map_or(0, Bytes::len);
                 let Self {
-                    journey,
+                    context,
                     connection,
                     ..
                 } = &mut *self;
-                journey.went_down(bytes);
+                context.went_down(bytes);
                 if let Some(connection) = connection {
-                    connection.passed(bytes, journey);
+                    connection.passed(bytes, context);
                 }
                 self.give_back_at_the_end();
             }
@@ -261,8 +265,9 @@ mod tests {
     #[test]
     fn a_large_piece_of_an_upload_goes_on_in_small_ones() {
         let audit_id = AuditId::of(&HeaderMap::new());
-        let journey = Journey::begin(audit_id, Arc::new(Metrics::default()), AccessLog::off());
-        let mut up = Up::new(Body::from(vec![7; 40 << 10]), journey, None);
+        let context =
+            RequestContext::begin(audit_id, Arc::new(Metrics::default()), AccessLog::off());
+        let mut up = Up::new(Body::from(vec![7; 40 << 10]), context, None);
         let taken = up.taken().unwrap();
         for (left, piece) in [(40, 16), (24, 16), (8, 8)] {
             assert_eq!(up.size_hint().exact(), Some(left << 10));

@@ -21,6 +21,7 @@ use super::seen::{Known, Seen};
 use crate::protocol::fetch_metadata::{Site, is_link};
 use crate::protocol::status::{Request, Status};
 use crate::serve::cluster::Isolation;
+use crate::serve::refusal::Refuse;
 
 /// A request that a page of another site makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -37,9 +38,13 @@ pub enum CrossSite {
     Origin,
 }
 
-impl CrossSite {
-    pub fn status(self) -> Status {
+impl Refuse for CrossSite {
+    fn status(&self) -> Status {
         Status::forbidden(self.to_string())
+    }
+
+    fn reason(&self) -> &'static str {
+        "cross_site"
     }
 }
 

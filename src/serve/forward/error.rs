@@ -10,7 +10,7 @@ use crate::causes::causes;
 use crate::protocol::status::Status;
 use crate::serve::certificates::NoKubeletCredential;
 use crate::serve::fairness::Full;
-use crate::serve::telemetry::Fault;
+use crate::serve::refusal::{Fault, Refuse};
 
 /// Why there is no answer.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -104,8 +104,8 @@ pub enum ForwardError {
     Unsendable,
 }
 
-impl ForwardError {
-    pub fn status(&self) -> Status {
+impl Refuse for ForwardError {
+    fn status(&self) -> Status {
         let message = self.to_string();
         match self {
             Self::Refused { .. } | Self::KubeletCredential(_) => Status::unavailable(message),
@@ -134,8 +134,7 @@ impl ForwardError {
         }
     }
 
-    /// One word for the log line and the metric label.
-    pub fn reason(&self) -> &'static str {
+    fn reason(&self) -> &'static str {
         match self {
             Self::Refused { .. } => "connect_refused",
             Self::ConnectLate { .. } => "connect_late",
@@ -164,8 +163,7 @@ impl ForwardError {
         }
     }
 
-    /// Whose doing it is.
-    pub fn fault(&self) -> Fault {
+    fn fault(&self) -> Fault {
         match self {
             Self::CallerGone(_)
             | Self::Protocol(_)

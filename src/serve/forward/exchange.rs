@@ -28,14 +28,14 @@ use crate::protocol::hop_by_hop;
 use crate::protocol::status;
 use crate::serve::cluster::Prefix;
 use crate::serve::destination::Scheme;
-use crate::serve::endpoint::{Choice, Endpoint};
-use crate::serve::telemetry::Journey;
+use crate::serve::endpoint::{Endpoint, EndpointOrder};
+use crate::serve::request_context::RequestContext;
 
 /// What one request is to do, whatever connection it goes over.
 #[derive(Clone, Copy)]
 struct Errand<'a> {
-    journey: &'a Arc<Journey>,
-    choice: &'a Choice,
+    context: &'a Arc<RequestContext>,
+    choice: &'a EndpointOrder,
     spelling: Spelling,
 }
 
@@ -96,11 +96,11 @@ impl Forward {
     pub(super) async fn exchange(
         &self,
         sender: Sender<'_>,
-        choice: Choice,
+        choice: EndpointOrder,
         request: Box<status::Request>,
     ) -> Result<Forwarded, ForwardError> {
         let errand = Errand {
-            journey: sender.journey,
+            context: sender.context,
             choice: &choice,
             spelling: Spelling::seen_in(request.version()),
         };
@@ -118,7 +118,7 @@ impl Forward {
         let (mut parts, body) = answer.into_parts();
         hop_by_hop::remove(&mut parts.headers);
         parts.version = Version::HTTP_11;
-        let down = Down::new(body, Arc::clone(sender.journey), Some(connection));
+        let down = Down::new(body, Arc::clone(sender.context), Some(connection));
         let body = match parts.status {
             // They have no body. Go's HTTP/2 client would wait for as many bytes as they say, and h2 takes the piece of no bytes
             // that some backends end them with for one that is too short.
@@ -154,7 +154,7 @@ impl Forward {
         parts.version = Version::HTTP_11;
         let mut request = Request::from_parts(parts, body);
         let gate = expect::gate(&mut request);
-        Ok(request.map(|body| Up::new(body, Arc::clone(sender.journey), gate)))
+        Ok(request.map(|body| Up::new(body, Arc::clone(sender.context), gate)))
     }
 
     async fn attempt(
@@ -162,17 +162,17 @@ impl Forward {
         errand: Errand<'_>,
         request: Request<Up>,
     ) -> Result<Attempt, ForwardError> {
-        let (journey, endpoint) = (errand.journey, &errand.choice.first);
+        let (context, endpoint) = (errand.context, &errand.choice.first);
         let key = Key::new(endpoint, self.trust(endpoint.scheme), errand.spelling);
         let Some(kept) = self.pool.take(&key) else {
             return Box::pin(self.over_a_new_connection(errand, request)).await;
         };
-        let spare = repeatable(&request, journey);
+        let spare = repeatable(&request, context);
         let tried = match kept {
-            Kept::Http1(kept) => self.over_http1(journey, kept, endpoint, request).await,
+            Kept::Http1(kept) => self.over_http1(context, kept, endpoint, request).await,
             Kept::Http2(kept, place) => {
                 let tried = kept.clone();
-                let attempt = self.over_http2(journey, kept, place, endpoint, request);
+                let attempt = self.over_http2(context, kept, place, endpoint, request);
                 let attempt = attempt.await;
                 if attempt.as_ref().is_err_and(|broken| broken.not_begun) {
                     // It refuses streams or is going away. Those that are open on it go on.
@@ -186,7 +186,7 @@ impl Forward {
             (Ok(attempt), _) => return Ok(attempt),
             (Err(broken), spare) => broken.again(spare)?,
         };
-        journey.metrics().retried();
+        context.metrics().retried();
         Box::pin(self.over_a_new_connection(errand, again)).await
     }
 
@@ -195,14 +195,14 @@ impl Forward {
         errand: Errand<'_>,
         request: Request<Up>,
     ) -> Result<Attempt, ForwardError> {
-        let journey = errand.journey;
+        let context = errand.context;
         let trust = self.trust(errand.choice.first.scheme);
         let Dialled {
             io,
             endpoint,
             speaks_http2,
         } = self.dialer.dial(errand.choice, Purpose::Exchange).await?;
-        journey.metrics().connected();
+        context.metrics().connected();
         let address = endpoint.address;
         let key = Key::new(&endpoint, trust, errand.spelling);
         let received = io.received();
@@ -221,7 +221,7 @@ impl Forward {
                 received,
             };
             let attempt = self
-                .over_http1(journey, connection, &endpoint, request)
+                .over_http1(context, connection, &endpoint, request)
                 .await;
             return attempt.map_err(|broken| broken.failed);
         }
@@ -245,7 +245,7 @@ impl Forward {
         });
         self.pool.share(key, shared.clone());
         let attempt = self
-            .over_http2(journey, shared, place, &endpoint, request)
+            .over_http2(context, shared, place, &endpoint, request)
             .await;
         attempt.map_err(|broken| match received.alert() {
             Some(alert) => ForwardError::TlsAlert { address, alert },
@@ -264,7 +264,7 @@ impl Forward {
 
     async fn over_http1(
         &self,
-        journey: &Journey,
+        context: &RequestContext,
         mut connection: Http1,
         endpoint: &Endpoint,
         request: Request<Up>,
@@ -273,7 +273,7 @@ impl Forward {
         connection.received.expect_answer();
         let taken = request.body().taken();
         let answer = connection.sender.try_send_request(request);
-        match self.within_limit(journey, endpoint, taken, answer).await {
+        match self.within_limit(context, endpoint, taken, answer).await {
             Ok(Ok(answer)) => {
                 connection.received.answered();
                 let back = Return::new(Arc::clone(&self.pool), connection);
@@ -299,7 +299,7 @@ impl Forward {
 
     async fn over_http2(
         &self,
-        journey: &Journey,
+        context: &RequestContext,
         mut connection: Http2,
         place: StreamPlace,
         endpoint: &Endpoint,
@@ -312,7 +312,7 @@ impl Forward {
             request.body_mut().count_on(counted_on);
         }
         let answer = connection.sender.try_send_request(request);
-        match self.within_limit(journey, endpoint, taken, answer).await {
+        match self.within_limit(context, endpoint, taken, answer).await {
             Ok(Ok(answer)) => {
                 place.passed();
                 Ok(Attempt {
@@ -348,7 +348,7 @@ impl Forward {
 /// Path and query as they were sent: those inside the target, or the whole for an app that knows its prefix. At an origin of
 /// its own there is none to know.
 pub(super) fn inside(sender: Sender<'_>, endpoint: &Endpoint) -> Result<Uri, ForwardError> {
-    let asked = sender.permit.asked();
+    let asked = sender.permit.info();
     let is_whole = endpoint.settings.prefix == Prefix::Keep && sender.seen.own.is_none();
     let path = match asked.path_inside() {
         _ if is_whole => asked.uri().path(),
@@ -363,7 +363,7 @@ pub(super) fn inside(sender: Sender<'_>, endpoint: &Endpoint) -> Result<Uri, For
 }
 
 /// A copy of a request that may be sent twice.
-fn repeatable(request: &Request<Up>, journey: &Arc<Journey>) -> Option<Request<Up>> {
+fn repeatable(request: &Request<Up>, context: &Arc<RequestContext>) -> Option<Request<Up>> {
     let may_be_repeated = matches!(
         *request.method(),
         Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE
@@ -371,7 +371,7 @@ fn repeatable(request: &Request<Up>, journey: &Arc<Journey>) -> Option<Request<U
     if !may_be_repeated || !request.body().is_end_stream() {
         return None;
     }
-    let mut copy = Request::new(Up::empty(Arc::clone(journey)));
+    let mut copy = Request::new(Up::empty(Arc::clone(context)));
     *copy.method_mut() = request.method().clone();
     *copy.uri_mut() = request.uri().clone();
     *copy.headers_mut() = request.headers().clone();

@@ -1,4 +1,4 @@
-//! 7, send it on. In: a [`Permit`], a [`Choice`], the request. Out: the backend's answer, and which endpoint gave it.
+//! 7, send it on. In: a [`Permit`], a [`EndpointOrder`], the request. Out: the backend's answer, and which endpoint gave it.
 //!
 //! Plain exchanges go over kept connections and stream both ways; upgrades get a connection of their own and become a
 //! tunnel after a 101, and only then. What the caller sent inside the target is what the backend gets; the deliberate
@@ -48,9 +48,9 @@ use crate::serve::certificates::KubeletAccess;
 use crate::serve::cluster::ServiceSettings;
 use crate::serve::config::ForwardConfig;
 use crate::serve::connection::Peer;
-use crate::serve::endpoint::{Choice, Endpoint, Outliers};
+use crate::serve::endpoint::{Endpoint, EndpointOrder, Outliers};
 use crate::serve::fairness::{Full, Places};
-use crate::serve::telemetry::Journey;
+use crate::serve::request_context::RequestContext;
 use transport::connector::Dialer;
 use transport::pool::Pool;
 use upgrade::Asked;
@@ -88,7 +88,7 @@ pub struct Forward {
 struct Sender<'a> {
     peer: &'a Peer,
     permit: &'a Permit,
-    journey: &'a Arc<Journey>,
+    context: &'a Arc<RequestContext>,
     config: &'a ForwardConfig,
     seen: &'a Seen,
 }
@@ -129,14 +129,14 @@ impl Forward {
         peer: &Peer,
         permit: &Permit,
         seen: &Seen,
-        journey: &Arc<Journey>,
-        choice: Choice,
+        context: &Arc<RequestContext>,
+        choice: EndpointOrder,
         request: Box<Request>,
     ) -> Result<Forwarded, ForwardError> {
         let sender = Sender {
             peer,
             permit,
-            journey,
+            context,
             config: &self.config,
             seen,
         };
@@ -166,7 +166,7 @@ impl Forward {
             };
         }
         let token = self.page_tokens.take(permit, request.headers_mut());
-        let prefix = permit.asked().prefix();
+        let prefix = permit.info().prefix();
         let known = self.known(own_origin(permit, request));
         Ok(Seen::of(request.headers(), prefix, &known, token))
     }
@@ -203,7 +203,7 @@ impl Forward {
     /// what [`login`] makes of the request.
     fn authorization(&self, sender: Sender<'_>, headers: &HeaderMap) -> Option<HeaderValue> {
         match &sender.seen.own {
-            Some(_) if sender.permit.asked().resource == Resource::Nodes => None,
+            Some(_) if sender.permit.info().resource == Resource::Nodes => None,
             Some(_) => headers.get(header::AUTHORIZATION).cloned(),
             None => self
                 .logins

@@ -8,14 +8,14 @@ use std::time::Duration;
 use super::body::Taken;
 use super::{Forward, ForwardError};
 use crate::serve::endpoint::Endpoint;
-use crate::serve::telemetry::Journey;
+use crate::serve::request_context::RequestContext;
 
 impl Forward {
     /// Waits for the answer's head. The limit counts from the last byte of the request that moved. It is another one, and
     /// shorter, while the backend does not take what there is of the request's body.
     pub(super) async fn within_limit<A>(
         &self,
-        journey: &Journey,
+        context: &RequestContext,
         endpoint: &Endpoint,
         taken: Option<Taken>,
         answer: impl Future<Output = A>,
@@ -33,11 +33,11 @@ impl Forward {
         };
         let (mut silent, mut untaken) = (Duration::ZERO, Duration::ZERO);
         loop {
-            let (moved, was_idle) = (journey.moved(), is_idle());
+            let (moved, was_idle) = (context.moved(), is_idle());
             if let Ok(answer) = tokio::time::timeout(step, answer.as_mut()).await {
                 return Ok(answer);
             }
-            if journey.moved() != moved {
+            if context.moved() != moved {
                 (silent, untaken) = (Duration::ZERO, Duration::ZERO);
                 continue;
             }

@@ -21,7 +21,7 @@ use super::{Forward, ForwardError, Forwarded, Sender, headers, tunnel};
 use crate::protocol::hop_by_hop;
 use crate::protocol::status::{Request, Response};
 use crate::serve::destination::Scheme;
-use crate::serve::endpoint::{Choice, Endpoint};
+use crate::serve::endpoint::{Endpoint, EndpointOrder};
 
 /// What may be tunnelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,20 +96,20 @@ impl Forward {
     pub(super) async fn upgrade(
         &self,
         sender: Sender<'_>,
-        choice: Choice,
+        choice: EndpointOrder,
         mut request: Box<Request>,
         protocol: Protocol,
     ) -> Result<Forwarded, ForwardError> {
         let place = self
             .tunnels
-            .take(sender.permit.holder(), &sender.permit.asked().namespace)?;
+            .take(sender.permit.holder(), &sender.permit.info().namespace)?;
         #[expect(
             clippy::disallowed_methods,
             reason = "the one place that joins upgraded connections"
         )]
         let caller = hyper::upgrade::on(&mut *request);
         let Dialled { io, endpoint, .. } = self.dialer.dial(&choice, Purpose::Upgrade).await?;
-        sender.journey.metrics().connected();
+        sender.context.metrics().connected();
         let (address, received) = (endpoint.address, io.received());
         let (mut requests, connection) = http1_settings(Spelling::Kept)
             .handshake(TokioIo::new(io))
@@ -137,7 +137,7 @@ impl Forward {
         )]
         let backend = hyper::upgrade::on(&mut answer);
         sender
-            .journey
+            .context
             .note(|record| record.upgrade = Some(protocol.as_str()));
         self.tasks.spawn(tunnel::run(tunnel::Ends {
             caller,
@@ -145,7 +145,7 @@ impl Forward {
             protocol,
             idle_limit: self.config.tunnel_idle_limit,
             write_timeout: self.config.exchange_idle_timeout,
-            journey: Arc::clone(sender.journey),
+            context: Arc::clone(sender.context),
             standing: self.standing(sender),
             tasks: self.tasks.clone(),
             _place: place,
@@ -165,7 +165,7 @@ impl Forward {
         answer: impl Future<Output = Result<http::Response<Incoming>, hyper::Error>>,
     ) -> Result<http::Response<Incoming>, ForwardError> {
         received.expect_answer();
-        let answer = self.within_limit(sender.journey, endpoint, None, answer);
+        let answer = self.within_limit(sender.context, endpoint, None, answer);
         let answer = answer.await?;
         let answer = answer.map_err(|cause| failed(endpoint.address, received, cause))?;
         received.answered();
@@ -202,7 +202,7 @@ impl Forward {
         parts.uri = inside(sender, endpoint)?;
         Ok(http::Request::from_parts(
             parts,
-            Up::new(body, Arc::clone(sender.journey), None),
+            Up::new(body, Arc::clone(sender.context), None),
         ))
     }
 
@@ -225,7 +225,7 @@ fn refused(sender: Sender<'_>, endpoint: Endpoint, answer: http::Response<Incomi
     parts
         .headers
         .insert(header::CONNECTION, HeaderValue::from_static("close"));
-    let body = Body::new(Down::new(body, Arc::clone(sender.journey), None));
+    let body = Body::new(Down::new(body, Arc::clone(sender.context), None));
     Forwarded {
         response: Response::from_parts(parts, body),
         endpoint,

@@ -93,7 +93,7 @@ impl Answers {
         request: &mut Request,
     ) -> Trail {
         if reading.seen().own.is_none() && redirect::may_follow(reading, settings) {
-            Trail::begin(permit.asked(), request, &self.config.never_forward_cookies)
+            Trail::begin(permit.info(), request, &self.config.never_forward_cookies)
         } else {
             Trail::without_hops()
         }
@@ -113,7 +113,7 @@ impl Answers {
         if let Some(answer) = login::own_answer(reading, permit, logins, request).await {
             return Some(answer);
         }
-        let asked = permit.asked();
+        let asked = permit.info();
         let inside = asked.path_inside();
         redirect::to_slash(reading, asked, request)
             .or_else(|| page_helper::script(inside))
@@ -159,7 +159,7 @@ impl Answers {
         let links = Self::links(on, Form::Relative);
         safety::remove(response.headers_mut(), &links);
         let place = cookies::Place {
-            arrived: permit.asked().prefix(),
+            arrived: permit.info().prefix(),
             seen: reading.prefix(permit),
         };
         let never = &self.config.never_forward_cookies;
@@ -170,7 +170,7 @@ impl Answers {
         let at = Situation {
             reading,
             settings: &endpoint.settings,
-            asked: permit.asked(),
+            asked: permit.info(),
             links: &links,
         };
         let decided = redirect::decide(at, trail, response);
@@ -187,11 +187,11 @@ impl Answers {
         }
         fields::rewrite(headers, &links);
         if trail.has_hops() {
-            redirect::name_end(permit.asked(), headers);
+            redirect::name_end(permit.info(), headers);
         }
         if response.status() == StatusCode::UNAUTHORIZED {
             let refused = response.headers_mut();
-            if let Some(page) = login::in_place_of(reading, permit.asked(), refused) {
+            if let Some(page) = login::in_place_of(reading, permit.info(), refused) {
                 return Made::Ours(page, Depends::UrlAlone);
             }
         }
@@ -250,7 +250,7 @@ impl Answers {
             settings.page_helper == PageHelper::On && is_of_worker(on, response.headers());
         let treatment = PageTreatment {
             prologue: is_prepared.then(page_helper::worker_prologue),
-            method: on.permit.asked().method.clone(),
+            method: on.permit.info().method.clone(),
             reader: on.reading.reader,
             links,
             injection,
@@ -278,7 +278,7 @@ impl Answers {
     }
 
     fn links(on: Occasion<'_>, form: Form) -> Links {
-        Links::new(on.permit.asked(), on.endpoint, form).seen_as(&on.reading.seen)
+        Links::new(on.permit.info(), on.endpoint, form).seen_as(&on.reading.seen)
     }
 }
 
@@ -291,7 +291,7 @@ fn is_plain(on: Occasion<'_>, response: &Response) -> bool {
         && !headers.keys().any(|name| {
             fields::holds_urls(name) || speaks_for_the_origin(name) || *name == header::SET_COOKIE
         })
-        && !page::is_of_a_page(headers, on.permit.asked().path_inside())
+        && !page::is_of_a_page(headers, on.permit.info().path_inside())
         && !is_of_worker(on, headers)
 }
 

@@ -86,7 +86,7 @@ impl Reading {
             _ => Redirecting::Usual,
         };
         Self {
-            reader: reader(&permit.asked().method, headers),
+            reader: reader(&permit.info().method, headers),
             destination: match text(headers, &SEC_FETCH_DEST) {
                 Some("worker" | "sharedworker") => Destination::Worker,
                 _ => Destination::Other,
@@ -115,7 +115,7 @@ impl Reading {
     /// The target's path as the browser has it, as far as that is known.
     pub(super) fn prefix<'a>(&'a self, permit: &'a Permit) -> &'a str {
         let seen = self.seen.prefix.as_deref();
-        seen.unwrap_or_else(|| permit.asked().prefix())
+        seen.unwrap_or_else(|| permit.info().prefix())
     }
 }
 

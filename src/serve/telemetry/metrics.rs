@@ -62,14 +62,14 @@ struct Refusal {
 
 /// What one finished request adds.
 #[derive(Debug)]
-pub(super) struct Sample {
-    pub(super) verb: Verb,
-    pub(super) resource: &'static str,
-    pub(super) code: u16,
-    pub(super) stage_reason: Option<&'static str>,
-    pub(super) tunnel: bool,
-    pub(super) until_answer: Option<Duration>,
-    pub(super) took: Duration,
+pub struct Sample {
+    pub verb: Verb,
+    pub resource: &'static str,
+    pub code: u16,
+    pub stage_reason: Option<&'static str>,
+    pub tunnel: bool,
+    pub until_response: Option<Duration>,
+    pub took: Duration,
 }
 
 /// Numbers that are read when somebody asks, as their owners count them already.
@@ -99,7 +99,7 @@ pub struct Metrics {
     requests: Family<Request, Counter>,
     refusals: Family<Refusal, Counter>,
     in_flight: Gauge,
-    until_answer: Histogram,
+    until_response: Histogram,
     tunnels_ended: Counter,
     connects: Counter,
     retries: Counter,
@@ -123,7 +123,7 @@ impl Metrics {
             requests: Family::default(),
             refusals: Family::default(),
             in_flight: Gauge::default(),
-            until_answer: Histogram::new(BUCKETS),
+            until_response: Histogram::new(BUCKETS),
             tunnels_ended: Counter::default(),
             connects: Counter::default(),
             retries: Counter::default(),
@@ -142,7 +142,7 @@ impl Metrics {
         registry.register(
             "apiserver_request_duration_seconds",
             "From the first look at a request to the head of its answer",
-            metrics.until_answer.clone(),
+            metrics.until_response.clone(),
         );
         registry.register(
             "throughway_refusals",
@@ -180,11 +180,11 @@ impl Metrics {
         self.retries.inc();
     }
 
-    pub(super) fn begun(&self) {
+    pub fn begun(&self) {
         self.in_flight.inc();
     }
 
-    pub(super) fn ended(&self, sample: &Sample) {
+    pub fn ended(&self, sample: &Sample) {
         self.in_flight.dec();
         let subresource = if sample.resource.is_empty() {
             ""
@@ -211,8 +211,8 @@ impl Metrics {
         if sample.tunnel {
             self.tunnels_ended.inc();
         } else {
-            self.until_answer
-                .observe(sample.until_answer.unwrap_or(sample.took).as_secs_f64());
+            self.until_response
+                .observe(sample.until_response.unwrap_or(sample.took).as_secs_f64());
         }
     }
 
@@ -412,7 +412,7 @@ mod tests {
             code,
             stage_reason: None,
             tunnel: false,
-            until_answer: None,
+            until_response: None,
             took: Duration::from_millis(3),
         }
     }

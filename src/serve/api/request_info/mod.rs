@@ -17,6 +17,7 @@ use percent_encoding::percent_decode_str;
 use crate::protocol::envelope;
 use crate::protocol::status::Status;
 use crate::serve::config::ApiGroup;
+use crate::serve::refusal::Refuse;
 
 /// The path and query inside the target, exactly as they are to arrive: kube-apiserver decodes and sorts those of the URL. A
 /// method may stand before them, for which Kubernetes has no verb.
@@ -107,8 +108,8 @@ impl Resource {
     }
 }
 
-impl Unserved {
-    pub fn status(&self) -> Status {
+impl Refuse for Unserved {
+    fn status(&self) -> Status {
         match self {
             Self::NothingHere => Status::not_found(self.to_string()),
             Self::Ambiguous | Self::RawPath => Status::bad_request(self.to_string()),
@@ -116,8 +117,7 @@ impl Unserved {
         }
     }
 
-    /// One word for the log line and the metric label.
-    pub fn reason(&self) -> &'static str {
+    fn reason(&self) -> &'static str {
         match self {
             Self::NothingHere => "nothing_here",
             Self::Ambiguous => "ambiguous_path",

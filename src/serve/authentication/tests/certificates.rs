@@ -16,7 +16,10 @@ async fn who(s: &Setting, allowed_names: &[&str], chain: Chain) -> String {
     let known = s.front_proxy.request_header(allowed_names);
     s.trust.request_header.store(Some(known));
     let caller = peer(chain);
-    let found = s.authentication.identify(&caller, request(&CLAIMED)).await;
+    let found = s
+        .authentication
+        .identify_reader(&caller, request(&CLAIMED))
+        .await;
     match found {
         Ok((caller, rest)) => {
             assert!(rest.headers().is_empty(), "{:?}", rest.headers());
@@ -95,7 +98,7 @@ async fn headers_beside_a_token_change_nothing_however_they_are_spelled() {
         ("X-Remote-Uid", "0"),
         ("X-Remote-Extra-Scopes", "all"),
     ]);
-    let asking = s.authentication.identify(&stranger, asked);
+    let asking = s.authentication.identify_reader(&stranger, asked);
     let (found, ()) = tokio::join!(asking, review(&mut s.reviews, Some("carol")));
     let (caller, rest) = found.unwrap();
     assert_eq!(caller.user.name, "carol");

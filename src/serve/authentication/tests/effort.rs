@@ -42,7 +42,11 @@ fn measure(s: &Setting, bill: &mut Bill<1>, what: &str, name: &HeaderName, lines
             request
         };
         // Whether the certificate is good is remembered with the connection.
-        drop(s.authentication.identify(&peer, prepare()).now_or_never());
+        drop(
+            s.authentication
+                .identify_reader(&peer, prepare())
+                .now_or_never(),
+        );
         bill.work(
             &format!("{name}: {what}"),
             length,
@@ -50,7 +54,11 @@ fn measure(s: &Setting, bill: &mut Bill<1>, what: &str, name: &HeaderName, lines
             |mut request| {
                 s.authentication.remove_claims(request.headers_mut());
                 // What would have to be asked of the API server is not waited for.
-                drop(s.authentication.identify(&peer, request).now_or_never());
+                drop(
+                    s.authentication
+                        .identify_reader(&peer, request)
+                        .now_or_never(),
+                );
             },
         );
     }

@@ -198,7 +198,7 @@ async fn the_front_proxy_speaks_for_others_and_its_headers_end_here() {
     let peer = peer(s.front_proxy.client("front-proxy-client", "", Fault::None));
     let (caller, rest) = s
         .authentication
-        .identify(&peer, request(&SPOKEN_FOR))
+        .identify_reader(&peer, request(&SPOKEN_FOR))
         .await
         .unwrap();
     assert_eq!(caller.method, Method::FrontProxy);
@@ -239,7 +239,7 @@ async fn only_a_good_certificate_with_an_allowed_name_speaks_for_others() {
     ] {
         let refused = s
             .authentication
-            .identify(&peer(chain), request(&SPOKEN_FOR))
+            .identify_reader(&peer(chain), request(&SPOKEN_FOR))
             .await;
         let status = refused.map(|(caller, _)| caller).expect_err(what).status();
         assert_eq!(status, Status::unauthorized(), "{what}");
@@ -255,7 +255,7 @@ async fn an_empty_list_of_names_allows_every_certificate_of_the_front_proxy_ca()
     let peer = peer(s.front_proxy.client("anything", "", Fault::None));
     let (caller, _) = s
         .authentication
-        .identify(&peer, request(&SPOKEN_FOR))
+        .identify_reader(&peer, request(&SPOKEN_FOR))
         .await
         .unwrap();
     assert_eq!(caller.user.name, "alice");
@@ -266,7 +266,7 @@ async fn headers_without_the_front_proxy_name_nobody() {
     let s = setting_with(AnonymousAuth::Accepted);
     let (caller, rest) = s
         .authentication
-        .identify(&peer(Vec::new()), request(&SPOKEN_FOR))
+        .identify_reader(&peer(Vec::new()), request(&SPOKEN_FOR))
         .await
         .unwrap();
     assert_eq!(
@@ -283,7 +283,7 @@ async fn a_certificate_of_the_cluster_names_user_and_groups_whatever_the_headers
     let peer = peer(s.cluster.client("bob", "ops", Fault::None));
     let (caller, rest) = s
         .authentication
-        .identify(&peer, request(&SPOKEN_FOR))
+        .identify_reader(&peer, request(&SPOKEN_FOR))
         .await
         .unwrap();
     assert_eq!(
@@ -303,7 +303,7 @@ async fn withdrawn_front_proxy_ca_is_refused_on_an_open_connection() {
     let s = setting();
     let peer = peer(s.front_proxy.client("front-proxy-client", "", Fault::None));
     s.authentication
-        .identify(&peer, request(&SPOKEN_FOR))
+        .identify_reader(&peer, request(&SPOKEN_FOR))
         .await
         .unwrap();
     s.trust
@@ -311,7 +311,7 @@ async fn withdrawn_front_proxy_ca_is_refused_on_an_open_connection() {
         .store(Some(authority().request_header(&["front-proxy-client"])));
     let refused = s
         .authentication
-        .identify(&peer, request(&SPOKEN_FOR))
+        .identify_reader(&peer, request(&SPOKEN_FOR))
         .await
         .map(|(caller, _)| caller);
     assert!(matches!(refused, Err(AuthenticationError::Certificate(_))));
@@ -322,7 +322,7 @@ async fn allowed_names_are_those_of_now() {
     let s = setting();
     let peer = peer(s.front_proxy.client("front-proxy-client", "", Fault::None));
     s.authentication
-        .identify(&peer, request(&SPOKEN_FOR))
+        .identify_reader(&peer, request(&SPOKEN_FOR))
         .await
         .unwrap();
     s.trust
@@ -330,7 +330,7 @@ async fn allowed_names_are_those_of_now() {
         .store(Some(s.front_proxy.request_header(&["another"])));
     let refused = s
         .authentication
-        .identify(&peer, request(&SPOKEN_FOR))
+        .identify_reader(&peer, request(&SPOKEN_FOR))
         .await
         .map(|(caller, _)| caller);
     assert!(matches!(
@@ -350,7 +350,7 @@ async fn direct_impersonation_is_400() {
         let peer = peer(s.cluster.client("bob", "ops", Fault::None));
         let refused = s
             .authentication
-            .identify(&peer, request(&[(name, "root")]))
+            .identify_reader(&peer, request(&[(name, "root")]))
             .await;
         let status = refused.map(|(caller, _)| caller).expect_err(name).status();
         assert_eq!(status.code, http::StatusCode::BAD_REQUEST, "{name}");
@@ -363,7 +363,7 @@ async fn a_stranger_on_http2_loses_the_connection_after_the_answer() {
     let stranger = peer(Vec::new());
     let mut asked = request(&[]);
     *asked.version_mut() = http::Version::HTTP_2;
-    let refused = s.authentication.identify(&stranger, asked).await;
+    let refused = s.authentication.identify_reader(&stranger, asked).await;
     assert!(matches!(refused, Err(AuthenticationError::Anonymous)));
     assert!(is_retired(&stranger));
 }
@@ -375,7 +375,7 @@ async fn the_front_proxys_connection_goes_on_whoever_is_refused() {
     let peer = peer(s.front_proxy.client("front-proxy-client", "", Fault::None));
     let mut asked = request(&[]);
     *asked.version_mut() = http::Version::HTTP_2;
-    let refused = s.authentication.identify(&peer, asked).await;
+    let refused = s.authentication.identify_reader(&peer, asked).await;
     assert!(refused.is_err());
     assert!(!is_retired(&peer));
 }
@@ -385,7 +385,7 @@ async fn a_direct_caller_without_a_credential_is_refused_and_nobody_is_asked() {
     let mut s = setting();
     let refused = s
         .authentication
-        .identify(&peer(Vec::new()), request(&SPOKEN_FOR))
+        .identify_reader(&peer(Vec::new()), request(&SPOKEN_FOR))
         .await
         .map(|(caller, _)| caller);
     assert_eq!(refused.unwrap_err().status(), Status::unauthorized());
@@ -401,12 +401,12 @@ async fn a_chain_with_a_certificate_that_can_not_be_read_is_verified_once() {
     chain.push(CertificateDer::from(vec![0x30, 0x03, 1, 2, 3]));
     let peer = peer(chain);
     s.authentication
-        .identify(&peer, request(&SPOKEN_FOR))
+        .identify_reader(&peer, request(&SPOKEN_FOR))
         .await
         .unwrap();
     let first = peer.front_proxy_verdict().load_full().unwrap();
     s.authentication
-        .identify(&peer, request(&SPOKEN_FOR))
+        .identify_reader(&peer, request(&SPOKEN_FOR))
         .await
         .unwrap();
     let second = peer.front_proxy_verdict().load_full().unwrap();

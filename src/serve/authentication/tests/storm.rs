@@ -29,13 +29,13 @@ async fn review_of(reviews: &mut Handle, token: &str, name: &str) -> Vec<impl Si
 async fn a_storm_of_unknown_tokens_is_a_few_reviews_and_a_known_token_goes_on() {
     let mut s = setting_without_memory();
     let peer = peer(Vec::new());
-    let known = s.authentication.identify(&peer, asked("good"));
+    let known = s.authentication.identify_reader(&peer, asked("good"));
     let (known, ()) = tokio::join!(known, review(&mut s.reviews, Some("alice")));
     assert_eq!(known.unwrap().0.user.name, "alice");
     let mut storm = Vec::new();
     for number in 0..1000 {
         let token = format!("t{number}");
-        let mut waiting = Box::pin(s.authentication.identify(&peer, asked(&token)));
+        let mut waiting = Box::pin(s.authentication.identify_reader(&peer, asked(&token)));
         match futures_util::poll!(&mut waiting) {
             Poll::Ready(answered) => {
                 let refused = answered.map(|(caller, _)| caller).unwrap_err();
@@ -49,7 +49,7 @@ async fn a_storm_of_unknown_tokens_is_a_few_reviews_and_a_known_token_goes_on() 
     assert_eq!(storm.len(), 8);
     assert_eq!(s.authentication.reviews(), 9);
     // Its answer is forgotten, but not that it was somebody's.
-    let known = s.authentication.identify(&peer, asked("good"));
+    let known = s.authentication.identify_reader(&peer, asked("good"));
     let (known, _others) = tokio::join!(known, review_of(&mut s.reviews, "good", "alice"));
     assert_eq!(known.unwrap().0.user.name, "alice");
 }
@@ -61,7 +61,7 @@ async fn no_more_strangers_wait_for_the_review_of_one_token_than_may() {
     let mut waiting = Vec::new();
     let mut refused = 0;
     for _ in 0..300 {
-        let mut asking = Box::pin(s.authentication.identify(&peer, asked("one")));
+        let mut asking = Box::pin(s.authentication.identify_reader(&peer, asked("one")));
         match futures_util::poll!(&mut asking) {
             Poll::Ready(Err(AuthenticationError::Crowded)) => refused += 1,
             Poll::Ready(other) => unreachable!("nobody has answered: {:?}", other.is_ok()),
@@ -78,11 +78,14 @@ async fn a_token_of_more_than_64_kib_is_asked_of_nobody() {
     let longest = "x".repeat(64 << 10);
     let longer = format!("{longest}x");
     let peer = peer(Vec::new());
-    let refused = s.authentication.identify(&peer, asked(&longer)).await;
+    let refused = s
+        .authentication
+        .identify_reader(&peer, asked(&longer))
+        .await;
     let refused = refused.map(|(caller, _)| caller);
     assert!(matches!(refused, Err(AuthenticationError::Token)));
     assert_eq!(s.authentication.reviews(), 0);
-    let known = s.authentication.identify(&peer, asked(&longest));
+    let known = s.authentication.identify_reader(&peer, asked(&longest));
     let (known, ()) = tokio::join!(known, review(&mut s.reviews, Some("alice")));
     assert_eq!(known.unwrap().0.user.name, "alice");
 }

@@ -8,7 +8,7 @@ async fn a_token_beside_a_foreign_certificate_is_enough() {
     let peer = peer(authority().client("x", "", Fault::None));
     let asked = request(&[("Authorization", "Bearer good"), ("X-Remote-User", "root")]);
     let (found, ()) = tokio::join!(
-        s.authentication.identify(&peer, asked),
+        s.authentication.identify_reader(&peer, asked),
         review(&mut s.reviews, Some("carol"))
     );
     let (caller, rest) = found.unwrap();
@@ -25,7 +25,7 @@ async fn an_unknown_token_is_401_and_never_anonymous() {
     let asked = request(&[("Authorization", "Bearer bad")]);
     let stranger = peer(Vec::new());
     let (found, ()) = tokio::join!(
-        s.authentication.identify(&stranger, asked),
+        s.authentication.identify_reader(&stranger, asked),
         review(&mut s.reviews, None)
     );
     assert!(matches!(
@@ -35,7 +35,7 @@ async fn an_unknown_token_is_401_and_never_anonymous() {
     // The no is remembered: this one would hang if it were asked again.
     let again = s
         .authentication
-        .identify(&stranger, request(&[("Authorization", "Bearer bad")]))
+        .identify_reader(&stranger, request(&[("Authorization", "Bearer bad")]))
         .await;
     assert!(matches!(
         again.map(|(caller, _)| caller),
@@ -50,7 +50,7 @@ async fn a_burst_with_one_token_is_one_review() {
     let stranger = peer(Vec::new());
     let burst = futures_util::future::join_all((0..50).map(|_| {
         s.authentication
-            .identify(&stranger, request(&[("Authorization", "Bearer good")]))
+            .identify_reader(&stranger, request(&[("Authorization", "Bearer good")]))
     }));
     let (found, ()) = tokio::join!(burst, review(&mut s.reviews, Some("carol")));
     assert!(
@@ -69,7 +69,7 @@ async fn an_api_server_that_can_not_be_asked_is_500_within_the_deadline_and_is_n
     for asked in 1..=2 {
         let found = s
             .authentication
-            .identify(&stranger, request(&[("Authorization", "Bearer good")]))
+            .identify_reader(&stranger, request(&[("Authorization", "Bearer good")]))
             .await;
         let status = found
             .map(|(caller, _)| caller)
@@ -87,7 +87,7 @@ async fn a_redirected_review_is_not_followed() {
     let stranger = peer(Vec::new());
     let asking = s
         .authentication
-        .identify(&stranger, request(&[("Authorization", "Bearer good")]));
+        .identify_reader(&stranger, request(&[("Authorization", "Bearer good")]));
     let (found, ()) = tokio::join!(asking, async {
         let (_, send) = s.reviews.next_request().await.expect("a TokenReview");
         let elsewhere = http::Response::builder()
@@ -107,7 +107,7 @@ async fn no_token_is_shown_by_debug_output() {
     let stranger = peer(Vec::new());
     let asked = request(&[("Authorization", "Bearer canary-token")]);
     let (found, ()) = tokio::join!(
-        s.authentication.identify(&stranger, asked),
+        s.authentication.identify_reader(&stranger, asked),
         review(&mut s.reviews, Some("carol"))
     );
     let shown = format!("{:?} {:?}", s.authentication, found.unwrap());

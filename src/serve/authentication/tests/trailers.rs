@@ -34,7 +34,11 @@ async fn left(trailers: &[(&'static str, &'static str)]) -> Vec<String> {
     let peer = peer(s.front_proxy.client("front-proxy-client", "", Fault::None));
     let mut request = request(&[("X-User", "alice"), ("x-more-scopes", "s")]);
     *request.body_mut() = body(trailers);
-    let (caller, rest) = s.authentication.identify(&peer, request).await.unwrap();
+    let (caller, rest) = s
+        .authentication
+        .identify_reader(&peer, request)
+        .await
+        .unwrap();
     assert_eq!(caller.user.name, "alice");
     assert!(rest.headers().is_empty(), "{:?}", rest.headers());
     let collected = rest.into_body().collect().await.unwrap();

@@ -32,7 +32,7 @@ pub(crate) fn objects(input: &[u8]) {
         let _ = Node::from(node);
     }
     if let Some(slice) = read::<RawSlice>(input, is_json) {
-        let slice = Slice::from(slice);
+        let slice = EndpointSlice::from(slice);
         assert!(slice.endpoints.len() <= MAX_ENTRIES && slice.ports.len() <= MAX_ENTRIES);
         assert!(slice.ports.iter().all(|port| port.number != 0));
     }

@@ -165,7 +165,7 @@ fn what_is_kept_of_one_object_is_bounded() {
         .collect();
     let mut wide = slice("a", Some("web"), "10.77.0.10");
     wide["ports"] = json!(many);
-    let read: Slice = known::<RawSlice>(&wide).into();
+    let read: EndpointSlice = known::<RawSlice>(&wide).into();
     assert_eq!(read.ports.len(), crate::serve::cluster::object::MAX_ENTRIES);
     let mut wide = pod("a", "10.77.0.10");
     wide["spec"]["containers"] = json!(vec![json!({"ports": many}); 3]);

@@ -29,7 +29,7 @@ use super::date;
 use super::upload::{Intake, upload};
 use crate::lifecycle::ProgressTimeout;
 use crate::protocol::status::{Request, Response};
-use crate::serve::telemetry::Journey;
+use crate::serve::request_context::RequestContext;
 
 /// What belongs to an HTTP/1 connection and is malformed in HTTP/2 (RFC 9113 section 8.2.2).
 const CONNECTION_HEADERS: [HeaderName; 6] = [
@@ -90,7 +90,7 @@ where
         return Ok(());
     }
     let (mut head, body) = response.into_parts();
-    let journey = head.extensions.remove::<Arc<Journey>>();
+    let context = head.extensions.remove::<Arc<RequestContext>>();
     let mut head = http::Response::from_parts(head, ());
     complete(head.headers_mut(), &body);
     let is_whole = body.is_end_stream();
@@ -118,16 +118,16 @@ where
     });
     let sent = sent.await;
     if matches!(sent, Err(Broken::NotTaken)) {
-        taker.took_nothing(journey.as_deref());
+        taker.took_nothing(context.as_deref());
     }
     sent
 }
 
 impl Taker {
-    fn took_nothing(self, journey: Option<&Journey>) {
+    fn took_nothing(self, context: Option<&RequestContext>) {
         let Self { address, timeout } = self;
-        match journey {
-            Some(journey) => journey.response_not_taken(timeout),
+        match context {
+            Some(context) => context.response_not_taken(timeout),
             None => tracing::info!(
                 peer.address = %address,
                 "a caller took nothing of a document for {timeout:?}; its stream is reset"

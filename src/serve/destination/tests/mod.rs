@@ -30,18 +30,18 @@ fn permit(path: &str) -> Permit {
     Permit::for_tests(caller, asked)
 }
 
-fn targets(cluster: Cluster) -> Targets {
+fn targets(cluster: Cluster) -> Destinations {
     targets_with(cluster, IsolationDefault::Off)
 }
 
-fn targets_with(cluster: Cluster, isolation: IsolationDefault) -> Targets {
+fn targets_with(cluster: Cluster, isolation: IsolationDefault) -> Destinations {
     let config = TargetConfig {
         denied_networks: vec!["192.0.2.0/24".parse().unwrap()],
         node_ports: vec![9100..=9100],
         loopback: Loopback::Refused,
         isolation,
     };
-    Targets::new(&config, cluster)
+    Destinations::new(&config, cluster)
 }
 
 fn service(name: &str, ports: Value) -> Value {
@@ -61,7 +61,7 @@ fn node(ip: &str) -> Value {
         "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}}}})
 }
 
-async fn resolve(objects: &[Value], path: &str) -> Result<Target, TargetError> {
+async fn resolve(objects: &[Value], path: &str) -> Result<Destination, DestinationError> {
     targets(Cluster::of(objects)).resolve(&permit(path)).await
 }
 
@@ -104,7 +104,7 @@ async fn a_service_port_is_found_by_number_by_name_or_as_the_only_one() {
         .await
         .expect(name);
         assert_eq!(target.host, host, "{name}");
-        let Reach::Endpoints { port: found, .. } = target.reach else {
+        let Backends::Endpoints { port: found, .. } = target.reach else {
             panic!("{name} is no service")
         };
         assert_eq!(&*found, port, "{name}");
@@ -195,7 +195,7 @@ async fn a_pod_port_is_found_by_number_by_name_or_as_the_first() {
         let target = resolve(std::slice::from_ref(&declared), &path)
             .await
             .expect(name);
-        let Reach::Addresses { addresses, pod } = target.reach else {
+        let Backends::Addresses { addresses, pod } = target.reach else {
             panic!("{name} is no pod")
         };
         let expected: [SocketAddr; 2] = [
@@ -245,7 +245,7 @@ async fn a_kubelet_is_its_port_whatever_the_scheme_and_other_ports_are_plain() {
             .await
             .expect(name);
         assert_eq!(target.scheme, scheme, "{name}");
-        let Reach::Addresses { addresses, .. } = target.reach else {
+        let Backends::Addresses { addresses, .. } = target.reach else {
             panic!("{name} is no node")
         };
         assert_eq!(addresses, [SocketAddr::from(([10, 77, 0, 2], port))]);

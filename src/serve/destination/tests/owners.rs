@@ -100,7 +100,7 @@ async fn a_pod_of_its_nodes_network_is_not_reached_where_a_pod_of_its_own_has_th
 #[test]
 fn a_name_that_is_no_header_text_is_refused_and_no_panic() {
     let refused = host_header("a\u{1}", 80, Scheme::Http);
-    assert!(matches!(refused, Err(TargetError::HostName)));
+    assert!(matches!(refused, Err(DestinationError::HostName)));
 }
 
 #[tokio::test]
@@ -159,11 +159,11 @@ async fn nothing_is_reached_before_all_of_the_cluster_is_known_or_after_it_is_ol
     targets.resolve(&permit).await.expect("all is known");
     tokio::time::advance(std::time::Duration::from_secs(300)).await;
     let refused = targets.resolve(&permit).await.expect_err("it is old");
-    assert!(matches!(refused, TargetError::Unsynced), "{refused}");
+    assert!(matches!(refused, DestinationError::Unsynced), "{refused}");
     assert_eq!(refused.status().code, StatusCode::SERVICE_UNAVAILABLE);
     let unlisted = Cluster::unlisted(&[pod(&["10.77.0.10"], json!([]))]);
     let refused = super::targets(unlisted).resolve(&permit).await;
-    assert!(matches!(refused, Err(TargetError::Unsynced)));
+    assert!(matches!(refused, Err(DestinationError::Unsynced)));
 }
 
 /// The owner of a Service says it, or the administrator; by another name of the same pod nobody gets around it.
@@ -199,7 +199,7 @@ async fn the_udp_port_of_a_number_hides_no_tcp_port() {
     let target = resolve(&[dns], "/namespaces/demo/services/dns:53/proxy/")
         .await
         .unwrap();
-    let Reach::Endpoints { port, .. } = target.reach else {
+    let Backends::Endpoints { port, .. } = target.reach else {
         panic!("it is a service")
     };
     assert_eq!(&*port, "dns-tcp");

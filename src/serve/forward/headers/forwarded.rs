@@ -49,7 +49,7 @@ impl View {
 
     /// Adds what the app is told.
     pub(super) fn tell(self, headers: &mut HeaderMap, endpoint: &Endpoint, sender: Sender<'_>) {
-        let asked = sender.permit.asked();
+        let asked = sender.permit.info();
         self.turn_origin(headers, endpoint, asked.prefix());
         headers.insert(X_FORWARDED_FOR, self.forwarded_for);
         if let Some(host) = self.host {

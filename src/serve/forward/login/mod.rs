@@ -79,9 +79,9 @@ impl Logins {
 
     /// Whether the backend gets what a login cookie holds.
     pub fn presented(&self, permit: &Permit, seen: &Seen, headers: &HeaderMap) -> Presented {
-        let is_sent = permit.asked().resource != Resource::Nodes
+        let is_sent = permit.info().resource != Resource::Nodes
             && !headers.contains_key(THROUGHWAY_AUTHORIZATION)
-            && is_of_this_origin(&permit.asked().method, seen, headers);
+            && is_of_this_origin(&permit.info().method, seen, headers);
         match self.open(permit, headers).filter(|_| is_sent) {
             Some(login) => Presented::Sent { path: login.path },
             None => Presented::Nothing,
@@ -95,7 +95,7 @@ impl Logins {
         seen: &Seen,
         headers: &HeaderMap,
     ) -> Option<HeaderValue> {
-        match permit.asked().resource {
+        match permit.info().resource {
             Resource::Nodes => None,
             Resource::Pods | Resource::Services => self.chosen(permit, seen, headers),
         }
@@ -109,7 +109,7 @@ impl Logins {
             (None, _) => {
                 let login = self
                     .open(permit, headers)
-                    .filter(|_| is_of_this_origin(&permit.asked().method, seen, headers))?;
+                    .filter(|_| is_of_this_origin(&permit.info().method, seen, headers))?;
                 let credentials = STANDARD.encode(login.credentials);
                 HeaderValue::try_from(format!("Basic {credentials}"))
                     .expect("base64 is header text")

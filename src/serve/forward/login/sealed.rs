@@ -115,7 +115,7 @@ pub(in crate::serve::forward) fn bound_to(permit: &Permit) -> Vec<u8> {
         namespace,
         name,
         ..
-    } = permit.asked();
+    } = permit.info();
     let mut bound = vec![VERSION];
     let user = permit.caller().user.name.as_str();
     for part in [user, resource.as_str(), namespace, name] {

@@ -86,11 +86,11 @@ fn send(s: &Setting, endpoint: &Endpoint, mut request: Request) {
 fn hand_on(s: &Setting, endpoint: &Endpoint, permit: &Permit, reading: &Reading, request: Request) {
     let peer = Peer::new(([192, 0, 2, 1], 4711).into(), Vec::new());
     let metrics = Arc::clone(&s.metrics);
-    let journey = Journey::begin(AuditId::of(request.headers()), metrics, AccessLog::off());
+    let context = RequestContext::begin(AuditId::of(request.headers()), metrics, AccessLog::off());
     let sender = Sender {
         peer: &peer,
         permit,
-        journey: &journey,
+        context: &context,
         config: &s.forward.config,
         seen: reading.seen(),
     };

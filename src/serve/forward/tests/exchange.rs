@@ -168,7 +168,7 @@ async fn an_answer_without_a_body_says_no_length() {
             host: HeaderValue::from_static("web.demo.svc"),
             pod: "demo/web-0".into(),
         };
-        let choice = Choice {
+        let choice = EndpointOrder {
             first: endpoint,
             others: Vec::new(),
         };

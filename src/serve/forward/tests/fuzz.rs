@@ -77,12 +77,12 @@ fn at_backend(before: HeaderMap) -> Option<HeaderMap> {
     let permit = permit();
     let seen = setting.forward.seen(&permit, own, &mut request).ok()?;
     let metrics = Arc::clone(&setting.metrics);
-    let journey = Journey::begin(AuditId::of(request.headers()), metrics, AccessLog::off());
+    let context = RequestContext::begin(AuditId::of(request.headers()), metrics, AccessLog::off());
     let peer = Peer::new(([192, 0, 2, 1], 4711).into(), Vec::new());
     let sender = Sender {
         peer: &peer,
         permit: &permit,
-        journey: &journey,
+        context: &context,
         config: &setting.forward.config,
         seen: &seen,
     };

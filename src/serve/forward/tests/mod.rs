@@ -37,6 +37,7 @@ use crate::serve::authorization::AuthorizationError;
 use crate::serve::certificates::{SessionKey, Source};
 use crate::serve::config::{ApiGroup, KubeletTls};
 use crate::serve::destination::Scheme;
+use crate::serve::refusal::Refuse;
 use crate::serve::telemetry::{AccessLog, AuditId, Metrics};
 use http::HeaderValue;
 
@@ -165,7 +166,7 @@ impl Setting {
     }
 }
 
-fn choice(scheme: Scheme, addresses: &[SocketAddr]) -> Choice {
+fn choice(scheme: Scheme, addresses: &[SocketAddr]) -> EndpointOrder {
     let mut endpoints = addresses.iter().map(|address| Endpoint {
         settings: crate::serve::cluster::ServiceSettings::unset(),
         address: *address,
@@ -173,7 +174,7 @@ fn choice(scheme: Scheme, addresses: &[SocketAddr]) -> Choice {
         host: HeaderValue::from_static("web.demo.svc"),
         pod: "demo/web-0".into(),
     });
-    Choice {
+    EndpointOrder {
         first: endpoints.next().unwrap(),
         others: endpoints.collect(),
     }
@@ -182,7 +183,7 @@ fn choice(scheme: Scheme, addresses: &[SocketAddr]) -> Choice {
 async fn answer(
     forward: &Forward,
     metrics: Arc<Metrics>,
-    choice: Choice,
+    choice: EndpointOrder,
     mut request: Request,
 ) -> Response {
     let group = ApiGroup {
@@ -198,9 +199,9 @@ async fn answer(
     let own = crate::protocol::envelope::open_request(request.headers_mut()).unwrap();
     let seen = forward.seen(&permit, own, &mut request).unwrap();
     let peer = Peer::new(([192, 0, 2, 1], 4711).into(), Vec::new());
-    let journey = Journey::begin(AuditId::of(request.headers()), metrics, AccessLog::off());
+    let context = RequestContext::begin(AuditId::of(request.headers()), metrics, AccessLog::off());
     match forward
-        .send(&peer, &permit, &seen, &journey, choice, Box::new(request))
+        .send(&peer, &permit, &seen, &context, choice, Box::new(request))
         .await
     {
         Ok(forwarded) => forwarded.response,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::io::Received;
 use crate::serve::fairness::{Place, Places};
-use crate::serve::telemetry::Journey;
+use crate::serve::request_context::RequestContext;
 
 /// Bytes of one read: of a head, and of a body that is not long or found no place.
 pub(in crate::serve::forward) const READ_BYTES: usize = 64 << 10;
@@ -41,14 +41,14 @@ impl BulkRead {
         &mut self,
         bytes: usize,
         places: &Arc<Places>,
-        journey: &Journey,
+        context: &RequestContext,
         received: &Received,
     ) {
         self.passed = self.passed.saturating_add(bytes);
         if self.place.is_some() || self.passed < LONG_BODY_BYTES {
             return;
         }
-        self.place = journey.share_of(places);
+        self.place = context.share_of(places);
         if self.place.is_some() {
             received.read_at_most(BULK_READ_BYTES);
         }
@@ -67,14 +67,15 @@ mod tests {
     use super::*;
     use crate::serve::telemetry::{AccessLog, AuditId, Metrics};
 
-    fn journey(user: &str) -> Arc<Journey> {
+    fn context(user: &str) -> Arc<RequestContext> {
         let audit_id = AuditId::of(&http::HeaderMap::new());
-        let journey = Journey::begin(audit_id, Arc::new(Metrics::default()), AccessLog::off());
-        journey.note(|record| {
+        let context =
+            RequestContext::begin(audit_id, Arc::new(Metrics::default()), AccessLog::off());
+        context.note(|record| {
             record.user = user.to_owned();
             record.namespace = format!("of-{user}");
         });
-        journey
+        context
     }
 
     /// A connection on which more waits than one read takes.
@@ -101,10 +102,10 @@ mod tests {
         let mut buffer = vec![0; BULK_READ_BYTES];
         let mut read = async || Pin::new(&mut io).read(&mut buffer).await.unwrap();
         assert_eq!(read().await, READ_BYTES);
-        let (journey, mut body) = (journey("a"), BulkRead::default());
-        body.passed(LONG_BODY_BYTES - 1, &places, &journey, &received);
+        let (context, mut body) = (context("a"), BulkRead::default());
+        body.passed(LONG_BODY_BYTES - 1, &places, &context, &received);
         assert_eq!(places.taken(), 0);
-        body.passed(1, &places, &journey, &received);
+        body.passed(1, &places, &context, &received);
         assert_eq!(places.taken(), 1);
         drop(body);
         assert_eq!(places.taken(), 0);
@@ -116,7 +117,7 @@ mod tests {
         let (places, received) = (places(), Arc::<Received>::default());
         let begin = |user: &str| {
             let mut body = BulkRead::default();
-            body.passed(LONG_BODY_BYTES, &places, &journey(user), &received);
+            body.passed(LONG_BODY_BYTES, &places, &context(user), &received);
             body
         };
         let of_one: Vec<BulkRead> = (0..MAX_BULK_READS).map(|_| begin("a")).collect();

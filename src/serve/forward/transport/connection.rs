@@ -133,7 +133,8 @@ pub(in crate::serve::forward) fn is_refused(cause: &hyper::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::serve::telemetry::{AccessLog, AuditId, Journey, Metrics};
+    use crate::serve::request_context::RequestContext;
+    use crate::serve::telemetry::{AccessLog, AuditId, Metrics};
 
     /// What a backend may send before anybody reads, and what the head of its answer may have.
     #[tokio::test]
@@ -170,12 +171,12 @@ mod tests {
 
     #[test]
     fn the_host_of_a_request_goes_to_http2_and_comes_back() {
-        let journey = Journey::begin(
+        let context = RequestContext::begin(
             AuditId::of(&http::HeaderMap::new()),
             std::sync::Arc::new(Metrics::new()),
             AccessLog::off(),
         );
-        let mut request = Request::new(Up::empty(journey));
+        let mut request = Request::new(Up::empty(context));
         *request.uri_mut() = Uri::from_static("/a?b");
         let host = HeaderValue::from_static("app.demo.svc.localhost:8001");
         request

@@ -22,7 +22,7 @@ use super::tls_records::{Position, Records};
 use crate::serve::certificates::{KubeletAccess, any_backend};
 use crate::serve::config::ForwardConfig;
 use crate::serve::destination::Scheme;
-use crate::serve::endpoint::{Choice, Endpoint, Outliers};
+use crate::serve::endpoint::{Endpoint, EndpointOrder, Outliers};
 
 /// A peer that vanished without a word is noticed within about a minute of silence.
 const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
@@ -85,7 +85,7 @@ impl Dialer {
     /// Connects to the first endpoint of the choice that lets itself be connected to.
     pub(in crate::serve::forward) async fn dial(
         &self,
-        choice: &Choice,
+        choice: &EndpointOrder,
         purpose: Purpose,
     ) -> Result<Dialled, ForwardError> {
         let mut failed = match self.one(&choice.first, purpose).await {

@@ -21,7 +21,7 @@ use super::streams::{StreamPlace, Streams};
 use crate::serve::destination::Scheme;
 use crate::serve::endpoint::Endpoint;
 use crate::serve::fairness::Places;
-use crate::serve::telemetry::Journey;
+use crate::serve::request_context::RequestContext;
 
 /// HTTP/1 connections that wait at all addresses together. A Service may have thousands of endpoints.
 const MAX_IDLE: usize = 1024;
@@ -146,9 +146,9 @@ impl Return {
     }
 
     /// A piece of the answer's body went on.
-    pub(in crate::serve::forward) fn passed(&mut self, bytes: usize, journey: &Journey) {
+    pub(in crate::serve::forward) fn passed(&mut self, bytes: usize, context: &RequestContext) {
         let (places, received) = (&self.pool.bulk_reads, &self.connection.received);
-        self.bulk_read.passed(bytes, places, journey, received);
+        self.bulk_read.passed(bytes, places, context, received);
     }
 
     /// The exchange is over, the connection may carry another.

@@ -22,7 +22,8 @@ use tokio::time::Instant;
 use super::upgrade::Protocol;
 use crate::lifecycle::Tasks;
 use crate::serve::fairness::Place;
-use crate::serve::telemetry::{Fault, Journey};
+use crate::serve::refusal::Fault;
+use crate::serve::request_context::RequestContext;
 use end::{End, NotTaken, Side};
 use reauthorization::{Ended, Standing};
 use websocket_frames::{Frames, GOING_AWAY, NOT_PERMITTED};
@@ -46,7 +47,7 @@ pub(super) struct Ends {
     pub(super) idle_limit: Duration,
     /// How long one side may leave untaken what is there for it; zero is no limit.
     pub(super) write_timeout: Duration,
-    pub(super) journey: Arc<Journey>,
+    pub(super) context: Arc<RequestContext>,
     pub(super) standing: Standing,
     pub(super) tasks: Tasks,
     pub(super) _place: Place,
@@ -60,7 +61,7 @@ pub(super) async fn run(ends: Ends) {
         protocol,
         idle_limit,
         write_timeout,
-        journey,
+        context,
         standing,
         tasks,
         _place,
@@ -79,7 +80,7 @@ pub(super) async fn run(ends: Ends) {
             frames: (protocol == Protocol::WebSocket).then(Frames::default),
             ..Direction::default()
         },
-        journey,
+        context,
     };
     tokio::select! {
         ended = tunnel.carry(idle_limit) => {
@@ -218,7 +219,7 @@ struct Tunnel {
     backend: End,
     up: Direction,
     down: Direction,
-    journey: Arc<Journey>,
+    context: Arc<RequestContext>,
 }
 
 impl Tunnel {
@@ -230,13 +231,13 @@ impl Tunnel {
             return poll_fn(|context| self.poll(context)).await;
         }
         let mut look = std::pin::pin!(tokio::time::sleep(idle_limit));
-        let mut seen = self.journey.moved();
+        let mut seen = self.context.moved();
         poll_fn(|context| {
             if let Poll::Ready(ended) = self.poll(context) {
                 return Poll::Ready(ended);
             }
             while look.as_mut().poll(context).is_ready() {
-                let moved = self.journey.moved();
+                let moved = self.context.moved();
                 if moved == seen {
                     return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
                 }
@@ -263,7 +264,7 @@ impl Tunnel {
         let polled = self
             .up
             .poll(context, &mut self.caller, &mut self.backend, &mut moved);
-        self.journey.went_up(moved);
+        self.context.went_up(moved);
         polled
     }
 
@@ -272,7 +273,7 @@ impl Tunnel {
         let polled = self
             .down
             .poll(context, &mut self.backend, &mut self.caller, &mut moved);
-        self.journey.went_down(moved);
+        self.context.went_down(moved);
         polled
     }
 
@@ -281,7 +282,7 @@ impl Tunnel {
         let Some(NotTaken(side)) = NotTaken::cause_of(failed) else {
             return tracing::debug!(error = %failed, "a tunnel broke off");
         };
-        self.journey.note(|record| {
+        self.context.note(|record| {
             record.reason = Some("tunnel_not_taken");
             record.fault = Some(match side {
                 Side::Caller => Fault::Caller,
@@ -289,8 +290,8 @@ impl Tunnel {
             });
         });
         tracing::info!(
-            audit_id = self.journey.audit_id().as_str(),
-            user = self.journey.user(),
+            audit_id = self.context.audit_id().as_str(),
+            user = self.context.user(),
             "a tunnel was ended: {failed}"
         );
     }
@@ -299,15 +300,15 @@ impl Tunnel {
     fn note(&self, ended: &Ended) {
         let cause = std::error::Error::source(ended).map(ToString::to_string);
         tracing::info!(
-            audit_id = self.journey.audit_id().as_str(),
+            audit_id = self.context.audit_id().as_str(),
             cause,
             "a tunnel was ended: {ended}"
         );
-        self.journey.note(|record| {
+        self.context.note(|record| {
             record.reason = Some(ended.reason());
             record.fault = Some(match ended {
                 Ended::Refused(_) | Ended::Certificate => Fault::Caller,
-                Ended::Unanswered(_) => Fault::Server,
+                Ended::ApiServerError(_) => Fault::Server,
             });
         });
     }

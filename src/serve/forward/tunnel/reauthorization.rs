@@ -32,8 +32,8 @@ pub trait Reauthorize: std::fmt::Debug + Send + Sync {
 
 impl Reauthorize for Authorization {
     fn still_permitted<'a>(&'a self, permit: &'a Permit) -> Answer<'a> {
-        let (caller, asked) = (permit.caller().clone(), permit.asked().clone());
-        Box::pin(async move { self.authorize(caller, asked).await.map(drop) })
+        let (caller, asked) = (permit.caller().clone(), permit.info().clone());
+        Box::pin(async move { self.authorize_again(caller, asked).await.map(drop) })
     }
 }
 
@@ -43,7 +43,7 @@ pub(in crate::serve::forward) enum Ended {
     #[error("its caller may not do this any more")]
     Refused(#[source] AuthorizationError),
     #[error("nobody could say for too long whether it is still allowed")]
-    Unanswered(#[source] AuthorizationError),
+    ApiServerError(#[source] AuthorizationError),
     #[error("its caller's certificate has ended")]
     Certificate,
 }
@@ -53,7 +53,7 @@ impl Ended {
     pub(in crate::serve::forward) fn reason(&self) -> &'static str {
         match self {
             Self::Refused(_) => "tunnel_forbidden",
-            Self::Unanswered(_) => "tunnel_unanswered",
+            Self::ApiServerError(_) => "tunnel_unanswered",
             Self::Certificate => "tunnel_certificate_ended",
         }
     }
@@ -129,7 +129,7 @@ impl Standing {
                 ) => {
                     let since = *unanswered_since.get_or_insert_with(Instant::now);
                     if since.elapsed() >= UNANSWERED_GRACE {
-                        return Ended::Unanswered(failed);
+                        return Ended::ApiServerError(failed);
                     }
                     RETRY_INTERVAL
                 }

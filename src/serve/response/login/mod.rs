@@ -88,7 +88,7 @@ pub(super) async fn own_answer(
     logins: &Logins,
     request: &mut Request,
 ) -> Option<Response> {
-    let asked = permit.asked();
+    let asked = permit.info();
     if asked.resource == Resource::Nodes {
         return None;
     }
@@ -231,7 +231,7 @@ fn cookie_path(reading: &Reading, permit: &Permit) -> Option<String> {
             .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b';' | b','))
     };
     let external = reading.seen.prefix.as_deref();
-    let prefix = [external, Some(permit.asked().prefix())]
+    let prefix = [external, Some(permit.info().prefix())]
         .into_iter()
         .flatten()
         .find(is_cookie_text)?;

@@ -57,7 +57,7 @@ fn reading(permit: &Permit, headers: &HeaderMap) -> Reading {
         listed: &listed,
         own: None,
     };
-    let seen = Seen::of(headers, permit.asked().prefix(), &known, Default::default());
+    let seen = Seen::of(headers, permit.info().prefix(), &known, Default::default());
     Reading::of(permit, headers, seen)
 }
 
@@ -78,7 +78,7 @@ fn refused(inside: &str, asks: &[(&str, &str)], challenge: &str) -> (Option<Resp
         ("Set-Cookie", "app=1"),
         ("X-App", "a"),
     ]);
-    let page = in_place_of(&reading, permit.asked(), &mut answered);
+    let page = in_place_of(&reading, permit.info(), &mut answered);
     (page, answered)
 }
 
@@ -130,7 +130,7 @@ async fn what_was_refused_is_said_and_forgotten_where_it_was_set() {
         path: "/k8s/p/".into(),
     });
     let mut answered = headers(&[("WWW-Authenticate", "Basic")]);
-    let page = in_place_of(&reading, permit.asked(), &mut answered).unwrap();
+    let page = in_place_of(&reading, permit.info(), &mut answered).unwrap();
     assert_eq!(
         page.headers()["set-cookie"],
         "Throughway-Login=; Path=/k8s/p/; HttpOnly; SameSite=Lax; Max-Age=0"

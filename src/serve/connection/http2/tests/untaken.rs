@@ -9,7 +9,8 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::*;
-use crate::serve::telemetry::{AccessLog, AuditId, Journey, Metrics};
+use crate::serve::request_context::RequestContext;
+use crate::serve::telemetry::{AccessLog, AuditId, Metrics};
 
 /// `ConnectionLimits::kubernetes` has this.
 const TIMEOUT: Duration = Duration::from_secs(300);
@@ -50,13 +51,13 @@ impl Setting {
         let mut bodies = bodies.into_iter();
         let of_responses = Arc::clone(&metrics);
         let service = move || {
-            let journey = Journey::begin(
+            let context = RequestContext::begin(
                 AuditId::of(&http::HeaderMap::new()),
                 Arc::clone(&of_responses),
                 AccessLog::off(),
             );
             let mut response = Response::new(bodies.next().unwrap());
-            response.extensions_mut().insert(journey);
+            response.extensions_mut().insert(context);
             move |_| std::future::ready(response)
         };
         let mut tasks = JoinSet::new();

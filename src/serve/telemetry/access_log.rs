@@ -65,11 +65,11 @@ impl AccessLog {
         })))
     }
 
-    pub(super) fn is_on(&self) -> bool {
+    pub fn is_on(&self) -> bool {
         self.0.is_some()
     }
 
-    pub(super) fn line(&self, line: Vec<u8>) {
+    pub fn line(&self, line: Vec<u8>) {
         let Some(open) = &self.0 else { return };
         let length = line.len();
         let waiting = open.bytes.fetch_add(length, Ordering::Relaxed) + length;
