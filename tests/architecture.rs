@@ -69,7 +69,12 @@ fn allowed(module: &str) -> Vec<&'static str> {
             "observed",
         ],
         "serve::pipeline" => [&STAGES[..], &BESIDE_THE_STAGES].concat(),
-        "serve::server" => [&STAGES[..], &BESIDE_THE_STAGES, &["serve::pipeline"]].concat(),
+        "serve::router" => [&STAGES[..], &BESIDE_THE_STAGES, &["serve::pipeline"]].concat(),
+        "serve::metrics" => [&STAGES[..], &BESIDE_THE_STAGES, &["serve::router"]].concat(),
+        "serve::server" => {
+            let above = ["serve::pipeline", "serve::router"];
+            [&STAGES[..], &BESIDE_THE_STAGES, &above].concat()
+        }
         "serve::cluster" | "serve::certificates" => {
             vec![
                 "serve::config",

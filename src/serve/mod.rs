@@ -14,9 +14,11 @@
 //! [`certificates`] (which keys and roots hold now).
 
 pub mod config;
+mod metrics;
 pub mod pipeline;
 pub mod refusal;
 pub mod request_context;
+mod router;
 pub mod server;
 
 pub mod connection;

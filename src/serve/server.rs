@@ -2,21 +2,12 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use axum::Router;
-use axum::body::Body;
-use futures_util::FutureExt;
-use http::{HeaderValue, Method, Response as HttpResponse, StatusCode, header};
-use tower::ServiceExt;
-
-use crate::causes::causes;
 use crate::lifecycle::{Signals, Tasks};
-use crate::protocol::status::{Request, Response, Status};
 use crate::serve::api::{self, Check, Health};
-use crate::serve::authentication::{Authentication, AuthenticationError};
+use crate::serve::authentication::Authentication;
 use crate::serve::authorization::Authorization;
 use crate::serve::certificates::{
     CertificateError, CredentialSource, KubeletAccess, KubeletSources, Serving, ServingSecret,
@@ -26,18 +17,15 @@ use crate::serve::cluster::{ClientError, Cluster, Connected, FrontProxyLookup, c
 use crate::serve::config::{
     AuthenticationLookup, Config, KubeletCredential, ServingCertificate, ShutdownConfig,
 };
-use crate::serve::connection::{Classify, Listener, Peer, PeerClass};
+use crate::serve::connection::{Classify, Listener, Peer};
 use crate::serve::destination::{AddressPolicy, Destinations};
 use crate::serve::endpoint::{Endpoints, Outliers};
-use crate::serve::fairness::{Full, Places, Rate, ReviewLimit};
+use crate::serve::fairness::{Places, Rate, ReviewLimit};
 use crate::serve::forward::{Credentials, Forward, Logins, PageTokens};
-use crate::serve::pipeline::{self, Stages};
-use crate::serve::refusal::Refuse;
+use crate::serve::pipeline::Stages;
 use crate::serve::response::Answers;
-use crate::serve::telemetry::{AccessLog, Gauges, Metrics};
-
-/// In the order of the metrics.
-const FULL: [Full; 3] = [Full::Everybody, Full::User, Full::Namespace];
+use crate::serve::router::Router;
+use crate::serve::telemetry::{AccessLog, Metrics};
 
 /// Log lines about refusals, a second and after a pause.
 const REFUSALS_A_SECOND: u32 = 20;
@@ -72,20 +60,9 @@ impl StartError {
 #[derive(Debug)]
 pub struct Server {
     listener: Listener,
-    site: Arc<Site>,
+    router: Arc<Router>,
     tasks: Tasks,
     shutdown: ShutdownConfig,
-}
-
-/// What requests meet: the documents, or the stages of the proxy.
-#[derive(Debug)]
-struct Site {
-    stages: Stages,
-    documents: Router,
-    /// Paths below belong to the proxy.
-    prefix: String,
-    cluster: Cluster,
-    serving: Arc<Serving>,
 }
 
 impl Server {
@@ -138,7 +115,7 @@ impl Server {
             &tasks,
         );
         let health = health(&config, &tasks, &cluster, lookup, &serving);
-        let site = Site {
+        let router = Router {
             documents: api::documents(&config.group, health),
             prefix: format!("/apis/{}/{}/", config.group.name, config.group.version),
             stages,
@@ -147,7 +124,7 @@ impl Server {
         };
         Ok(Self {
             listener,
-            site: Arc::new(site),
+            router: Arc::new(router),
             tasks,
             shutdown: config.shutdown,
         })
@@ -167,12 +144,13 @@ impl Server {
     pub async fn run(self, mut signals: Signals) {
         let Self {
             listener,
-            site,
+            router,
             tasks,
             shutdown,
         } = self;
         tasks.spawn(
-            listener.serve(move |peer, request| Box::pin(answer(Arc::clone(&site), peer, request))),
+            listener
+                .serve(move |peer, request| Box::pin(Arc::clone(&router).respond(peer, request))),
         );
         signals.next().await;
         tracing::info!(delay = ?shutdown.delay, grace = ?shutdown.grace, "ending");
@@ -185,10 +163,10 @@ impl Server {
 
     /// Serves until somebody ends the server's tasks.
     pub async fn run_until_ended(self) {
-        let site = self.site;
+        let router = self.router;
         let listener = self.listener;
         listener
-            .serve(move |peer, request| Box::pin(answer(Arc::clone(&site), peer, request)))
+            .serve(move |peer, request| Box::pin(Arc::clone(&router).respond(peer, request)))
             .await;
     }
 }
@@ -330,133 +308,4 @@ fn health(
         Check::ready("background-tasks", move || background.failed().is_empty()),
         Check::ready("shutdown", move || !tasks.terminating()),
     ])
-}
-
-/// Answers one request. A defect that panics costs this one request.
-async fn answer(site: Arc<Site>, peer: Peer, request: Box<Request>) -> Response {
-    // Not by way of a variable: the future would be in memory twice.
-    AssertUnwindSafe(site.answer(&peer, request))
-        .catch_unwind()
-        .await
-        .unwrap_or_else(|_| {
-            tracing::error!("a request met a defect of this server");
-            Status::internal("this server met a defect of its own").into_response()
-        })
-}
-
-/// kube-apiserver says itself how long its answers keep, and would pass ours on as a second line.
-fn without_duplicates(peer: &Peer, response: &mut Response) {
-    if peer.class() == PeerClass::FrontProxy {
-        response.headers_mut().remove(header::CACHE_CONTROL);
-    }
-}
-
-impl Site {
-    async fn answer(&self, peer: &Peer, request: Box<Request>) -> Response {
-        let path = request.uri().path();
-        if path.starts_with(&self.prefix) && path.len() > self.prefix.len() {
-            return pipeline::respond(&self.stages, peer, request).await;
-        }
-        if path == "/metrics" {
-            return self
-                .metrics(peer, request)
-                .await
-                .unwrap_or_else(Status::into_response);
-        }
-        // Whoever only asks for what everybody may see does not keep a place among those who wait for one.
-        if peer.class() == PeerClass::Stranger {
-            peer.retire();
-        }
-        if api::is_health(path) {
-            return self.document(request).await;
-        }
-        match self.identify_reader(peer, request).await {
-            Ok(request) => {
-                let mut response = self.document(request).await;
-                without_duplicates(peer, &mut response);
-                response
-            }
-            Err(refused) => {
-                tracing::debug!(peer.address = %peer.address(), error = causes(&refused), "request refused");
-                let mut response = refused.status().into_response();
-                without_duplicates(peer, &mut response);
-                response
-            }
-        }
-    }
-
-    /// The documents are for everybody who is known. Before it is known who the front proxy is, nobody can be told from
-    /// it, and discovery that fails would do harm to the whole cluster.
-    async fn identify_reader(
-        &self,
-        peer: &Peer,
-        request: Box<Request>,
-    ) -> Result<Box<Request>, AuthenticationError> {
-        let authentication = &self.stages.authentication;
-        if !authentication.knows_front_proxy() {
-            return Ok(request);
-        }
-        let (_, request) = authentication.identify_reader(peer, request).await?;
-        Ok(request)
-    }
-
-    async fn document(&self, request: Box<Request>) -> Response {
-        match self.documents.clone().oneshot(*request).await {
-            Ok(response) => response,
-            Err(never) => match never {},
-        }
-    }
-
-    /// The metrics, for callers who may `get` the path.
-    async fn metrics(&self, peer: &Peer, request: Box<Request>) -> Result<Response, Status> {
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            return Err(Status::method_not_allowed("metrics are read with GET"));
-        }
-        let identified = self
-            .stages
-            .authentication
-            .identify_reader(peer, request)
-            .await;
-        let (caller, _) = identified.map_err(|refused| refused.status())?;
-        let place = self.stages.in_flight.take(caller.holder(), "");
-        let _place = place.map_err(|full| Status::too_many_requests(full.to_string()))?;
-        let authorized = self
-            .stages
-            .authorization
-            .authorize_path(&caller, "/metrics")
-            .await;
-        authorized.map_err(|refused| refused.status())?;
-        let text = self.stages.metrics.text(&self.gauges());
-        let mut response = HttpResponse::new(Body::from(text));
-        *response.status_mut() = StatusCode::OK;
-        let content_type =
-            HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
-        response
-            .headers_mut()
-            .insert(header::CONTENT_TYPE, content_type);
-        Ok(response)
-    }
-
-    fn gauges(&self) -> Gauges {
-        let seconds = |time: SystemTime| {
-            time.duration_since(SystemTime::UNIX_EPOCH)
-                .unwrap_or_default()
-                .as_secs()
-        };
-        Gauges {
-            token_reviews: self.stages.authentication.reviews(),
-            access_reviews: self.stages.authorization.reviews(),
-            watch_failures: self.cluster.watch_failures(),
-            unreadable_objects: self.cluster.unreadable(),
-            certificate_failures: self.serving.failures(),
-            certificate_expires: self.serving.not_after().map_or(0, seconds),
-            access_lines_lost: self.stages.access.lost(),
-            tunnels: self.stages.forward.tunnels() as u64,
-            kept_connections: self.stages.forward.kept_connections() as u64,
-            limited_known_reviews: self.stages.reviews.limited_known(),
-            limited_unknown_reviews: self.stages.reviews.limited_unknown(),
-            refused_requests: FULL.map(|full| self.stages.in_flight.refused(full)),
-            refused_tunnels: FULL.map(|full| self.stages.forward.tunnels_refused(full)),
-        }
-    }
 }
