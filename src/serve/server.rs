@@ -244,7 +244,7 @@ fn stages(
     tasks: &Tasks,
 ) -> Stages {
     let outliers = Outliers::default();
-    let permitted = AddressPolicy::new(&config.target, cluster.clone());
+    let policy = AddressPolicy::new(&config.target, cluster.clone());
     let most = match config.listen.limits.max_requests_in_flight {
         0 => usize::MAX / 2,
         most => most,
@@ -267,7 +267,7 @@ fn stages(
         ),
         authorization: Arc::clone(&authorization),
         destinations: Destinations::new(&config.target, cluster.clone()),
-        endpoints: Endpoints::new(cluster.clone(), permitted, outliers.clone()),
+        endpoints: Endpoints::new(cluster.clone(), policy, outliers.clone()),
         forward: Forward::new(
             config.forward.clone(),
             credentials,

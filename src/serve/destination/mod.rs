@@ -8,9 +8,9 @@
 //!
 //! Kubernetes: `pkg/registry/core/{pod,node,service}` `ResourceLocation`, kube-apiserver.
 
+mod address_policy;
 mod kubelet_paths;
 mod node;
-mod permitted;
 mod pod;
 mod reference;
 mod service;
@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 
-pub use permitted::AddressPolicy;
+pub use address_policy::{AddressPolicy, Denied, DialableAddr};
 
 use crate::protocol::status::{Status, Subject};
 use crate::serve::api::{RequestInfo, Resource};
@@ -47,15 +47,15 @@ pub struct Destination {
     /// What the backend sees as `Host`.
     pub host: HeaderValue,
     pub settings: Arc<ServiceSettings>,
-    pub reach: Backends,
+    pub backends: Backends,
 }
 
 /// The addresses behind a target.
 #[derive(Debug, Clone)]
 pub enum Backends {
-    /// One pod or node: its addresses in the order in which to try them, all permitted, never empty.
+    /// One pod or node: its addresses in the order in which to try them, never empty.
     Addresses {
-        addresses: Vec<std::net::SocketAddr>,
+        addresses: Vec<DialableAddr>,
         /// `namespace/name` of the pod; empty for a node.
         pod: Arc<str>,
     },
@@ -95,7 +95,7 @@ pub enum DestinationError {
     #[error("{owner} stands for a DNS name (type ExternalName); names are not resolved here")]
     ExternalName { owner: String },
     #[error("{owner}: address not allowed: {why}")]
-    Address { owner: String, why: &'static str },
+    Address { owner: String, why: Denied },
     #[error("{owner} has ended, so it has no address any more")]
     Ended { owner: String },
     #[error(
@@ -164,7 +164,7 @@ fn listed(known: &[String]) -> String {
 #[derive(Debug)]
 pub struct Destinations {
     cluster: Cluster,
-    permitted: AddressPolicy,
+    policy: AddressPolicy,
     isolation: IsolationDefault,
 }
 
@@ -172,7 +172,7 @@ impl Destinations {
     pub fn new(config: &TargetConfig, cluster: Cluster) -> Self {
         Self {
             isolation: config.isolation,
-            permitted: AddressPolicy::new(config, cluster.clone()),
+            policy: AddressPolicy::new(config, cluster.clone()),
             cluster,
         }
     }
@@ -192,11 +192,9 @@ impl Destinations {
             name: asked.name.clone(),
         })?;
         let mut target = match asked.resource {
-            Resource::Pods => pod::resolve(&self.cluster, &self.permitted, asked, &reference).await,
+            Resource::Pods => pod::resolve(&self.cluster, &self.policy, asked, &reference).await,
             Resource::Services => service::resolve(&self.cluster, asked, &reference).await,
-            Resource::Nodes => {
-                node::resolve(&self.cluster, &self.permitted, asked, &reference).await
-            }
+            Resource::Nodes => node::resolve(&self.cluster, &self.policy, asked, &reference).await,
         }?;
         if self.is_isolated(asked, &reference) {
             target.settings = target.settings.sandboxed();

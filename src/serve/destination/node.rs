@@ -6,15 +6,15 @@ use std::sync::Arc;
 use super::pod::bracketed;
 use super::reference::Reference;
 use super::{
-    AddressPolicy, Backends, Destination, DestinationError, Scheme, host_header, kubelet_paths,
-    subject,
+    AddressPolicy, Backends, Denied, Destination, DestinationError, Scheme, host_header,
+    kubelet_paths, subject,
 };
 use crate::serve::api::RequestInfo;
 use crate::serve::cluster::{Cluster, ServiceSettings};
 
 pub(super) async fn resolve(
     cluster: &Cluster,
-    permitted: &AddressPolicy,
+    policy: &AddressPolicy,
     asked: &RequestInfo,
     reference: &Reference<'_>,
 ) -> Result<Destination, DestinationError> {
@@ -44,19 +44,19 @@ pub(super) async fn resolve(
     let ip = node
         .ips
         .first()
-        .ok_or_else(|| not_allowed("it has no IP address"))?;
-    let address = SocketAddr::new(*ip, port);
+        .ok_or_else(|| not_allowed(Denied::NoAddress))?;
     let scheme = if port == node.kubelet_port {
         Scheme::Kubelet
     } else {
         reference.scheme
     };
-    // Judged before anything is said of the port: CVE-2022-3294 was a branch that came first.
-    permitted.judge(address, scheme).map_err(not_allowed)?;
+    // Checked before anything is said of the port: CVE-2022-3294 was a branch that came first.
+    let address = policy.check(SocketAddr::new(*ip, port), scheme);
+    let address = address.map_err(not_allowed)?;
     if cluster.is_a_pods(*ip) {
-        return Err(not_allowed("a pod has it"));
+        return Err(not_allowed(Denied::Pods));
     }
-    if scheme != Scheme::Kubelet && !permitted.is_node_port(port) {
+    if scheme != Scheme::Kubelet && !policy.is_node_port(port) {
         return Err(DestinationError::NodePort { port });
     }
     if scheme == Scheme::Kubelet && !kubelet_paths::is_allowed(asked.path_inside()) {
@@ -64,9 +64,9 @@ pub(super) async fn resolve(
     }
     Ok(Destination {
         scheme,
-        host: host_header(&bracketed(&address), port, scheme)?,
+        host: host_header(&bracketed(*ip), port, scheme)?,
         settings: ServiceSettings::unset(),
-        reach: Backends::Addresses {
+        backends: Backends::Addresses {
             addresses: vec![address],
             pod: Arc::from(""),
         },

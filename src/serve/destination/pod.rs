@@ -1,16 +1,18 @@
 //! A pod: reached at its own addresses, ready or not, as somebody asks for it by name.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::reference::Reference;
-use super::{AddressPolicy, Backends, Destination, DestinationError, Scheme, host_header, subject};
+use super::{
+    AddressPolicy, Backends, Denied, Destination, DestinationError, Scheme, host_header, subject,
+};
 use crate::serve::api::RequestInfo;
 use crate::serve::cluster::{Cluster, Phase, Pod, ServiceSettings};
 
 pub(super) async fn resolve(
     cluster: &Cluster,
-    permitted: &AddressPolicy,
+    policy: &AddressPolicy,
     asked: &RequestInfo,
     reference: &Reference<'_>,
 ) -> Result<Destination, DestinationError> {
@@ -37,27 +39,23 @@ pub(super) async fn resolve(
         owner: owner(),
         why,
     };
-    let addresses: Vec<SocketAddr> = pod
+    let first = pod
         .ips
-        .iter()
-        .map(|ip| SocketAddr::new(*ip, port))
-        .collect();
-    let first = addresses
         .first()
-        .ok_or_else(|| not_allowed("it has no address yet"))?;
-    for address in &addresses {
-        permitted
-            .judge(*address, reference.scheme)
-            .map_err(not_allowed)?;
-        if !cluster.is_address_of(address.ip(), &pod) {
-            return Err(not_allowed("another pod has it now"));
+        .ok_or_else(|| not_allowed(Denied::NoAddress))?;
+    let mut addresses = Vec::with_capacity(pod.ips.len());
+    for ip in &pod.ips {
+        let address = policy.check(SocketAddr::new(*ip, port), reference.scheme);
+        addresses.push(address.map_err(not_allowed)?);
+        if !cluster.is_address_of(*ip, &pod) {
+            return Err(not_allowed(Denied::AnotherPods));
         }
     }
     Ok(Destination {
         scheme: reference.scheme,
-        host: host_header(&bracketed(first), port, reference.scheme)?,
+        host: host_header(&bracketed(*first), port, reference.scheme)?,
         settings: ServiceSettings::unset(),
-        reach: Backends::Addresses {
+        backends: Backends::Addresses {
             pod: Arc::clone(&pod.name),
             addresses,
         },
@@ -83,9 +81,9 @@ fn port(pod: &Pod, reference: &Reference<'_>) -> Option<u16> {
 }
 
 /// An address as it stands in a URL.
-pub(super) fn bracketed(address: &SocketAddr) -> String {
-    match address {
-        SocketAddr::V4(address) => address.ip().to_string(),
-        SocketAddr::V6(address) => format!("[{}]", address.ip()),
+pub(super) fn bracketed(ip: IpAddr) -> String {
+    match ip {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
     }
 }

@@ -33,7 +33,7 @@ pub(super) async fn resolve(
         scheme: reference.scheme,
         host,
         settings: Arc::clone(&service.settings),
-        reach: Backends::Endpoints {
+        backends: Backends::Endpoints {
             namespace: Arc::from(asked.namespace.as_str()),
             service: Arc::from(reference.name),
             port: port.name.clone(),

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::serve::cluster::{Cluster, EndpointSlice, SliceEndpoint};
-use crate::serve::destination::{AddressPolicy, Scheme};
+use crate::serve::destination::{AddressPolicy, DialableAddr, Scheme};
 
 /// Endpoints whose pods are looked up for one request. A Service may have tens of thousands that can't be used.
 const MAX_LOOKED_AT: usize = 256;
@@ -17,14 +17,14 @@ const MAX_LOOKED_AT: usize = 256;
 /// An endpoint that may be used.
 #[derive(Debug, Clone)]
 pub(super) struct Candidate {
-    pub(super) address: SocketAddr,
+    pub(super) address: DialableAddr,
     pub(super) pod: Arc<str>,
 }
 
 /// The endpoints of one port of one Service.
 pub(super) struct Candidates<'a> {
     pub(super) cluster: &'a Cluster,
-    pub(super) permitted: &'a AddressPolicy,
+    pub(super) policy: &'a AddressPolicy,
     pub(super) namespace: &'a str,
     pub(super) port: &'a str,
     pub(super) slices: &'a [Arc<EndpointSlice>],
@@ -33,7 +33,7 @@ pub(super) struct Candidates<'a> {
 
 /// What is the matter with a Service's endpoints, in numbers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Count {
+pub struct EndpointSummary {
     /// Endpoints of the Service, whatever their port and state.
     pub existing: usize,
     /// Those in a slice that has the port asked for.
@@ -45,7 +45,7 @@ pub struct Count {
     pub not_allowed: usize,
 }
 
-impl fmt::Display for Count {
+impl fmt::Display for EndpointSummary {
     fn fmt(&self, text: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             existing,
@@ -71,8 +71,9 @@ impl fmt::Display for Count {
     }
 }
 
+/// Why an endpoint is not used.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Fault {
+enum Unusable {
     NoSuchPod,
     NotAllowed,
 }
@@ -103,26 +104,26 @@ impl Candidates<'_> {
     }
 
     /// Why there is nothing to choose from. What is wrong with them is said of the first [`MAX_LOOKED_AT`] that are ready.
-    pub(super) fn count(&self) -> Count {
-        let mut count = Count {
+    pub(super) fn summary(&self) -> EndpointSummary {
+        let mut summary = EndpointSummary {
             existing: self.slices.iter().map(|slice| slice.endpoints.len()).sum(),
             with_port: self.with_port_count(),
-            ..Count::default()
+            ..EndpointSummary::default()
         };
-        for (endpoint, port) in self.with_port_from(0).take(count.with_port) {
+        for (endpoint, port) in self.with_port_from(0).take(summary.with_port) {
             if endpoint.ready {
-                count.ready += 1;
-                if count.ready > MAX_LOOKED_AT {
+                summary.ready += 1;
+                if summary.ready > MAX_LOOKED_AT {
                     continue;
                 }
                 match self.accept(endpoint, port) {
                     Ok(_) => {}
-                    Err(Fault::NoSuchPod) => count.no_such_pod += 1,
-                    Err(Fault::NotAllowed) => count.not_allowed += 1,
+                    Err(Unusable::NoSuchPod) => summary.no_such_pod += 1,
+                    Err(Unusable::NotAllowed) => summary.not_allowed += 1,
                 }
             }
         }
-        count
+        summary
     }
 
     /// How many endpoints are in slices that have the port; it costs a look at each slice and none at an endpoint.
@@ -160,24 +161,23 @@ impl Candidates<'_> {
         })
     }
 
-    fn accept(&self, endpoint: &SliceEndpoint, port: u16) -> Result<Candidate, Fault> {
-        let (namespace, name) = endpoint.pod.as_ref().ok_or(Fault::NoSuchPod)?;
+    fn accept(&self, endpoint: &SliceEndpoint, port: u16) -> Result<Candidate, Unusable> {
+        let (namespace, name) = endpoint.pod.as_ref().ok_or(Unusable::NoSuchPod)?;
         if !namespace.is_empty() && **namespace != *self.namespace {
-            return Err(Fault::NoSuchPod);
+            return Err(Unusable::NoSuchPod);
         }
         let pod = self
             .cluster
             .pod(self.namespace, name)
-            .ok_or(Fault::NoSuchPod)?;
+            .ok_or(Unusable::NoSuchPod)?;
         let is_its_own = pod.ips.contains(&endpoint.address)
             && self.cluster.is_address_of(endpoint.address, &pod);
         if !is_its_own {
-            return Err(Fault::NoSuchPod);
+            return Err(Unusable::NoSuchPod);
         }
         let address = SocketAddr::new(endpoint.address, port);
-        self.permitted
-            .judge(address, self.scheme)
-            .map_err(|_| Fault::NotAllowed)?;
+        let address = self.policy.check(address, self.scheme);
+        let address = address.map_err(|_| Unusable::NotAllowed)?;
         Ok(Candidate {
             address,
             pod: Arc::clone(&pod.name),

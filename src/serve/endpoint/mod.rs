@@ -8,7 +8,6 @@
 mod candidates;
 mod outliers;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::HeaderValue;
@@ -17,10 +16,10 @@ pub use outliers::Outliers;
 
 use crate::protocol::status::Status;
 use crate::serve::cluster::{ApiServerError, Cluster, ServiceSettings};
-use crate::serve::destination::{AddressPolicy, Backends, Destination, Scheme};
+use crate::serve::destination::{AddressPolicy, Backends, Destination, DialableAddr, Scheme};
 use crate::serve::refusal::{Fault, Refuse};
 use crate::serve::request_context::RequestContext;
-use candidates::{Candidate, Candidates, Count};
+use candidates::{Candidate, Candidates, EndpointSummary};
 
 /// How many endpoints a request tries to connect to at the most.
 const MOST_TRIES: usize = 3;
@@ -28,7 +27,7 @@ const MOST_TRIES: usize = 3;
 /// One chosen backend address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
-    pub address: SocketAddr,
+    pub address: DialableAddr,
     pub scheme: Scheme,
     /// What the backend sees as `Host`.
     pub host: HeaderValue,
@@ -48,8 +47,11 @@ pub struct EndpointOrder {
 /// Why there is no [`EndpointOrder`].
 #[derive(Debug, thiserror::Error)]
 pub enum EndpointError {
-    #[error("no endpoints available for service {service:?}: {count}")]
-    NoneReady { service: Arc<str>, count: Count },
+    #[error("no endpoints available for service {service:?}: {summary}")]
+    NoneReady {
+        service: Arc<str>,
+        summary: EndpointSummary,
+    },
     #[error("no endpoints available for service {service:?}: those that were known are gone")]
     Gone { service: Arc<str> },
     #[error("cannot confirm the endpoints of service {service:?}: the API server does not answer")]
@@ -81,15 +83,15 @@ impl Refuse for EndpointError {
 #[derive(Debug)]
 pub struct Endpoints {
     cluster: Cluster,
-    permitted: AddressPolicy,
+    policy: AddressPolicy,
     outliers: Outliers,
 }
 
 impl Endpoints {
-    pub fn new(cluster: Cluster, permitted: AddressPolicy, outliers: Outliers) -> Self {
+    pub fn new(cluster: Cluster, policy: AddressPolicy, outliers: Outliers) -> Self {
         Self {
             cluster,
-            permitted,
+            policy,
             outliers,
         }
     }
@@ -115,15 +117,15 @@ impl Endpoints {
     /// Keeps those endpoints of a Service whose pods the API server knows with these addresses right now.
     async fn confirm(
         &self,
-        target: &Destination,
-        choice: EndpointOrder,
+        destination: &Destination,
+        order: EndpointOrder,
     ) -> Result<EndpointOrder, EndpointError> {
-        let Backends::Endpoints { service, .. } = &target.reach else {
+        let Backends::Endpoints { service, .. } = &destination.backends else {
             // The one pod or node was looked up when it was resolved.
-            return Ok(choice);
+            return Ok(order);
         };
         let mut confirmed = Vec::new();
-        for endpoint in std::iter::once(choice.first).chain(choice.others) {
+        for endpoint in std::iter::once(order.first).chain(order.others) {
             let (namespace, name) = endpoint.pod.split_once('/').unwrap_or_default();
             let pod = self.cluster.find_pod(namespace, name).await;
             let pod = pod.map_err(|cause| EndpointError::Unconfirmed {
@@ -142,12 +144,12 @@ impl Endpoints {
         Ok(self.in_order(confirmed))
     }
 
-    fn choose_as_known(&self, target: &Destination) -> Result<EndpointOrder, EndpointError> {
-        match &target.reach {
+    fn choose_as_known(&self, destination: &Destination) -> Result<EndpointOrder, EndpointError> {
+        match &destination.backends {
             Backends::Addresses { addresses, pod } => {
                 let endpoints = addresses
                     .iter()
-                    .map(|address| endpoint(target, *address, Arc::clone(pod)));
+                    .map(|address| endpoint(destination, *address, Arc::clone(pod)));
                 Ok(self.in_order(endpoints.take(MOST_TRIES).collect()))
             }
             Backends::Endpoints {
@@ -158,20 +160,20 @@ impl Endpoints {
             } => {
                 let candidates = Candidates {
                     cluster: &self.cluster,
-                    permitted: &self.permitted,
+                    policy: &self.policy,
                     namespace,
                     port,
                     slices,
-                    scheme: target.scheme,
+                    scheme: destination.scheme,
                 };
                 let found = candidates.some(MOST_TRIES);
                 if found.is_empty() {
                     return Err(EndpointError::NoneReady {
                         service: Arc::clone(service),
-                        count: candidates.count(),
+                        summary: candidates.summary(),
                     });
                 }
-                let named = |Candidate { address, pod }| endpoint(target, address, pod);
+                let named = |Candidate { address, pod }| endpoint(destination, address, pod);
                 Ok(self.in_order(found.into_iter().map(named).collect()))
             }
         }
@@ -179,7 +181,7 @@ impl Endpoints {
 
     /// Those that refused a connection lately go to the end: they are used only if nobody else is left.
     fn in_order(&self, mut endpoints: Vec<Endpoint>) -> EndpointOrder {
-        endpoints.sort_by_key(|endpoint| self.outliers.sits_out(endpoint.address));
+        endpoints.sort_by_key(|endpoint| self.outliers.sits_out(*endpoint.address));
         let mut endpoints = endpoints.into_iter();
         let first = endpoints.next().expect("a target has at least one address");
         EndpointOrder {
@@ -189,13 +191,13 @@ impl Endpoints {
     }
 }
 
-fn endpoint(target: &Destination, address: SocketAddr, pod: Arc<str>) -> Endpoint {
+fn endpoint(destination: &Destination, address: DialableAddr, pod: Arc<str>) -> Endpoint {
     Endpoint {
         address,
-        scheme: target.scheme,
-        host: target.host.clone(),
+        scheme: destination.scheme,
+        host: destination.host.clone(),
         pod,
-        settings: Arc::clone(&target.settings),
+        settings: Arc::clone(&destination.settings),
     }
 }
 

@@ -7,6 +7,8 @@
 
 use serde_json::{Value, json};
 
+use std::net::SocketAddr;
+
 use super::*;
 use crate::serve::config::{Loopback, TargetConfig};
 use crate::serve::request_context::RequestContext;
@@ -40,12 +42,12 @@ fn setting(objects: &[Value]) -> Setting {
         isolation: crate::serve::config::IsolationDefault::Off,
     };
     let outliers = Outliers::default();
-    let permitted = AddressPolicy::new(&config, cluster.clone());
+    let policy = AddressPolicy::new(&config, cluster.clone());
     let target = Destination {
         scheme: Scheme::Http,
         host: HeaderValue::from_static("web.demo.svc"),
         settings: crate::serve::cluster::ServiceSettings::unset(),
-        reach: Backends::Endpoints {
+        backends: Backends::Endpoints {
             namespace: "demo".into(),
             service: "web".into(),
             port: "http".into(),
@@ -53,7 +55,7 @@ fn setting(objects: &[Value]) -> Setting {
         },
     };
     Setting {
-        endpoints: Endpoints::new(cluster, permitted, outliers.clone()),
+        endpoints: Endpoints::new(cluster, policy, outliers.clone()),
         target,
         outliers,
     }
@@ -79,7 +81,7 @@ async fn a_ready_pod_is_chosen_at_the_port_of_its_slice() {
         .await
         .unwrap();
     assert_eq!(
-        choice.first.address,
+        *choice.first.address,
         SocketAddr::from(([10, 77, 0, 10], 8080))
     );
     assert_eq!((&*choice.first.pod, choice.others.len()), ("demo/a", 0));
@@ -244,7 +246,7 @@ async fn all_ready_pods_get_their_share_and_a_refusing_one_comes_last() {
     s.outliers.refused(refusing);
     for _ in 0..50 {
         assert_ne!(
-            s.endpoints
+            *s.endpoints
                 .choose(&RequestContext::for_tests(), &s.target)
                 .await
                 .unwrap()

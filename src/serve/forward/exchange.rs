@@ -71,7 +71,7 @@ impl Broken {
     ) -> Box<Self> {
         Box::new(Self {
             unsent: broken.take_message(),
-            failed: failed(endpoint.address, received, broken.into_error()),
+            failed: failed(*endpoint.address, received, broken.into_error()),
             not_begun: false,
         })
     }
@@ -203,7 +203,7 @@ impl Forward {
             speaks_http2,
         } = self.dialer.dial(errand.choice, Purpose::Exchange).await?;
         context.metrics().connected();
-        let address = endpoint.address;
+        let address = *endpoint.address;
         let key = Key::new(&endpoint, trust, errand.spelling);
         let received = io.received();
         if !speaks_http2 {

@@ -47,7 +47,7 @@ impl Forward {
             } else {
                 Duration::ZERO
             };
-            let address = endpoint.address;
+            let address = *endpoint.address;
             if idle.is_some() && untaken >= timeout {
                 return Err(ForwardError::NotTaken { address, timeout });
             }

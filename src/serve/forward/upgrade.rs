@@ -110,7 +110,7 @@ impl Forward {
         let caller = hyper::upgrade::on(&mut *request);
         let Dialled { io, endpoint, .. } = self.dialer.dial(&choice, Purpose::Upgrade).await?;
         sender.context.metrics().connected();
-        let (address, received) = (endpoint.address, io.received());
+        let (address, received) = (*endpoint.address, io.received());
         let (mut requests, connection) = http1_settings(Spelling::Kept)
             .handshake(TokioIo::new(io))
             .await
@@ -167,7 +167,7 @@ impl Forward {
         received.expect_answer();
         let answer = self.within_limit(sender.context, endpoint, None, answer);
         let answer = answer.await?;
-        let answer = answer.map_err(|cause| failed(endpoint.address, received, cause))?;
+        let answer = answer.map_err(|cause| failed(*endpoint.address, received, cause))?;
         received.answered();
         Ok(answer)
     }

@@ -104,7 +104,7 @@ async fn a_service_port_is_found_by_number_by_name_or_as_the_only_one() {
         .await
         .expect(name);
         assert_eq!(target.host, host, "{name}");
-        let Backends::Endpoints { port: found, .. } = target.reach else {
+        let Backends::Endpoints { port: found, .. } = target.backends else {
             panic!("{name} is no service")
         };
         assert_eq!(&*found, port, "{name}");
@@ -195,12 +195,12 @@ async fn a_pod_port_is_found_by_number_by_name_or_as_the_first() {
         let target = resolve(std::slice::from_ref(&declared), &path)
             .await
             .expect(name);
-        let Backends::Addresses { addresses, pod } = target.reach else {
+        let Backends::Addresses { addresses, pod } = target.backends else {
             panic!("{name} is no pod")
         };
-        let expected: [SocketAddr; 2] = [
-            SocketAddr::from(([10, 77, 0, 10], port)),
-            format!("[fd00::10]:{port}").parse().unwrap(),
+        let expected: [DialableAddr; 2] = [
+            DialableAddr::for_tests(([10, 77, 0, 10], port)),
+            DialableAddr::for_tests(SocketAddr::new("fd00::10".parse().unwrap(), port)),
         ];
         assert_eq!((addresses.as_slice(), &*pod), (&expected[..], "demo/web-0"));
     }
@@ -245,10 +245,10 @@ async fn a_kubelet_is_its_port_whatever_the_scheme_and_other_ports_are_plain() {
             .await
             .expect(name);
         assert_eq!(target.scheme, scheme, "{name}");
-        let Backends::Addresses { addresses, .. } = target.reach else {
+        let Backends::Addresses { addresses, .. } = target.backends else {
             panic!("{name} is no node")
         };
-        assert_eq!(addresses, [SocketAddr::from(([10, 77, 0, 2], port))]);
+        assert_eq!(addresses, [DialableAddr::for_tests(([10, 77, 0, 2], port))]);
     }
     assert_eq!(
         refusal(&objects, "/nodes/n1:kubelet/proxy/metrics").await.0,

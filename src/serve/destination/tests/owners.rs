@@ -199,7 +199,7 @@ async fn the_udp_port_of_a_number_hides_no_tcp_port() {
     let target = resolve(&[dns], "/namespaces/demo/services/dns:53/proxy/")
         .await
         .unwrap();
-    let Backends::Endpoints { port, .. } = target.reach else {
+    let Backends::Endpoints { port, .. } = target.backends else {
         panic!("it is a service")
     };
     assert_eq!(&*port, "dns-tcp");

@@ -111,7 +111,7 @@ fn hand_on(s: &Setting, endpoint: &Endpoint, permit: &Permit, reading: &Reading,
 fn endpoint() -> Endpoint {
     Endpoint {
         settings: crate::serve::cluster::ServiceSettings::unset(),
-        address: ([192, 0, 2, 2], 80).into(),
+        address: crate::serve::destination::DialableAddr::for_tests(([192, 0, 2, 2], 80)),
         scheme: Scheme::Http,
         host: HeaderValue::from_static("web.demo.svc"),
         pod: "demo/web-0".into(),

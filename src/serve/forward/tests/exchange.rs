@@ -163,7 +163,7 @@ async fn an_answer_without_a_body_says_no_length() {
         let (s, backend) = (Setting::new().await, Backend::new().await);
         let endpoint = Endpoint {
             settings: crate::serve::cluster::ServiceSettings::unset(),
-            address: backend.address,
+            address: crate::serve::destination::DialableAddr::for_tests(backend.address),
             scheme: Scheme::Http,
             host: HeaderValue::from_static("web.demo.svc"),
             pod: "demo/web-0".into(),

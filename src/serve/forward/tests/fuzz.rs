@@ -45,7 +45,7 @@ fn endpoint() -> Endpoint {
     Endpoint {
         settings: crate::serve::cluster::ServiceSettings::unset(),
         // Nobody listens here, so a request that is sent again is refused at once.
-        address: ([127, 0, 0, 1], 1).into(),
+        address: crate::serve::destination::DialableAddr::for_tests(([127, 0, 0, 1], 1)),
         scheme: Scheme::Http,
         host: HeaderValue::from_static("web.demo.svc"),
         pod: "demo/web-0".into(),
@@ -312,7 +312,7 @@ async fn exchanged(setting: &Setting, request: &[u8]) -> (Vec<u8>, Vec<u8>) {
     let _driven = keep_connection(setting, near).await;
     let (mut caller, server) = tokio::io::duplex(16 * 1024);
     let address = endpoint().address;
-    let service = setting.service(Scheme::Http, &[address]);
+    let service = setting.service(Scheme::Http, &[*address]);
     let asking = async {
         // It may be refused before the last of it.
         let _ = caller.write_all(request).await;

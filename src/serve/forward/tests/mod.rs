@@ -169,7 +169,7 @@ impl Setting {
 fn choice(scheme: Scheme, addresses: &[SocketAddr]) -> EndpointOrder {
     let mut endpoints = addresses.iter().map(|address| Endpoint {
         settings: crate::serve::cluster::ServiceSettings::unset(),
-        address: *address,
+        address: crate::serve::destination::DialableAddr::for_tests(*address),
         scheme,
         host: HeaderValue::from_static("web.demo.svc"),
         pod: "demo/web-0".into(),

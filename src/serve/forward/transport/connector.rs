@@ -21,7 +21,7 @@ use super::stream::Transport;
 use super::tls_records::{Position, Records};
 use crate::serve::certificates::{KubeletAccess, any_backend};
 use crate::serve::config::ForwardConfig;
-use crate::serve::destination::Scheme;
+use crate::serve::destination::{DialableAddr, Scheme};
 use crate::serve::endpoint::{Endpoint, EndpointOrder, Outliers};
 
 /// A peer that vanished without a word is noticed within about a minute of silence.
@@ -123,7 +123,7 @@ impl Dialer {
             (Scheme::Https, Purpose::Upgrade) => Arc::clone(&self.http1_only),
             (Scheme::Kubelet, _) => self.kubelet.tls(),
         };
-        let mut tls = self.handshake(tcp, endpoint.address, tls).await?;
+        let mut tls = self.handshake(tcp, *endpoint.address, tls).await?;
         if purpose == Purpose::Upgrade {
             let session = tls.get_mut().1;
             session.set_buffer_limit(Some(MAX_TUNNEL_BUFFER));
@@ -137,8 +137,8 @@ impl Dialer {
         })
     }
 
-    async fn connect(&self, address: SocketAddr) -> Result<TcpStream, ForwardError> {
-        let limit = self.config.connect_limit;
+    async fn connect(&self, address: DialableAddr) -> Result<TcpStream, ForwardError> {
+        let (address, limit) = (*address, self.config.connect_limit);
         #[expect(clippy::disallowed_methods, reason = "the one place that dials")]
         let connecting = TcpStream::connect(address);
         let connected = match tokio::time::timeout(limit, connecting).await {

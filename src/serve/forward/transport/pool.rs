@@ -49,7 +49,7 @@ impl Key {
         spelling: Spelling,
     ) -> Self {
         Self {
-            address: endpoint.address,
+            address: *endpoint.address,
             scheme: endpoint.scheme,
             trust,
             spelling,

@@ -11,7 +11,7 @@ pub(in crate::serve::response) const PREFIX: &str =
 
 pub(in crate::serve::response) fn endpoint() -> Endpoint {
     Endpoint {
-        address: ([10, 77, 0, 10], 8080).into(),
+        address: crate::serve::destination::DialableAddr::for_tests(([10, 77, 0, 10], 8080)),
         scheme: Scheme::Http,
         host: HeaderValue::from_static("web.demo.svc"),
         pod: "demo/web-0".into(),

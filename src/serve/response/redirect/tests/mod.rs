@@ -94,7 +94,7 @@ impl Exchange {
 
     fn decide_on(&self, trail: &mut Trail, response: Response) -> Outcome {
         let endpoint = Endpoint {
-            address: ([10, 77, 0, 10], 8080).into(),
+            address: crate::serve::destination::DialableAddr::for_tests(([10, 77, 0, 10], 8080)),
             scheme: Scheme::Http,
             host: HeaderValue::from_static("web.demo.svc"),
             pod: "demo/web-0".into(),

@@ -10,7 +10,7 @@
 //! CVE-2022-3294, CVE-2021-25737, CVE-2020-8555: each was an address that nobody had judged.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::ops::RangeInclusive;
+use std::ops::{Deref, RangeInclusive};
 
 use ipnet::IpNet;
 
@@ -32,7 +32,48 @@ const METADATA: [IpAddr; 6] = [
 /// Where a kubelet listens besides the port that its node names: its API, its read-only API, its health.
 const KUBELET_PORTS: [u16; 3] = [10250, 10255, 10248];
 
-/// Judges addresses.
+/// An address that was checked and may be dialled, in the scheme that it was checked for. Only [`AddressPolicy`] makes one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct DialableAddr(SocketAddr);
+
+impl Deref for DialableAddr {
+    type Target = SocketAddr;
+
+    fn deref(&self) -> &SocketAddr {
+        &self.0
+    }
+}
+
+/// Why an address is not dialled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    #[error("it is a loopback address")]
+    Loopback,
+    #[error("it is unspecified")]
+    Unspecified,
+    #[error("it is a multicast address")]
+    Multicast,
+    #[error("it is link-local")]
+    LinkLocal,
+    #[error("it is a broadcast address")]
+    Broadcast,
+    #[error("it is a cloud's metadata service")]
+    Metadata,
+    #[error("the administrator denied this network")]
+    Network,
+    #[error("it is the API server itself")]
+    ApiServer,
+    #[error("it is a kubelet, which is asked by nodes/NAME/proxy alone")]
+    Kubelet,
+    #[error("it has no address yet")]
+    NoAddress,
+    #[error("another pod has it now")]
+    AnotherPods,
+    #[error("a pod has it")]
+    Pods,
+}
+
+/// The rules for addresses.
 #[derive(Debug, Clone)]
 pub struct AddressPolicy {
     denied: Vec<IpNet>,
@@ -54,22 +95,22 @@ impl AddressPolicy {
     /// Lets an address pass that is to be spoken to in a scheme.
     ///
     /// # Errors
-    /// It is never dialled, or not in this scheme; the words say what it is.
-    pub fn judge(&self, address: SocketAddr, scheme: Scheme) -> Result<(), &'static str> {
+    /// It is never dialled, or not in this scheme.
+    pub fn check(&self, address: SocketAddr, scheme: Scheme) -> Result<DialableAddr, Denied> {
         let ip = reached(address.ip());
-        if let Some(why) = self.never(ip) {
-            return Err(why);
+        if let Some(denied) = self.never(ip) {
+            return Err(denied);
         }
         if self.denied.iter().any(|net| net.contains(&ip)) {
-            return Err("the administrator denied this network");
+            return Err(Denied::Network);
         }
         if self.is_api_server(SocketAddr::new(ip, address.port())) {
-            return Err("it is the API server itself");
+            return Err(Denied::ApiServer);
         }
         if scheme != Scheme::Kubelet && self.is_kubelet(ip, address.port()) {
-            return Err("it is a kubelet, which is asked by nodes/NAME/proxy alone");
+            return Err(Denied::Kubelet);
         }
-        Ok(())
+        Ok(DialableAddr(address))
     }
 
     /// Whether the administrator lets nodes be asked at this port, the kubelet's aside.
@@ -82,22 +123,18 @@ impl AddressPolicy {
         is_said.is_some_and(|is_said| is_said || KUBELET_PORTS.contains(&port))
     }
 
-    fn never(&self, ip: IpAddr) -> Option<&'static str> {
+    fn never(&self, ip: IpAddr) -> Option<Denied> {
         let is_link_local = match ip {
             IpAddr::V4(ip) => ip.is_link_local(),
             IpAddr::V6(ip) => ip.is_unicast_link_local(),
         };
         match ip {
-            ip if ip.is_loopback() && self.loopback == Loopback::Refused => {
-                Some("it is a loopback address")
-            }
-            ip if ip.is_unspecified() => Some("it is unspecified"),
-            ip if ip.is_multicast() => Some("it is a multicast address"),
-            _ if is_link_local => Some("it is link-local"),
-            IpAddr::V4(ip) if ip.is_broadcast() || ip.octets()[0] == 0 => {
-                Some("it is a broadcast address")
-            }
-            ip if METADATA.contains(&ip) => Some("it is a cloud's metadata service"),
+            ip if ip.is_loopback() && self.loopback == Loopback::Refused => Some(Denied::Loopback),
+            ip if ip.is_unspecified() => Some(Denied::Unspecified),
+            ip if ip.is_multicast() => Some(Denied::Multicast),
+            _ if is_link_local => Some(Denied::LinkLocal),
+            IpAddr::V4(ip) if ip.is_broadcast() || ip.octets()[0] == 0 => Some(Denied::Broadcast),
+            ip if METADATA.contains(&ip) => Some(Denied::Metadata),
             _ => None,
         }
     }
@@ -143,4 +180,12 @@ fn reached(ip: IpAddr) -> IpAddr {
         return IpAddr::V4(Ipv4Addr::new(a[0], a[1], b[0], b[1]));
     }
     IpAddr::V6(v6)
+}
+
+#[cfg(test)]
+impl DialableAddr {
+    /// One for tests of later stages, which is in no other build.
+    pub(crate) fn for_tests(address: impl Into<SocketAddr>) -> Self {
+        Self(address.into())
+    }
 }
