@@ -130,3 +130,70 @@ fn a_link_that_leads_nowhere_would_be_seen() {
     assert!(broken(&readme, "docs/nothing.md").is_some());
     assert!(broken(&readme, "docs/local.md#no-heading-of-this-name").is_some());
 }
+
+/// The files and folders that a text names: all that ends in `.rs`, and what begins with a folder of the repository.
+fn paths(text: &str) -> Vec<&str> {
+    let of_a_path = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
+    let names = text.split(move |c| !of_a_path(c));
+    let names = names.map(|name| name.trim_end_matches(['.', '/']));
+    let is_path = |name: &str| {
+        let folders = ["src/", "tests/", "docs/", "manifests/", "certs/"];
+        name.ends_with(".rs") || folders.iter().any(|folder| name.starts_with(folder))
+    };
+    names.filter(|name| is_path(name)).collect()
+}
+
+/// Whether it is a path of the repository, or the end of one as in `forward/dial.rs`.
+fn exists(name: &str, files: &[PathBuf]) -> bool {
+    root().join(name).exists() || files.iter().any(|file| file.ends_with(name))
+}
+
+fn rust_files() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join("src"), root().join("tests")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let list = if path.is_dir() {
+                &mut folders
+            } else {
+                &mut found
+            };
+            list.push(path);
+        }
+    }
+    found
+}
+
+#[test]
+fn every_path_that_a_document_names_exists() {
+    let files = rust_files();
+    let mut wrong = Vec::new();
+    // The change log names what there was.
+    for page in documents()
+        .into_iter()
+        .filter(|page| !page.ends_with("CHANGELOG.md"))
+    {
+        let text = fs::read_to_string(&page).unwrap();
+        let missing = paths(&text)
+            .into_iter()
+            .filter(|name| !exists(name, &files));
+        wrong.extend(missing.map(|name| format!("{} names {name}", page.display())));
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn a_path_that_is_gone_would_be_seen() {
+    let text = "see `src/lib.rs`, (forward/gone.rs) and tests/architecture/; not a.b or x/y";
+    assert_eq!(
+        paths(text),
+        ["src/lib.rs", "forward/gone.rs", "tests/architecture"]
+    );
+    let files = rust_files();
+    let found = paths(text).into_iter().filter(|name| exists(name, &files));
+    assert_eq!(
+        found.collect::<Vec<_>>(),
+        ["src/lib.rs", "tests/architecture"]
+    );
+}

@@ -1,4 +1,4 @@
-//! What was measured, as the table that the README shows.
+//! What was measured, as the table in docs/performance.md.
 
 use std::fmt;
 
