@@ -9,6 +9,8 @@
 
 mod envelope;
 pub(crate) mod lines;
+#[cfg(fuzzing)]
+mod made;
 mod request_info;
 
 use std::cell::Cell;
@@ -138,17 +140,30 @@ fn an_input_that_takes_too_long_is_a_finding() {
     run(check, b"", MOST);
 }
 
+/// The target that `FUZZ_TARGET` names.
 #[cfg(fuzzing)]
-libfuzzer_sys::fuzz_target!(|input: &[u8]| {
-    static CHOSEN: OnceLock<Check> = OnceLock::new();
-    let chosen = CHOSEN.get_or_init(|| {
+fn chosen() -> (&'static str, Check) {
+    static CHOSEN: OnceLock<(&'static str, Check)> = OnceLock::new();
+    *CHOSEN.get_or_init(|| {
         let wanted = std::env::var("FUZZ_TARGET").unwrap_or_default();
         let mut targets = TARGETS.into_iter();
-        let found = targets.find(|(name, _)| *name == wanted);
         let names: Vec<&str> = TARGETS.iter().map(|(name, _)| *name).collect();
-        found
+        targets
+            .find(|(name, _)| *name == wanted)
             .unwrap_or_else(|| panic!("FUZZ_TARGET is one of {names:?}"))
-            .1
-    });
-    run(*chosen, input, most());
+    })
+}
+
+// With `FUZZ_MADE`, a directory, it asks nothing and writes `FUZZ_COUNT` inputs there.
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+    let (name, check) = chosen();
+    let Some(directory) = std::env::var_os("FUZZ_MADE") else {
+        run(check, input, most());
+        return;
+    };
+    let count = std::env::var("FUZZ_COUNT").unwrap_or_default();
+    let count = count.parse().expect("FUZZ_COUNT is a number");
+    let inputs: Vec<_> = kept(name).into_iter().map(|(_, input)| input).collect();
+    made::write(&inputs, count, Path::new(&directory));
 });

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Lets libFuzzer look for findings, one target after the other, for so many minutes in all.
-# FUZZ_TARGETS names some of them; FUZZ_RUNS bounds the inputs of each; with FUZZ_SEED it begins anew and the same inputs come again.
+# FUZZ_TARGETS names some of them. With FUZZ_COUNT it looks for nothing: it asks each about so many inputs, made from those that
+# are kept, the same on each machine.
 set -eu
 minutes=${1:-1}
 cd "$(dirname "$0")/../.."
@@ -12,7 +13,9 @@ count=$(echo $targets | wc -w)
 seconds=$((minutes * 60 / count))
 [ "$seconds" -gt 0 ] || seconds=1
 seen=$found/corpus
-if [ -n "${FUZZ_SEED:-}" ]; then
+runs=-1
+if [ -n "${FUZZ_COUNT:-}" ]; then
+    runs=0
     seen=$(mktemp -d)
     trap 'rm -r "$seen"' EXIT
 fi
@@ -22,16 +25,17 @@ for target in $targets; do
     dictionary=
     [ ! -e "tests/fuzz/dictionaries/$target" ] || dictionary=-dict=tests/fuzz/dictionaries/$target
     log=$found/$target.log
+    [ "$runs" != 0 ] || FUZZ_TARGET=$target FUZZ_MADE=$seen/$target "$program" -runs=0 >"$log" 2>&1
     # What one target finds keeps nobody from looking at the others.
-    if ! FUZZ_TARGET=$target nice -n 19 "$program" -max_total_time="$seconds" -runs="${FUZZ_RUNS:--1}" -timeout=300 \
+    if ! FUZZ_TARGET=$target nice -n 19 "$program" -max_total_time="$seconds" -runs=$runs -timeout=300 \
         -rss_limit_mb=2048 -max_len=8192 -print_final_stats=1 -artifact_prefix="$found/findings/$target-" $dictionary \
-        -seed="${FUZZ_SEED:-0}" "$seen/$target" "$corpus/$target" >"$log" 2>&1; then
+        "$seen/$target" "$corpus/$target" >"$log" 2>&1; then
         tail -n 60 "$log"
         echo "fuzz: $target has a finding: the file above. Mend it, and keep the file as $corpus/$target/NAME" >&2
         failed="$failed $target"
     fi
-    runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
+    asked=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
     rate=$(sed -n 's/^stat::average_exec_per_sec: *//p' "$log")
-    echo "$target: ${runs:-?} inputs, ${rate:-?} a second"
+    echo "$target: ${asked:-?} inputs, ${rate:-?} a second"
 done
 [ -z "$failed" ]

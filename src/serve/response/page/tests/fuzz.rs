@@ -37,6 +37,9 @@ fn same_place(before: &str, after: &str) -> bool {
     }
 }
 
+/// What stands in a rewritten value as a reference, as in `&#39;`.
+const WRITTEN_AS_REFERENCES: [char; 7] = ['"', '\'', '<', '>', '`', '=', ' '];
+
 /// Whether two texts are the same but for URLs in them, which [`tree`] shows as they were before, though in a shorter form.
 fn same_but_for_urls(before: &str, after: &str) -> bool {
     let same = |before: &str, after: &str| {
@@ -46,10 +49,9 @@ fn same_but_for_urls(before: &str, after: &str) -> bool {
     let joined = |text: &str| {
         let text = text.replace(['\n', '\r'], "").replace("\\n", "");
         // Where markup is text, references are still as they are written.
-        let text = text.replace("&#61;", "=").replace("&#32;", " ");
-        text.replace("&#60;", "<")
-            .replace("&#62;", ">")
-            .replace("&#34;", "\"")
+        WRITTEN_AS_REFERENCES.iter().fold(text, |text, sign| {
+            text.replace(&format!("&#{};", u32::from(*sign)), &sign.to_string())
+        })
     };
     let (before, after) = (&*joined(before), &*joined(after));
     let separates = |one: char| one.is_ascii_whitespace() || "\"'()<>=,;|{}".contains(one);
