@@ -43,7 +43,7 @@ fuzz: ## Search for inputs that break a property, for MINUTES=1 (tests/fuzz/READ
 	tests/fuzz/run.sh $(MINUTES)
 
 .PHONY: fuzz-minute
-fuzz-minute: ## A minute of it, with 20 000 inputs of each property that are the same each time
+fuzz-minute: ## The same for about a minute, with 20 000 inputs of each property that are the same each time
 	tests/needs.sh g++:g++
 	FUZZ_COUNT=20000 tests/fuzz/run.sh 60
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Lets libFuzzer look for findings, one target after the other, for so many minutes in all.
 # FUZZ_TARGETS names some of them. With FUZZ_COUNT it looks for nothing: it asks each about so many inputs, made from those that
-# are kept, the same on each machine.
+# are kept and FUZZ_SEED, the same on each machine.
 set -eu
 minutes=${1:-1}
 cd "$(dirname "$0")/../.."
@@ -13,9 +13,11 @@ count=$(echo $targets | wc -w)
 seconds=$((minutes * 60 / count))
 [ "$seconds" -gt 0 ] || seconds=1
 seen=$found/corpus
-runs=-1
+limit="-max_total_time=$seconds"
 if [ -n "${FUZZ_COUNT:-}" ]; then
-    runs=0
+    # The same ones in the same order too.
+    limit="-runs=0 -shuffle=0 -seed=1"
+    export FUZZ_SEED="${FUZZ_SEED:-1}"
     seen=$(mktemp -d)
     trap 'rm -r "$seen"' EXIT
 fi
@@ -25,9 +27,10 @@ for target in $targets; do
     dictionary=
     [ ! -e "tests/fuzz/dictionaries/$target" ] || dictionary=-dict=tests/fuzz/dictionaries/$target
     log=$found/$target.log
-    [ "$runs" != 0 ] || FUZZ_TARGET=$target FUZZ_MADE=$seen/$target "$program" -runs=0 >"$log" 2>&1
+    # With a file it asks once; this one is as good as any.
+    [ -z "${FUZZ_COUNT:-}" ] || FUZZ_TARGET=$target FUZZ_MADE=$seen/$target "$program" tests/fuzz/run.sh >"$log" 2>&1
     # What one target finds keeps nobody from looking at the others.
-    if ! FUZZ_TARGET=$target nice -n 19 "$program" -max_total_time="$seconds" -runs=$runs -timeout=300 \
+    if ! FUZZ_TARGET=$target nice -n 19 "$program" $limit -timeout=300 \
         -rss_limit_mb=2048 -max_len=8192 -print_final_stats=1 -artifact_prefix="$found/findings/$target-" $dictionary \
         "$seen/$target" "$corpus/$target" >"$log" 2>&1; then
         tail -n 60 "$log"

@@ -207,13 +207,17 @@ fn from_api_server(headers: &mut HeaderMap, prefix: &str, host: &str) {
 /// A redirect's target without the proxy's own path: whether it is a path, or names the origin.
 pub(super) fn inside(location: &str, prefix: &str, host: &str) -> String {
     let origin = format!("//{host}");
+    // Browsers read nothing around a URL, and no tabs within.
+    let read = location
+        .trim_matches(|one: char| one <= ' ')
+        .replace('\t', "");
     // Elsewhere, as in a query, it is what an app says and no place that this leads to.
     let after = ["", "http:", "https:"]
         .iter()
-        .find_map(|scheme| location.strip_prefix(scheme)?.strip_prefix(&*origin));
-    let start = after.map_or(0, |after| location.len() - after.len());
-    let origin = &location[..start];
-    match location[start..].strip_prefix(prefix) {
+        .find_map(|scheme| read.strip_prefix(scheme)?.strip_prefix(&*origin));
+    let start = after.map_or(0, |after| read.len() - after.len());
+    let (origin, path) = read.split_at(start);
+    match path.strip_prefix(prefix) {
         // Without an origin, two slashes would make what follows a host.
         Some(path) if origin.is_empty() && begins_a_host(path) => format!("/.{path}"),
         Some(path) if path.starts_with(['/', '\\']) => format!("{origin}{path}"),
@@ -223,13 +227,10 @@ pub(super) fn inside(location: &str, prefix: &str, host: &str) -> String {
     }
 }
 
-/// Whether browsers take a URL that begins so for one with a host. They skip tabs and line ends.
+/// Whether browsers take a URL that begins so for one with a host.
 fn begins_a_host(path: &str) -> bool {
-    let mut seen = path
-        .chars()
-        .filter(|one| !matches!(one, '\t' | '\n' | '\r'));
-    let mut is_slash = || matches!(seen.next(), Some('/' | '\\'));
-    is_slash() && is_slash()
+    let rest = path.trim_start_matches(['/', '\\']);
+    path.len() - rest.len() >= 2
 }
 
 fn without_prefix(answer: Response, prefix: &str) -> Response {
@@ -275,6 +276,13 @@ mod tests {
                 "/api/v1/namespaces/demo/services/app/proxyy",
                 "/api/v1/namespaces/demo/services/app/proxyy",
             ),
+            ("/api/v1/namespaces/demo/services/app/proxy\t", "/"),
+            ("/api/v1/namespaces/demo/services/app\t/proxy/x", "/x"),
+            (
+                "/api/v1/namespaces/demo/services/app/proxy/\t/e.example/",
+                "/.//e.example/",
+            ),
+            ("/a\tb", "/a\tb"),
             ("/login", "/login"),
             ("login", "login"),
             (

@@ -20,6 +20,9 @@ use crate::protocol::status::{Response, Status};
 /// What nearly all clusters put behind the names of Services.
 const CLUSTER_DOMAIN: &str = "cluster.local";
 
+/// Browsers take a backslash for a slash.
+const SLASHES: [char; 2] = ['/', '\\'];
+
 /// What an answer is an answer to.
 #[derive(Debug, Clone)]
 pub(super) struct Asked<'a> {
@@ -57,7 +60,11 @@ impl<'a> Asked<'a> {
                 ClientKind::Program => Ok(()),
             };
         }
-        let slash = if url.rest.starts_with('/') { "" } else { "/" };
+        let slash = if url.rest.starts_with(SLASHES) {
+            ""
+        } else {
+            "/"
+        };
         let mapped = format!("http://{}{slash}{}", self.host, url.rest);
         if let Ok(mapped) = HeaderValue::try_from(mapped) {
             answer.headers_mut().insert(header::LOCATION, mapped);
@@ -129,9 +136,13 @@ impl<'u> Url<'u> {
             (None, Some(rest)) => (Some("http"), rest),
             (None, None) => (None, text),
         };
-        let rest = rest.strip_prefix("//")?;
-        let end = rest.find(['/', '\\', '?', '#']).unwrap_or(rest.len());
-        let (authority, rest) = rest.split_at(end);
+        let authority = rest.trim_start_matches(SLASHES);
+        // Two slashes are followed by a host, and browsers pass over all further ones.
+        if rest.len() - authority.len() < 2 {
+            return None;
+        }
+        let end = authority.find(['/', '\\', '?', '#']);
+        let (authority, rest) = authority.split_at(end.unwrap_or(authority.len()));
         Some(Self {
             scheme,
             authority,
@@ -146,7 +157,7 @@ impl<'u> Url<'u> {
 
     fn is_path(&self, path: &str) -> bool {
         let rest = self.rest.split('#').next().unwrap_or_default();
-        let from_root = |rest: &str| rest.trim_start_matches('/').to_owned();
+        let from_root = |rest: &str| rest.trim_start_matches(SLASHES).to_owned();
         from_root(rest) == from_root(path)
     }
 }
@@ -195,6 +206,9 @@ mod tests {
             ("http://web.demo.svc.localhost/x", "/x"),
             ("//web.demo.svc.localhost:8080", "/"),
             ("http://web.demo.svc:80?x", "/?x"),
+            ("///web.demo.svc/x", "/x"),
+            ("http:\\\\web.demo.svc/x", "/x"),
+            ("\\/\\web.demo.svc\\x", "\\x"),
             ("http://web.demo.svc.cluster.local/x", "/x"),
             ("https://web.demo.svc.cluster.local:8443/a?b#c", "/a?b"),
             ("https://web.demo.svc.localhost:8001/a", "/a"),
@@ -228,6 +242,9 @@ mod tests {
             "http://web.demo.svc.evil.example/",
             "ftp://web.demo.svc/",
             "https:web.demo.svc",
+            "https:/web.demo.svc/x",
+            "///sso.example/x",
+            "///",
         ] {
             let led = led(HOST, ClientKind::Navigation, 302, location);
             assert_eq!(led.unwrap(), location);

@@ -28,6 +28,12 @@ pub(crate) fn kubeconfigs(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else {
         return;
     };
+    // Neither YAML's `c-printable` (1.2.2, section 5.1) nor kubectl's reader has these, though JSON has them in strings.
+    let is_unprintable = |one: char| matches!(one, '\u{7f}'..='\u{84}' | '\u{86}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}');
+    if text.contains(is_unprintable) {
+        assert!(read.is_err(), "kubectl refuses it: {text}");
+        return;
+    }
     // JSON writes characters beyond the first plane as two escapes, which YAML does not know.
     let is_common = !text.contains("\\u") && !text.contains("\\/");
     if let (true, Ok(expected)) = (is_common, serde_json::from_str::<Kubeconfig>(text)) {

@@ -179,13 +179,16 @@ pub(crate) fn headers(input: &[u8]) {
     }
 }
 
-/// Names that `Connection` lists, however they are written.
+/// Names that `Connection` lists (RFC 9110 section 7.6.1), with the quotes that some put around them. What is no token then, such
+/// as one with a space before it, is no name of a header, so no header is named by it.
 fn named(sent: &HeaderMap) -> Vec<String> {
+    let is_of_a_token = |one: char| one.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(one);
     let lines = sent.get_all("connection").iter();
     lines
         .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
         .map(|name| String::from_utf8_lossy(name).to_ascii_lowercase())
-        .map(|name| name.trim_matches([' ', '\t', '"']).to_owned())
+        .map(|name| name.trim_matches([' ', '\t']).trim_matches('"').to_owned())
+        .filter(|name| name.chars().all(is_of_a_token))
         .collect()
 }
 

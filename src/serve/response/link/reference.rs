@@ -20,11 +20,11 @@ pub(super) enum Reference<'u> {
 
 impl<'u> Reference<'u> {
     pub(super) fn read(url: &'u str) -> Self {
+        if let Some(rest) = after_slashes(url) {
+            return Self::authority(rest, None);
+        }
         if url.starts_with(SLASHES) {
-            return match url[1..].strip_prefix(SLASHES) {
-                Some(rest) => Self::authority(rest, None),
-                None => Self::Path(url),
-            };
+            return Self::Path(url);
         }
         let Some(colon) = url.find([':', '/', '\\', '?', '#']) else {
             return Self::Relative(url);
@@ -38,7 +38,7 @@ impl<'u> Reference<'u> {
             https if https.eq_ignore_ascii_case("https") => 443,
             _ => return Self::OtherScheme,
         };
-        match rest[1..].strip_prefix("//") {
+        match after_slashes(&rest[1..]) {
             Some(rest) => Self::authority(rest, Some(default_port)),
             None => Self::OtherScheme,
         }
@@ -55,6 +55,11 @@ impl<'u> Reference<'u> {
     fn authority(rest: &'u str, default_port: Option<u16>) -> Self {
         let end = rest.find(['/', '\\', '?', '#']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(end);
+        // An empty name with an empty password is none.
+        let authority = [":@", "@"]
+            .iter()
+            .find_map(|nobody| authority.strip_prefix(nobody))
+            .unwrap_or(authority);
         Self::Authority {
             authority,
             path,
@@ -65,6 +70,12 @@ impl<'u> Reference<'u> {
 
 /// Browsers take a backslash for a slash.
 pub(super) const SLASHES: [char; 2] = ['/', '\\'];
+
+/// What follows two slashes, where a host begins. Browsers pass over all further ones.
+fn after_slashes(text: &str) -> Option<&str> {
+    let rest = text.trim_start_matches(SLASHES);
+    (text.len() - rest.len() >= 2).then_some(rest)
+}
 
 pub(in crate::serve::response) fn is_scheme(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic())

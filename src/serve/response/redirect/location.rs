@@ -176,7 +176,14 @@ mod tests {
             (b"https://web.demo.svc:8080/a/b", Place::SameByTls),
             (b"https://web.demo.svc/a/b?q", inside("/a/b?q")),
             (b"http://web.demo.svc/a/b", inside("/a/b")),
+            (b"\\/\\web.demo.svc\\b", inside("/b")),
+            (b"///web.demo.svc/b", inside("/b")),
+            (b"\\\\@web.demo.svc\\b", inside("/b")),
+            (b"http:\\\\web.demo.svc\\b", inside("/b")),
+            (b"https:///web.demo.svc/a/b", Place::SameByTls),
             (b"//evil.example/x", elsewhere("//evil.example/x")),
+            (b"///evil.example/x", elsewhere("///evil.example/x")),
+            (b"//@evil.example/x", elsewhere("//@evil.example/x")),
             (b"/\\evil.example", elsewhere("/\\evil.example")),
             (b"\\\\evil.example", elsewhere("\\\\evil.example")),
             (b"/\t/evil.example", elsewhere("//evil.example")),
@@ -202,10 +209,10 @@ mod tests {
         /// It keeps a drive letter where the standard does so only in `file:` URLs, so no segment here is one.
         #[test]
         fn a_place_is_inside_only_where_browsers_stay_at_the_host(
-            location in r#"(/|\\|\.\.|\.|%2e|a|bc:|http:|//h|@|\t| |\{|"|\?|#|c|~|\^|`|<){0,8}"#,
+            location in r#"(/|\\|///|web\.demo\.svc|@|\.\.|\.|%2e|a|bc:|http:|//h|@|\t| |\{|"|\?|#|c|~|\^|`|<){0,8}"#,
         ) {
             let base = url::Url::parse("http://web.demo.svc/a/b?q").unwrap();
-            let led = base.join(&location);
+            let led = crate::fuzz::joined(&base, &location);
             match placed("/a/b?q", location.as_bytes()) {
                 Place::Inside(inside) => {
                     let led = led.unwrap();

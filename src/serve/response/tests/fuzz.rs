@@ -8,6 +8,7 @@ use http::Uri;
 use url::Url;
 
 use super::*;
+use crate::fuzz::joined;
 use crate::serve::response::link::Links;
 use crate::serve::response::link::tests::{PREFIX, links as links_of};
 
@@ -44,38 +45,58 @@ fn trimmed(url: &str) -> String {
         .replace(['\t', '\n', '\r'], "")
 }
 
-/// A URL of the web without `//`, which has the scheme of the page and is relative to it. Nobody writes it; it stays as it is.
+/// Browsers take a backslash for a slash.
+const SLASHES: [char; 2] = ['/', '\\'];
+
+/// What follows two slashes or more, where a host stands.
+fn after_slashes(text: &str) -> Option<&str> {
+    let rest = text.trim_start_matches(SLASHES);
+    (text.len() - rest.len() >= 2).then_some(rest)
+}
+
+/// A URL without a scheme of the web, if it has one.
+fn after_scheme(url: &str) -> Option<&str> {
+    url.strip_prefix("http:").or(url.strip_prefix("https:"))
+}
+
+/// A URL of the web without two slashes, which has the scheme of the page and is relative to it. Nobody writes it; it stays as it is.
 fn is_bare_scheme(url: &str) -> bool {
     let url = trimmed(url).to_ascii_lowercase();
-    ["http:", "https:"]
-        .iter()
-        .any(|scheme| url.starts_with(scheme) && !url[scheme.len()..].starts_with("//"))
+    after_scheme(&url).is_some_and(|rest| after_slashes(rest).is_none())
+}
+
+/// Whether a URL names somebody, or its host otherwise than that is shown then: by escapes, wide letters, an address as one
+/// number. No app names itself so, and such a URL may stay.
+fn is_odd(url: &str, led: &Url) -> bool {
+    let url = trimmed(url).to_ascii_lowercase();
+    let Some(rest) = after_slashes(after_scheme(&url).unwrap_or(&url)) else {
+        return false;
+    };
+    let end = rest.find(['/', '\\', '?', '#']).unwrap_or(rest.len());
+    let place = rest[..end].rsplit('@').next();
+    let host = place.and_then(|place| place.split(':').next());
+    !led.username().is_empty() || led.password().is_some() || host != led.host_str()
 }
 
 /// Whether a URL of a page leads to the same place of the target after it was mapped, or stays as it is if it leads elsewhere.
 pub(in crate::serve::response) fn leads_the_same(page: &str, before: &str, after: &str) -> bool {
-    let url = trimmed(before);
-    let begins = |scheme: &str| url.to_ascii_lowercase().starts_with(scheme);
-    let is_mapped = url.starts_with(['/', '\\']) || begins("http://") || begins("https://");
     if has_drive(before) || is_bare_scheme(before) {
         return true;
     }
-    if !is_mapped {
+    if is_relative(before) {
         return before == after;
     }
-    let led = url_of("http://web.demo.svc", page).join(before);
+    let led = joined(&url_of("http://web.demo.svc", page), before);
     let shown = url_of("https://shown.example", &format!("{PREFIX}{page}"));
-    match (led, shown.join(after)) {
+    match (led, joined(&shown, after)) {
         (Ok(led), Ok(leads)) if is_backend(&led) => {
-            // Nobody links to a page with a password, and what names the backend otherwise than it names itself may stay.
-            let is_odd = !led.username().is_empty() || led.password().is_some() || !url.is_ascii();
             let path = without_prefix(led.path());
             let inside = leads.path().strip_prefix(PREFIX);
             let is_same = leads.origin() == shown.origin()
                 && inside
                     .is_some_and(|inside| inside == path || (inside.is_empty() && path == "/"))
                 && (leads.query(), leads.fragment()) == (led.query(), led.fragment());
-            is_same || (before == after && (is_odd || !url.starts_with(['/', '\\'])))
+            is_same || (before == after && is_odd(before, &led))
         }
         _ => before == after,
     }
@@ -99,7 +120,7 @@ pub(in crate::serve::response) fn is_backend(led: &Url) -> bool {
 
 /// Whether a URL is the page's own but for the scheme. There it would lead in a circle, and that is said.
 fn is_same_by_tls(page: &str, url: &str) -> bool {
-    let Ok(led) = url_of("http://web.demo.svc", page).join(url) else {
+    let Ok(led) = joined(&url_of("http://web.demo.svc", page), url) else {
         return false;
     };
     let page = url_of("http://web.demo.svc", page);
@@ -130,7 +151,8 @@ pub(crate) fn links(input: &[u8]) {
         return;
     }
     // What climbs out of a prefix that it carries stays in the target here, and means another path there.
-    if url.contains(PREFIX) && url.contains("..") {
+    let read = trimmed(url);
+    if read.contains(PREFIX) && read.contains("..") {
         return;
     }
     let relative = links_of(page, Form::Relative);
@@ -185,7 +207,7 @@ pub(crate) fn redirects(input: &[u8]) {
                 || is_same_by_tls(page, &text)
                 || trimmed(&text).is_empty()
                 || is_bare_scheme(&text)
-                || !base.join(&text).is_ok_and(is_web);
+                || !joined(&base, &text).is_ok_and(is_web);
             assert!(is_gone, "{text:?} is a place");
             continue;
         };
@@ -208,7 +230,7 @@ fn leads_into_the_target(page: &str, before: &str, told: &str) {
     for shown in ["https://shown.example", "http://127.0.0.1:8001"] {
         let base = url_of(shown, &format!("{PREFIX}{page}"));
         let origin = base.origin();
-        let (led, leads) = (backend.join(before), base.join(told));
+        let (led, leads) = (joined(&backend, before), joined(&base, told));
         let Ok(leads) = leads else {
             assert!(led.is_err(), "{page}: {before:?} -> {told:?}");
             continue;
@@ -223,7 +245,7 @@ fn leads_into_the_target(page: &str, before: &str, told: &str) {
                 "{page}: {before:?} -> {told:?} leaves the target"
             );
         }
-        if is_backend(&led) && !is_bare_scheme(before) && led.username().is_empty() {
+        if is_backend(&led) && !is_bare_scheme(before) && !is_odd(before, &led) {
             let is_same = leads.origin() == origin
                 && leads
                     .path()
@@ -234,11 +256,16 @@ fn leads_into_the_target(page: &str, before: &str, told: &str) {
                         inside == plain(without_prefix(led.path())) || inside == plain(led.path())
                     })
                 && leads.query().map(plain) == led.query().map(plain);
-            let stays = plain(&trimmed(told)) == plain(&trimmed(before))
-                && !trimmed(before).starts_with(['/', '\\']);
+            let stays = is_relative(before) && plain(&trimmed(told)) == plain(&trimmed(before));
             assert!(is_same || stays, "{page}: {before:?} -> {told:?}, {leads}");
         }
     }
+}
+
+/// Whether a URL names no host, and no path from the root.
+fn is_relative(url: &str) -> bool {
+    let url = trimmed(url).to_ascii_lowercase();
+    !url.starts_with(SLASHES) && after_scheme(&url).is_none()
 }
 
 /// Some write an escape where others do not.
