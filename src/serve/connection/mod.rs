@@ -8,6 +8,7 @@
 //! Refuses by closing: a handshake that is late, broken or in another's way, a connection for which there is no place, one on which nothing
 //! is asked. A request whose headers exceed the limits gets 431.
 
+mod cork;
 mod failures;
 mod handshakes;
 mod head_budget;
@@ -38,6 +39,7 @@ use crate::causes::causes;
 use crate::lifecycle::Tasks;
 use crate::protocol::status::{Request, Response};
 use crate::serve::config::{ConnectionLimits, ListenConfig};
+use cork::Cork;
 use failures::HandshakeFailures;
 use head_budget::HeadBudget;
 use places::{Places, Shaking};
@@ -197,7 +199,8 @@ where
         // A caller that reads nothing at all for so long has a window of 0, which the kernel counts as unacknowledged.
         SockRef::from(&stream).set_tcp_user_timeout(Some(limits.exchange_idle_timeout))?;
     }
-    let handshake = tokio::time::timeout(limits.handshake_limit, shared.tls.accept(stream));
+    let handshake =
+        tokio::time::timeout(limits.handshake_limit, shared.tls.accept(Cork::new(stream)));
     // Cancel-safe: whichever side is dropped, the connection ends or the handshake is over.
     let stream = tokio::select! {
         biased;

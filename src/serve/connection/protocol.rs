@@ -26,11 +26,11 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
-use tokio_rustls::server::TlsStream;
 
+use super::cork::{Corked, Turn};
 use super::head_budget::{HeadBytes, Metered};
 use super::places::NoPlace;
-use super::upgraded::CallerStream;
+use super::upgraded::{CallerStream, CallerTls};
 use super::{Peer, PeerClass, http2};
 use crate::lifecycle::{LastTurn, OnWake, Tasks};
 use crate::protocol::status::{Reason, Request, Response, Status};
@@ -99,7 +99,7 @@ fn named_by_the_front_proxy(headers: &HeaderMap) -> usize {
 }
 
 pub(super) async fn serve_http1<A, F>(
-    stream: TlsStream<TcpStream>,
+    stream: CallerTls,
     peer: Peer,
     limits: &ConnectionLimits,
     tasks: &Tasks,
@@ -148,7 +148,7 @@ where
 }
 
 pub(super) async fn serve_http2<A, F>(
-    stream: TlsStream<TcpStream>,
+    stream: CallerTls,
     peer: Peer,
     limits: &ConnectionLimits,
     tasks: &Tasks,
@@ -171,7 +171,10 @@ where
     };
     let bytes = HeadLimits::of(peer.class(), limits).bytes;
     let settings = http2::settings(peer.class(), limits, bytes);
-    let connection = http2::Connection::new(stream, &settings, peer.address(), limits, service);
+    let turn = Turn::default();
+    let stream = Corked::new(stream, turn.clone());
+    let connection =
+        http2::Connection::new(stream, turn, &settings, peer.address(), limits, service);
     // Requests of one connection are often answered together; their answers leave in one write then.
     let connection = LastTurn::new(connection);
     drive(connection, &peer, limits, tasks, &shared.activity).await
@@ -313,7 +316,7 @@ where
     }
 }
 
-impl<S> Connection for http2::Connection<TlsStream<TcpStream>, S>
+impl<S> Connection for http2::Connection<Corked<TcpStream>, S>
 where
     Self: Future<Output = Result<(), Ended>> + Unpin,
 {

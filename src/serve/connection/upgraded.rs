@@ -9,15 +9,19 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
 
+use super::cork::Cork;
 use super::head_budget::Metered;
 
+/// A caller's connection.
+pub(super) type CallerTls = TlsStream<Cork<TcpStream>>;
+
 /// What hyper serves HTTP/1 on: the front proxy's connection, or a stranger's.
-pub(super) type CallerStream = Either<TlsStream<TcpStream>, Metered<TlsStream<TcpStream>>>;
+pub(super) type CallerStream = Either<CallerTls, Metered<CallerTls>>;
 
 /// A caller's connection of which the HTTP is over.
 #[derive(Debug)]
 pub struct Upgraded {
-    pub stream: TlsStream<TcpStream>,
+    pub stream: CallerTls,
     /// Bytes that had been read behind the request.
     pub read_already: Bytes,
 }
@@ -47,11 +51,13 @@ pub(crate) mod tests {
     use hyper::body::Incoming;
     use hyper::service::service_fn;
     use tokio::sync::mpsc;
+    use tokio_rustls::TlsAcceptor;
 
     use super::*;
 
     /// What hyper hands out of a caller's connection after its first request, which is answered with 101.
-    pub(crate) async fn upgrade(stream: TlsStream<TcpStream>) -> hyper::upgrade::Upgraded {
+    pub(crate) async fn upgrade(tls: TlsAcceptor, stream: TcpStream) -> hyper::upgrade::Upgraded {
+        let stream = tls.accept(Cork::new(stream)).await.unwrap();
         let (tell, mut told) = mpsc::unbounded_channel();
         let switch = service_fn(move |request: http::Request<Incoming>| {
             #[expect(

@@ -23,6 +23,7 @@ use hyper_util::rt::TokioExecutor;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::PeerClass;
+use super::cork::Turn;
 use super::protocol::Ended;
 use crate::protocol::status::{Request, Response};
 use crate::serve::config::ConnectionLimits;
@@ -79,6 +80,7 @@ pub(super) fn settings(class: PeerClass, limits: &ConnectionLimits, header_bytes
 /// A connection that runs as a future.
 pub(super) struct Connection<I, S> {
     state: State<I>,
+    turn: Turn,
     service: S,
     limits: ConnectionLimits,
     taker: Taker,
@@ -111,6 +113,7 @@ where
 {
     pub(super) fn new(
         io: I,
+        turn: Turn,
         settings: &Builder,
         peer: SocketAddr,
         limits: &ConnectionLimits,
@@ -118,6 +121,7 @@ where
     ) -> Self {
         Self {
             state: State::Starting(settings.handshake(io)),
+            turn,
             service,
             taker: Taker {
                 address: peer,
@@ -148,6 +152,7 @@ where
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
+        this.turn.cork();
         loop {
             match &mut this.state {
                 State::Starting(handshake) => {
@@ -165,7 +170,11 @@ where
                     if keep_alive.poll(context).is_ready() {
                         return Poll::Ready(Err(Ended::Unreachable));
                     }
-                    let Some(accepted) = ready!(http.poll_accept(context)) else {
+                    let mut accepted = http.poll_accept(context);
+                    if accepted.is_pending() && this.turn.uncork() {
+                        accepted = http.poll_accept(context);
+                    }
+                    let Some(accepted) = ready!(accepted) else {
                         return Poll::Ready(Ok(()));
                     };
                     let (request, respond) = accepted?;

@@ -78,8 +78,7 @@ async fn the_callers_end_of_a_tunnel_holds_16_kib_that_are_not_taken() {
         tls.into_inner().0
     };
     let serving = async {
-        let tls = acceptor().accept(server.accept().await).await.unwrap();
-        crate::serve::connection::upgrade_for_tests(tls).await
+        crate::serve::connection::upgrade_for_tests(acceptor(), server.accept().await).await
     };
     let (caller, upgraded) = tokio::join!(calling, serving);
     let mut end = End::caller(upgraded, Duration::from_secs(60));

@@ -9,10 +9,7 @@ use http_body::Frame;
 
 use super::*;
 
-const WINDOW_UPDATE: u8 = 0x8;
-
 const MAX_CONCURRENT_STREAMS: u16 = 3;
-const INITIAL_WINDOW_SIZE: u16 = 4;
 const MAX_HEADER_LIST_SIZE: u16 = 6;
 
 /// The next frame: its kind, its stream, its payload.
@@ -126,7 +123,14 @@ async fn little_is_held_of_a_response_whose_connection_is_not_read() {
         move |_| std::future::ready(Response::new(body))
     };
     let mut tasks = JoinSet::new();
-    tasks.spawn(Connection::new(server, &settings, PEER, &limits, service));
+    tasks.spawn(Connection::new(
+        server,
+        Turn::default(),
+        &settings,
+        PEER,
+        &limits,
+        service,
+    ));
     let huge: u32 = 64 << 20;
     let window = [&INITIAL_WINDOW_SIZE.to_be_bytes()[..], &huge.to_be_bytes()].concat();
     client

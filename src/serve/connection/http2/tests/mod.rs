@@ -9,12 +9,15 @@ use tokio::task::JoinSet;
 use super::*;
 
 mod limits;
+mod together;
 mod untaken;
 
 const DATA: u8 = 0x0;
 const HEADERS: u8 = 0x1;
 const RST_STREAM: u8 = 0x3;
 const SETTINGS: u8 = 0x4;
+const WINDOW_UPDATE: u8 = 0x8;
+const INITIAL_WINDOW_SIZE: u16 = 4;
 const END_STREAM: u8 = 0x1;
 const END_HEADERS: u8 = 0x4;
 
@@ -49,7 +52,15 @@ fn serve_as(class: PeerClass, tasks: &mut JoinSet<Result<(), Ended>>) -> DuplexS
     let (client, server) = duplex(1 << 16);
     let limits = ConnectionLimits::kubernetes();
     let settings = settings(class, &limits, limits.max_header_bytes);
-    tasks.spawn(Connection::new(server, &settings, PEER, &limits, || answer));
+    let turn = Turn::default();
+    tasks.spawn(Connection::new(
+        server,
+        turn,
+        &settings,
+        PEER,
+        &limits,
+        || answer,
+    ));
     client
 }
 

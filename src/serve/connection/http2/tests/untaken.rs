@@ -61,7 +61,7 @@ impl Setting {
             move |_| std::future::ready(response)
         };
         let mut tasks = JoinSet::new();
-        let serving = Connection::new(server, &settings, PEER, &limits, service);
+        let serving = Connection::new(server, Turn::default(), &settings, PEER, &limits, service);
         tasks.spawn(async move {
             // It ends with the caller's side.
             let _ = serving.await;

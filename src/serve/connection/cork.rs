@@ -1,0 +1,240 @@
+//! Lets the large writes of one turn leave together. In: what TLS and HTTP/2 write. Out: fewer and larger writes.
+//!
+//! h2 writes and flushes each DATA frame by itself, which is 16 KiB as a rule, and each write costs the kernel as much as
+//! copying its bytes does. So the two sides of TLS work together here: below it, [`Cork`] takes nothing that is smaller
+//! than [`BATCH_BYTES`], and TLS keeps it in the buffer that it has for a slow caller. Above it, [`Corked`] calls that
+//! flushed. At the end of its turn the connection asks with [`Turn::uncork`] whether something was held, and flushes again.
+//!
+//! Small writes are not held, as h2 puts small frames together itself. Whether the caller is slow or something is held, TLS
+//! has never more than [`TLS_BUFFER_BYTES`]. `TCP_CORK` of Linux does the same after the system call, which is what costs.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_rustls::server::TlsStream;
+
+/// Bytes that are written at once, if there are as many in one turn.
+const BATCH_BYTES: usize = 64 << 10;
+
+/// Records that are written at once, whatever is in them: TLS gives no more to one write.
+const BATCH_RECORDS: usize = 64;
+
+/// Bytes of a write that is not worth holding, if nothing is held yet.
+const SMALL_BYTES: usize = 4 << 10;
+
+/// Bytes that TLS may hold: a batch, whose last frame of 16 KiB was taken as a whole.
+pub(super) const TLS_BUFFER_BYTES: usize = 80 << 10;
+
+/// What TLS writes to. It holds nothing of its own: it says that it can't take anything now.
+#[derive(Debug)]
+pub struct Cork<S> {
+    stream: S,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Everything goes through.
+    Open,
+    /// What is small waits.
+    Corked,
+    /// Something waits in TLS.
+    Holding,
+}
+
+impl<S> Cork<S> {
+    pub(super) fn new(stream: S) -> Self {
+        Self {
+            stream,
+            state: State::Open,
+        }
+    }
+
+    fn cork(&mut self) {
+        if self.state == State::Open {
+            self.state = State::Corked;
+        }
+    }
+
+    fn uncork(&mut self) {
+        self.state = State::Open;
+    }
+
+    /// Whether a write of so many bytes waits. Nobody is woken for it: the end of the turn flushes.
+    fn holds(&mut self, bytes: usize) -> bool {
+        let least = match self.state {
+            State::Open => return false,
+            State::Corked => SMALL_BYTES,
+            State::Holding => 0,
+        };
+        let holds = (least..BATCH_BYTES).contains(&bytes);
+        self.state = if holds { State::Holding } else { State::Corked };
+        holds
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Cork<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Cork<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.holds(bytes.len()) {
+            return Poll::Pending;
+        }
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let is_batch = slices.len() >= BATCH_RECORDS;
+        if !is_batch && self.holds(slices.iter().map(|slice| slice.len()).sum()) {
+            return Poll::Pending;
+        }
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+/// What a connection says of its turns to its stream.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Turn(Arc<AtomicU8>);
+
+/// The states of a turn.
+const CORKED: u8 = 0;
+const HOLDING: u8 = 1;
+const UNCORKED: u8 = 2;
+
+impl Turn {
+    /// From here on large writes are held. One task reads and writes the state, so no order is asked for.
+    pub(super) fn cork(&self) {
+        self.0.store(CORKED, Ordering::Relaxed);
+    }
+
+    /// Whether something was held in this turn; the next flush takes it along.
+    pub(super) fn uncork(&self) -> bool {
+        let held = self.0.load(Ordering::Relaxed) == HOLDING;
+        if held {
+            self.0.store(UNCORKED, Ordering::Relaxed);
+        }
+        held
+    }
+
+    fn is_corked(&self) -> bool {
+        self.0.load(Ordering::Relaxed) != UNCORKED
+    }
+
+    fn hold(&self) {
+        self.0.store(HOLDING, Ordering::Relaxed);
+    }
+
+    /// Nothing is held any more.
+    fn release(&self) {
+        if self.0.load(Ordering::Relaxed) == HOLDING {
+            self.cork();
+        }
+    }
+}
+
+/// A TLS stream that is flushed at the end of a turn.
+#[derive(Debug)]
+pub(super) struct Corked<S> {
+    tls: TlsStream<Cork<S>>,
+    turn: Turn,
+}
+
+impl<S: Unpin> Corked<S> {
+    pub(super) fn new(mut tls: TlsStream<Cork<S>>, turn: Turn) -> Self {
+        tls.get_mut().1.set_buffer_limit(Some(TLS_BUFFER_BYTES));
+        Self { tls, turn }
+    }
+
+    /// Writes, and takes note of whether it was held: then the end of the turn has to flush.
+    fn write<T>(&mut self, write: impl FnOnce(Pin<&mut TlsStream<Cork<S>>>) -> T) -> T {
+        let cork = self.tls.get_mut().0;
+        if self.turn.is_corked() {
+            cork.cork();
+        } else {
+            cork.uncork();
+        }
+        let written = write(Pin::new(&mut self.tls));
+        if self.tls.get_ref().0.state == State::Holding {
+            self.turn.hold();
+        }
+        written
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Corked<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tls).poll_read(context, buffer)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Corked<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.write(|tls| tls.poll_write(context, bytes))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.write(|tls| tls.poll_write_vectored(context, slices))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.tls.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.turn.is_corked() && self.tls.get_ref().0.state == State::Holding {
+            return Poll::Ready(Ok(()));
+        }
+        self.turn.release();
+        self.tls.get_mut().0.uncork();
+        Pin::new(&mut self.tls).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.tls.get_mut().0.uncork();
+        Pin::new(&mut self.tls).poll_shutdown(context)
+    }
+}
