@@ -44,6 +44,15 @@ pub enum CrossSitePolicy {
     Allow,
 }
 
+/// Whether a request says anything of a page that makes it: all that [`Site`], `Origin` and `Referer` may tell. Programs don't,
+/// and then nobody needs to look for each of these.
+pub fn tells_of_a_page(headers: &HeaderMap) -> bool {
+    headers.keys().any(|name| match *name {
+        header::ORIGIN | header::REFERER => true,
+        _ => name.as_str().starts_with("sec-fetch-"),
+    })
+}
+
 /// Whether a request shows a page in a window of its own and changes nothing: a link or a redirect. Frames are no links.
 pub fn is_link(method: &Method, headers: &HeaderMap) -> bool {
     matches!(*method, Method::GET | Method::HEAD)

@@ -1,6 +1,7 @@
 //! Headers of one connection, which no proxy passes on (RFC 9110 section 7.6.1): the known ones and those that `Connection`
 //! names. Pure.
 
+use http::header::Entry;
 use http::{HeaderMap, HeaderName, header};
 
 /// Takes the headers of one connection out of an answer.
@@ -12,12 +13,37 @@ pub fn remove(headers: &mut HeaderMap) {
         let is_false_length = is_chunked && *name == header::CONTENT_LENGTH;
         !is_hop_by_hop(name, &named) && !is_false_length
     };
-    if headers.keys().all(is_kept) {
+    let Some(first) = headers.keys().position(|name| !is_kept(name)) else {
         return;
+    };
+    if first < headers.keys_len() / 2 {
+        let mut before = std::mem::take(headers);
+        headers.reserve(before.len());
+        keep(&mut before, headers, is_kept);
+    } else {
+        keep_from(first, headers, is_kept);
     }
-    let mut before = std::mem::take(headers);
-    headers.reserve(before.len());
-    keep(&mut before, headers, is_kept);
+}
+
+/// As [`keep`], where the first headers stay: they are not touched. As a rule it is `Connection` alone that goes, among the last.
+fn keep_from(first: usize, headers: &mut HeaderMap, is_kept: impl Fn(&HeaderName) -> bool) {
+    let last: Vec<HeaderName> = headers.keys().skip(first).cloned().collect();
+    let mut taken = Vec::with_capacity(last.len());
+    // From the end on, as the last header takes the place of one that is taken out.
+    for name in last.into_iter().rev() {
+        let Entry::Occupied(header) = headers.entry(name) else {
+            continue;
+        };
+        let (name, values) = header.remove_entry_mult();
+        let of_name = taken.len();
+        if is_kept(&name) {
+            taken.extend(values.map(|value| (name.clone(), value)));
+            taken[of_name..].reverse();
+        }
+    }
+    for (name, value) in taken.into_iter().rev() {
+        headers.append(name, value);
+    }
 }
 
 /// Moves what is to stay, in its order.
@@ -138,6 +164,38 @@ mod tests {
         assert_eq!(named_by_connection(&headers), ["a"]);
         remove(&mut headers);
         assert_eq!(headers.len(), 1000);
+    }
+
+    /// What is early makes a new map, and what is late is taken out: both have to come to the same.
+    #[test]
+    fn what_stays_keeps_its_order_wherever_something_goes() {
+        let line = |name: &'static str, value: &'static str| {
+            let name = HeaderName::from_static(name);
+            (name, http::HeaderValue::from_static(value))
+        };
+        let stay = [
+            line("server", "a"),
+            line("set-cookie", "1"),
+            line("set-cookie", "2"),
+            line("date", "b"),
+            line("x-a", "c"),
+            line("set-cookie", "3"),
+            line("x-b", "d"),
+            line("x-b", "e"),
+            line("etag", "f"),
+        ];
+        let expected: HeaderMap = stay.iter().cloned().collect();
+        for at in 0..=stay.len() {
+            for also in at..=stay.len() {
+                let mut lines = stay.to_vec();
+                lines.insert(also, line("x-gone", "g"));
+                lines.insert(also, line("keep-alive", "timeout=5"));
+                lines.insert(at, line("connection", "keep-alive, x-gone"));
+                let mut headers: HeaderMap = lines.into_iter().collect();
+                remove(&mut headers);
+                assert!(headers.iter().eq(expected.iter()), "{at}, {also}");
+            }
+        }
     }
 
     #[test]

@@ -273,10 +273,28 @@ impl Tokens {
 
 /// The token of `Authorization: Bearer …`; other schemes and an empty token are no credential here.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?.trim();
+    let value = headers.get(header::AUTHORIZATION)?;
+    if let Some(token) = lone_token(value.as_bytes()) {
+        return Some(token);
+    }
+    let value = value.to_str().ok()?.trim();
     let (scheme, rest) = value.split_once(' ')?;
     let token = rest.split(' ').next().unwrap_or_default();
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}
+
+/// The same where nothing stands around the token, as everybody sends it: it may have kilobytes, and is then looked through
+/// in words and not in bytes.
+fn lone_token(value: &[u8]) -> Option<&str> {
+    const SCHEME: &[u8] = b"bearer ";
+    let (scheme, token) = value.split_at_checked(SCHEME.len())?;
+    let is_other = |byte: &u8| !byte.is_ascii_graphic();
+    // Without an early end, so that the compiler can take many bytes at once.
+    let others = token.iter().fold(false, |any, byte| any | is_other(byte));
+    if !scheme.eq_ignore_ascii_case(SCHEME) || token.is_empty() || others {
+        return None;
+    }
+    std::str::from_utf8(token).ok()
 }
 
 /// The token among a WebSocket's sub-protocols.
@@ -348,6 +366,10 @@ mod tests {
             ("Bearer abc", Some("abc")),
             ("bEaReR abc", Some("abc")),
             (" Bearer abc ", Some("abc")),
+            ("Bearer abc ", Some("abc")),
+            ("Bearer abc\tdef", Some("abc\tdef")),
+            ("Bearer abc\u{e4}", None),
+            ("Bearer ", None),
             ("Bearer abc def", Some("abc")),
             ("Bearer", None),
             ("Bearer  abc", None),

@@ -166,6 +166,9 @@ impl Forward {
             };
         }
         let token = self.page_tokens.take(permit, request.headers_mut());
+        if !fetch_metadata::tells_of_a_page(request.headers()) {
+            return Ok(Seen::unsaid(token));
+        }
         let prefix = permit.info().prefix();
         let known = self.known(own_origin(permit, request));
         Ok(Seen::of(request.headers(), prefix, &known, token))
@@ -182,7 +185,9 @@ impl Forward {
         settings: &ServiceSettings,
         request: &Request,
     ) -> Result<(), CrossSite> {
-        if self.config.cross_site == CrossSitePolicy::Allow {
+        if self.config.cross_site == CrossSitePolicy::Allow
+            || !fetch_metadata::tells_of_a_page(request.headers())
+        {
             return Ok(());
         }
         let own = match &seen.own {

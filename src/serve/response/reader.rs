@@ -81,24 +81,39 @@ impl Reading {
             | authentication::Method::BearerToken
             | authentication::Method::Anonymous => Via::Direct,
         };
-        let redirecting = match text(headers, &THROUGHWAY_REDIRECT) {
-            Some(value) if value.eq_ignore_ascii_case("manual") => Redirecting::Manual,
-            _ => Redirecting::Usual,
-        };
-        Self {
-            reader: reader(&permit.info().method, headers),
-            destination: match text(headers, &SEC_FETCH_DEST) {
-                Some("worker" | "sharedworker") => Destination::Worker,
-                _ => Destination::Other,
-            },
+        let method = &permit.info().method;
+        let mut reading = Self {
+            reader: of_accepted(method, headers),
+            destination: Destination::Other,
             via,
-            redirecting,
-            named: match headers.contains_key(THROUGHWAY_PATH) {
-                true => Named::ByHeader,
-                false => Named::ByUrl,
-            },
+            redirecting: Redirecting::Usual,
+            named: Named::ByUrl,
             seen,
             login: Presented::Nothing,
+        };
+        // Most programs say none of these, so they are looked for once and not one by one.
+        let is_said = |name: &HeaderName| {
+            let name = name.as_str();
+            name.starts_with("sec-fetch-") || name.starts_with("throughway-")
+        };
+        if headers.keys().any(is_said) {
+            reading.note(method, headers);
+        }
+        reading
+    }
+
+    /// Takes note of what the request says itself.
+    fn note(&mut self, method: &Method, headers: &HeaderMap) {
+        self.reader = reader(method, headers);
+        if let Some("worker" | "sharedworker") = text(headers, &SEC_FETCH_DEST) {
+            self.destination = Destination::Worker;
+        }
+        let redirecting = text(headers, &THROUGHWAY_REDIRECT);
+        if redirecting.is_some_and(|value| value.eq_ignore_ascii_case("manual")) {
+            self.redirecting = Redirecting::Manual;
+        }
+        if headers.contains_key(THROUGHWAY_PATH) {
+            self.named = Named::ByHeader;
         }
     }
 
@@ -124,10 +139,16 @@ fn reader(method: &Method, headers: &HeaderMap) -> Reader {
         Some("navigate" | "nested-navigate") => Reader::Document,
         Some(_) => Reader::Script,
         None if headers.contains_key(SEC_FETCH_SITE) => Reader::Script,
-        None if matches!(*method, Method::GET | Method::HEAD) && accepts_html(headers) => {
-            Reader::Document
-        }
-        None => Reader::Tool,
+        None => of_accepted(method, headers),
+    }
+}
+
+/// The reader by what it accepts, where it says no more.
+fn of_accepted(method: &Method, headers: &HeaderMap) -> Reader {
+    if matches!(*method, Method::GET | Method::HEAD) && accepts_html(headers) {
+        Reader::Document
+    } else {
+        Reader::Tool
     }
 }
 

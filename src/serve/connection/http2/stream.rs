@@ -183,14 +183,24 @@ async fn is_sound(intake: &Intake) -> bool {
 
 /// Makes the head of a response one of HTTP/2.
 fn complete(headers: &mut HeaderMap, body: &Body) {
-    for name in &CONNECTION_HEADERS {
-        headers.remove(name);
+    let (mut has_date, mut has_length, mut is_of_http1) = (false, false, false);
+    for name in headers.keys() {
+        match *name {
+            header::DATE => has_date = true,
+            header::CONTENT_LENGTH => has_length = true,
+            _ => is_of_http1 |= CONNECTION_HEADERS.contains(name),
+        }
     }
-    if !headers.contains_key(header::DATE) {
+    if is_of_http1 {
+        for name in &CONNECTION_HEADERS {
+            headers.remove(name);
+        }
+    }
+    if !has_date {
         headers.insert(header::DATE, date::now());
     }
     if !body.is_end_stream()
-        && !headers.contains_key(header::CONTENT_LENGTH)
+        && !has_length
         && let Some(length) = body.size_hint().exact()
     {
         headers.insert(header::CONTENT_LENGTH, length.into());

@@ -79,10 +79,12 @@ impl Logins {
 
     /// Whether the backend gets what a login cookie holds.
     pub fn presented(&self, permit: &Permit, seen: &Seen, headers: &HeaderMap) -> Presented {
-        let is_sent = permit.info().resource != Resource::Nodes
-            && !headers.contains_key(THROUGHWAY_AUTHORIZATION)
-            && is_of_this_origin(&permit.info().method, seen, headers);
-        match self.open(permit, headers).filter(|_| is_sent) {
+        let is_sent = |_: &Login| {
+            permit.info().resource != Resource::Nodes
+                && !headers.contains_key(THROUGHWAY_AUTHORIZATION)
+                && is_of_this_origin(&permit.info().method, seen, headers)
+        };
+        match self.open(permit, headers).filter(is_sent) {
             Some(login) => Presented::Sent { path: login.path },
             None => Presented::Nothing,
         }

@@ -65,6 +65,14 @@ impl Seen {
         }
     }
 
+    /// By a request that says nothing of a page.
+    pub(super) fn unsaid(token: Offered) -> Self {
+        Self {
+            token,
+            ..Self::default()
+        }
+    }
+
     /// `prefix` is the target's path as it arrived here.
     pub fn of(headers: &HeaderMap, prefix: &str, known: &Known<'_>, token: Offered) -> Self {
         let page = Self::read(headers, prefix, known, &token);
