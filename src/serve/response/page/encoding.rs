@@ -207,7 +207,11 @@ impl Encoder {
     /// Takes bytes in. What comes of them may stay within until [`Self::flush`].
     pub(super) fn write(&mut self, bytes: &mut Vec<u8>) -> io::Result<()> {
         if let Self::Plain(out) = self {
-            out.append(bytes);
+            if out.is_empty() {
+                std::mem::swap(out, bytes);
+            } else {
+                out.append(bytes);
+            }
             return Ok(());
         }
         let mut left = bytes.as_slice();

@@ -1,6 +1,6 @@
 //! What changes in one start tag.
 
-use std::cell::Cell;
+use std::cell::{Cell, LazyCell};
 
 use super::tag::Shown;
 use super::{Place, Splice};
@@ -21,9 +21,9 @@ impl Splice {
             map: &|url| links.map_in_page(url),
             room: Cell::new(MAX_GROWTH),
         };
-        // Found once a tag: it may have thousands of attributes.
         let element = shown.name();
-        let is_refresh = shown.is("meta") && shown.says("http-equiv", "refresh");
+        // Found once a tag at most: it may have thousands of attributes.
+        let is_refresh = LazyCell::new(|| shown.is("meta") && shown.says("http-equiv", "refresh"));
         let mut edits = Vec::new();
         // Of attributes with one name browsers take the first.
         let mut is_first_document = true;
@@ -45,7 +45,7 @@ impl Splice {
                 unread = left;
             }
             match holds {
-                Holds::Refresh if !is_refresh => {}
+                Holds::Refresh if !*is_refresh => {}
                 Holds::Document if shown.is_quoted(&range) => {
                     if std::mem::take(&mut is_first_document) {
                         edits.extend(self.document(value, begin));

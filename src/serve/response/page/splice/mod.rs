@@ -14,6 +14,7 @@ mod tag;
 use std::cell::Cell;
 use std::collections::VecDeque;
 
+use super::HANDED_OUT;
 use super::charset::Charset;
 use super::css::{Css, Piece};
 use super::html::{Html, Ingredients, Nesting};
@@ -151,9 +152,14 @@ impl Splice {
         self.end_content();
     }
 
-    /// Hands over what is ready.
+    /// Hands over what is ready. Where nothing waits there, the buffer itself goes: pages are copied often enough.
     pub(super) fn take(&mut self, out: &mut Vec<u8>) {
-        out.append(&mut self.out);
+        if out.is_empty() {
+            std::mem::swap(out, &mut self.out);
+            self.out.reserve(out.len().min(HANDED_OUT));
+        } else {
+            out.append(&mut self.out);
+        }
     }
 
     fn charset(&self) -> Charset {
@@ -207,7 +213,7 @@ impl Splice {
             self.out.extend_from_slice(raw);
             return;
         }
-        let shown = Shown { tag, raw };
+        let shown = Shown::new(tag, raw);
         if shown.is("meta") {
             self.note_charset(&shown);
         }

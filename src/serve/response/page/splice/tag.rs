@@ -25,9 +25,19 @@ pub(in crate::serve::response::page) struct Attribute {
 pub(super) struct Shown<'t> {
     pub tag: &'t Tag,
     pub raw: &'t [u8],
+    name: &'t [u8],
 }
 
 impl<'t> Shown<'t> {
+    pub(super) fn new(tag: &'t Tag, raw: &'t [u8]) -> Self {
+        let name = &raw[1..];
+        let end = name
+            .iter()
+            .position(|byte| byte.is_ascii_whitespace() || matches!(byte, b'/' | b'>'));
+        let name = &name[..end.unwrap_or(name.len())];
+        Self { tag, raw, name }
+    }
+
     pub(super) fn bytes(&self, range: &Range<usize>) -> &'t [u8] {
         let begin = self.tag.range.start;
         &self.raw[range.start - begin..range.end - begin]
@@ -39,15 +49,11 @@ impl<'t> Shown<'t> {
     }
 
     pub(super) fn name(&self) -> &'t [u8] {
-        let name = &self.raw[1..];
-        let end = name
-            .iter()
-            .position(|byte| byte.is_ascii_whitespace() || matches!(byte, b'/' | b'>'));
-        &name[..end.unwrap_or(name.len())]
+        self.name
     }
 
     pub(super) fn is(&self, name: &str) -> bool {
-        self.name().eq_ignore_ascii_case(name.as_bytes())
+        self.name.eq_ignore_ascii_case(name.as_bytes())
     }
 
     pub(super) fn range_of(&self, attribute: &str) -> Option<Range<usize>> {
