@@ -233,6 +233,25 @@ async fn no_secret_is_in_any_log_whatever_happens() {
     assert!(leaks.is_empty(), "{leaks:#?}");
 }
 
+/// Each of the backend's, as a server dials no loopback: 200 lines at once, then 20 a second.
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_in_a_loop_fill_no_log() {
+    const REFUSALS: usize = 1_000;
+    let (cluster, _backend) = sample_cluster().await;
+    let started = Instant::now();
+    let mut running = start(&kubeconfig(&cluster), &["--access-log=off"]).await;
+    let alice = running.client.with_token("alice-token");
+    let paths = (0..REFUSALS).map(|_| service("web", "/"));
+    ask_over_one_connection(&alice, paths, 503).await;
+    let seconds = usize::try_from(started.elapsed().as_secs()).unwrap() + 1;
+    running.child.kill().await.unwrap();
+    let lines = running.said.await.unwrap();
+    let lines = lines.matches(r#""message":"request refused""#).count();
+    let most = 200 + 20 * seconds;
+    assert!(most < REFUSALS, "{seconds} s are too long to tell");
+    assert!((200..=most).contains(&lines), "{lines} in {seconds} s");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_thousand_names_that_do_not_exist_leave_memory_and_metrics_as_they_were() {
     let (cluster, _backend) = sample_cluster().await;
@@ -273,23 +292,27 @@ async fn ask_for(client: &Client, numbers: std::ops::Range<usize>) {
     const CONNECTIONS: usize = 4;
     let shares = (0..CONNECTIONS).map(|first| {
         let share = numbers.clone().skip(first).step_by(CONNECTIONS);
-        ask_over_one_connection(client, share)
+        let paths = share.map(|number| service(&format!("none-{number}"), "/"));
+        ask_over_one_connection(client, paths, 404)
     });
     futures_util::future::join_all(shares).await;
 }
 
-async fn ask_over_one_connection(client: &Client, numbers: impl Iterator<Item = usize>) {
+async fn ask_over_one_connection(
+    client: &Client,
+    paths: impl Iterator<Item = String>,
+    expected: u16,
+) {
     let stream = TokioIo::new(client.connect().await);
     let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await.unwrap();
     let connection = tokio::spawn(connection);
     let token = client.authorization.clone().unwrap();
-    for number in numbers {
-        let path = service(&format!("none-{number}"), "/");
+    for path in paths {
         let headers = [("host", "a"), ("authorization", token.as_str())];
         let asked: http::Request<Full<Bytes>> = request("GET", &path, &headers, "");
         sender.ready().await.unwrap();
         let answer = sender.send_request(asked).await.unwrap();
-        assert_eq!(answer.status(), 404);
+        assert_eq!(answer.status(), expected);
         answer.into_body().collect().await.unwrap();
     }
     drop(sender);
