@@ -406,8 +406,7 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn what_is_remembered_of_tokens_is_bounded_in_bytes() {
+    fn tokens() -> Tokens {
         let config = AuthenticationConfig {
             client_ca_file: None,
             request_header: None,
@@ -421,7 +420,24 @@ mod tests {
             http::Response<kube::client::Body>,
         >();
         let client = kube::Client::new(service, "default");
-        let tokens = Tokens::new(&config, client, Arc::default());
+        Tokens::new(&config, client, Arc::default())
+    }
+
+    #[tokio::test]
+    async fn of_tokens_that_were_somebodys_the_last_ten_thousand_are_known() {
+        let tokens = tokens();
+        for at in 0..11_000_u32 {
+            let mut key = [0; 32];
+            key[..4].copy_from_slice(&at.to_le_bytes());
+            tokens.proven.insert(key, ()).await;
+        }
+        tokens.proven.run_pending_tasks().await;
+        assert_eq!(tokens.proven.entry_count(), 10_000);
+    }
+
+    #[tokio::test]
+    async fn what_is_remembered_of_tokens_is_bounded_in_bytes() {
+        let tokens = tokens();
         for (lane, most) in [
             (&tokens.known, MAX_KNOWN_BYTES),
             (&tokens.unknown, MAX_UNKNOWN_BYTES),

@@ -54,22 +54,38 @@ async fn a_storm_of_unknown_tokens_is_a_few_reviews_and_a_known_token_goes_on() 
     assert_eq!(known.unwrap().0.user.name, "alice");
 }
 
-#[tokio::test(start_paused = true)]
-async fn no_more_strangers_wait_for_the_review_of_one_token_than_may() {
-    let s = setting();
+/// How many of so many requests with one token wait for its review, which nobody answers, and how many are refused.
+async fn waiting_and_refused(s: &Setting, token: &str, requests: usize) -> (usize, usize) {
     let peer = peer(Vec::new());
     let mut waiting = Vec::new();
     let mut refused = 0;
-    for _ in 0..300 {
-        let mut asking = Box::pin(s.authentication.identify_reader(&peer, asked("one")));
+    for _ in 0..requests {
+        let mut asking = Box::pin(s.authentication.identify_reader(&peer, asked(token)));
         match futures_util::poll!(&mut asking) {
             Poll::Ready(Err(AuthenticationError::Crowded)) => refused += 1,
             Poll::Ready(other) => unreachable!("nobody has answered: {:?}", other.is_ok()),
             Poll::Pending => waiting.push(asking),
         }
     }
-    assert_eq!((waiting.len(), refused), (256, 44));
+    (waiting.len(), refused)
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_strangers_wait_for_the_review_of_one_token_than_may() {
+    let s = setting();
+    assert_eq!(waiting_and_refused(&s, "one", 300).await, (256, 44));
     assert_eq!(s.authentication.reviews(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_callers_wait_for_the_review_of_a_known_token_than_may() {
+    let mut s = setting_without_memory();
+    let peer = peer(Vec::new());
+    let known = s.authentication.identify_reader(&peer, asked("good"));
+    let (known, ()) = tokio::join!(known, review(&mut s.reviews, Some("alice")));
+    assert_eq!(known.unwrap().0.user.name, "alice");
+    assert_eq!(waiting_and_refused(&s, "good", 1100).await, (1024, 76));
+    assert_eq!(s.authentication.reviews(), 2);
 }
 
 #[tokio::test]
