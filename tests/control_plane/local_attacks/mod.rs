@@ -28,6 +28,8 @@ const EVIL: &str = "evil.demo.svc";
 #[derive(Debug)]
 pub struct World {
     pub local: Companion,
+    /// Through the built-in proxy, where nobody but the companion refuses what pages of other origins ask for.
+    pub built_in: Companion,
     pub victim: Site,
     pub evil: Site,
     /// On a port of its own of this machine.
@@ -43,6 +45,7 @@ impl World {
     async fn make(cluster: &Cluster) -> Self {
         let world = Self {
             local: Companion::start(&cluster.kubeconfig(), &[] as &[&str]),
+            built_in: Companion::start(&cluster.kubeconfig(), &["--via=built-in"]),
             victim: Site::start("victim", "10.77.0.21:8080").await,
             evil: Site::start("evil", "10.77.0.22:8080").await,
             other: Site::start("other", "127.0.0.1:0").await,
@@ -51,15 +54,12 @@ impl World {
             cluster.pod(name, name, site.address, true).await;
             let port = json!([{"name": "http", "port": 80, "targetPort": 8080}]);
             cluster.service(name, name, &port);
-            let host = world.local.host(&format!("{name}.{DEMO}.svc"));
-            while world
-                .local
-                .ask(&host, request("GET", "/", &[], ""))
-                .await
-                .status
-                != 200
-            {
-                tokio::time::sleep(Duration::from_millis(50)).await;
+            for local in world.companions() {
+                let host = local.host(&format!("{name}.{DEMO}.svc"));
+                let answers = async || local.ask(&host, request("GET", "/", &[], "")).await;
+                while answers().await.status != 200 {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
             }
         }
         world
@@ -70,11 +70,16 @@ impl World {
         format!("http://localhost:{}", self.local.address.port())
     }
 
-    /// Pages of other origins than the victim's.
-    fn elsewhere(&self) -> [String; 3] {
+    /// Both ways.
+    pub fn companions(&self) -> [&Companion; 2] {
+        [&self.local, &self.built_in]
+    }
+
+    /// Pages of other origins than the victim's at a companion.
+    fn elsewhere(&self, local: &Companion) -> [String; 3] {
         let port = self.other.address.port();
         [
-            format!("{}/page", self.local.origin(EVIL)),
+            format!("{}/page", local.origin(EVIL)),
             format!("http://127.0.0.1:{port}/page"),
             format!("http://localhost:{port}/page"),
         ]
@@ -82,10 +87,16 @@ impl World {
 
     /// Makes attacks, each a script and what it comes to, on an address of the victim's, which is nowhere reached but from its
     /// own pages.
-    async fn only_its_own_pages_reach(&self, start: &str, own: &str, attacks: &[(&str, &str)]) {
+    async fn only_its_own_pages_reach(
+        &self,
+        local: &Companion,
+        start: &str,
+        own: &str,
+        attacks: &[(&str, &str)],
+    ) {
         let tab = browser().await.tab().await;
         for (script, outcome) in attacks {
-            for page in self.elsewhere() {
+            for page in self.elsewhere(local) {
                 open(&tab, &page).await;
                 let path = new_path();
                 let came = run(&tab, script, &format!("{start}{path}")).await;

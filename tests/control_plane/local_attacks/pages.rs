@@ -2,6 +2,7 @@
 
 use crate::apps::browser;
 use crate::cluster::{Cluster, DEMO, on_cluster};
+use crate::companion::Companion;
 
 use super::site::{Seen, Site};
 use super::{EVIL, VICTIM, World, new_path, open, run};
@@ -73,16 +74,18 @@ const WEBSOCKET: &str =
     "new Promise(done => { const socket = new WebSocket(TARGET.replace('http', 'ws'));
     socket.onopen = () => done('open'); socket.onerror = () => done('failed') })";
 
-fn own_page(world: &World) -> String {
-    format!("{}/page", world.local.origin(VICTIM))
+fn own_page(local: &Companion) -> String {
+    format!("{}/page", local.origin(VICTIM))
 }
 
 async fn on_victim(cluster: &Cluster, attacks: &[(&str, &str)]) {
     let world = World::get(cluster).await;
-    let start = world.local.origin(VICTIM);
-    world
-        .only_its_own_pages_reach(&start, &own_page(world), attacks)
-        .await;
+    for local in world.companions() {
+        let (start, own) = (local.origin(VICTIM), own_page(local));
+        world
+            .only_its_own_pages_reach(local, &start, &own, attacks)
+            .await;
+    }
 }
 
 #[test]
@@ -115,7 +118,9 @@ fn no_page_but_the_apis_own_reaches_the_api() {
             let start = format!("{}{path}", world.api());
             let own = format!("{}/version", world.api());
             for attacks in [FETCHES, INCLUDES, &[(WEBSOCKET, "failed")]] {
-                world.only_its_own_pages_reach(&start, &own, attacks).await;
+                world
+                    .only_its_own_pages_reach(&world.local, &start, &own, attacks)
+                    .await;
             }
         }
         let tab = browser().await.tab().await;
@@ -125,7 +130,7 @@ fn no_page_but_the_apis_own_reaches_the_api() {
             world.api()
         );
         let own = format!("{}/version", world.api());
-        for page in world.elsewhere().iter().chain([&own]) {
+        for page in world.elsewhere(&world.local).iter().chain([&own]) {
             for (frame, _) in FRAMES {
                 open(&tab, page).await;
                 let path = new_path();
@@ -135,11 +140,11 @@ fn no_page_but_the_apis_own_reaches_the_api() {
         }
         let secrets = format!("{}/api/v1/secrets", world.api());
         let read = "fetch(TARGET).then(a => a.text(), () => 'failed')";
-        for page in world.elsewhere() {
+        for page in world.elsewhere(&world.local) {
             open(&tab, &page).await;
             assert_eq!(run(&tab, read, &secrets).await, "failed", "{page}");
         }
-        open(&tab, &own_page(world)).await;
+        open(&tab, &own_page(&world.local)).await;
         assert_eq!(run(&tab, read, &secrets).await, "failed");
         tab.close().await;
     });
@@ -149,20 +154,21 @@ fn no_page_but_the_apis_own_reaches_the_api() {
 fn a_form_of_another_origin_is_not_taken() {
     on_cluster(async |cluster: &Cluster| {
         let world = World::get(cluster).await;
-        let origin = world.local.origin(VICTIM);
         let submit = "(() => { const form = document.createElement('form'); form.method = 'post'; form.action = TARGET;
             document.body.append(form); form.submit(); return 'sent' })()";
         let tab = browser().await.tab().await;
-        let own = own_page(world);
-        for page in world.elsewhere().iter().chain([&own]) {
-            open(&tab, page).await;
-            let path = new_path();
-            run(&tab, submit, &format!("{origin}{path}")).await;
-            tab.wait_for(&format!(
-                "location.pathname == {path:?} && document.readyState == 'complete'"
-            ))
-            .await;
-            assert_eq!(!world.victim.seen(&path).is_empty(), *page == own, "{page}");
+        for local in world.companions() {
+            let (origin, own) = (local.origin(VICTIM), own_page(local));
+            for page in world.elsewhere(local).iter().chain([&own]) {
+                open(&tab, page).await;
+                let path = new_path();
+                run(&tab, submit, &format!("{origin}{path}")).await;
+                tab.wait_for(&format!(
+                    "location.pathname == {path:?} && document.readyState == 'complete'"
+                ))
+                .await;
+                assert_eq!(!world.victim.seen(&path).is_empty(), *page == own, "{page}");
+            }
         }
         tab.close().await;
     });
@@ -175,9 +181,9 @@ fn a_link_from_elsewhere_opens() {
         let follow = "(() => { const link = document.createElement('a'); link.href = TARGET; document.body.append(link);
             link.click(); return 'followed' })()";
         let tab = browser().await.tab().await;
-        for page in world.elsewhere() {
+        for page in world.elsewhere(&world.local) {
             open(&tab, &page).await;
-            run(&tab, follow, &own_page(world)).await;
+            run(&tab, follow, &own_page(&world.local)).await;
             tab.wait_for("document.body.innerText.includes('secret of victim')")
                 .await;
         }
@@ -208,7 +214,7 @@ fn a_services_page_is_never_at_the_apis_origin_whoever_leads_there() {
                 .await;
                 assert_eq!(world.evil.seen(path).len(), 1, "{path}");
             };
-            for page in world.elsewhere() {
+            for page in world.elsewhere(&world.local) {
                 open(&tab, &page).await;
                 let path = new_path();
                 run(&tab, leave, &format!("{start}{path}")).await;
@@ -265,13 +271,13 @@ fn windows_of_two_services_do_not_touch_each_other() {
             return tries.map(one => { try { return String(one()) } catch (failed) { return failed.name } }).join()
         })()";
         let tab = browser().await.tab().await;
-        for page in world.elsewhere() {
+        for page in world.elsewhere(&world.local) {
             open(&tab, &page).await;
-            let came = run(&tab, touch, &own_page(world)).await;
+            let came = run(&tab, touch, &own_page(&world.local)).await;
             assert_eq!(came, ["SecurityError"; 5].join(","), "{page}");
         }
-        open(&tab, &own_page(world)).await;
-        let came = run(&tab, touch, &own_page(world)).await;
+        open(&tab, &own_page(&world.local)).await;
+        let came = run(&tab, touch, &own_page(&world.local)).await;
         assert!(came.starts_with("secret of victim"), "{came}");
         tab.close().await;
     });
