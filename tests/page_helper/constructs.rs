@@ -75,6 +75,34 @@ async fn what_scripts_authorize_and_what_the_api_server_changes_is_sent_in_heade
 }
 
 #[tokio::test]
+async fn what_scripts_authorize_at_another_target_is_left_as_it_is() {
+    let page = open("").await;
+    page.runs(
+        "const other = location.origin + prefix.replace('web:', 'other:'), headers = {authorization: 'Bearer theirs'};
+        await fetch(other + '/fetched//a', {headers});
+        const x = new XMLHttpRequest(); x.open('GET', other + '/xhr//a'); x.setRequestHeader('authorization', 'Bearer theirs');
+        await new Promise((next) => { x.onload = next; x.send() }); return x.status",
+        404,
+    )
+    .await;
+    let asked = page.site.asked();
+    for path in ["/other:80/proxy/fetched//a", "/other:80/proxy/xhr//a"] {
+        let asked = asked.iter().find(|asked| asked.path.ends_with(path));
+        let asked = asked.expect(path);
+        assert_eq!(
+            asked.header("authorization"),
+            Some("Bearer theirs"),
+            "{path}"
+        );
+        let ours = asked
+            .headers
+            .keys()
+            .find(|name| name.as_str().starts_with("throughway-"));
+        assert_eq!(ours, None, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn sockets_events_beacons_and_workers_stay_below_the_prefix() {
     let page = open("").await;
     page.runs(

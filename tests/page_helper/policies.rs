@@ -171,3 +171,25 @@ async fn the_worker_gives_way_to_one_of_the_page() {
     assert!(page.site.url("").contains(PREFIX));
     page.stays_inside();
 }
+
+#[tokio::test]
+async fn the_worker_gives_way_to_one_of_the_page_that_is_for_a_part_of_it() {
+    let page = open(
+        "<script>window.own = navigator.serviceWorker.register('/sw.js', {scope: '/part/'})</script>",
+    )
+    .await;
+    page.runs(
+        "await window.own;
+        if (document.readyState !== 'complete') await new Promise((loaded) => addEventListener('load', loaded));
+        // What the helper would do now takes a few turns.
+        for (let turn = 0; turn < 20; turn++) await fetch('/turn/' + turn);
+        const there = await navigator.serviceWorker.getRegistrations();
+        return there.map((one) => one.scope.slice(location.origin.length + prefix.length)).join()",
+        "/part/",
+    )
+    .await;
+    let asked = page.site.asked();
+    let mut asked = asked.iter().map(|asked| &asked.path);
+    assert!(!asked.any(|path| path.contains(".throughway/worker.js")));
+    page.stays_inside();
+}

@@ -1,15 +1,20 @@
 //! What the helper offers with a page's WebSockets, and how it gets a new token.
 
-use crate::site::{Page, tag};
+use crate::site::{Asked, Page, tag};
 use crate::{Opened, open, open_page};
+
+const PATH: &str = "/a/page";
+
+/// The helper's tag with this token.
+fn tag_with(token: &str) -> String {
+    tag(PATH, "").replace("data-host", &format!("data-token=\"{token}\" data-host"))
+}
 
 /// A page whose helper has this token.
 async fn open_with(token: &str) -> Opened {
-    let path = "/a/page";
-    let tag = tag(path, "").replace("data-host", &format!("data-token=\"{token}\" data-host"));
     open_page(Page {
-        path,
-        tag: Some(tag),
+        path: PATH,
+        tag: Some(tag_with(token)),
         ..Page::default()
     })
     .await
@@ -45,6 +50,8 @@ async fn a_token_is_offered_last_and_to_the_target_alone() {
         &format!(
             "{OPENS} await opened('/ws/1'); await opened('/ws/2', 'a'); await opened('/ws/3', ['a', 'b']);
             await opened('/ws/4', []); await opened('/ws/5', undefined); await opened('/ws/6', new Set(['a']));
+            await opened('ws://' + location.host + prefix.replace('web:', 'other:') + '/ws/7');
+            await opened('ws://localhost:' + location.port + '/ws/8');
             const odd = [() => new WebSocket('/x', 'a b'), () => new WebSocket('/x', ['a', 'a']), () => new WebSocket()];
             return odd.map((bad) => {{ try {{ bad(); return '' }} catch (e) {{ return e.name }} }}).join()"
         ),
@@ -65,6 +72,29 @@ async fn a_token_is_offered_last_and_to_the_target_alone() {
         let said = said.map(|said| said.replace("throughway.page.9999999999.renewed", &token));
         assert_eq!(said, Some(offered), "{path}");
     }
+    // Another target and another host.
+    let asked = page.site.asked();
+    for path in ["services/other:80/proxy/ws/7", "/ws/8"] {
+        let is_it = |asked: &&Asked| asked.left_prefix && asked.path.ends_with(path);
+        let asked = asked.iter().find(is_it).expect(path);
+        assert_eq!(asked.header("sec-websocket-protocol"), None, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_helper_that_runs_twice_offers_its_token_once() {
+    let token = lasting(80_000);
+    let page = open_page(Page {
+        path: PATH,
+        body: tag_with(&token),
+        tag: Some(tag_with(&token)),
+        ..Page::default()
+    })
+    .await;
+    page.runs(&format!("{OPENS} return await opened('/ws/1')"), "error")
+        .await;
+    let asked = page.site.wait_for("/ws/1").await;
+    assert_eq!(asked.header("sec-websocket-protocol"), Some(&*token));
 }
 
 #[tokio::test]
@@ -104,7 +134,10 @@ async fn a_token_that_has_lost_half_its_time_is_renewed_by_the_way() {
     let page = open_with(&lasting(30_000)).await;
     page.runs(&format!("{OPENS} return await opened('/ws/1')"), "error")
         .await;
-    page.asks(&["/.throughway/page-token"]).await;
+    // By the way, and again as the socket fails.
+    let renewal = page.site.url("/.throughway/page-token");
+    let twice = format!("performance.getEntriesByName({renewal:?}).length === 2");
+    page.tab.wait_for(&twice).await;
     let asked = page.site.wait_for("/ws/1").await;
     let first = asked.header("sec-websocket-protocol").unwrap();
     assert!(first.ends_with(".first"), "{first}");
