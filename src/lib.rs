@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! serve   in a cluster, behind kube-apiserver
-//!   connection -> api -> authentication -> authorization -> destination -> endpoint -> forward -> response
+//!   connection -> api -> authentication -> authorization -> client -> app_login -> destination -> endpoint -> forward -> response
 //!
 //! local   on somebody's machine, with their kubeconfig
 //!   listen -> which target -> guard -> login -> the API | a target, by serve or by the built-in proxy

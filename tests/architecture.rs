@@ -12,8 +12,12 @@
     reason = "the rules for the product's tasks, files and connections are not for tests"
 )]
 
+#[path = "architecture/documents.rs"]
+mod documents;
 #[path = "architecture/limits.rs"]
 mod limits;
+#[path = "architecture/messages.rs"]
+mod messages;
 #[path = "architecture/security.rs"]
 mod security;
 #[path = "architecture/sources.rs"]
@@ -27,11 +31,13 @@ use sources::sources;
 const MOST_LINES: usize = 500;
 
 /// The stages of `serve` in the order in which a request passes them. A stage may import the stages before it.
-const STAGES: [&str; 8] = [
+const STAGES: [&str; 10] = [
     "serve::connection",
     "serve::api",
     "serve::authentication",
     "serve::authorization",
+    "serve::client",
+    "serve::app_login",
     "serve::destination",
     "serve::endpoint",
     "serve::forward",
@@ -39,7 +45,9 @@ const STAGES: [&str; 8] = [
 ];
 
 /// What every stage may import besides.
-const BESIDE_THE_STAGES: [&str; 11] = [
+const BESIDE_THE_STAGES: [&str; 13] = [
+    "serve::html",
+    "serve::redirect_page",
     "serve::refusal",
     "serve::request_context",
     "serve::config",
@@ -86,7 +94,7 @@ fn allowed(module: &str) -> Vec<&'static str> {
         }
         "serve::telemetry" => vec!["serve::refusal"],
         "serve::request_context" => vec!["serve::refusal", "serve::fairness", "serve::telemetry"],
-        "serve::refusal" => vec!["protocol"],
+        "serve::html" | "serve::redirect_page" | "serve::refusal" => vec!["protocol"],
         "serve::config" => vec!["protocol"],
         "cli" => vec!["serve::config", "local::config", "protocol"],
         "serve" | "serve::fairness" | "lifecycle" | "protocol" | "causes" | "observed" | "lib"
@@ -143,5 +151,6 @@ fn an_import_against_the_map_would_be_seen() {
     assert!(!allowed("serve::destination").contains(&"serve::forward"));
     assert!(allowed("serve::forward").contains(&"serve::destination"));
     assert!(!allowed("local").contains(&"serve"));
+    assert!(!allowed("serve::html").contains(&"serve::api"));
     assert!(!allowed("serve::cluster").contains(&"serve::certificates"));
 }

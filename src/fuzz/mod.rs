@@ -25,6 +25,7 @@ use crate::effort::{self, LENGTH, MIB};
 use crate::local::tests::fuzz as local;
 use crate::serve::cluster::tests::fuzz::objects;
 use crate::serve::forward::tests::fuzz as forward;
+use crate::serve::html::tests::fuzz as html;
 use crate::serve::response::tests::fuzz as rewrite;
 
 /// Asks about one input. Panics where the property does not hold.
@@ -43,10 +44,10 @@ const TARGETS: [(&str, Check); 15] = [
     ("links", rewrite::links),
     ("redirects", rewrite::redirects),
     ("cookies", rewrite::cookies),
-    ("html", rewrite::page::html),
-    ("css", rewrite::page::css),
-    ("srcset", rewrite::page::srcset),
-    ("manifests", rewrite::page::manifests),
+    ("html", html::html),
+    ("css", html::css),
+    ("srcset", html::srcset),
+    ("manifests", html::manifests),
 ];
 
 /// What one input may cost, in passes over a MiB: 50 ms of CPU time in an optimized build.

@@ -4,14 +4,15 @@
 //! what comes in, what goes out and what it refuses.
 //!
 //! ```text
-//! connection -> api -> authentication -> authorization -> destination -> endpoint -> forward -> response
-//!  a caller     what    who asks          may they         where          which       send it    rewrite
-//!  connects     is      (User)            (Permit)         to             one         on         it
-//!               asked
+//! connection -> api -> authentication -> authorization -> client -> app_login -> destination -> endpoint -> forward -> response
+//!  a caller     what    who asks          may they         how they   a login      where          which       send it    rewrite
+//!  connects     is      (User)            (Permit)         see it     at the       to             one         on         it
+//!               asked                                                 app
 //! ```
 //!
 //! Beside the stages is state with one writer each, read without waiting: [`cluster`] (what the cluster looks like now) and
-//! [`certificates`] (which keys and roots hold now).
+//! [`certificates`] (which keys and roots hold now). [`html`] rewrites pages and knows no stage; `redirect_page` is a redirect
+//! as a page.
 
 pub mod config;
 mod metrics;
@@ -29,6 +30,10 @@ pub mod authentication;
 
 pub mod authorization;
 
+pub mod client;
+
+pub mod app_login;
+
 pub mod destination;
 
 pub mod endpoint;
@@ -36,6 +41,10 @@ pub mod endpoint;
 pub mod forward;
 
 pub mod response;
+
+pub mod html;
+
+mod redirect_page;
 
 pub mod cluster;
 

@@ -7,21 +7,23 @@ use http::{StatusCode, header};
 use http_body::Body as _;
 
 use crate::causes::causes;
-use crate::protocol::envelope::{self, NoOrigin};
+use crate::protocol::envelope::NoOrigin;
 use crate::protocol::forwarded_for;
 use crate::protocol::status::{Request, Response, Status};
 use crate::serve::api::{RequestInfo, THROUGHWAY_PATH, Unserved, Verb};
+use crate::serve::app_login::Logins;
 use crate::serve::authentication::{Authentication, AuthenticationError};
-use crate::serve::authorization::{Authorization, AuthorizationError, Permit};
+use crate::serve::authorization::{Authorization, AuthorizationError};
+use crate::serve::client::{Clients, CrossSite};
 use crate::serve::config::ApiGroup;
 use crate::serve::connection::{Peer, PeerClass};
 use crate::serve::destination::{DestinationError, Destinations};
 use crate::serve::endpoint::{EndpointError, Endpoints};
 use crate::serve::fairness::{Full, Places, Rate, ReviewLimit};
-use crate::serve::forward::{CrossSite, Forward, ForwardError};
+use crate::serve::forward::{Forward, ForwardError};
 use crate::serve::refusal::{Fault, Refuse};
 use crate::serve::request_context::RequestContext;
-use crate::serve::response::{Answers, Occasion, Outcome, Reading};
+use crate::serve::response::{ResponseContext, ResponseRewriter, Rewritten};
 use crate::serve::telemetry::{self, AccessLog, AuditId, Metrics, TraceId};
 
 /// Every stage that a request passes, in the order in which it passes them.
@@ -32,10 +34,12 @@ pub struct Stages {
     /// Places for requests of known callers that are no tunnel.
     pub in_flight: Arc<Places>,
     pub authorization: Arc<Authorization>,
+    pub clients: Clients,
+    pub logins: Logins,
     pub destinations: Destinations,
     pub endpoints: Endpoints,
     pub forward: Forward,
-    pub responses: Answers,
+    pub responses: ResponseRewriter,
     /// The limit that authentication and authorization share.
     pub reviews: Arc<ReviewLimit>,
     /// Log lines about refusals: callers cause them, so there are so many and no more.
@@ -123,47 +127,48 @@ async fn handle(
         .authorization
         .authorize(context, caller, info?)
         .await?;
-    let client = describe_client(stages, &permit, &mut request)?;
-    let own = stages
-        .responses
-        .own_answer(&client, &permit, stages.forward.logins(), &mut request);
+    let authentication = &stages.authentication;
+    let client = stages
+        .clients
+        .describe(authentication, &permit, &mut request)?;
+    let login = stages.logins.presented(&permit, &client, request.headers());
+    let own = stages.responses.respond(&client, &permit, &mut request);
     if let Some(response) = own.await {
         return Ok(response);
     }
     let mut destination = stages.destinations.resolve(&permit).await?;
     let settings = &destination.settings;
-    stages
-        .forward
-        .guard(&permit, client.seen(), settings, &request)?;
+    stages.clients.guard(&permit, &client, settings, &request)?;
     let mut redirects = stages
         .responses
-        .trail(&client, &permit, settings, &mut request);
+        .redirects(&client, &permit, settings, &mut request);
     loop {
         let endpoints = stages.endpoints.choose(context, &destination).await?;
         let forwarded = stages
             .forward
-            .send(peer, &permit, client.seen(), context, endpoints, request)
+            .send(peer, &permit, &client, context, endpoints, request)
             .await?;
-        let on = Occasion {
-            reading: &client,
+        let of = ResponseContext {
+            client: &client,
+            login: &login,
             permit: &permit,
             endpoint: &forwarded.endpoint,
         };
-        let hop = match stages
+        let rewritten = stages
             .responses
-            .rewrite(on, &mut redirects, forwarded.response)
-        {
-            Outcome::Answer(response) => return Ok(response),
-            Outcome::Follow(hop) => hop,
+            .rewrite(of, &mut redirects, forwarded.response);
+        let redirect = match rewritten {
+            Rewritten::Done(response) => return Ok(response),
+            Rewritten::Follow(redirect) => redirect,
         };
         // A redirect that is followed here passes every stage again.
         let caller = permit.caller().clone();
         permit = stages
             .authorization
-            .authorize(context, caller, hop.asked.clone())
+            .authorize(context, caller, redirect.info.clone())
             .await?;
         destination = stages.destinations.resolve(&permit).await?;
-        request = redirects.request(hop);
+        request = redirects.request(redirect);
     }
 }
 
@@ -193,27 +198,6 @@ fn begin(
         record.name.clone_from(&info.name);
     });
     context
-}
-
-/// Who is on the other end, and how they see the target. The request is then as it was sent to the target.
-fn describe_client(
-    stages: &Stages,
-    permit: &Permit,
-    request: &mut Request,
-) -> Result<Reading, Refusal> {
-    // It may have come as a POST.
-    request.method_mut().clone_from(&permit.info().method);
-    let own_origin = envelope::open_request(request.headers_mut())?;
-    if own_origin.is_some() {
-        // What was inside is as the page sent it, and no stage has looked at it.
-        stages.authentication.remove_claims(request.headers_mut());
-    }
-    let seen = stages.forward.seen(permit, own_origin, request)?;
-    let login = stages
-        .forward
-        .logins()
-        .presented(permit, &seen, request.headers());
-    Ok(Reading::of(permit, request.headers(), seen).with_login(login))
 }
 
 /// The path that stands for the one of the URL, without its query, as far as a log line has room for it.

@@ -7,12 +7,14 @@ use std::time::SystemTime;
 
 use crate::lifecycle::{Signals, Tasks};
 use crate::serve::api::{self, Check, Health};
+use crate::serve::app_login::Logins;
 use crate::serve::authentication::Authentication;
 use crate::serve::authorization::Authorization;
 use crate::serve::certificates::{
     CertificateError, CredentialSource, KubeletAccess, KubeletSources, Serving, ServingSecret,
     SessionKey, Source, Trust, TrustSources, server_config,
 };
+use crate::serve::client::{Clients, PageTokens};
 use crate::serve::cluster::{ClientError, Cluster, Connected, FrontProxyLookup, connect};
 use crate::serve::config::{
     AuthenticationLookup, Config, KubeletCredential, ServingCertificate, ShutdownConfig,
@@ -21,9 +23,9 @@ use crate::serve::connection::{Classify, Listener, Peer};
 use crate::serve::destination::{AddressPolicy, Destinations};
 use crate::serve::endpoint::{Endpoints, Outliers};
 use crate::serve::fairness::{Places, Rate, ReviewLimit};
-use crate::serve::forward::{Credentials, Forward, Logins, PageTokens};
+use crate::serve::forward::{Credentials, Forward};
 use crate::serve::pipeline::Stages;
-use crate::serve::response::Answers;
+use crate::serve::response::ResponseRewriter;
 use crate::serve::router::Router;
 use crate::serve::telemetry::{AccessLog, Metrics};
 
@@ -100,20 +102,11 @@ impl Server {
         if let Some(lookup) = &lookup {
             trust.follow_cluster(sources, lookup.said.clone(), &tasks);
         }
-        let credentials = Credentials {
+        let secrets = Secrets {
             kubelet,
-            logins: Logins::new(session_key.clone()),
-            page_tokens: PageTokens::new(session_key),
+            session_key,
         };
-        let stages = stages(
-            &config,
-            &client,
-            &cluster,
-            trust,
-            credentials,
-            access,
-            &tasks,
-        );
+        let stages = stages(&config, &client, &cluster, trust, secrets, access, &tasks);
         let health = health(&config, &tasks, &cluster, lookup, &serving);
         let router = Router {
             documents: api::documents(&config.group, health),
@@ -234,12 +227,18 @@ fn kubelet_sources(config: &Config, connected: &Connected) -> KubeletSources {
     }
 }
 
+/// What this server itself holds: to show to kubelets, and to seal what browsers keep.
+struct Secrets {
+    kubelet: KubeletAccess,
+    session_key: SessionKey,
+}
+
 fn stages(
     config: &Config,
     client: &kube::Client,
     cluster: &Cluster,
     trust: Arc<Trust>,
-    credentials: Credentials,
+    secrets: Secrets,
     access: AccessLog,
     tasks: &Tasks,
 ) -> Stages {
@@ -250,7 +249,12 @@ fn stages(
         most => most,
     };
     let reviews = Arc::new(ReviewLimit::default());
-    let page_tokens = credentials.page_tokens.clone();
+    let logins = Logins::new(secrets.session_key.clone());
+    let page_tokens = PageTokens::new(secrets.session_key);
+    let credentials = Credentials {
+        kubelet: secrets.kubelet,
+        logins: logins.clone(),
+    };
     let authorization = Arc::new(Authorization::new(
         config.group.clone(),
         &config.authorization,
@@ -266,6 +270,8 @@ fn stages(
             Arc::clone(&reviews),
         ),
         authorization: Arc::clone(&authorization),
+        clients: Clients::new(&config.forward, page_tokens.clone()),
+        logins: logins.clone(),
         destinations: Destinations::new(&config.target, cluster.clone()),
         endpoints: Endpoints::new(cluster.clone(), policy, outliers.clone()),
         forward: Forward::new(
@@ -275,7 +281,7 @@ fn stages(
             authorization,
             tasks.clone(),
         ),
-        responses: Answers::new(config.rewrite.clone(), page_tokens),
+        responses: ResponseRewriter::new(config.rewrite.clone(), page_tokens, logins),
         reviews,
         in_flight: Places::new(most),
         refusals: Rate::new(REFUSALS_A_SECOND, REFUSALS_BURST),

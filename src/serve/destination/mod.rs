@@ -1,4 +1,4 @@
-//! 5, where to. In: a [`Permit`]. Out: a [`Destination`]: addresses, never names, and how to speak to them.
+//! 7, where to. In: a [`Permit`]. Out: a [`Destination`]: addresses, never names, and how to speak to them.
 //!
 //! Resolved from what the watches hold. The names mean what they mean to the built-in proxy, but for two things: a Service
 //! with exactly one port needs no port in the URL, and a pod's port may be given by its name.

@@ -1,4 +1,4 @@
-//! 6, which one. In: a [`Destination`]. Out: a [`EndpointOrder`]: the endpoint to use, and whom to try if it refuses the connection.
+//! 8, which one. In: a [`Destination`]. Out: a [`EndpointOrder`]: the endpoint to use, and whom to try if it refuses the connection.
 //!
 //! A random one of those that are ready, as kube-apiserver does; those that refused a connection lately come last. While a
 //! Service has no ready endpoint, those that are terminating but still serve are used, as kube-proxy does.

@@ -142,7 +142,9 @@ impl Forward {
         request: Box<status::Request>,
     ) -> Result<Request<Up>, ForwardError> {
         let (mut parts, body) = request.into_parts();
-        let of_caller = self.authorization(sender, &parts.headers);
+        let of_caller = self
+            .logins
+            .authorization(sender.permit, sender.client, &parts.headers);
         let authorization = match endpoint.scheme {
             Scheme::Kubelet => Some(self.dialer.kubelet.authorization()?),
             Scheme::Http | Scheme::Https => of_caller,
@@ -349,7 +351,7 @@ impl Forward {
 /// its own there is none to know.
 pub(super) fn inside(sender: Sender<'_>, endpoint: &Endpoint) -> Result<Uri, ForwardError> {
     let asked = sender.permit.info();
-    let is_whole = endpoint.settings.prefix == Prefix::Keep && sender.seen.own.is_none();
+    let is_whole = endpoint.settings.prefix == Prefix::Keep && sender.client.own_origin.is_none();
     let path = match asked.path_inside() {
         _ if is_whole => asked.uri().path(),
         "" => "/",

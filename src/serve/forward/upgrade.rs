@@ -189,7 +189,9 @@ impl Forward {
         protocol: Protocol,
     ) -> Result<http::Request<Up>, ForwardError> {
         let (mut parts, body) = request.into_parts();
-        let authorization = self.authorization(sender, &parts.headers);
+        let authorization = self
+            .logins
+            .authorization(sender.permit, sender.client, &parts.headers);
         let authority = parts.uri.authority().map(http::uri::Authority::as_str);
         parts.headers =
             headers::to_backend(sender, endpoint, authority, parts.headers, authorization);

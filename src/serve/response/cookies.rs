@@ -19,20 +19,20 @@ const MAX_COOKIE: usize = 64 * 1024;
 
 /// Where a target is: its path as it arrived here, and as the browser has it. Neither ends in a slash.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place<'a> {
+pub(super) struct Paths<'a> {
     pub(super) arrived: &'a str,
-    pub(super) seen: &'a str,
+    pub(super) external: &'a str,
 }
 
-/// Rewrites every `Set-Cookie` of a target.
-pub(super) fn rewrite(headers: &mut HeaderMap, place: Place<'_>, never: &CookieNames) {
+/// Keeps every `Set-Cookie` of a target below its path.
+pub(super) fn confine(headers: &mut HeaderMap, paths: Paths<'_>, never: &CookieNames) {
     if !headers.contains_key(SET_COOKIE) {
         return;
     }
     drop_unwanted(headers);
     for (name, cookie) in headers.iter_mut() {
         if *name == SET_COOKIE {
-            *cookie = rewritten(cookie.as_bytes(), place, never);
+            *cookie = rewritten(cookie.as_bytes(), paths, never);
         }
     }
 }
@@ -58,7 +58,7 @@ fn drop_unwanted(headers: &mut HeaderMap) {
     }
 }
 
-fn rewritten(cookie: &[u8], place: Place<'_>, never: &CookieNames) -> HeaderValue {
+fn rewritten(cookie: &[u8], paths: Paths<'_>, never: &CookieNames) -> HeaderValue {
     let mut parts = cookie.split(|byte| *byte == b';');
     let mut text = renamed(parts.next().unwrap_or_default(), never);
     for attribute in parts {
@@ -68,7 +68,7 @@ fn rewritten(cookie: &[u8], place: Place<'_>, never: &CookieNames) -> HeaderValu
         }
         text.push(b';');
         if name.eq_ignore_ascii_case(b"path") {
-            text.extend(below(attribute, place));
+            text.extend(below(attribute, paths));
         } else {
             text.extend_from_slice(attribute);
         }
@@ -103,7 +103,7 @@ pub(super) fn renamed(pair: &[u8], never: &CookieNames) -> Vec<u8> {
 
 /// A `Path` attribute below the target's path, which an app that knows where it lives may have put there already. One that is
 /// no absolute path means none at all, and is left as it is.
-fn below(attribute: &[u8], place: Place<'_>) -> Vec<u8> {
+fn below(attribute: &[u8], paths: Paths<'_>) -> Vec<u8> {
     let equals = attribute.iter().position(|byte| *byte == b'=');
     let value_at = equals.map_or(attribute.len(), |at| at + 1);
     let value = attribute[value_at..].trim_ascii();
@@ -113,13 +113,13 @@ fn below(attribute: &[u8], place: Place<'_>) -> Vec<u8> {
         let rest = value.strip_prefix(prefix.as_bytes())?;
         (rest.is_empty() || rest.starts_with(b"/")).then_some(rest)
     };
-    if !value.starts_with(b"/") || after(place.seen).is_some() {
+    if !value.starts_with(b"/") || after(paths.external).is_some() {
         return attribute.to_vec();
     }
     [
         &attribute[..start],
-        place.seen.as_bytes(),
-        after(place.arrived).unwrap_or(value),
+        paths.external.as_bytes(),
+        after(paths.arrived).unwrap_or(value),
         &attribute[start + value.len()..],
     ]
     .concat()
@@ -142,11 +142,11 @@ mod tests {
         set_below(PREFIX, cookies)
     }
 
-    fn set_below(seen: &str, cookies: &[&str]) -> Vec<String> {
+    fn set_below(external: &str, cookies: &[&str]) -> Vec<String> {
         let value = |cookie: &&str| (SET_COOKIE, HeaderValue::from_str(cookie).unwrap());
         let mut headers: HeaderMap = cookies.iter().map(value).collect();
         let arrived = PREFIX;
-        rewrite(&mut headers, Place { arrived, seen }, &never());
+        confine(&mut headers, Paths { arrived, external }, &never());
         let text = |value: &HeaderValue| value.to_str().unwrap().to_owned();
         headers.get_all(SET_COOKIE).iter().map(text).collect()
     }
@@ -272,8 +272,8 @@ mod tests {
         let cookie = b"n\xe4me=\xff\x80; Path=/\xfc; X=\xc3\xa4";
         let mut headers =
             HeaderMap::from_iter([(SET_COOKIE, HeaderValue::from_bytes(cookie).unwrap())]);
-        let (arrived, seen) = (PREFIX, "/p");
-        rewrite(&mut headers, Place { arrived, seen }, &never());
+        let (arrived, external) = (PREFIX, "/p");
+        confine(&mut headers, Paths { arrived, external }, &never());
         assert_eq!(
             headers[SET_COOKIE].as_bytes(),
             b"n\xe4me=\xff\x80; Path=/p/\xfc; X=\xc3\xa4"

@@ -1,324 +1,250 @@
-//! 8, the answer. In: the backend's answer, the permit, the endpoint that gave it, who will read it. Out: what the reader gets,
-//! or the next hop of a redirect that is followed here.
+//! 10, the response. In: the backend's response, the permit, the endpoint that gave it, who will read it. Out: what the client
+//! gets, or the next request of a redirect that is followed here.
 //!
-//! Before that, once for each request: who will read the answer, what a redirect may need of the request, and the answers that
-//! are this server's own (`own_answer`), after authorization like all others.
+//! Before that, once for each request: the responses that are this server's own ([`ResponseRewriter::respond`]), after
+//! authorization like all others, and what a redirect may need of the request ([`ResponseRewriter::redirects`]).
 //!
-//! A target that is seen at an origin of its own needs none of it: its answers leave in an envelope ([`envelope`]).
+//! The order is the specification. Each step is a line of [`ResponseRewriter::rewrite`]:
 //!
-//! Each rewriter is a file or folder, this page has their order. A tunnel's 101 loses what no backend may say, and is done.
+//! | step | which responses | why here |
+//! |---|---|---|
+//! | [`envelope::seal_answer`] | of a target at an origin of its own; nothing else happens to them | nobody else is on that origin |
+//! | [`forbidden_headers::remove`] | all that have such headers | before anything reads or adds headers |
+//! | [`redirect::decide`] | with `Location` | may end it here: what is followed reaches no client |
+//! | [`RedirectChain::add_cookies`] | at the end of a chain | before the next step, so that it sees them, too |
+//! | [`cookies::confine`] | all with cookies, those of redirects among them | |
+//! | [`url_headers::map`] | the backend's own | not `Refresh` and `Location` of this server, which are mapped already |
+//! | [`app_login::replace_challenge`] | 401 | takes the cookies along, so behind them |
+//! | [`page::rewrite`] | what pages consist of | may extend policies, so before the next but one |
+//! | [`html::hide_from_aggregator`] | pages through the front proxy | reads the type by its usual spelling until then |
+//! | [`csp::isolate`] | the backend's own, of sandboxed targets | last, so that no step takes its policy for the app's |
+//! | [`caching::tell`] | all | |
+//!
+//! A response that none of them concerns skips all but the last two, as with most that programs read. A tunnel's 101 loses
+//! what no backend may say and names the sub-protocol that was agreed on; it is no page and no redirect.
 
 mod caching;
 mod cookies;
-mod fields;
-mod link;
-mod login;
+mod csp;
+mod forbidden_headers;
 mod page;
 mod page_helper;
-mod policy;
-mod reader;
 mod redirect;
-mod safety;
+mod url_headers;
 
 use std::sync::Arc;
 
-use http::{HeaderMap, StatusCode, header};
+use http::{StatusCode, header};
 
-pub use reader::Reading;
-pub use redirect::follow::{Hop, Trail};
+pub use redirect::chain::{Redirect, RedirectChain};
 
 use crate::protocol::envelope;
 use crate::protocol::status::{Request, Response};
+use crate::serve::app_login::{self, AppLogin, Logins};
 use crate::serve::authorization::Permit;
-use crate::serve::cluster::{Isolation, PageHelper, Prefix, Rewrite, ServiceSettings};
-use crate::serve::config::{LinkStyle, RewriteConfig};
+use crate::serve::client::{ClientInfo, Ingress, PageTokens};
+use crate::serve::cluster::{Isolation, ServiceSettings};
+use crate::serve::config::RewriteConfig;
 use crate::serve::destination::Scheme;
 use crate::serve::endpoint::Endpoint;
-use crate::serve::forward::{Logins, PageTokens, speaks_for_the_origin};
-use caching::Depends;
-use link::{Form, Links};
-use page::budget::{Budget, MAX_TOTAL};
-use page::{Injection, PageLimits, PageTreatment};
-use policy::Admission;
-use reader::{Destination, Reader, Via};
-use redirect::Situation;
+use crate::serve::forward::speaks_for_the_origin;
+use crate::serve::html;
+use crate::serve::html::budget::{Budget, MAX_TOTAL};
+use crate::serve::html::links::{BackendNames, BackendScheme, Form, Links};
+use caching::DependsOn;
+use redirect::Decided;
 
-/// What becomes of an answer.
+/// What becomes of a response.
 #[derive(Debug)]
-pub enum Outcome {
-    Answer(Response),
-    Follow(Hop),
+pub enum Rewritten {
+    Done(Response),
+    /// It was a redirect, and this is where it leads.
+    Follow(Redirect),
 }
 
-/// Rewrites answers.
+/// Rewrites responses, and gives those that need no backend.
 #[derive(Debug)]
-pub struct Answers {
+pub struct ResponseRewriter {
     config: RewriteConfig,
     page_tokens: PageTokens,
+    logins: Logins,
     pages: Arc<Budget>,
 }
 
-/// What the rewriters made of an answer.
-enum Made {
-    /// It is still the backend's.
-    Answer(Response, Depends),
-    /// A page or a text of this server's own.
-    Ours(Response, Depends),
-    Follow(Hop),
-}
-
-/// One answer and what it is an answer to.
+/// What one response is the response to.
 #[derive(Debug, Clone, Copy)]
-pub struct Occasion<'a> {
-    pub reading: &'a Reading,
+pub struct ResponseContext<'a> {
+    pub client: &'a ClientInfo,
+    /// The login at the app that went along with the request.
+    pub login: &'a AppLogin,
+    /// For this request of a chain of redirects.
     pub permit: &'a Permit,
+    /// Who gave the response.
     pub endpoint: &'a Endpoint,
 }
 
-impl Answers {
-    pub fn new(config: RewriteConfig, page_tokens: PageTokens) -> Self {
+impl ResponseRewriter {
+    pub fn new(config: RewriteConfig, page_tokens: PageTokens, logins: Logins) -> Self {
         Self {
             config,
             page_tokens,
+            logins,
             pages: Budget::new(MAX_TOTAL),
         }
     }
 
-    /// Takes note of what a redirect would need that is followed here.
-    pub fn trail(
+    /// A response that needs no backend, if this request has one: logins, `…/proxy` without its slash, the page helper.
+    pub async fn respond(
         &self,
-        reading: &Reading,
+        client: &ClientInfo,
         permit: &Permit,
-        settings: &ServiceSettings,
-        request: &mut Request,
-    ) -> Trail {
-        if reading.seen().own.is_none() && redirect::may_follow(reading, settings) {
-            Trail::begin(permit.info(), request, &self.config.never_forward_cookies)
-        } else {
-            Trail::without_hops()
-        }
-    }
-
-    /// An answer that needs no backend, if this request has one.
-    pub async fn own_answer(
-        &self,
-        reading: &Reading,
-        permit: &Permit,
-        logins: &Logins,
         request: &mut Request,
     ) -> Option<Response> {
-        if reading.seen().own.is_some() {
+        if client.own_origin.is_some() {
             return None;
         }
-        if let Some(answer) = login::own_answer(reading, permit, logins, request).await {
-            return Some(answer);
+        if let Some(response) = app_login::respond(client, permit, &self.logins, request).await {
+            return Some(response);
         }
-        let asked = permit.info();
-        let inside = asked.path_inside();
-        redirect::to_slash(reading, asked, request)
+        let info = permit.info();
+        let inside = info.path_inside();
+        redirect::to_slash(client, info, request)
             .or_else(|| page_helper::script(inside))
             .or_else(|| page_helper::token(inside, || self.page_tokens.issue(permit)))
     }
 
-    /// Applies the rewriters in their order.
-    pub fn rewrite(&self, on: Occasion<'_>, trail: &mut Trail, mut response: Response) -> Outcome {
-        let reading = on.reading;
-        if let Some(own) = &reading.seen().own {
-            envelope::seal_answer(response.headers_mut(), own);
-            return Outcome::Answer(response);
+    /// Takes note of what a redirect would need of the request that is followed here.
+    pub fn redirects(
+        &self,
+        client: &ClientInfo,
+        permit: &Permit,
+        settings: &ServiceSettings,
+        request: &mut Request,
+    ) -> RedirectChain {
+        if client.own_origin.is_none() && redirect::may_follow(client, settings) {
+            RedirectChain::recording(permit.info(), request, &self.config.never_forward_cookies)
+        } else {
+            RedirectChain::not_followed()
         }
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            reading.seen().token.agree(response.headers_mut());
-        }
-        let (mut response, depends) = match self.made(on, trail, response) {
-            Made::Answer(tunnel, _) if tunnel.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                return Outcome::Answer(tunnel);
-            }
-            Made::Follow(hop) => return Outcome::Follow(hop),
-            Made::Ours(response, depends) => (response, depends),
-            Made::Answer(mut response, depends) => {
-                if on.endpoint.settings.isolation == Isolation::Sandbox {
-                    policy::isolate(response.headers_mut());
-                }
-                (response, depends)
-            }
-        };
-        caching::tell(response.headers_mut(), reading, depends);
-        Outcome::Answer(response)
     }
 
-    fn made(&self, on: Occasion<'_>, trail: &mut Trail, mut response: Response) -> Made {
-        let Occasion {
-            reading,
-            permit,
-            endpoint,
-        } = on;
-        if !trail.has_hops() && is_plain(on, &response) {
-            return Made::Answer(response, Depends::UrlAlone);
+    /// Applies the steps in their order.
+    pub fn rewrite(
+        &self,
+        context: ResponseContext<'_>,
+        redirects: &mut RedirectChain,
+        mut response: Response,
+    ) -> Rewritten {
+        let (client, info) = (context.client, context.permit.info());
+        if let Some(own) = &client.own_origin {
+            envelope::seal_answer(response.headers_mut(), own);
+            return Rewritten::Done(response);
         }
-        let links = Self::links(on, Form::Relative);
-        safety::remove(response.headers_mut(), &links);
-        let place = cookies::Place {
-            arrived: permit.info().prefix(),
-            seen: reading.prefix(permit),
-        };
-        let never = &self.config.never_forward_cookies;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            cookies::rewrite(response.headers_mut(), place, never);
-            return Made::Answer(response, Depends::UrlAlone);
+            return Rewritten::Done(self.tunnel(context, response));
         }
-        let at = Situation {
-            reading,
-            settings: &endpoint.settings,
-            asked: permit.info(),
-            links: &links,
-        };
-        let decided = redirect::decide(at, trail, response);
-        let (mut response, is_ours) = match decided {
-            redirect::Outcome::Answer(response) => (response, false),
-            redirect::Outcome::Told(response) => (response, true),
-            redirect::Outcome::Follow(hop) => return Made::Follow(hop),
+        if !redirects.has_followed() && is_plain(context, &response) {
+            return Rewritten::Done(finished(context, DependsOn::UrlAlone, response));
+        }
+        let links = context.links();
+        forbidden_headers::remove(response.headers_mut(), &links);
+        let (mut response, is_ours) = match redirect::decide(context, &links, redirects, response) {
+            Decided::Passed(response) => (response, false),
+            Decided::Replaced(response) => (response, true),
+            Decided::Follow(redirect) => return Rewritten::Follow(redirect),
         };
         let headers = response.headers_mut();
-        trail.hand_out(headers);
-        cookies::rewrite(headers, place, never);
+        redirects.add_cookies(headers);
+        cookies::confine(headers, context.paths(), &self.config.never_forward_cookies);
         if is_ours {
-            return Made::Ours(response, Depends::Reader);
+            // Nothing of the backend is in it but its status, and what follows is about what a backend wrote.
+            caching::tell(headers, client, DependsOn::Client);
+            return Rewritten::Done(response);
         }
-        fields::rewrite(headers, &links);
-        if trail.has_hops() {
-            redirect::name_end(permit.info(), headers);
+        url_headers::map(headers, &links);
+        if redirects.has_followed() {
+            redirect::name_end(info, headers);
         }
         if response.status() == StatusCode::UNAUTHORIZED {
-            let refused = response.headers_mut();
-            if let Some(page) = login::in_place_of(reading, permit.info(), refused) {
-                return Made::Ours(page, Depends::UrlAlone);
+            let headers = response.headers_mut();
+            let form = app_login::replace_challenge(client, context.login, info, headers);
+            if let Some(mut form) = form {
+                caching::tell(form.headers_mut(), client, DependsOn::UrlAlone);
+                return Rewritten::Done(form);
             }
         }
-        let depends = self.depends(on, trail, &response);
-        let mut response = self.page(on, response);
-        if reading.via == Via::FrontProxy {
-            page::hide_from_aggregator(response.headers_mut());
+        let depends = page::depends(context, self.config.links, redirects, &response);
+        let mut response = page::rewrite(self, context, links, response);
+        if client.ingress == Ingress::FrontProxy {
+            html::hide_from_aggregator(response.headers_mut());
         }
-        Made::Answer(response, depends)
+        Rewritten::Done(finished(context, depends, response))
     }
 
-    fn depends(&self, on: Occasion<'_>, trail: &Trail, response: &Response) -> Depends {
-        let settings = &on.endpoint.settings;
-        let is_left = settings.prefix == Prefix::Keep || settings.rewrite == Rewrite::Off;
-        let is_page = page::is_html(response.headers()) && !is_left;
-        match (is_page, on.reading.reader) {
-            (true, Reader::Script) if self.config.links == LinkStyle::Relative => {
-                Depends::ReaderAndPlace
-            }
-            (true, _) => Depends::Reader,
-            (false, _) if trail.has_hops() => Depends::Reader,
-            (false, _) => Depends::UrlAlone,
-        }
-    }
-
-    /// Rewrites what a page consists of, and lets documents begin with the page helper.
-    fn page(&self, on: Occasion<'_>, mut response: Response) -> Response {
-        let settings = &on.endpoint.settings;
-        let is_html = page::is_html(response.headers());
-        let is_document = is_html && on.reading.reader == Reader::Document;
-        if settings.prefix == Prefix::Keep || settings.rewrite == Rewrite::Off {
-            return response;
-        }
-        let Some(form) = self.form(on, is_html) else {
-            return response;
-        };
-        let links = Self::links(on, form);
-        let injection = (is_document && settings.page_helper == PageHelper::On).then(|| {
-            let admission = policy::admit_helper(response.headers_mut());
-            let token = self.page_tokens.issue(on.permit);
-            let cookies = self.config.never_forward_cookies.line();
-            let router = settings.client_router;
-            let source = links.map_in_page(page_helper::path(router));
-            let hosts = hosts(on.endpoint);
-            let about = page_helper::About {
-                router,
-                source: source.as_deref().unwrap_or_default(),
-                hosts: &[&hosts[0], &hosts[1]],
-                token: &token,
-                cookies: &cookies,
-            };
-            let html = helper_tag(about, &admission);
-            Injection { html }
-        });
-        let is_prepared =
-            settings.page_helper == PageHelper::On && is_of_worker(on, response.headers());
-        let treatment = PageTreatment {
-            prologue: is_prepared.then(page_helper::worker_prologue),
-            method: on.permit.info().method.clone(),
-            reader: on.reading.reader,
-            links,
-            injection,
-            limits: PageLimits {
-                memory: self.config.page_memory,
-                decoded: self.config.page_limit,
-            },
-            budget: Arc::clone(&self.pages),
-        };
-        page::rewrite(response, &treatment)
-    }
-
-    /// How links are written; `None`: they are better left as they are.
-    fn form(&self, on: Occasion<'_>, is_html: bool) -> Option<Form> {
-        let is_fragment = is_html && on.reading.reader == Reader::Script;
-        match (self.config.links, is_fragment) {
-            (LinkStyle::Absolute, _) => {
-                Some(Form::Absolute(on.reading.prefix(on.permit).to_owned()))
-            }
-            (LinkStyle::Relative, false) => Some(Form::Relative),
-            // A fragment lands in a document that lies elsewhere, where relative links would mean something else. Without
-            // knowing where, the page helper maps them when they are put there.
-            (LinkStyle::Relative, true) => on.reading.seen.prefix.clone().map(Form::Absolute),
-        }
-    }
-
-    fn links(on: Occasion<'_>, form: Form) -> Links {
-        Links::new(on.permit.info(), on.endpoint, form).seen_as(&on.reading.seen)
+    /// The 101 of a tunnel.
+    fn tunnel(&self, context: ResponseContext<'_>, mut response: Response) -> Response {
+        let headers = response.headers_mut();
+        // Browsers end a socket whose offer got no answer, and the backend was not shown all of it.
+        context.client.page_token.agree(headers);
+        forbidden_headers::remove(headers, &context.links());
+        cookies::confine(headers, context.paths(), &self.config.never_forward_cookies);
+        response
     }
 }
 
-/// Whether no rewriter has anything to do, as with most answers that programs read.
-fn is_plain(on: Occasion<'_>, response: &Response) -> bool {
+impl<'a> ResponseContext<'a> {
+    /// What maps the URLs of this response, relative to where it was asked for.
+    fn links(self) -> Links {
+        let (info, external) = (self.permit.info(), &self.client.external);
+        let host = external.origin.as_ref().map(|origin| origin.host.as_str());
+        let backend = self.backend();
+        Links::new(info.prefix(), info.path_inside(), backend, Form::Relative)
+            .with_external(host, external.prefix.as_deref())
+    }
+
+    /// Who the backend is in the URLs that it writes.
+    fn backend(self) -> BackendNames {
+        BackendNames {
+            scheme: match self.endpoint.scheme {
+                Scheme::Http => BackendScheme::Http,
+                Scheme::Https | Scheme::Kubelet => BackendScheme::Https,
+            },
+            host: self.endpoint.host.clone(),
+            address: *self.endpoint.address,
+        }
+    }
+
+    /// The target's path here and at the browser.
+    fn paths(self) -> cookies::Paths<'a> {
+        cookies::Paths {
+            arrived: self.permit.info().prefix(),
+            external: self.client.prefix(self.permit),
+        }
+    }
+}
+
+/// What is done to every response of a backend at the end.
+fn finished(context: ResponseContext<'_>, depends: DependsOn, mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    if context.endpoint.settings.isolation == Isolation::Sandbox {
+        csp::isolate(headers);
+    }
+    caching::tell(headers, context.client, depends);
+    response
+}
+
+/// Whether no step has anything to do, as with most responses that programs read.
+fn is_plain(context: ResponseContext<'_>, response: &Response) -> bool {
     let status = response.status();
     let headers = response.headers();
+    let concerns_a_step = |name: &header::HeaderName| {
+        url_headers::holds_urls(name) || speaks_for_the_origin(name) || *name == header::SET_COOKIE
+    };
     !status.is_redirection()
         && status != StatusCode::UNAUTHORIZED
-        && !headers.keys().any(|name| {
-            fields::holds_urls(name) || speaks_for_the_origin(name) || *name == header::SET_COOKIE
-        })
-        && !page::is_of_a_page(headers, on.permit.info().path_inside())
-        && !is_of_worker(on, headers)
-}
-
-/// Whether an answer is a script that a worker begins with.
-fn is_of_worker(on: Occasion<'_>, headers: &HeaderMap) -> bool {
-    on.reading.destination == Destination::Worker && page::is_script(headers)
-}
-
-/// What a document begins with.
-fn helper_tag(about: page_helper::About<'_>, admission: &Admission) -> String {
-    match admission.form {
-        policy::Form::External => page_helper::tag(admission.nonce.as_str(), about),
-        policy::Form::Inline => page_helper::inline_tag(about),
-    }
-}
-
-/// The authorities by which a page may name its backend, each with its port.
-fn hosts(endpoint: &Endpoint) -> [String; 2] {
-    let host = endpoint.host.to_str().unwrap_or_default();
-    let named: Option<http::uri::Authority> = host.parse().ok();
-    let has_port = named.is_some_and(|named| named.port().is_some());
-    let host = match endpoint.scheme {
-        _ if has_port => host.to_owned(),
-        Scheme::Http => format!("{host}:80"),
-        Scheme::Https | Scheme::Kubelet => format!("{host}:443"),
-    };
-    [host, endpoint.address.to_string()]
+        && !headers.keys().any(concerns_a_step)
+        && !html::is_of_a_page(headers, context.permit.info().path_inside())
+        && !page::is_of_worker(context, headers)
 }
 
 #[cfg(test)]

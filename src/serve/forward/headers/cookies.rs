@@ -12,6 +12,7 @@ use std::borrow::Cow;
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 
+use crate::serve::app_login::LOGIN_COOKIE;
 use crate::serve::config::CookieNames;
 
 /// What stands for `__Host-` in the names of cookies while a browser keeps them.
@@ -20,9 +21,6 @@ pub const HOST_COOKIES: &str = "Throughway-Host-";
 /// What stands before the names of a backend's own cookies that `--never-forward-cookies` has: without it, they would not come
 /// back to the app that set them.
 pub const OWN_COOKIES: &str = "Throughway-Own-";
-
-/// The cookie that keeps a login for an app.
-pub const LOGIN_COOKIE: &str = "Throughway-Login";
 
 /// Whether this server gives cookies of that name out itself, so that no backend may set one. Case does not count, as
 /// browsers compare prefixes of names without it.

@@ -2,11 +2,11 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::super::seen::Seen;
 use super::Sender;
 use crate::protocol::envelope::OwnOrigin;
 use crate::protocol::forwarded_for::{self, X_FORWARDED_FOR};
 use crate::serve::authentication::Method;
+use crate::serve::client::ExternalUrl;
 use crate::serve::cluster::Prefix;
 use crate::serve::config::ExternalOrigin;
 use crate::serve::destination::Scheme;
@@ -21,7 +21,7 @@ const X_SCRIPT_NAME: HeaderName = HeaderName::from_static("x-script-name");
 /// What is found out from the caller's headers before they are changed.
 #[derive(Debug)]
 pub(super) struct View {
-    seen: Seen,
+    external: ExternalUrl,
     forwarded_for: HeaderValue,
     host: Option<HeaderValue>,
     proto: Option<&'static str>,
@@ -30,8 +30,8 @@ pub(super) struct View {
 impl View {
     pub(super) fn of(headers: &HeaderMap, authority: Option<&str>, sender: Sender<'_>) -> Self {
         let listed = &sender.config.external_origins;
-        let seen = sender.seen.clone();
-        let (host, proto) = match &seen.origin {
+        let external = sender.client.external.clone();
+        let (host, proto) = match &external.origin {
             Some(origin) => (
                 HeaderValue::from_str(&origin.host).ok(),
                 Some(origin.scheme),
@@ -41,7 +41,7 @@ impl View {
         };
         Self {
             forwarded_for: forwarded_for::with(headers, sender.peer.address_text()),
-            seen,
+            external,
             host,
             proto,
         }
@@ -60,8 +60,11 @@ impl View {
         }
         let text =
             |text: &str| HeaderValue::from_str(text).expect("a path that was read is header text");
-        let (prefix, uri) = match self.seen.prefix.as_deref() {
-            Some(seen) => (text(seen), text(&format!("{seen}{}", asked.path_inside()))),
+        let (prefix, uri) = match self.external.prefix.as_deref() {
+            Some(prefix) => (
+                text(prefix),
+                text(&format!("{prefix}{}", asked.path_inside())),
+            ),
             None => (text(asked.prefix()), text(asked.uri().path())),
         };
         headers.insert(X_FORWARDED_URI, uri);
@@ -78,7 +81,7 @@ impl View {
 
     /// An app compares `Origin` and `Referer` with its own `Host`, so they say that where they come from its own pages.
     fn turn_origin(&self, headers: &mut HeaderMap, endpoint: &Endpoint, prefix: &str) {
-        if self.seen.origin.is_none() {
+        if self.external.origin.is_none() {
             return;
         }
         let scheme = match endpoint.scheme {
@@ -96,7 +99,7 @@ impl View {
         {
             headers.insert(header::ORIGIN, origin);
         }
-        let Some(page) = &self.seen.page else {
+        let Some(page) = &self.external.page else {
             return;
         };
         let prefix = match endpoint.settings.prefix {

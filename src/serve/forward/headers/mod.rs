@@ -14,7 +14,7 @@
 //! | `Cookie` | in one line, all but those that `--never-forward-cookies` names, and this server's own; `Throughway-Host-` is `__Host-` again, and `Throughway-Own-` goes | other parts of the origin live by them |
 //! | `Throughway-*` | none | they are for this server |
 //! | `Audit-Id` | a direct caller's own | the front proxy's is no business of the backend |
-//! | `Authorization` | a kubelet: the token for kubelets; others: what [`super::login`] makes of the request | the caller's ended at authentication |
+//! | `Authorization` | a kubelet: the token for kubelets; others: what `app_login` makes of the request | the caller's ended at authentication |
 //!
 //! A target that is seen at an origin of its own (`envelope`) gets that origin's `Host`, all cookies, `Origin`, `Referer` and
 //! `Authorization` as they were sent, and of the `X-Forwarded-*` only `-For`, `-Host` and `-Proto`.
@@ -29,7 +29,7 @@ use std::borrow::Cow;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-pub use cookies::{HOST_COOKIES, LOGIN_COOKIE, OWN_COOKIES, is_own_cookie};
+pub use cookies::{HOST_COOKIES, OWN_COOKIES, is_own_cookie};
 pub use origin::{ORIGIN_HEADERS, speaks_for_the_origin};
 
 use super::Sender;
@@ -54,7 +54,7 @@ pub(super) fn to_backend(
     let via_front_proxy = sender.permit.caller().method == Method::FrontProxy;
     let trailers = accepts_trailers(&before);
     let mut headers = HeaderMap::with_capacity(before.len() + 8);
-    let own = sender.seen.own.as_ref();
+    let own = sender.client.own_origin.as_ref();
     let host = own.map_or(&endpoint.host, |own| &own.host);
     headers.insert(header::HOST, host.clone());
     keep(&mut before, &mut headers, |name| {

@@ -10,18 +10,22 @@ use crate::effort::{
     Bill, HEADER_LENGTHS, LENGTH, MAX_PASSES, NASTY, filled, headers_of_the_source,
 };
 use crate::protocol::{envelope, forwarded_for};
-use crate::serve::response::{Answers, Reading};
+use crate::serve::response::ResponseRewriter;
 use crate::serve::telemetry::TraceId;
 
-static ANSWERS: LazyLock<Answers> = LazyLock::new(|| {
+static REWRITER: LazyLock<ResponseRewriter> = LazyLock::new(|| {
     let config = crate::serve::config::RewriteConfig {
         links: crate::serve::config::LinkStyle::Relative,
         never_forward_cookies: crate::serve::config::CookieNames::default(),
         page_memory: 1 << 20,
         page_limit: 256 << 20,
     };
-    Answers::new(config, PageTokens::new(SessionKey::random()))
+    let logins = Logins::new(SessionKey::random());
+    ResponseRewriter::new(config, PageTokens::new(SessionKey::random()), logins)
 });
+
+static CLIENTS: LazyLock<Clients> =
+    LazyLock::new(|| Clients::new(&config(), PageTokens::new(SessionKey::random())));
 
 const WEBSOCKET: [(&str, &str); 2] = [("connection", "upgrade"), ("upgrade", "websocket")];
 
@@ -71,19 +75,26 @@ fn send(s: &Setting, endpoint: &Endpoint, mut request: Request) {
     let Ok(own) = envelope::open_request(request.headers_mut()) else {
         return;
     };
-    let Ok(seen) = s.forward.seen(&permit, own, &mut request) else {
+    let Ok(client) = CLIENTS.of(&permit, own, &mut request) else {
         return;
     };
-    let logins = s.forward.logins();
-    let login = logins.presented(&permit, &seen, request.headers());
-    let reading = Reading::of(&permit, request.headers(), seen).with_login(login);
+    let _ = s
+        .forward
+        .logins
+        .presented(&permit, &client, request.headers());
     let settings = &endpoint.settings;
-    let _ = s.forward.guard(&permit, reading.seen(), settings, &request);
-    drop(ANSWERS.trail(&reading, &permit, settings, &mut request));
-    hand_on(s, endpoint, &permit, &reading, request);
+    let _ = CLIENTS.guard(&permit, &client, settings, &request);
+    drop(REWRITER.redirects(&client, &permit, settings, &mut request));
+    hand_on(s, endpoint, &permit, &client, request);
 }
 
-fn hand_on(s: &Setting, endpoint: &Endpoint, permit: &Permit, reading: &Reading, request: Request) {
+fn hand_on(
+    s: &Setting,
+    endpoint: &Endpoint,
+    permit: &Permit,
+    client: &ClientInfo,
+    request: Request,
+) {
     let peer = Peer::new(([192, 0, 2, 1], 4711).into(), Vec::new());
     let metrics = Arc::clone(&s.metrics);
     let context = RequestContext::begin(AuditId::of(request.headers()), metrics, AccessLog::off());
@@ -92,7 +103,7 @@ fn hand_on(s: &Setting, endpoint: &Endpoint, permit: &Permit, reading: &Reading,
         permit,
         context: &context,
         config: &s.forward.config,
-        seen: reading.seen(),
+        client,
     };
     let request = Box::new(request);
     match crate::serve::forward::upgrade::asked(&request, endpoint.scheme) {

@@ -7,6 +7,8 @@
 use tokio::runtime::Runtime;
 
 use super::wire::{Message, Wire, message};
+use http::{HeaderMap, header};
+
 use super::*;
 use crate::fuzz::lines;
 use crate::serve::forward::transport::connection::{Spelling, http1_settings};
@@ -75,7 +77,9 @@ fn at_backend(before: HeaderMap) -> Option<HeaderMap> {
     *request.headers_mut() = before;
     let own = crate::protocol::envelope::open_request(request.headers_mut()).ok()?;
     let permit = permit();
-    let seen = setting.forward.seen(&permit, own, &mut request).ok()?;
+    let client = clients(&setting.forward)
+        .of(&permit, own, &mut request)
+        .ok()?;
     let metrics = Arc::clone(&setting.metrics);
     let context = RequestContext::begin(AuditId::of(request.headers()), metrics, AccessLog::off());
     let peer = Peer::new(([192, 0, 2, 1], 4711).into(), Vec::new());
@@ -84,7 +88,7 @@ fn at_backend(before: HeaderMap) -> Option<HeaderMap> {
         permit: &permit,
         context: &context,
         config: &setting.forward.config,
-        seen: &seen,
+        client: &client,
     };
     let sent = setting
         .forward

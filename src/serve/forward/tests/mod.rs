@@ -35,6 +35,7 @@ use crate::serve::authentication;
 use crate::serve::authentication::{Caller, User};
 use crate::serve::authorization::AuthorizationError;
 use crate::serve::certificates::{SessionKey, Source};
+use crate::serve::client::{Clients, PageTokens};
 use crate::serve::config::{ApiGroup, KubeletTls};
 use crate::serve::destination::Scheme;
 use crate::serve::refusal::Refuse;
@@ -105,7 +106,6 @@ impl Setting {
             Credentials {
                 kubelet,
                 logins: Logins::new(SessionKey::random()),
-                page_tokens: PageTokens::new(SessionKey::random()),
             },
             Outliers::default(),
             authorizer,
@@ -180,6 +180,10 @@ fn choice(scheme: Scheme, addresses: &[SocketAddr]) -> EndpointOrder {
     }
 }
 
+fn clients(forward: &Forward) -> Clients {
+    Clients::new(&forward.config, PageTokens::new(SessionKey::random()))
+}
+
 async fn answer(
     forward: &Forward,
     metrics: Arc<Metrics>,
@@ -197,11 +201,11 @@ async fn answer(
     };
     let permit = Permit::for_tests(caller, asked);
     let own = crate::protocol::envelope::open_request(request.headers_mut()).unwrap();
-    let seen = forward.seen(&permit, own, &mut request).unwrap();
+    let client = clients(forward).of(&permit, own, &mut request).unwrap();
     let peer = Peer::new(([192, 0, 2, 1], 4711).into(), Vec::new());
     let context = RequestContext::begin(AuditId::of(request.headers()), metrics, AccessLog::off());
     match forward
-        .send(&peer, &permit, &seen, &context, choice, Box::new(request))
+        .send(&peer, &permit, &client, &context, choice, Box::new(request))
         .await
     {
         Ok(forwarded) => forwarded.response,

@@ -6,7 +6,7 @@
 //! `page.js` says what it guards, and `router.js` what goes before it in `page-router.js`; the rest of this folder only hands
 //! them out.
 //!
-//! A service worker may not control more than its own folder, unless its answer says so:
+//! A service worker may not control more than its own folder, unless its response says so:
 //! <https://w3c.github.io/ServiceWorker/#service-worker-allowed>
 
 mod served;
@@ -57,7 +57,7 @@ impl Script {
         Self { program, tag }
     }
 
-    fn answer(&'static self) -> Response {
+    fn response(&'static self) -> Response {
         let mut response = Response::new(Body::from(self.program.as_str()));
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, JAVASCRIPT);
@@ -71,10 +71,10 @@ impl Script {
 /// The script that a path inside the target (without its query) names.
 pub(super) fn script(inside: &str) -> Option<Response> {
     match inside.strip_prefix(OWN)? {
-        "page.js" => Some(PAGE.answer()),
-        "page-router.js" => Some(PAGE_ROUTER.answer()),
+        "page.js" => Some(PAGE.response()),
+        "page-router.js" => Some(PAGE_ROUTER.response()),
         "worker.js" => {
-            let mut response = WORKER.answer();
+            let mut response = WORKER.response();
             let allowed = HeaderName::from_static("service-worker-allowed");
             response.headers_mut().insert(allowed, WHOLE_TARGET);
             Some(response)

@@ -10,14 +10,14 @@
 use http::HeaderValue;
 
 use crate::serve::api::RequestInfo;
-use crate::serve::response::link::{Links, as_browsers_read, is_scheme, without_dots};
+use crate::serve::html::links::{Links, as_browsers_read, is_scheme, without_dots};
 
 /// A longer one is not followed, mapped or shown.
 const MAX_LOCATION: usize = 16 * 1024;
 
 /// Where a redirect leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Location {
     /// Path, query and fragment inside the target.
     Inside(String),
     /// Where the request was already, by TLS alone. Mapped, it would lead in a circle.
@@ -29,47 +29,49 @@ pub(super) enum Place {
     NotShown,
 }
 
-/// The place that a `Location` names in an answer to this request.
-pub(super) fn place(location: &HeaderValue, asked: &RequestInfo, links: &Links) -> Place {
-    if location.len() > MAX_LOCATION {
-        return Place::NotShown;
-    }
-    let text = printable(location.as_bytes());
-    let location = as_browsers_read(&text);
-    if location.is_empty() {
-        return Place::Nowhere;
-    }
-    if let Some(inside) = links.inside(&location) {
-        let end = inside.find(['?', '#']).unwrap_or(inside.len());
-        let path = without_dots(&inside[..end]);
-        let inside = escaped(&path, &inside[end..]);
-        return if links.wants_tls(&location) && is_where(asked, &inside) {
-            Place::SameByTls
-        } else {
-            Place::Inside(inside)
+impl Location {
+    /// Where the header leads in a response to this request.
+    pub(super) fn read(location: &HeaderValue, info: &RequestInfo, links: &Links) -> Self {
+        if location.len() > MAX_LOCATION {
+            return Self::NotShown;
+        }
+        let text = printable(location.as_bytes());
+        let location = as_browsers_read(&text);
+        if location.is_empty() {
+            return Self::Nowhere;
+        }
+        if let Some(inside) = links.inside(&location) {
+            let end = inside.find(['?', '#']).unwrap_or(inside.len());
+            let path = without_dots(&inside[..end]);
+            let inside = escaped(&path, &inside[end..]);
+            return if links.wants_tls(&location) && is_where(info, &inside) {
+                Self::SameByTls
+            } else {
+                Self::Inside(inside)
+            };
+        }
+        let scheme = location.split_once(':').filter(|(it, _)| is_scheme(it));
+        if scheme.is_some_and(|(scheme, rest)| is_ambiguous(scheme, rest)) {
+            return Self::NotShown;
+        }
+        if location.starts_with(['/', '\\']) || scheme.is_some() {
+            return Self::Elsewhere(location.into_owned());
+        }
+        let page = match info.path_inside() {
+            "" => "/",
+            path => path,
         };
+        let end = location.find(['?', '#']).unwrap_or(location.len());
+        let (path, rest) = location.split_at(end);
+        if path.is_empty() {
+            let query = info.query().filter(|_| !rest.starts_with('?'));
+            let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+            return Self::Inside(format!("{page}{query}{}", escaped("", rest)));
+        }
+        let folder = page.rfind(['/', '\\']).map_or("/", |slash| &page[..=slash]);
+        let joined = format!("{folder}{path}");
+        Self::Inside(escaped(&without_dots(&joined), rest))
     }
-    let scheme = location.split_once(':').filter(|(it, _)| is_scheme(it));
-    if scheme.is_some_and(|(scheme, rest)| is_ambiguous(scheme, rest)) {
-        return Place::NotShown;
-    }
-    if location.starts_with(['/', '\\']) || scheme.is_some() {
-        return Place::Elsewhere(location.into_owned());
-    }
-    let page = match asked.path_inside() {
-        "" => "/",
-        path => path,
-    };
-    let end = location.find(['?', '#']).unwrap_or(location.len());
-    let (path, rest) = location.split_at(end);
-    if path.is_empty() {
-        let query = asked.query().filter(|_| !rest.starts_with('?'));
-        let query = query.map(|query| format!("?{query}")).unwrap_or_default();
-        return Place::Inside(format!("{page}{query}{}", escaped("", rest)));
-    }
-    let folder = page.rfind(['/', '\\']).map_or("/", |slash| &page[..=slash]);
-    let joined = format!("{folder}{path}");
-    Place::Inside(escaped(&without_dots(&joined), rest))
 }
 
 /// Whether what follows a scheme is no host to a browser whose page has the same scheme.
@@ -83,16 +85,16 @@ fn is_ambiguous(scheme: &str, rest: &str) -> bool {
 }
 
 /// Whether a request was for this path and query.
-fn is_where(asked: &RequestInfo, inside: &str) -> bool {
+fn is_where(info: &RequestInfo, inside: &str) -> bool {
     let inside = inside.split('#').next().unwrap_or_default();
     let (path, query) = match inside.split_once('?') {
         Some((path, query)) => (path, Some(query)),
         None => (inside, None),
     };
-    let asked_path = asked.path_inside();
+    let own_path = info.path_inside();
     let is_root = |path: &str| matches!(path, "" | "/");
-    (path == asked_path || (is_root(path) && is_root(asked_path)))
-        && query.unwrap_or_default() == asked.query().unwrap_or_default()
+    (path == own_path || (is_root(path) && is_root(own_path)))
+        && query.unwrap_or_default() == info.query().unwrap_or_default()
 }
 
 /// The text of a header; bytes above ASCII, whatever they were meant to be, are escaped.
@@ -140,26 +142,27 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::serve::response::link::Form;
-    use crate::serve::response::link::tests::{asked, endpoint};
+    use crate::serve::html::links::Form;
+    use crate::serve::html::links::tests::links;
+    use crate::serve::response::tests::info;
 
-    fn placed(page: &str, location: &[u8]) -> Place {
-        let asked = asked(page);
-        let links = Links::new(&asked, &endpoint(), Form::Relative);
-        place(&HeaderValue::from_bytes(location).unwrap(), &asked, &links)
+    fn read(page: &str, location: &[u8]) -> Location {
+        let info = info(page);
+        let links = links(page, Form::Relative);
+        Location::read(&HeaderValue::from_bytes(location).unwrap(), &info, &links)
     }
 
     #[test]
     fn each_is_read_as_browsers_read_it() {
-        let inside = |path: &str| Place::Inside(path.into());
-        let elsewhere = |url: &str| Place::Elsewhere(url.into());
+        let inside = |path: &str| Location::Inside(path.into());
+        let elsewhere = |url: &str| Location::Elsewhere(url.into());
         for (location, expected) in [
             (&b"/x y"[..], inside("/x%20y")),
             (b"/{x}?q={y}", inside("/%7Bx%7D?q={y}")),
             ("/ü".as_bytes(), inside("/%C3%BC")),
             (b"/\xfc?\xfc", inside("/%FC?%FC")),
-            (b"", Place::Nowhere),
-            (b" \t ", Place::Nowhere),
+            (b"", Location::Nowhere),
+            (b" \t ", Location::Nowhere),
             (b"../../../..", inside("/")),
             (b"../../../../x", inside("/x")),
             (b"..\\..\\..\\x", inside("/x")),
@@ -168,19 +171,19 @@ mod tests {
             (b"?a=\"b\"", inside("/a/b?a=%22b%22")),
             (b"#f", inside("/a/b#f")),
             (b"https://web.demo.svc/x", inside("/x")),
-            (b"https://web.demo.svc/a/b", Place::SameByTls),
+            (b"https://web.demo.svc/a/b", Location::SameByTls),
             (
                 b"https://WEB.demo.svc.cluster.local:443/a/b#f",
-                Place::SameByTls,
+                Location::SameByTls,
             ),
-            (b"https://web.demo.svc:8080/a/b", Place::SameByTls),
+            (b"https://web.demo.svc:8080/a/b", Location::SameByTls),
             (b"https://web.demo.svc/a/b?q", inside("/a/b?q")),
             (b"http://web.demo.svc/a/b", inside("/a/b")),
             (b"\\/\\web.demo.svc\\b", inside("/b")),
             (b"///web.demo.svc/b", inside("/b")),
             (b"\\\\@web.demo.svc\\b", inside("/b")),
             (b"http:\\\\web.demo.svc\\b", inside("/b")),
-            (b"https:///web.demo.svc/a/b", Place::SameByTls),
+            (b"https:///web.demo.svc/a/b", Location::SameByTls),
             (b"//evil.example/x", elsewhere("//evil.example/x")),
             (b"///evil.example/x", elsewhere("///evil.example/x")),
             (b"//@evil.example/x", elsewhere("//@evil.example/x")),
@@ -190,18 +193,18 @@ mod tests {
             (b" //evil.example", elsewhere("//evil.example")),
             (b"ht\ttps://evil.example", elsewhere("https://evil.example")),
             (b"javascript:alert(1)", elsewhere("javascript:alert(1)")),
-            (b"https:/x", Place::NotShown),
-            (b"HTTP:x", Place::NotShown),
+            (b"https:/x", Location::NotShown),
+            (b"HTTP:x", Location::NotShown),
             (b"http:\\\\x", elsewhere("http:\\\\x")),
             (b"+a:b", inside("/a/+a:b")),
             (b"a%:b", inside("/a/a%:b")),
             (b"\xe4:b", inside("/a/%E4:b")),
         ] {
             let name = String::from_utf8_lossy(location);
-            assert_eq!(placed("/a/b", location), expected, "{name:?}");
+            assert_eq!(read("/a/b", location), expected, "{name:?}");
         }
         let long = "/".repeat(MAX_LOCATION + 1);
-        assert_eq!(placed("/a/b", long.as_bytes()), Place::NotShown);
+        assert_eq!(read("/a/b", long.as_bytes()), Location::NotShown);
     }
 
     proptest! {
@@ -213,8 +216,8 @@ mod tests {
         ) {
             let base = url::Url::parse("http://web.demo.svc/a/b?q").unwrap();
             let led = crate::fuzz::joined(&base, &location);
-            match placed("/a/b?q", location.as_bytes()) {
-                Place::Inside(inside) => {
+            match read("/a/b?q", location.as_bytes()) {
+                Location::Inside(inside) => {
                     let led = led.unwrap();
                     prop_assert_eq!(led.host_str(), Some("web.demo.svc"), "{}", location);
                     let fragment = led.fragment().map(|text| format!("#{text}"));
@@ -222,9 +225,9 @@ mod tests {
                     let whole = [led.path(), &query.unwrap_or_default(), &fragment.unwrap_or_default()].concat();
                     prop_assert_eq!(inside, whole, "{:?}", location);
                 }
-                Place::Nowhere => prop_assert!(location.trim().is_empty()),
-                Place::Elsewhere(_) | Place::SameByTls => {}
-                Place::NotShown => prop_assert!(location.contains("http:")),
+                Location::Nowhere => prop_assert!(location.trim().is_empty()),
+                Location::Elsewhere(_) | Location::SameByTls => {}
+                Location::NotShown => prop_assert!(location.contains("http:")),
             }
         }
     }

@@ -1,11 +1,11 @@
-//! Redirects. In: an answer with `Location`, who reads it, where the request was. Out: an answer that the front proxy lets pass,
-//! or the next hop.
+//! Redirects. In: a response with `Location`, who reads it, where the request was. Out: a response that the front proxy lets
+//! pass, or the next request.
 //!
 //! | who asks | gets |
 //! |---|---|
 //! | a direct caller | the redirect, its `Location` relative where it leads into the target |
-//! | a browser that navigates | the backend's own status with `Refresh` and a page ([`page`]) |
-//! | anybody else, into the target | the answer of where it leads, followed here ([`follow`]); `Throughway-Location` names it |
+//! | a browser that navigates | the backend's own status with `Refresh` and a page ([`crate::serve::redirect_page`]) |
+//! | anybody else, into the target | the response of where it leads, followed here ([`chain`]); `Throughway-Location` names it |
 //! | anybody else, elsewhere; `Throughway-Redirect: manual` | the status without `Location`, the target in `Throughway-Location` |
 //!
 //! kube-aggregator makes a 502 of any 3xx with a `Location` (CVE-2022-3172). 300 and 304 are no redirects, they only lose it.
@@ -14,139 +14,157 @@
 //!
 //! RFC 9110 section 15.4; kube-apiserver's `pkg/util/proxy/transport.go`.
 
-pub(super) mod follow;
+pub(super) mod chain;
+mod cookie_jar;
 mod location;
-pub(super) mod page;
+mod report;
+mod request_body;
 
 use http::header::LOCATION;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
-use super::link::Links;
-use super::reader::{Reader, Reading, Redirecting, Via};
-use crate::protocol::status::{Reason, Request, Response, Status};
+use super::ResponseContext;
+use crate::protocol::status::{Request, Response};
 use crate::serve::api::RequestInfo;
+use crate::serve::client::{ClientInfo, ClientKind, Ingress, RedirectPreference};
 use crate::serve::cluster::{Redirects, ServiceSettings};
-use follow::{Hop, Trail};
-use location::Place;
+use crate::serve::html::links::Links;
+use crate::serve::redirect_page::{leading_nowhere, leading_to};
+use chain::{Redirect, RedirectChain};
+use location::Location;
+use report::{report, wants_tls};
 
 const THROUGHWAY_LOCATION: HeaderName = HeaderName::from_static("throughway-location");
 
-/// What becomes of an answer.
+/// What becomes of a response.
 #[derive(Debug)]
-pub(super) enum Outcome {
-    /// The backend's own.
-    Answer(Response),
-    /// What this server says of a redirect.
-    Told(Response),
-    Follow(Hop),
+pub(super) enum Decided {
+    /// It is the backend's own.
+    Passed(Response),
+    /// It is what this server says of a redirect.
+    Replaced(Response),
+    Follow(Redirect),
 }
 
-/// What one answer is an answer to.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Situation<'a> {
-    pub(super) reading: &'a Reading,
-    pub(super) settings: &'a ServiceSettings,
-    /// What this hop asked for.
-    pub(super) asked: &'a RequestInfo,
-    pub(super) links: &'a Links,
-}
-
-/// How its reader is told of a redirect.
-enum Telling {
+/// How a client is told of a redirect that it can't get as it is.
+enum RedirectMode {
+    /// By a page that leads there.
     Page,
+    /// Not at all: it is followed here.
     Follow,
+    /// By the status and `Throughway-Location`.
     Manual,
 }
 
-/// Whether redirects of a request will be followed here, so that what a next hop needs is to be kept.
-pub(super) fn may_follow(reading: &Reading, settings: &ServiceSettings) -> bool {
-    reading.via == Via::FrontProxy && matches!(telling(reading, settings), Telling::Follow)
+/// Whether redirects of a request will be followed here, so that what a next request needs is to be kept.
+pub(super) fn may_follow(client: &ClientInfo, settings: &ServiceSettings) -> bool {
+    client.ingress == Ingress::FrontProxy && matches!(mode(client, settings), RedirectMode::Follow)
 }
 
-/// Decides what becomes of an answer.
-pub(super) fn decide(at: Situation<'_>, trail: &mut Trail, mut response: Response) -> Outcome {
-    let is_redirect = matches!(response.status().as_u16(), 301..=303 | 307 | 308);
+/// Decides what becomes of a response.
+pub(super) fn decide(
+    context: ResponseContext<'_>,
+    links: &Links,
+    chain: &mut RedirectChain,
+    mut response: Response,
+) -> Decided {
+    let (client, info) = (context.client, context.permit.info());
     let Some(location) = response.headers().get(LOCATION) else {
-        return Outcome::Answer(response);
+        return Decided::Passed(response);
     };
-    let place = location::place(location, at.asked, at.links);
-    if at.reading.via == Via::Direct || !response.status().is_redirection() {
-        make_relative(at.links, place, response.headers_mut());
-        return Outcome::Answer(response);
+    let location = Location::read(location, info, links);
+    if client.ingress == Ingress::Direct || !response.status().is_redirection() {
+        make_relative(links, location, response.headers_mut());
+        return Decided::Passed(response);
     }
-    if !is_redirect || place == Place::Nowhere {
+    // 300 and 304 are no redirects, but kube-aggregator refuses them as well if they have a `Location`.
+    let is_redirect = matches!(response.status().as_u16(), 301..=303 | 307 | 308);
+    if !is_redirect || location == Location::Nowhere {
         response.headers_mut().remove(LOCATION);
-        return Outcome::Answer(response);
+        return Decided::Passed(response);
     }
-    match (telling(at.reading, at.settings), place) {
-        (Telling::Page, Place::Inside(inside)) => {
-            Outcome::Told(match at.links.map_inside(&inside) {
-                Some(relative) => page::leading_to(&relative, response),
-                None => page::leading_nowhere(
-                    "The application redirects from a path that is too long to lead back.",
-                    response,
-                ),
-            })
+    match mode(client, &context.endpoint.settings) {
+        RedirectMode::Page => Decided::Replaced(as_page(info, links, location, response)),
+        RedirectMode::Follow => follow(info, chain, &location, response),
+        RedirectMode::Manual => {
+            let why = "this redirect was not followed, as Throughway-Redirect: manual asks";
+            Decided::Replaced(report(info, &location, why, response))
         }
-        (Telling::Page, Place::Elsewhere(url)) if is_web(&url) => {
-            Outcome::Told(page::leading_to(&url, response))
+    }
+}
+
+fn mode(client: &ClientInfo, settings: &ServiceSettings) -> RedirectMode {
+    match (client.redirects, settings.redirects, client.kind) {
+        (RedirectPreference::Manual, _, _) => RedirectMode::Manual,
+        (RedirectPreference::Usual, Redirects::Page, _)
+        | (RedirectPreference::Usual, Redirects::Auto, ClientKind::Navigation) => {
+            RedirectMode::Page
         }
-        (Telling::Page, Place::SameByTls) => {
-            Outcome::Told(page::leading_nowhere(&wants_tls(at.asked), response))
-        }
-        (Telling::Page, Place::Elsewhere(_) | Place::Nowhere | Place::NotShown) => {
-            Outcome::Told(page::leading_nowhere(
-                "The application wants to redirect to an address that is none of the web.",
+        (RedirectPreference::Usual, Redirects::Follow | Redirects::Auto, _) => RedirectMode::Follow,
+    }
+}
+
+/// The redirect as a page, for a browser that navigates.
+fn as_page(info: &RequestInfo, links: &Links, location: Location, response: Response) -> Response {
+    match location {
+        Location::Inside(inside) => match links.map_inside(&inside) {
+            Some(relative) => leading_to(&relative, response),
+            None => leading_nowhere(
+                "The application redirects from a path that is too long to lead back.",
                 response,
-            ))
-        }
-        (Telling::Follow, Place::Inside(inside)) => {
-            let answered = (response.status(), response.headers());
-            match trail.hop(at.asked, answered, &inside) {
-                Ok(hop) => {
-                    trail.collect(response.headers());
-                    Outcome::Follow(hop)
-                }
-                Err(why) => {
-                    let why = format!("this redirect was not followed: {why}");
-                    Outcome::Told(told(at, &Place::Inside(inside), &why, response))
-                }
+            ),
+        },
+        Location::Elsewhere(url) if is_web(&url) => leading_to(&url, response),
+        Location::SameByTls => leading_nowhere(&wants_tls(info), response),
+        Location::Elsewhere(_) | Location::Nowhere | Location::NotShown => leading_nowhere(
+            "The application wants to redirect to an address that is none of the web.",
+            response,
+        ),
+    }
+}
+
+/// Follows what leads into the target, and reports everything else.
+fn follow(
+    info: &RequestInfo,
+    chain: &mut RedirectChain,
+    location: &Location,
+    response: Response,
+) -> Decided {
+    let why = match location {
+        Location::Inside(inside) => {
+            match chain.follow(info, response.status(), response.headers(), inside) {
+                Ok(redirect) => return Decided::Follow(redirect),
+                Err(why) => format!("this redirect was not followed: {why}"),
             }
         }
-        (Telling::Follow, place @ Place::SameByTls) => {
-            Outcome::Told(told(at, &place, &wants_tls(at.asked), response))
+        Location::SameByTls => wants_tls(info),
+        Location::Elsewhere(_) | Location::Nowhere | Location::NotShown => {
+            "this redirect leads elsewhere and was not followed".to_owned()
         }
-        (Telling::Follow, place) => {
-            let why = "this redirect leads elsewhere and was not followed";
-            Outcome::Told(told(at, &place, why, response))
-        }
-        (Telling::Manual, place) => {
-            let why = "this redirect was not followed, as Throughway-Redirect: manual asks";
-            Outcome::Told(told(at, &place, why, response))
-        }
-    }
+    };
+    Decided::Replaced(report(info, location, &why, response))
 }
 
-/// `…/proxy` without its slash: readers who resolve links against it are sent to `…/proxy/`, tools get the answer of `/`.
+/// `…/proxy` without its slash: who resolves links against it is sent to `…/proxy/`, programs get the response of `/`.
 pub(super) fn to_slash(
-    reading: &Reading,
-    asked: &RequestInfo,
+    client: &ClientInfo,
+    info: &RequestInfo,
     request: &Request,
 ) -> Option<Response> {
-    let lacks_it = asked.path_inside().is_empty()
-        && matches!(asked.method, Method::GET | Method::HEAD)
+    let lacks_it = info.path_inside().is_empty()
+        && matches!(info.method, Method::GET | Method::HEAD)
         && !request.headers().contains_key(header::UPGRADE);
     if !lacks_it {
         return None;
     }
-    let query = asked.query().map(|query| format!("?{query}"));
+    let query = info.query().map(|query| format!("?{query}"));
     let target = format!("proxy/{}", query.unwrap_or_default());
     let mut response = Response::default();
     *response.status_mut() = StatusCode::MOVED_PERMANENTLY;
-    match (reading.via, reading.reader) {
-        (Via::FrontProxy, Reader::Document) => Some(page::leading_to(&target, response)),
-        (Via::FrontProxy, Reader::Script | Reader::Tool) => None,
-        (Via::Direct, _) => {
+    match (client.ingress, client.kind) {
+        (Ingress::FrontProxy, ClientKind::Navigation) => Some(leading_to(&target, response)),
+        (Ingress::FrontProxy, ClientKind::Subresource | ClientKind::Program) => None,
+        (Ingress::Direct, _) => {
             let location = HeaderValue::try_from(target);
             let location = location.expect("a query that was read is header text");
             response.headers_mut().insert(LOCATION, location);
@@ -156,28 +174,19 @@ pub(super) fn to_slash(
 }
 
 /// Names where a chain of redirects ended.
-pub(super) fn name_end(asked: &RequestInfo, headers: &mut HeaderMap) {
-    if let Ok(place) = HeaderValue::try_from(asked.uri().to_string()) {
-        headers.insert(THROUGHWAY_LOCATION, place);
-    }
-}
-
-fn telling(reading: &Reading, settings: &ServiceSettings) -> Telling {
-    match (reading.redirecting, settings.redirects, reading.reader) {
-        (Redirecting::Manual, _, _) => Telling::Manual,
-        (Redirecting::Usual, Redirects::Page, _)
-        | (Redirecting::Usual, Redirects::Auto, Reader::Document) => Telling::Page,
-        (Redirecting::Usual, Redirects::Follow | Redirects::Auto, _) => Telling::Follow,
+pub(super) fn name_end(info: &RequestInfo, headers: &mut HeaderMap) {
+    if let Ok(end) = HeaderValue::try_from(info.uri().to_string()) {
+        headers.insert(THROUGHWAY_LOCATION, end);
     }
 }
 
 /// What leads into the target is written such that it does, whatever a browser makes of it; what does so already stays.
-fn make_relative(links: &Links, place: Place, headers: &mut HeaderMap) {
-    let inside = match place {
-        Place::Inside(inside) => inside,
-        Place::Elsewhere(_) | Place::Nowhere | Place::SameByTls => return,
+fn make_relative(links: &Links, location: Location, headers: &mut HeaderMap) {
+    let inside = match location {
+        Location::Inside(inside) => inside,
+        Location::Elsewhere(_) | Location::Nowhere | Location::SameByTls => return,
         // A browser would be led out of the target, or nowhere.
-        Place::NotShown => {
+        Location::NotShown => {
             headers.remove(LOCATION);
             return;
         }
@@ -200,55 +209,12 @@ fn make_relative(links: &Links, place: Place, headers: &mut HeaderMap) {
     }
 }
 
-/// What to do about an app that answers plain HTTP with a redirect to itself by TLS.
-fn wants_tls(asked: &RequestInfo) -> String {
-    let kind = asked.resource.as_str();
-    format!(
-        "the application asks for TLS: name its TLS port, as in {kind}/https:NAME:PORT, or let it trust X-Forwarded-Proto"
-    )
-}
-
 fn is_web(url: &str) -> bool {
     let url = url.to_ascii_lowercase().replace('\\', "/");
     // Without a scheme it has that of the page.
     ["http://", "https://", "//"]
         .iter()
         .any(|start| url.starts_with(start))
-}
-
-/// The redirect's status and headers, and where it would have led.
-fn told(at: Situation<'_>, place: &Place, why: &str, response: Response) -> Response {
-    let (mut parts, _) = response.into_parts();
-    let target = match place {
-        Place::Inside(inside) => format!("{}{inside}", at.asked.prefix()),
-        Place::Elsewhere(url) => url.clone(),
-        Place::SameByTls => at.asked.uri().to_string(),
-        Place::Nowhere | Place::NotShown => String::from("a place that is not shown"),
-    };
-    let said = Status::new(
-        parts.status,
-        Reason::Unknown,
-        format!("{why}; it leads to {target}"),
-    );
-    let (said, body) = said.into_response().into_parts();
-    parts.headers.remove(LOCATION);
-    for name in [
-        header::CONTENT_LENGTH,
-        header::CONTENT_ENCODING,
-        header::TRANSFER_ENCODING,
-        header::ETAG,
-    ] {
-        parts.headers.remove(name);
-    }
-    for name in [header::CONTENT_TYPE, header::X_CONTENT_TYPE_OPTIONS] {
-        if let Some(value) = said.headers.get(&name) {
-            parts.headers.insert(name, value.clone());
-        }
-    }
-    if let Ok(target) = HeaderValue::try_from(target) {
-        parts.headers.insert(THROUGHWAY_LOCATION, target);
-    }
-    Response::from_parts(parts, body)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use http_body::Body as _;
 
 use super::*;
 use crate::effort::{Bill, LENGTH, MAX_PASSES, MAX_PASSES_A_POLL, MIB, NASTY, cpu, filled};
-use page::cost::attributes;
+use crate::serve::html::cost::attributes;
 
 /// As it comes from a backend's socket.
 const FRAME: usize = 16 * 1024;

@@ -1,11 +1,11 @@
-//! What answers cost: each header that the product names, however it is filled. Bodies are in [`super::bodies`].
+//! What responses cost: each header that the product names, however it is filled. Bodies are in [`super::bodies`].
 
 use super::*;
 use crate::effort::{
     Bill, HEADER_LENGTHS, LENGTH, MAX_PASSES, NASTY, filled, headers_of_the_source,
 };
 
-/// A status, who asks, and what the browser says it wants it for: the ways that answers take through the rewriters.
+/// A status, who asks, and what the browser says it wants it for: the ways that responses take through the rewriters.
 const WAYS: [(u16, authentication::Method, &str); 4] = [
     (401, DIRECT, "navigate"),
     (302, BEHIND, "navigate"),
@@ -17,7 +17,7 @@ type Line = (HeaderName, HeaderValue);
 
 /// The tables of the rewriters, and whatever else the source names.
 fn names() -> Vec<HeaderName> {
-    let tables = fields::FIELDS.iter().map(|(name, _)| *name);
+    let tables = url_headers::FIELDS.iter().map(|(name, _)| *name);
     let mut names = headers_of_the_source();
     names.extend(
         tables
@@ -30,7 +30,7 @@ fn names() -> Vec<HeaderName> {
         .collect()
 }
 
-/// Measures an answer with these lines on each of the ways.
+/// Measures a response with these lines on each of the ways.
 fn measure(bill: &mut Bill<1>, what: &str, lines: &[Line]) {
     let length = lines.iter().map(|(_, value)| value.len()).sum();
     for (status, via, mode) in WAYS {

@@ -9,11 +9,10 @@ use url::Url;
 
 use super::*;
 use crate::fuzz::joined;
-use crate::serve::response::link::Links;
-use crate::serve::response::link::tests::{PREFIX, links as links_of};
+use crate::serve::html::links::Links;
+use crate::serve::html::links::tests::{PREFIX, links as links_of};
 
 pub(crate) use super::fuzz_cookies::cookies;
-pub(crate) use crate::serve::response::page::tests::fuzz as page;
 
 /// Page and text of an input.
 fn parts(input: &[u8]) -> Option<(&str, &[u8])> {
@@ -28,7 +27,7 @@ fn parts(input: &[u8]) -> Option<(&str, &[u8])> {
 }
 
 /// The crate keeps a drive letter where the standard does so only in `file:` URLs.
-pub(in crate::serve::response) fn has_drive(url: &str) -> bool {
+pub(crate) fn has_drive(url: &str) -> bool {
     let without = url.replace(['\t', '\n', '\r'], "");
     let mut segments = without.split(['/', '\\', '?', '#']);
     segments.any(|segment| {
@@ -79,7 +78,7 @@ fn is_odd(url: &str, led: &Url) -> bool {
 }
 
 /// Whether a URL of a page leads to the same place of the target after it was mapped, or stays as it is if it leads elsewhere.
-pub(in crate::serve::response) fn leads_the_same(page: &str, before: &str, after: &str) -> bool {
+pub(crate) fn leads_the_same(page: &str, before: &str, after: &str) -> bool {
     if has_drive(before) || is_bare_scheme(before) {
         return true;
     }
@@ -107,7 +106,7 @@ fn url_of(origin: &str, path: &str) -> Url {
 }
 
 /// Whether a URL names the backend: by its name with a port that it may have, or by its address.
-pub(in crate::serve::response) fn is_backend(led: &Url) -> bool {
+pub(crate) fn is_backend(led: &Url) -> bool {
     let port = led.port_or_known_default();
     let is_usual = led.port().is_none() || matches!(port, Some(80 | 8080));
     match led.host_str() {
@@ -274,23 +273,24 @@ fn plain(part: &str) -> Vec<u8> {
 }
 
 fn told(via: authentication::Method, page: &str, status: u16, location: &HeaderValue) -> Response {
-    static ANSWERS: LazyLock<Answers> = LazyLock::new(answers);
+    static REWRITER: LazyLock<ResponseRewriter> = LazyLock::new(rewriter);
     let caller = Caller {
         user: User::default().into(),
         method: via,
     };
-    let permit = Permit::for_tests(caller, asked(page));
+    let permit = Permit::for_tests(caller, info(page));
     let headers = lines(&[("sec-fetch-mode", "navigate")]);
-    let reading = Reading::of(&permit, &headers, Seen::default());
+    let client = describe(&permit, &headers, &[]);
     let endpoint = endpoint();
-    let mut trail = ANSWERS.trail(
-        &reading,
+    let mut redirects = REWRITER.redirects(
+        &client,
         &permit,
         &endpoint.settings,
         &mut Request::default(),
     );
-    let on = Occasion {
-        reading: &reading,
+    let context = ResponseContext {
+        client: &client,
+        login: &AppLogin::Absent,
         permit: &permit,
         endpoint: &endpoint,
     };
@@ -298,8 +298,8 @@ fn told(via: authentication::Method, page: &str, status: u16, location: &HeaderV
     response
         .headers_mut()
         .append(header::LOCATION, location.clone());
-    match ANSWERS.rewrite(on, &mut trail, response) {
-        Outcome::Answer(response) => response,
-        Outcome::Follow(hop) => panic!("a document follows by itself: {hop:?}"),
+    match REWRITER.rewrite(context, &mut redirects, response) {
+        Rewritten::Done(response) => response,
+        Rewritten::Follow(to) => panic!("a document follows by itself: {to:?}"),
     }
 }

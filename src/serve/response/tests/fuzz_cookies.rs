@@ -6,8 +6,8 @@
 use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue};
 
-use crate::serve::response::cookies::{Place, rewrite};
-use crate::serve::response::link::tests::PREFIX;
+use crate::serve::html::links::tests::PREFIX;
+use crate::serve::response::cookies::{Paths, confine};
 
 /// What a server in front of the API has as its own path.
 const FRONT: &str = "/k8s/clusters/c-1";
@@ -89,12 +89,12 @@ pub(crate) fn cookies(input: &[u8]) {
     };
     let seen = format!("{FRONT}{PREFIX}");
     let mut headers = HeaderMap::from_iter([(SET_COOKIE, set)]);
-    let place = Place {
+    let place = Paths {
         arrived: PREFIX,
-        seen: &seen,
+        external: &seen,
     };
     let never = crate::serve::forward::tests::fuzz::never_forwarded();
-    rewrite(&mut headers, place, &never);
+    confine(&mut headers, place, &never);
     let all: Vec<_> = headers.get_all(SET_COOKIE).iter().collect();
     let [after] = *all else {
         let is_dropped = is_ours(&before.sent_back()) || input.len() > 65_536;

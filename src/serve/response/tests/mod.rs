@@ -1,4 +1,4 @@
-//! Whole answers through every rewriter: what all of them together do, and what that costs.
+//! Whole responses through every rewriter: what all of them together do, and what that costs.
 
 mod bodies;
 mod effort;
@@ -11,10 +11,32 @@ use axum::body::Body;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::*;
+use crate::serve::api::RequestInfo;
 use crate::serve::authentication::{self, Caller, User};
 use crate::serve::certificates::SessionKey;
-use crate::serve::forward::{PageTokens, Seen};
-use link::tests::{asked, endpoint};
+use crate::serve::client::tests::describe;
+use crate::serve::config::{ApiGroup, LinkStyle};
+use crate::serve::destination::DialableAddr;
+use crate::serve::html::links::tests::PREFIX;
+
+pub(super) fn endpoint() -> Endpoint {
+    Endpoint {
+        address: DialableAddr::for_tests(([10, 77, 0, 10], 8080)),
+        scheme: Scheme::Http,
+        host: HeaderValue::from_static("web.demo.svc"),
+        pod: "demo/web-0".into(),
+        settings: ServiceSettings::unset(),
+    }
+}
+
+pub(super) fn info(inside: &str) -> RequestInfo {
+    let group = ApiGroup {
+        name: "throughway.dev".into(),
+        version: "v1",
+    };
+    let uri = format!("{PREFIX}{inside}").parse().unwrap();
+    RequestInfo::read(&group, &http::Method::GET, &uri).unwrap()
+}
 
 const BEHIND: authentication::Method = authentication::Method::FrontProxy;
 const DIRECT: authentication::Method = authentication::Method::BearerToken;
@@ -37,41 +59,43 @@ impl Asked {
         }
     }
 
-    /// What becomes of an answer, if it is given.
+    /// What becomes of a response, if it is given.
     fn answered(&self, response: Response) -> Option<Response> {
         let caller = Caller {
             user: User::default().into(),
             method: self.via,
         };
-        let permit = Permit::for_tests(caller, asked(self.path));
-        let reading = Reading::of(&permit, &self.headers, Seen::default());
+        let permit = Permit::for_tests(caller, info(self.path));
+        let client = describe(&permit, &self.headers, &[]);
         let mut request = Request::default();
-        let answers = answers();
-        let mut trail = answers.trail(&reading, &permit, &self.settings, &mut request);
+        let rewriter = rewriter();
+        let mut redirects = rewriter.redirects(&client, &permit, &self.settings, &mut request);
         let endpoint = Endpoint {
             settings: std::sync::Arc::clone(&self.settings),
             ..endpoint()
         };
-        let on = Occasion {
-            reading: &reading,
+        let context = ResponseContext {
+            client: &client,
+            login: &AppLogin::Absent,
             permit: &permit,
             endpoint: &endpoint,
         };
-        match answers.rewrite(on, &mut trail, response) {
-            Outcome::Answer(response) => Some(response),
-            Outcome::Follow(_) => None,
+        match rewriter.rewrite(context, &mut redirects, response) {
+            Rewritten::Done(response) => Some(response),
+            Rewritten::Follow(_) => None,
         }
     }
 }
 
-fn answers() -> Answers {
+fn rewriter() -> ResponseRewriter {
     let config = RewriteConfig {
         links: LinkStyle::Relative,
         never_forward_cookies: ["argocd.token".to_owned()].into_iter().collect(),
         page_memory: 1 << 20,
         page_limit: 256 << 20,
     };
-    Answers::new(config, PageTokens::new(SessionKey::random()))
+    let logins = Logins::new(SessionKey::random());
+    ResponseRewriter::new(config, PageTokens::new(SessionKey::random()), logins)
 }
 
 fn lines(lines: &[(&str, &str)]) -> HeaderMap {

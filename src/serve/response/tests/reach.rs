@@ -1,4 +1,4 @@
-//! What a browser may make of an answer: documents that are kept apart, types, and what caches are told.
+//! What a browser may make of a response: documents that are kept apart, types, and what caches are told.
 
 use super::*;
 

@@ -14,13 +14,13 @@ async fn a_body_is_sent_again_if_it_was_short_and_whole() {
             method: "POST",
             ..Exchange::get("/", &[])
         };
-        let asked = asked("POST", "/");
+        let info = info("POST", "/");
         let body = Body::from_stream(futures_util::stream::iter([
             Ok::<_, std::io::Error>(bytes::Bytes::from(vec![b'x'; length / 2])),
             Ok(bytes::Bytes::from(vec![b'y'; length - length / 2])),
         ]));
         let mut request = Request::new(body);
-        let mut trail = Trail::begin(&asked, &mut request, &CookieNames::default());
+        let mut chain = RedirectChain::recording(&info, &mut request, &CookieNames::default());
         if is_read {
             assert_eq!(
                 request
@@ -33,13 +33,13 @@ async fn a_body_is_sent_again_if_it_was_short_and_whole() {
                 length
             );
         }
-        match exchange.decide_on(&mut trail, answer(307, &[("location", "/x")])) {
-            Outcome::Follow(hop) => {
+        match exchange.decide_on(&mut chain, answer(307, &[("location", "/x")])) {
+            Decided::Follow(redirect) => {
                 assert!(expected, "{length}");
-                let body = trail.request(hop).into_body().collect().await.unwrap();
+                let body = chain.request(redirect).into_body().collect().await.unwrap();
                 assert_eq!(body.to_bytes().len(), length);
             }
-            Outcome::Answer(response) | Outcome::Told(response) => {
+            Decided::Passed(response) | Decided::Replaced(response) => {
                 assert!(!expected, "{length}");
                 assert_eq!(
                     response.headers()["throughway-location"],
@@ -53,10 +53,11 @@ async fn a_body_is_sent_again_if_it_was_short_and_whole() {
 #[tokio::test]
 async fn a_body_of_known_length_is_whole_once_that_was_read() {
     let mut request = Request::new(Body::from("body"));
-    let trail = Trail::begin(&asked("POST", "/"), &mut request, &CookieNames::default());
+    let info = info("POST", "/");
+    let mut chain = RedirectChain::recording(&info, &mut request, &CookieNames::default());
     request.body_mut().frame().await.unwrap().unwrap();
-    let answered = (StatusCode::TEMPORARY_REDIRECT, &HeaderMap::new());
-    let hop = trail.hop(&asked("POST", "/"), answered, "/x");
-    let body = trail.request(hop.unwrap()).into_body();
+    let status = StatusCode::TEMPORARY_REDIRECT;
+    let redirect = chain.follow(&info, status, &HeaderMap::new(), "/x");
+    let body = chain.request(redirect.unwrap()).into_body();
     assert_eq!(body.collect().await.unwrap().to_bytes(), "body");
 }

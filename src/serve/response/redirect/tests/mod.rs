@@ -1,21 +1,22 @@
-//! Redirects: every line of the table, from an answer to what its reader gets.
+//! Redirects: every line of the table, from a response to what its reader gets.
 
 mod bodies;
+mod navigations;
 
 use http_body_util::BodyExt;
 
 use super::*;
+use crate::serve::app_login::AppLogin;
 use crate::serve::authentication::{self, Caller, User};
 use crate::serve::authorization::Permit;
+use crate::serve::client::tests::describe;
 use crate::serve::config::{ApiGroup, CookieNames};
-use crate::serve::destination::Scheme;
 use crate::serve::endpoint::Endpoint;
-use crate::serve::response::link::Form;
+use crate::serve::html::links::tests::PREFIX;
+use crate::serve::response::tests::endpoint;
 use axum::body::Body;
 
-const PREFIX: &str = "/apis/throughway.dev/v1/namespaces/demo/services/web:80/proxy";
-
-fn asked(method: &str, inside: &str) -> RequestInfo {
+fn info(method: &str, inside: &str) -> RequestInfo {
     let group = ApiGroup {
         name: "throughway.dev".into(),
         version: "v1",
@@ -24,17 +25,13 @@ fn asked(method: &str, inside: &str) -> RequestInfo {
     RequestInfo::read(&group, &method.parse().unwrap(), &uri).unwrap()
 }
 
-fn reading(asked: &RequestInfo, via: authentication::Method, headers: &[(&str, &str)]) -> Reading {
+fn client(info: &RequestInfo, via: authentication::Method, headers: &[(&str, &str)]) -> ClientInfo {
     let caller = Caller {
         user: User::default().into(),
         method: via,
     };
-    let permit = Permit::for_tests(caller, asked.clone());
-    Reading::of(
-        &permit,
-        &header_map(headers),
-        crate::serve::forward::Seen::default(),
-    )
+    let permit = Permit::for_tests(caller, info.clone());
+    describe(&permit, &header_map(headers), &[])
 }
 
 fn header_map(lines: &[(&str, &str)]) -> HeaderMap {
@@ -76,163 +73,61 @@ impl Exchange {
         }
     }
 
-    fn decide(&self, response: Response) -> Outcome {
-        self.decide_on(&mut self.trail(), response)
+    fn decide(&self, response: Response) -> Decided {
+        self.decide_on(&mut self.chain(), response)
     }
 
-    fn trail(&self) -> Trail {
-        let asked = asked(self.method, self.inside);
-        let reading = reading(&asked, self.via, &self.headers);
+    fn permit(&self) -> Permit {
+        let caller = Caller {
+            user: User::default().into(),
+            method: self.via,
+        };
+        Permit::for_tests(caller, info(self.method, self.inside))
+    }
+
+    fn chain(&self) -> RedirectChain {
+        let permit = self.permit();
+        let client = describe(&permit, &header_map(&self.headers), &[]);
         let mut request = Request::default();
         *request.headers_mut() = header_map(&self.headers);
-        if may_follow(&reading, &self.settings) {
-            Trail::begin(&asked, &mut request, &CookieNames::default())
+        if may_follow(&client, &self.settings) {
+            RedirectChain::recording(permit.info(), &mut request, &CookieNames::default())
         } else {
-            Trail::without_hops()
+            RedirectChain::not_followed()
         }
     }
 
-    fn decide_on(&self, trail: &mut Trail, response: Response) -> Outcome {
+    fn decide_on(&self, chain: &mut RedirectChain, response: Response) -> Decided {
+        let permit = self.permit();
         let endpoint = Endpoint {
-            address: crate::serve::destination::DialableAddr::for_tests(([10, 77, 0, 10], 8080)),
-            scheme: Scheme::Http,
-            host: HeaderValue::from_static("web.demo.svc"),
-            pod: "demo/web-0".into(),
             settings: self.settings.clone().into(),
+            ..endpoint()
         };
-        let asked = asked(self.method, self.inside);
-        let situation = Situation {
-            reading: &reading(&asked, self.via, &self.headers),
-            settings: &self.settings,
-            asked: &asked,
-            links: &Links::new(&asked, &endpoint, Form::Relative),
+        let context = ResponseContext {
+            client: &describe(&permit, &header_map(&self.headers), &[]),
+            login: &AppLogin::Absent,
+            permit: &permit,
+            endpoint: &endpoint,
         };
-        decide(situation, trail, response)
+        decide(context, &context.links(), chain, response)
     }
 }
 
-fn answered(outcome: Outcome) -> Response {
-    match outcome {
-        Outcome::Answer(response) | Outcome::Told(response) => response,
-        Outcome::Follow(hop) => panic!("followed to {:?}", hop.asked),
+fn answered(decided: Decided) -> Response {
+    match decided {
+        Decided::Passed(response) | Decided::Replaced(response) => response,
+        Decided::Follow(redirect) => panic!("followed to {:?}", redirect.info),
     }
 }
 
-fn followed(outcome: Outcome) -> (String, String) {
-    match outcome {
-        Outcome::Answer(response) | Outcome::Told(response) => panic!("{response:?}"),
-        Outcome::Follow(hop) => {
-            let inside = hop.asked.uri().to_string();
+fn followed(decided: Decided) -> (String, String) {
+    match decided {
+        Decided::Passed(response) | Decided::Replaced(response) => panic!("{response:?}"),
+        Decided::Follow(redirect) => {
+            let inside = redirect.info.uri().to_string();
             let inside = inside.strip_prefix(PREFIX).unwrap().to_owned();
-            (hop.asked.method.to_string(), inside)
+            (redirect.info.method.to_string(), inside)
         }
-    }
-}
-
-#[tokio::test]
-async fn a_navigation_gets_the_status_with_refresh_and_a_page() {
-    for (status, inside, location, refresh) in [
-        (302, "/", "/graph?a=b#c", "0; url=./graph?a=b#c"),
-        (301, "/a/b", "/login", "0; url=../login"),
-        (303, "/a/", "http://web.demo.svc/x", "0; url=../x"),
-        (307, "/a/b", "../c", "0; url=../c"),
-        (308, "/a/b", "c", "0; url=../a/c"),
-        (
-            302,
-            "/a",
-            "https://idp.example/auth?x=%22",
-            "0; url=https://idp.example/auth?x=%22",
-        ),
-        (302, "/a", "//idp.example/auth", "0; url=//idp.example/auth"),
-        (302, "/a", "/../../../etc", "0; url=./etc"),
-        (
-            302,
-            "/a",
-            "../../../../api/v1/secrets",
-            "0; url=./api/v1/secrets",
-        ),
-    ] {
-        let exchange = Exchange::get(inside, &[NAVIGATES]);
-        let sent = [
-            ("location", location),
-            ("set-cookie", "a=b"),
-            ("content-length", "17"),
-            ("content-encoding", "gzip"),
-        ];
-        let response = answered(exchange.decide(answer(status, &sent)));
-        assert_eq!(response.status(), status);
-        let expected = header_map(&[
-            ("set-cookie", "a=b"),
-            ("refresh", refresh),
-            ("content-type", "Text/html; charset=utf-8"),
-            ("x-content-type-options", "nosniff"),
-            ("content-security-policy", "default-src 'none'"),
-        ]);
-        assert_eq!(*response.headers(), expected, "{location}");
-        let page = response.into_body().collect().await.unwrap().to_bytes();
-        let link = refresh.trim_start_matches("0; url=").replace('&', "&amp;");
-        assert!(String::from_utf8_lossy(&page).contains(&format!("href=\"{link}\"")));
-    }
-}
-
-#[test]
-fn a_navigation_is_told_by_accept_where_the_browser_says_nothing_else() {
-    let accepts = ("accept", "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8");
-    let exchange = Exchange::get("/", &[accepts]);
-    let response = answered(exchange.decide(answer(302, &[("location", "/x")])));
-    assert_eq!(response.headers()["refresh"], "0; url=./x");
-    let exchange = Exchange::get("/", &[("accept", "application/json, */*")]);
-    assert_eq!(
-        followed(exchange.decide(answer(302, &[("location", "/x")]))),
-        ("GET".into(), "/x".into())
-    );
-}
-
-#[test]
-fn a_navigation_is_led_elsewhere_however_the_slashes_are_written() {
-    for location in [
-        "//e.example/x",
-        "/\\e.example/x",
-        "\\\\e.example/x",
-        "https:\\\\e.example/",
-    ] {
-        let exchange = Exchange::get("/", &[NAVIGATES]);
-        let response = answered(exchange.decide(answer(302, &[("location", location)])));
-        assert_eq!(
-            response.headers()["refresh"],
-            format!("0; url={location}"),
-            "{location}"
-        );
-    }
-}
-
-/// A host in a path is no host, whoever wrote it there.
-#[test]
-fn a_path_that_begins_with_two_slashes_leads_to_no_host() {
-    for (page, location, told) in [
-        ("//e.example/a/", "?q", "../../..//e.example/a/?q"),
-        ("//e.example/a", "b", "../..//e.example/b"),
-        ("/a", "/.//e.example/b", ".//e.example/b"),
-        ("/a/b", "..//e.example/", "..//e.example/"),
-    ] {
-        let sent = [("location", location)];
-        let exchange = Exchange::get(page, &[NAVIGATES]);
-        let response = answered(exchange.decide(answer(302, &sent)));
-        assert_eq!(response.headers()["refresh"], format!("0; url={told}"));
-    }
-}
-
-#[test]
-fn a_navigation_is_led_to_no_other_scheme() {
-    for location in [
-        "javascript:alert(1)",
-        "data:text/html,x",
-        "file:///etc/passwd",
-    ] {
-        let exchange = Exchange::get("/", &[NAVIGATES]);
-        let response = answered(exchange.decide(answer(302, &[("location", location)])));
-        assert!(!response.headers().contains_key("refresh"), "{location}");
-        assert!(!response.headers().contains_key("location"), "{location}");
     }
 }
 
@@ -372,23 +267,20 @@ fn the_annotation_decides_for_everybody() {
 #[test]
 fn a_loop_ends_after_ten_hops_with_the_redirect_itself() {
     let exchange = Exchange::get("/", &[("cookie", "a=1")]);
-    let mut trail = exchange.trail();
-    for hop in 1..=10 {
-        let cookie = format!("n={hop}; Path=/");
+    let mut chain = exchange.chain();
+    for at in 1..=10 {
+        let cookie = format!("n={at}; Path=/");
         let sent = [("location", "/loop"), ("set-cookie", &*cookie)];
-        let Outcome::Follow(next) = exchange.decide_on(&mut trail, answer(302, &sent)) else {
-            panic!("hop {hop} was not followed");
+        let Decided::Follow(next) = exchange.decide_on(&mut chain, answer(302, &sent)) else {
+            panic!("redirect {at} was not followed");
         };
-        let request = trail.request(next);
-        assert_eq!(
-            request.headers()["cookie"],
-            format!("a=1; n={hop}").as_str()
-        );
+        let request = chain.request(next);
+        assert_eq!(request.headers()["cookie"], format!("a=1; n={at}").as_str());
     }
-    let response = answered(exchange.decide_on(&mut trail, answer(302, &[("location", "/loop")])));
+    let response = answered(exchange.decide_on(&mut chain, answer(302, &[("location", "/loop")])));
     assert_eq!(response.status(), 302);
     let mut headers = response.headers().clone();
-    trail.hand_out(&mut headers);
+    chain.add_cookies(&mut headers);
     assert_eq!(headers.get_all("set-cookie").iter().count(), 10);
 }
 
@@ -409,8 +301,8 @@ fn the_missing_slash_is_a_redirect_by_the_same_table() {
             Some(("location", "proxy/?a=b")),
         ),
     ] {
-        let asked = asked("GET", "?a=b");
-        let response = to_slash(&reading(&asked, via, headers), &asked, &request);
+        let info = info("GET", "?a=b");
+        let response = to_slash(&client(&info, via, headers), &info, &request);
         let found = response.map(|response| {
             assert_eq!(response.status(), StatusCode::MOVED_PERMANENTLY);
             response.headers().clone()
@@ -420,10 +312,10 @@ fn the_missing_slash_is_a_redirect_by_the_same_table() {
             None => assert!(found.is_none()),
         }
     }
-    let post = asked("POST", "");
-    let direct = reading(&post, authentication::Method::BearerToken, &[]);
+    let post = info("POST", "");
+    let direct = client(&post, authentication::Method::BearerToken, &[]);
     assert!(to_slash(&direct, &post, &request).is_none());
-    let upgrade = asked("GET", "");
+    let upgrade = info("GET", "");
     let mut request = Request::default();
     request
         .headers_mut()

@@ -1,0 +1,169 @@
+//! The `Authorization` that an app gets. In: a request's `Throughway-Authorization` and login cookie. Out: what the backend
+//! gets as `Authorization`.
+//!
+//! A program says `Throughway-Authorization` for the app, and a person fills in a page of ours whose cookie holds what was
+//! typed, sealed ([`super::sealed_cookie`]). The header counts before the cookie. Neither goes on to a backend by its own
+//! name, which `forward/headers` sees to.
+//!
+//! Refused, which means that the backend gets no `Authorization`: two such headers, a cookie that does not open, a cookie that
+//! comes with another origin's request, and everything for nodes, since a kubelet is shown a token of this server's choosing.
+//!
+//! A cookie comes with every request that a browser makes, and cookies have no ports: without the look at
+//! `Sec-Fetch-Site` a page of another server on `localhost` could act for whoever logged in here. Links from elsewhere work.
+
+use std::time::{Duration, SystemTime};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+
+use super::sealed_cookie::{self, Login};
+use crate::protocol::fetch_metadata::{self, Site};
+use crate::serve::api::Resource;
+use crate::serve::authorization::Permit;
+use crate::serve::certificates::SessionKey;
+use crate::serve::client::ClientInfo;
+
+/// The cookie that keeps a login for an app.
+pub const LOGIN_COOKIE: &str = "Throughway-Login";
+
+/// How long a login holds.
+pub(super) const LOGIN_LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
+
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const THROUGHWAY_AUTHORIZATION: HeaderName = HeaderName::from_static("throughway-authorization");
+
+/// Login cookies that are looked at in one request: each costs a decryption, and a browser has one for each path above.
+const MAX_LOGIN_COOKIES: usize = 8;
+
+/// Opens and seals logins.
+#[derive(Debug, Clone)]
+pub struct Logins {
+    key: SessionKey,
+}
+
+/// Which login at the app goes along with a request.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum AppLogin {
+    #[default]
+    Absent,
+    /// A cookie, of which the backend gets the content.
+    Sent {
+        /// The `Path` that it was set with.
+        path: String,
+    },
+}
+
+impl Logins {
+    pub fn new(key: SessionKey) -> Self {
+        Self { key }
+    }
+
+    /// The value of a cookie for what was typed; `None` if it is too long. `path` is the cookie's.
+    pub fn seal(&self, permit: &Permit, path: &str, credentials: String) -> Option<String> {
+        let login = Login {
+            expires: now().saturating_add(LOGIN_LIFETIME.as_secs()),
+            path: path.to_owned(),
+            credentials,
+        };
+        sealed_cookie::seal(&self.key.sealing(), permit, &login)
+    }
+
+    /// The `Path` of a request's login cookie, if it opens.
+    pub fn path(&self, permit: &Permit, headers: &HeaderMap) -> Option<String> {
+        Some(self.open(permit, headers)?.path)
+    }
+
+    /// Whether the backend gets what a login cookie holds.
+    pub fn presented(&self, permit: &Permit, client: &ClientInfo, headers: &HeaderMap) -> AppLogin {
+        let is_sent = |_: &Login| {
+            permit.info().resource != Resource::Nodes
+                && !headers.contains_key(THROUGHWAY_AUTHORIZATION)
+                && is_of_this_origin(&permit.info().method, client, headers)
+        };
+        match self.open(permit, headers).filter(is_sent) {
+            Some(login) => AppLogin::Sent { path: login.path },
+            None => AppLogin::Absent,
+        }
+    }
+
+    /// The `Authorization` that the backend gets of what is meant for it.
+    pub fn authorization(
+        &self,
+        permit: &Permit,
+        client: &ClientInfo,
+        headers: &HeaderMap,
+    ) -> Option<HeaderValue> {
+        match (permit.info().resource, &client.own_origin) {
+            (Resource::Nodes, _) => None,
+            // At its own origin the target gets what was sent there.
+            (Resource::Pods | Resource::Services, Some(_)) => {
+                headers.get(header::AUTHORIZATION).cloned()
+            }
+            (Resource::Pods | Resource::Services, None) => self.chosen(permit, client, headers),
+        }
+    }
+
+    fn chosen(
+        &self,
+        permit: &Permit,
+        client: &ClientInfo,
+        headers: &HeaderMap,
+    ) -> Option<HeaderValue> {
+        let mut said = headers.get_all(THROUGHWAY_AUTHORIZATION).iter();
+        let mut authorization = match (said.next(), said.next()) {
+            (Some(only), None) => only.clone(),
+            (Some(_), Some(_)) => return None,
+            (None, _) => {
+                let login = self
+                    .open(permit, headers)
+                    .filter(|_| is_of_this_origin(&permit.info().method, client, headers))?;
+                let credentials = STANDARD.encode(login.credentials);
+                HeaderValue::try_from(format!("Basic {credentials}"))
+                    .expect("base64 is header text")
+            }
+        };
+        // Kept out of debug output, and of the tables of HTTP/2's header compression.
+        authorization.set_sensitive(true);
+        Some(authorization)
+    }
+
+    /// The first cookie that opens: a page of another path can put one of the same name before ours.
+    fn open(&self, permit: &Permit, headers: &HeaderMap) -> Option<Login> {
+        let lines = headers.get_all(header::COOKIE).iter();
+        let mut pairs = lines
+            .filter_map(|line| line.to_str().ok())
+            .flat_map(|line| line.split(';'))
+            .filter_map(|pair| pair.split_once('='))
+            .filter(|(name, _)| name.trim() == LOGIN_COOKIE)
+            .take(MAX_LOGIN_COOKIES)
+            .peekable();
+        pairs.peek()?;
+        let (keys, now) = (self.key.opening(), now());
+        pairs.find_map(|(_, value)| {
+            let mut keys = keys.clone();
+            keys.find_map(|key| sealed_cookie::open(&key, permit, value.trim(), now))
+        })
+    }
+}
+
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.unwrap_or_default().as_secs()
+}
+
+/// Whether a browser says that this origin asks, or its user, or that somebody follows a link; programs say nothing. What
+/// says `Origin` alone, as a WebSocket does, has to be known ([`crate::serve::client::ExternalUrl`]).
+fn is_of_this_origin(method: &Method, client: &ClientInfo, headers: &HeaderMap) -> bool {
+    match Site::of(headers) {
+        Site::SameOrigin | Site::User => true,
+        Site::Other => {
+            fetch_metadata::line(headers, &SEC_FETCH_MODE) == Some("navigate")
+                && matches!(*method, Method::GET | Method::HEAD)
+        }
+        Site::Unsaid => !headers.contains_key(header::ORIGIN) || client.external.origin.is_some(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

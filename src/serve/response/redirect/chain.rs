@@ -1,0 +1,249 @@
+//! Following redirects for clients who can't be told of them. In: the request as it goes out first. Out: each next request, and
+//! at the end what every response of the chain has set besides.
+//!
+//! At most [`MAX_REDIRECTS`], as browsers have it at twice that; method and body as RFC 9110 section 15.4 has them; a body only
+//! if it was short and whole when the redirect came ([`RequestBody`]). Cookies of each response go along with the next request
+//! and are handed out with the last response. Only what leads into the target of the first request is followed, and every
+//! request is authorized, resolved and sent like one of its own.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header};
+
+use super::cookie_jar;
+use super::request_body::{MAX_REPLAYED_BODY, RequestBody};
+use crate::protocol::status::Request;
+use crate::serve::api::RequestInfo;
+use crate::serve::config::CookieNames;
+
+const MAX_REDIRECTS: usize = 10;
+
+/// Cookies that all responses of a chain may set together, and their bytes. Browsers keep 180 a site, of 4 KiB each; a
+/// redirect that would set more is told to its client and not followed.
+const MAX_COOKIES: usize = 50;
+const MAX_COOKIE_BYTES: usize = 16 * 1024;
+
+/// The redirects of one request that were followed here.
+#[derive(Debug)]
+pub struct RedirectChain {
+    first: Option<Arc<First>>,
+    followed: usize,
+    cookies: Vec<HeaderValue>,
+}
+
+/// What a next request repeats of the first.
+#[derive(Debug)]
+struct First {
+    info: RequestInfo,
+    uri: Uri,
+    version: Version,
+    headers: HeaderMap,
+    body: RequestBody,
+    never_forward_cookies: CookieNames,
+}
+
+/// Where a redirect leads: what is asked for next, and with which body.
+#[derive(Debug)]
+pub struct Redirect {
+    pub info: RequestInfo,
+    body: Option<Bytes>,
+    first: Arc<First>,
+}
+
+/// Why a redirect into the target is not followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NotFollowed {
+    #[error("it is the last of {MAX_REDIRECTS} that are followed")]
+    TooMany,
+    #[error(
+        "it asks for the body again, which was longer than {MAX_REPLAYED_BODY} bytes or not read to its end"
+    )]
+    Body,
+    #[error("it leads to no path that can be asked for")]
+    Path,
+    #[error(
+        "it and those before it set more than {MAX_COOKIES} cookies or {MAX_COOKIE_BYTES} bytes of them"
+    )]
+    Cookies,
+}
+
+impl RedirectChain {
+    /// Of a request whose redirects are not followed here.
+    pub(in crate::serve::response) fn not_followed() -> Self {
+        Self {
+            first: None,
+            followed: 0,
+            cookies: Vec::new(),
+        }
+    }
+
+    /// Takes note of what a next request would need.
+    pub(in crate::serve::response) fn recording(
+        info: &RequestInfo,
+        request: &mut Request,
+        never: &CookieNames,
+    ) -> Self {
+        let first = First {
+            info: info.clone(),
+            body: RequestBody::recorded(request.body_mut()),
+            uri: request.uri().clone(),
+            version: request.version(),
+            headers: request.headers().clone(),
+            never_forward_cookies: never.clone(),
+        };
+        Self {
+            first: Some(Arc::new(first)),
+            ..Self::not_followed()
+        }
+    }
+
+    /// Whether any redirect of this request was followed.
+    pub(in crate::serve::response) fn has_followed(&self) -> bool {
+        self.followed > 0
+    }
+
+    /// Follows a redirect to a path inside the target. `info` is of the request that it answers.
+    pub(super) fn follow(
+        &mut self,
+        info: &RequestInfo,
+        status: StatusCode,
+        headers: &HeaderMap,
+        inside: &str,
+    ) -> Result<Redirect, NotFollowed> {
+        let first = self.first.as_ref().ok_or(NotFollowed::Path)?;
+        if self.followed >= MAX_REDIRECTS {
+            return Err(NotFollowed::TooMany);
+        }
+        if !self.has_room_for(headers) {
+            return Err(NotFollowed::Cookies);
+        }
+        let method = method_after(status, &info.method);
+        let is_repeated = method == info.method && !matches!(method, Method::GET | Method::HEAD);
+        let body = match is_repeated {
+            true => Some(first.body.whole().ok_or(NotFollowed::Body)?),
+            false => None,
+        };
+        let inside = inside.split('#').next().unwrap_or_default();
+        let redirect = Redirect {
+            info: info.at(method, inside).map_err(|_| NotFollowed::Path)?,
+            body,
+            first: Arc::clone(first),
+        };
+        // The response is not passed on, but what it sets is.
+        self.cookies
+            .extend(headers.get_all(header::SET_COOKIE).iter().cloned());
+        self.followed += 1;
+        Ok(redirect)
+    }
+
+    fn has_room_for(&self, headers: &HeaderMap) -> bool {
+        let set = headers.get_all(header::SET_COOKIE).iter();
+        let mut bytes = 0;
+        let all = self.cookies.iter().chain(set).take(MAX_COOKIES + 1);
+        let count = all.map(|cookie| bytes += cookie.len()).count();
+        count <= MAX_COOKIES && bytes <= MAX_COOKIE_BYTES
+    }
+
+    /// The next request, which leads where the redirect does.
+    pub fn request(&self, redirect: Redirect) -> Box<Request> {
+        let first = redirect.first;
+        let mut request = Request::new(redirect.body.map(Body::from).unwrap_or_default());
+        *request.method_mut() = redirect.info.method.clone();
+        *request.uri_mut() = first.uri.clone();
+        *request.version_mut() = first.version;
+        *request.headers_mut() = first.headers.clone();
+        let headers = request.headers_mut();
+        if redirect.info.method != first.info.method {
+            CONTENT_HEADERS
+                .iter()
+                .for_each(|name| drop(headers.remove(name)));
+        }
+        // The body, if there is one, is here already, so nobody waits for a 100.
+        headers.remove(header::EXPECT);
+        let never = &first.never_forward_cookies;
+        if let Some(cookies) = cookie_jar::cookie(&first.headers, &self.cookies, never) {
+            headers.insert(header::COOKIE, cookies);
+        }
+        Box::new(request)
+    }
+
+    /// Adds the cookies of the whole chain to the last response, whose own come last.
+    pub(in crate::serve::response) fn add_cookies(&self, headers: &mut HeaderMap) {
+        if self.cookies.is_empty() {
+            return;
+        }
+        let last: Vec<HeaderValue> = headers
+            .get_all(header::SET_COOKIE)
+            .iter()
+            .cloned()
+            .collect();
+        headers.remove(header::SET_COOKIE);
+        for cookie in self.cookies.iter().chain(&last) {
+            headers.append(header::SET_COOKIE, cookie.clone());
+        }
+    }
+}
+
+/// What describes a body, which a request without one does not have (RFC 9110 section 15.4).
+const CONTENT_HEADERS: [HeaderName; 7] = [
+    header::CONTENT_TYPE,
+    header::CONTENT_LENGTH,
+    header::CONTENT_ENCODING,
+    header::CONTENT_LANGUAGE,
+    header::CONTENT_LOCATION,
+    header::TRANSFER_ENCODING,
+    header::TRAILER,
+];
+
+/// RFC 9110 section 15.4: 303 is fetched; a POST that is moved is, too, as all clients do.
+fn method_after(status: StatusCode, method: &Method) -> Method {
+    match status {
+        StatusCode::SEE_OTHER if method != Method::HEAD => Method::GET,
+        StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND if method == Method::POST => Method::GET,
+        _ => method.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn methods_change_as_rfc_9110_says() {
+        for (status, method, expected) in [
+            (301, "POST", "GET"),
+            (302, "POST", "GET"),
+            (302, "PUT", "PUT"),
+            (303, "PUT", "GET"),
+            (303, "HEAD", "HEAD"),
+            (307, "POST", "POST"),
+            (308, "DELETE", "DELETE"),
+            (302, "GET", "GET"),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            let after = method_after(status, &method.parse().unwrap());
+            assert_eq!(after.as_str(), expected, "{status} {method}");
+        }
+    }
+
+    #[test]
+    fn a_chain_sets_no_more_cookies_than_its_limits() {
+        let value = |text: String| HeaderValue::try_from(text).unwrap();
+        let headers = |count: usize, length: usize| -> HeaderMap {
+            let cookie = |at: usize| value(format!("a{at:02}={}", "x".repeat(length - 4)));
+            (0..count)
+                .map(|at| (header::SET_COOKIE, cookie(at)))
+                .collect()
+        };
+        let mut chain = RedirectChain::not_followed();
+        assert!(chain.has_room_for(&headers(MAX_COOKIES, 10)));
+        assert!(!chain.has_room_for(&headers(MAX_COOKIES + 1, 10)));
+        assert!(chain.has_room_for(&headers(16, 1024)));
+        assert!(!chain.has_room_for(&headers(16, 1025)));
+        chain.cookies = headers(30, 10).into_iter().map(|(_, set)| set).collect();
+        assert!(chain.has_room_for(&headers(MAX_COOKIES - 30, 10)));
+        assert!(!chain.has_room_for(&headers(MAX_COOKIES - 29, 10)));
+    }
+}
