@@ -11,8 +11,8 @@ use crate::serve::app_login::Logins;
 use crate::serve::authentication::Authentication;
 use crate::serve::authorization::Authorization;
 use crate::serve::certificates::{
-    CertificateError, CredentialSource, KubeletAccess, KubeletSources, Serving, ServingSecret,
-    SessionKey, Source, Trust, TrustSources, server_config,
+    CertificateError, KubeletAccess, KubeletCredentialSource, KubeletSources, Serving,
+    ServingSecret, SessionKey, Source, Trust, TrustSources, server_config,
 };
 use crate::serve::client::{Clients, PageTokens};
 use crate::serve::cluster::{ClientError, Cluster, Connected, FrontProxyLookup, connect};
@@ -208,15 +208,15 @@ fn kubelet_sources(config: &Config, connected: &Connected) -> KubeletSources {
         (None, None) => Source::Nothing,
     };
     let credential = match &config.kubelet.credential {
-        KubeletCredential::ServiceAccount(account) => CredentialSource::ServiceAccount {
+        KubeletCredential::ServiceAccount(account) => KubeletCredentialSource::ServiceAccount {
             client: connected.client.clone(),
             account: account.clone(),
         },
-        KubeletCredential::TokenFile(path) => CredentialSource::TokenFile {
+        KubeletCredential::TokenFile(path) => KubeletCredentialSource::TokenFile {
             path: path.clone(),
             own_token: file_or(&connected.token_file, connected.token.clone()),
         },
-        KubeletCredential::None => CredentialSource::Nothing,
+        KubeletCredential::None => KubeletCredentialSource::Nothing,
     };
     KubeletSources {
         cluster_roots: file_or(

@@ -15,12 +15,12 @@ use crate::protocol::status::Response;
 pub struct Check {
     name: &'static str,
     /// Whether this server can live without it: then it counts for readiness alone.
-    readiness_only: Counts,
+    scope: CheckScope,
     passes: Box<dyn Fn() -> bool + Send + Sync>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Counts {
+enum CheckScope {
     Always,
     ForReadiness,
 }
@@ -39,7 +39,7 @@ impl Check {
     pub fn live(name: &'static str, passes: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         Self {
             name,
-            readiness_only: Counts::Always,
+            scope: CheckScope::Always,
             passes: Box::new(passes),
         }
     }
@@ -48,7 +48,7 @@ impl Check {
     pub fn ready(name: &'static str, passes: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         Self {
             name,
-            readiness_only: Counts::ForReadiness,
+            scope: CheckScope::ForReadiness,
             passes: Box::new(passes),
         }
     }
@@ -73,7 +73,7 @@ impl Health {
         Some(
             self.0
                 .iter()
-                .filter(move |check| readiness || check.readiness_only == Counts::Always),
+                .filter(move |check| readiness || check.scope == CheckScope::Always),
         )
     }
 

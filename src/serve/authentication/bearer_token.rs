@@ -26,7 +26,7 @@ use moka::future::Cache;
 use tokio::sync::Semaphore;
 
 use super::{AuthenticationError, ReviewError, User, claims};
-use crate::serve::cluster::ask;
+use crate::serve::cluster::call_with_retries;
 use crate::serve::config::AuthenticationConfig;
 use crate::serve::fairness::ReviewLimit;
 
@@ -37,7 +37,7 @@ pub(super) const WEBSOCKET_TOKEN: &str = "base64url.bearer.authorization.k8s.io.
 const MAX_KNOWN_BYTES: u64 = 8 << 20;
 const MAX_UNKNOWN_BYTES: u64 = 2 << 20;
 
-/// Tokens that were somebody's are treated as such for so long after their last review, and so many of them.
+/// TokenReviews that were somebody's are treated as such for so long after their last review, and so many of them.
 const PROVEN_LIFETIME: Duration = Duration::from_secs(60 * 60);
 const MAX_PROVEN: u64 = 10_000;
 
@@ -49,19 +49,19 @@ const MAX_UNKNOWN_WAITING: usize = 256;
 const MAX_TOKEN_BYTES: usize = 64 << 10;
 
 /// Longer than any answer is remembered: what a token that says nothing of its end has to live.
-const LONG: Duration = Duration::from_secs(24 * 60 * 60);
+const MAX_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 
-type Answers = Cache<[u8; 32], Verdict, RandomState>;
+type ReviewCache = Cache<[u8; 32], ReviewedToken, RandomState>;
 
 /// Who the tokens belong to.
 #[derive(Debug)]
-pub(super) struct Tokens {
+pub(super) struct TokenReviews {
     reviews: Api<TokenReview>,
     audiences: Vec<String>,
     key: hmac::Key,
     known: Lane,
     unknown: Lane,
-    /// Tokens that were somebody's a while ago.
+    /// TokenReviews that were somebody's a while ago.
     proven: Cache<[u8; 32], (), RandomState>,
     limit: Arc<ReviewLimit>,
     asked: AtomicU64,
@@ -70,20 +70,20 @@ pub(super) struct Tokens {
 /// What is kept for tokens of one kind.
 #[derive(Debug)]
 struct Lane {
-    answers: Answers,
+    answers: ReviewCache,
     waiting: Semaphore,
 }
 
 /// Whose turn a review takes.
 #[derive(Debug, Clone, Copy)]
-enum Asker {
+enum ReviewedFor {
     Proven([u8; 32]),
     Stranger(IpAddr),
 }
 
 /// What a review said; `None` for a token that is nobody's.
 #[derive(Debug, Clone)]
-struct Verdict {
+struct ReviewedToken {
     user: Option<Arc<User>>,
     lifetime: Duration,
 }
@@ -91,18 +91,18 @@ struct Verdict {
 #[derive(Debug)]
 struct Lifetime;
 
-impl Expiry<[u8; 32], Verdict> for Lifetime {
+impl Expiry<[u8; 32], ReviewedToken> for Lifetime {
     fn expire_after_create(
         &self,
         _key: &[u8; 32],
-        verdict: &Verdict,
+        verdict: &ReviewedToken,
         _now: Instant,
     ) -> Option<Duration> {
         Some(verdict.lifetime)
     }
 }
 
-impl Verdict {
+impl ReviewedToken {
     /// Bytes that it takes to remember it.
     fn size(&self) -> u32 {
         // An allowance for what the cache itself keeps of an entry.
@@ -112,7 +112,7 @@ impl Verdict {
     }
 }
 
-impl Tokens {
+impl TokenReviews {
     pub(super) fn new(
         config: &AuthenticationConfig,
         client: kube::Client,
@@ -121,7 +121,7 @@ impl Tokens {
         let lane = |bytes, waiting| Lane {
             answers: Cache::builder()
                 .max_capacity(bytes)
-                .weigher(|_: &[u8; 32], verdict: &Verdict| verdict.size())
+                .weigher(|_: &[u8; 32], verdict: &ReviewedToken| verdict.size())
                 .expire_after(Lifetime)
                 .time_to_live(config.token_cache_lifetime)
                 .build_with_hasher(RandomState::default()),
@@ -182,11 +182,11 @@ impl Tokens {
         address: IpAddr,
         key: [u8; 32],
         token: &str,
-    ) -> Result<Verdict, AuthenticationError> {
+    ) -> Result<ReviewedToken, AuthenticationError> {
         let (lane, asker) = if self.proven.contains_key(&key) {
-            (&self.known, Asker::Proven(key))
+            (&self.known, ReviewedFor::Proven(key))
         } else {
-            (&self.unknown, Asker::Stranger(address))
+            (&self.unknown, ReviewedFor::Stranger(address))
         };
         if let Some(verdict) = lane.answers.get(&key).await {
             return Ok(verdict);
@@ -219,10 +219,10 @@ impl Tokens {
             .expect("SHA-256 gives 32 bytes")
     }
 
-    async fn ask(&self, asker: Asker, token: &str) -> Result<Verdict, ReviewError> {
+    async fn ask(&self, asker: ReviewedFor, token: &str) -> Result<ReviewedToken, ReviewError> {
         let turn = match asker {
-            Asker::Proven(key) => self.limit.known(&key).await,
-            Asker::Stranger(address) => self.limit.unknown(address),
+            ReviewedFor::Proven(key) => self.limit.known(&key).await,
+            ReviewedFor::Stranger(address) => self.limit.unknown(address),
         };
         let _turn = turn?;
         self.asked.fetch_add(1, Ordering::Relaxed);
@@ -235,13 +235,13 @@ impl Tokens {
             ..TokenReview::default()
         };
         let params = PostParams::default();
-        let answer = ask(|| self.reviews.create(&params, &review)).await?;
+        let answer = call_with_retries(|| self.reviews.create(&params, &review)).await?;
         let user = answer
             .status
             .and_then(|status| self.accept(status))
             .map(Arc::new);
-        let lifetime = claims::remaining_life(token, SystemTime::now()).unwrap_or(LONG);
-        Ok(Verdict { user, lifetime })
+        let lifetime = claims::remaining_life(token, SystemTime::now()).unwrap_or(MAX_TTL);
+        Ok(ReviewedToken { user, lifetime })
     }
 
     fn accept(&self, status: TokenReviewStatus) -> Option<User> {
@@ -406,13 +406,13 @@ mod tests {
         }
     }
 
-    fn tokens() -> Tokens {
+    fn tokens() -> TokenReviews {
         let config = AuthenticationConfig {
             client_ca_file: None,
             request_header: None,
             lookup: AuthenticationLookup::Required,
             anonymous: AnonymousAuth::Refused,
-            token_cache_lifetime: LONG,
+            token_cache_lifetime: MAX_TTL,
             audiences: Vec::new(),
         };
         let (service, _api) = tower_test::mock::pair::<
@@ -420,7 +420,7 @@ mod tests {
             http::Response<kube::client::Body>,
         >();
         let client = kube::Client::new(service, "default");
-        Tokens::new(&config, client, Arc::default())
+        TokenReviews::new(&config, client, Arc::default())
     }
 
     #[tokio::test]
@@ -447,9 +447,9 @@ mod tests {
                     name: "x".repeat(8 << 10),
                     ..User::default()
                 };
-                let verdict = Verdict {
+                let verdict = ReviewedToken {
                     user: Some(Arc::new(user)),
-                    lifetime: LONG,
+                    lifetime: MAX_TTL,
                 };
                 let mut key = [0; 32];
                 key[..2].copy_from_slice(&at.to_le_bytes());

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use aws_lc_rs::digest;
 use x509_parser::prelude::X509Certificate;
 
-use super::judgement::judge;
+use super::verification::judge;
 use super::{AuthenticationError, User};
 use crate::serve::certificates::Trust;
 use crate::serve::connection::Peer;

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
 
-use super::judgement::judge;
+use super::verification::judge;
 use super::{AuthenticationError, User};
 use crate::serve::certificates::{RequestHeader, Trust};
 use crate::serve::connection::Peer;

@@ -13,15 +13,15 @@ mod claims;
 mod client_certificate;
 mod credentials;
 mod front_proxy;
-mod judgement;
 mod trailers;
+mod verification;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::HeaderMap;
 
-use bearer_token::Tokens;
+use bearer_token::TokenReviews;
 
 use crate::protocol::status::{Request, Status};
 use crate::serve::certificates::Trust;
@@ -114,7 +114,7 @@ pub enum ReviewError {
 #[derive(Debug)]
 pub struct Authentication {
     trust: Arc<Trust>,
-    tokens: Tokens,
+    tokens: TokenReviews,
     anonymous: Option<Arc<User>>,
 }
 
@@ -190,7 +190,7 @@ impl Authentication {
         };
         Self {
             trust,
-            tokens: Tokens::new(config, client, limit),
+            tokens: TokenReviews::new(config, client, limit),
             anonymous: match config.anonymous {
                 AnonymousAuth::Refused => None,
                 AnonymousAuth::Accepted => Some(Arc::new(anonymous())),

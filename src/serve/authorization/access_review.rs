@@ -18,7 +18,7 @@ use moka::future::Cache;
 use super::AuthorizationError;
 use super::attributes::Question;
 use crate::serve::authentication::ReviewError;
-use crate::serve::cluster::ask;
+use crate::serve::cluster::call_with_retries;
 use crate::serve::config::AuthorizationConfig;
 use crate::serve::fairness::ReviewLimit;
 
@@ -36,15 +36,15 @@ const MAX_REASON_BYTES: usize = 1024;
 
 /// Asks, and remembers.
 #[derive(Debug)]
-pub(super) struct Reviews {
+pub(super) struct AccessReviews {
     api: Api<SubjectAccessReview>,
-    known: Answers,
-    unknown: Answers,
+    known: ReviewCache,
+    unknown: ReviewCache,
     limit: Arc<ReviewLimit>,
     asked: AtomicU64,
 }
 
-type Answers = Cache<Question, Decision, RandomState>;
+type ReviewCache = Cache<Question, Decision, RandomState>;
 
 /// Whose turn a review takes.
 #[derive(Debug, Clone, Copy)]
@@ -83,7 +83,7 @@ impl Expiry<Question, Decision> for Lifetimes {
     }
 }
 
-impl Reviews {
+impl AccessReviews {
     pub(super) fn new(
         config: &AuthorizationConfig,
         client: kube::Client,
@@ -165,7 +165,7 @@ impl Reviews {
             ..SubjectAccessReview::default()
         };
         let params = PostParams::default();
-        let answer = ask(|| self.api.create(&params, &review)).await?;
+        let answer = call_with_retries(|| self.api.create(&params, &review)).await?;
         Ok(answer
             .status
             .map_or_else(|| Decision::Denied("".into()), Decision::read))
@@ -206,18 +206,18 @@ mod tests {
     use crate::serve::authentication::User;
     use crate::serve::authorization::attributes::Attributes;
 
-    const LONG: Duration = Duration::from_secs(3600);
+    const MAX_TTL: Duration = Duration::from_secs(3600);
 
     type Handle = mock::Handle<http::Request<kube::client::Body>, http::Response<Body>>;
 
-    fn reviews() -> (Reviews, Handle) {
+    fn reviews() -> (AccessReviews, Handle) {
         let (service, handle) = mock::pair();
         let config = AuthorizationConfig {
-            allowed_lifetime: LONG,
-            denied_lifetime: LONG,
+            allowed_lifetime: MAX_TTL,
+            denied_lifetime: MAX_TTL,
         };
         let client = kube::Client::new(service, "default");
-        (Reviews::new(&config, client, Arc::default()), handle)
+        (AccessReviews::new(&config, client, Arc::default()), handle)
     }
 
     fn question(path: String) -> Question {

@@ -12,7 +12,7 @@ mod attributes;
 
 use std::sync::Arc;
 
-use access_review::{Asker, Reviews};
+use access_review::{AccessReviews, Asker};
 use attributes::{Attributes, Question};
 
 use crate::protocol::status::{Status, Subject};
@@ -96,7 +96,7 @@ impl Refuse for AuthorizationError {
 #[derive(Debug)]
 pub struct Authorization {
     group: ApiGroup,
-    reviews: Reviews,
+    reviews: AccessReviews,
 }
 
 impl Authorization {
@@ -108,7 +108,7 @@ impl Authorization {
     ) -> Self {
         Self {
             group,
-            reviews: Reviews::new(config, client, limit),
+            reviews: AccessReviews::new(config, client, limit),
         }
     }
 

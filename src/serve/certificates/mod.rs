@@ -22,14 +22,16 @@ use rustls::crypto::CryptoProvider;
 
 pub use any::any_backend;
 pub use handshake::server_config;
-pub use kubelet::{CredentialSource, KubeletAccess, KubeletSources, NoKubeletCredential, Source};
+pub use kubelet::{
+    KubeletAccess, KubeletCredentialSource, KubeletSources, NoKubeletCredential, Source,
+};
 pub use secret::ServingSecret;
 pub use serving::{Serving, not_after};
 pub use session::{SESSION_KEY_LENGTH, SessionKey};
 #[cfg(test)]
 pub(crate) use version_one::tests::in_version_one;
 
-pub use trust::{RequestHeader, Roots, Trust, TrustSources, TrustWarning, Verdict};
+pub use trust::{CachedVerification, RequestHeader, Roots, Trust, TrustSources, TrustWarning};
 
 /// Why a certificate, a key or a bundle is of no use.
 #[derive(Debug, thiserror::Error)]

@@ -18,12 +18,12 @@ use crate::lifecycle::Tasks;
 /// The certificate now in force. Handshakes read it without waiting.
 #[derive(Debug, Default)]
 pub struct Serving {
-    current: ArcSwapOption<Held>,
+    current: ArcSwapOption<CurrentCertificate>,
     failures: AtomicU64,
 }
 
 #[derive(Debug)]
-struct Held {
+struct CurrentCertificate {
     key: Arc<CertifiedKey>,
     not_after: SystemTime,
 }
@@ -100,7 +100,11 @@ async fn follow(serving: Arc<Serving>, mut changes: Changes<2>) {
     }
 }
 
-fn hold(certificate: &[u8], key: &[u8], now: SystemTime) -> Result<Held, CertificateError> {
+fn hold(
+    certificate: &[u8],
+    key: &[u8],
+    now: SystemTime,
+) -> Result<CurrentCertificate, CertificateError> {
     let chain = CertificateDer::pem_slice_iter(certificate).collect::<Result<Vec<_>, _>>()?;
     let leaf = chain.first().ok_or(CertificateError::NoCertificate)?;
     let not_after = not_after(leaf)?;
@@ -109,7 +113,7 @@ fn hold(certificate: &[u8], key: &[u8], now: SystemTime) -> Result<Held, Certifi
     }
     let key = PrivateKeyDer::from_pem_slice(key)?;
     let key = CertifiedKey::from_der(chain, key, &provider())?;
-    Ok(Held {
+    Ok(CurrentCertificate {
         key: Arc::new(key),
         not_after,
     })

@@ -76,7 +76,7 @@ pub enum TrustWarning {
 
 /// What was found out about one connection's chain under one set of roots.
 #[derive(Debug, Clone, Copy)]
-pub struct Verdict {
+pub struct CachedVerification {
     /// The [`Roots::id`] that this was found out with: the verdict holds only while those roots are in force.
     pub roots: u64,
     /// The verdict holds until then: the end of the leaf's validity.

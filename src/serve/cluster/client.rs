@@ -13,7 +13,7 @@ use crate::protocol::USER_AGENT;
 use crate::serve::config::ClusterConfig;
 
 /// A connect to the API server may take this long; what follows has the deadline of its question.
-const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Where the mounted ServiceAccount's authority is.
 const MOUNTED_CA: &str = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt";
@@ -76,7 +76,7 @@ pub async fn connect(config: &ClusterConfig) -> Result<Connected, ClientError> {
     };
     // A proxy out of the environment could be anybody's; what is asked here decides who may do what.
     found.proxy_url = None;
-    found.connect_timeout = Some(CONNECT_LIMIT);
+    found.connect_timeout = Some(CONNECT_TIMEOUT);
     // Retries are made where the question is known, within its deadline.
     found.default_retry = false;
     found

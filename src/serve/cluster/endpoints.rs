@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use k8s_openapi::api::discovery::v1;
 use serde::Deserialize;
 
-use super::object::{Content, Known, MAX_ENTRIES, first_entries, or_default, port};
-use super::table::{Key, Table};
+use super::object::{MAX_ENTRIES, ObjectContent, ReadObject, first_entries, or_default, port};
+use super::table::{ObjectKey, ObjectTable};
 use super::watch::Change;
 use super::{Cluster, Kinds};
 
@@ -52,7 +52,7 @@ pub(super) struct RawSlice {
     ports: Vec<RawPort>,
 }
 
-impl Content for RawSlice {
+impl ObjectContent for RawSlice {
     type Kind = v1::EndpointSlice;
 }
 
@@ -104,8 +104,8 @@ struct RawPort {
     protocol: String,
 }
 
-impl From<Known<RawSlice>> for EndpointSlice {
-    fn from(known: Known<RawSlice>) -> Self {
+impl From<ReadObject<RawSlice>> for EndpointSlice {
+    fn from(known: ReadObject<RawSlice>) -> Self {
         let raw = known.content;
         // Names are never resolved, so a slice of them has no endpoints here.
         let is_of_names = raw.address_type == "FQDN";
@@ -148,15 +148,15 @@ fn endpoint(raw: RawEndpoint) -> Option<SliceEndpoint> {
 
 /// What only the watch task knows: which Service each slice was counted under.
 #[derive(Debug, Default)]
-pub(super) struct Writer(Mutex<Gathered>);
+pub(super) struct SliceOwners(Mutex<Gathered>);
 
 #[derive(Debug, Default)]
 struct Gathered {
-    service_of: HashMap<Key, Key>,
-    listed: HashSet<Key>,
+    service_of: HashMap<ObjectKey, ObjectKey>,
+    listed: HashSet<ObjectKey>,
 }
 
-impl Writer {
+impl SliceOwners {
     fn known(&self) -> MutexGuard<'_, Gathered> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -176,7 +176,7 @@ impl Cluster {
             }
             Change::ListEnds => {
                 let listed = std::mem::take(&mut known.listed);
-                let gone: Vec<Key> = known
+                let gone: Vec<ObjectKey> = known
                     .service_of
                     .keys()
                     .filter(|key| !listed.contains(key))
@@ -196,10 +196,14 @@ impl Cluster {
 }
 
 impl Gathered {
-    fn insert(&mut self, slices: &Table<Vec<Arc<EndpointSlice>>>, slice: Known<RawSlice>) {
+    fn insert(
+        &mut self,
+        slices: &ObjectTable<Vec<Arc<EndpointSlice>>>,
+        slice: ReadObject<RawSlice>,
+    ) {
         let slice_key = slice.key.clone();
         let service = slice.content.metadata.labels.service.as_deref();
-        let service = service.map(|name| Key::new(Some(&slice_key.namespace), name));
+        let service = service.map(|name| ObjectKey::new(Some(&slice_key.namespace), name));
         if self.service_of.get(&slice_key) != service.as_ref() {
             self.remove(slices, &slice_key);
         }
@@ -211,7 +215,7 @@ impl Gathered {
         self.service_of.insert(slice_key, service);
     }
 
-    fn remove(&mut self, slices: &Table<Vec<Arc<EndpointSlice>>>, slice: &Key) {
+    fn remove(&mut self, slices: &ObjectTable<Vec<Arc<EndpointSlice>>>, slice: &ObjectKey) {
         let Some(service) = self.service_of.remove(slice) else {
             return;
         };
@@ -226,8 +230,8 @@ impl Gathered {
 
 /// The slices of a Service but for one.
 fn without(
-    slices: &Table<Vec<Arc<EndpointSlice>>>,
-    service: &Key,
+    slices: &ObjectTable<Vec<Arc<EndpointSlice>>>,
+    service: &ObjectKey,
     name: &str,
 ) -> Vec<Arc<EndpointSlice>> {
     let present = slices.get(&service.namespace, &service.name);

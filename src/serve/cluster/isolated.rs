@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use papaya::HashMap;
 
-use super::table::Key;
+use super::table::ObjectKey;
 use super::{Cluster, Isolation, Service};
 
 /// Services of one namespace that are kept by name.
@@ -19,14 +19,14 @@ const MAX_SERVICES: usize = 64;
 /// Endpoints that are looked at for one request.
 const MAX_ENDPOINTS: usize = 4096;
 
-/// Names by namespace; only the task that follows Services writes.
+/// IsolatedNames by namespace; only the task that follows Services writes.
 #[derive(Debug, Default)]
 pub(super) struct Isolated {
-    services: HashMap<Box<str>, Arc<Names>>,
+    services: HashMap<Box<str>, Arc<IsolatedNames>>,
 }
 
 #[derive(Debug, Clone, Default)]
-struct Names {
+struct IsolatedNames {
     names: BTreeSet<Box<str>>,
     /// There were more than are kept; it holds until the namespace has none that are known.
     are_all: bool,
@@ -34,7 +34,7 @@ struct Names {
 
 impl Isolated {
     /// Takes note of what a Service says now; `None`: it is gone.
-    pub(super) fn note(&self, key: &Key, service: Option<&Service>) {
+    pub(super) fn note(&self, key: &ObjectKey, service: Option<&Service>) {
         let is_isolated =
             service.is_some_and(|service| service.settings.isolation == Isolation::Sandbox);
         let services = self.services.pin();
@@ -42,7 +42,9 @@ impl Isolated {
         if is_isolated == known.is_some_and(|known| known.names.contains(&key.name)) {
             return;
         }
-        let mut names = known.map(|known| Names::clone(known)).unwrap_or_default();
+        let mut names = known
+            .map(|known| IsolatedNames::clone(known))
+            .unwrap_or_default();
         if !is_isolated {
             names.names.remove(&key.name);
         } else if names.names.len() < MAX_SERVICES {
@@ -60,16 +62,16 @@ impl Isolated {
     /// Takes out what a whole list did not bring.
     pub(super) fn keep(&self, exists: impl Fn(&str, &str) -> bool) {
         let services = self.services.pin();
-        let gone: Vec<Key> = services
+        let gone: Vec<ObjectKey> = services
             .iter()
             .flat_map(|(namespace, known)| known.names.iter().map(move |name| (namespace, name)))
             .filter(|(namespace, name)| !exists(namespace, name))
-            .map(|(namespace, name)| Key::new(Some(namespace), name))
+            .map(|(namespace, name)| ObjectKey::new(Some(namespace), name))
             .collect();
         gone.iter().for_each(|key| self.note(key, None));
     }
 
-    fn of(&self, namespace: &str) -> Option<Arc<Names>> {
+    fn of(&self, namespace: &str) -> Option<Arc<IsolatedNames>> {
         self.services.pin().get(namespace).cloned()
     }
 }
@@ -165,7 +167,7 @@ mod tests {
     #[tokio::test]
     async fn a_service_that_is_gone_or_changed_counts_no_more() {
         let isolated = Isolated::default();
-        let key = Key::new(Some("demo"), "apart");
+        let key = ObjectKey::new(Some("demo"), "apart");
         let cluster = Cluster::of(&[service("apart", "sandbox")]);
         let apart = cluster.service("demo", "apart").unwrap();
         isolated.note(&key, Some(&apart));

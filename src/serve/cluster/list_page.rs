@@ -15,7 +15,7 @@ use kube::{Client, Resource};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::object::{Content, Object, or_default};
+use super::object::{Object, ObjectContent, or_default};
 
 /// Bytes of one page. A hundred usual pods have 1 MiB, the largest object that etcd takes has 11 MiB when it is printed.
 pub(super) const MAX_PAGE: usize = 16 << 20;
@@ -68,17 +68,20 @@ struct RawMetadata {
 ///
 /// # Errors
 /// See [`ListError`]; after [`ListError::TooLarge`] the same page may be asked for with a smaller limit.
-pub(super) async fn read<C: Content>(
+pub(super) async fn read<C: ObjectContent>(
     client: &Client,
     params: &ListParams,
 ) -> Result<Page<C>, ListError> {
     // Cancel-safe: a page that is late is dropped as a whole and asked for again.
-    let reading = Box::pin(ask::<C>(client, params));
+    let reading = Box::pin(read_page::<C>(client, params));
     let text = tokio::time::timeout(PAGE_TIMEOUT, reading).await;
     page(&text.map_err(|_| ListError::Late)??)
 }
 
-async fn ask<C: Content>(client: &Client, params: &ListParams) -> Result<Vec<u8>, ListError> {
+async fn read_page<C: ObjectContent>(
+    client: &Client,
+    params: &ListParams,
+) -> Result<Vec<u8>, ListError> {
     let request = Request::new(<Object<C> as Resource>::url_path(&(), None)).list(params);
     let request = request.map_err(kube::Error::BuildRequest)?;
     let body = client.request_stream(request).await?;
@@ -95,7 +98,7 @@ async fn bounded(body: impl AsyncRead) -> Result<Vec<u8>, ListError> {
     Ok(text)
 }
 
-pub(super) fn page<C: Content>(text: &[u8]) -> Result<Page<C>, ListError> {
+pub(super) fn page<C: ObjectContent>(text: &[u8]) -> Result<Page<C>, ListError> {
     let RawPage { metadata, items } = serde_json::from_slice(text)?;
     Ok(Page {
         objects: items,

@@ -11,11 +11,11 @@
 //! after `STALE_AFTER` nothing is served and the server is not ready.
 
 mod addresses;
-mod ask;
+mod api_call;
 mod client;
-mod complaints;
 mod endpoints;
-mod find;
+mod events;
+mod fallback_lookup;
 mod front_proxy;
 mod isolated;
 mod list_page;
@@ -35,7 +35,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-pub use ask::{ApiServerError, ask};
+pub use api_call::{ApiServerError, call_with_retries};
 pub use client::{ClientError, Connected, connect};
 pub use endpoints::{EndpointSlice, SliceEndpoint, SlicePort};
 pub use front_proxy::{FrontProxyLookup, Lookup};
@@ -48,11 +48,11 @@ pub use settings::{
 
 use crate::lifecycle::Tasks;
 use addresses::Addresses;
-use complaints::Complaints;
-use find::Finder;
+use events::EventRecorder;
+use fallback_lookup::FallbackLookup;
 use isolated::Isolated;
 use nodes::Kubelets;
-use table::{Freshness, Table};
+use table::{Freshness, ObjectTable};
 
 /// The read side: cheap to clone, never waits except in `find_…`.
 #[derive(Debug, Clone)]
@@ -60,19 +60,19 @@ pub struct Cluster(Arc<Kinds>);
 
 #[derive(Debug)]
 struct Kinds {
-    pods: Table<Pod>,
-    services: Table<Service>,
-    nodes: Table<Node>,
+    pods: ObjectTable<Pod>,
+    services: ObjectTable<Service>,
+    nodes: ObjectTable<Node>,
     /// By namespace and Service.
-    slices: Table<Vec<Arc<EndpointSlice>>>,
-    slices_of: endpoints::Writer,
+    slices: ObjectTable<Vec<Arc<EndpointSlice>>>,
+    slices_of: endpoints::SliceOwners,
     /// Which live pods claim an address.
     addresses: Addresses,
     /// At which addresses a kubelet listens, and where.
     kubelets: Kubelets,
     isolated: Isolated,
-    finder: Finder,
-    complaints: Complaints,
+    lookup: FallbackLookup,
+    events: EventRecorder,
     /// One page of a list is in memory at a time.
     lists: Arc<Semaphore>,
     watch_failures: AtomicU64,
@@ -82,8 +82,8 @@ struct Kinds {
 impl Cluster {
     /// Starts one watch a kind; they run until the server has drained.
     pub fn start(client: &kube::Client, tasks: &Tasks) -> Self {
-        let (complaints, waiting) = complaints::channel();
-        let cluster = Self::empty(client.clone(), complaints);
+        let (events, waiting) = events::channel();
+        let cluster = Self::empty(client.clone(), events);
         tasks.spawn_required("events", waiting.write(client.clone()));
         let (apply, confirm) = (Self::apply_pod, Self::confirm_pods);
         let pods = watch::supervise(client.clone(), cluster.clone(), apply, confirm);
@@ -101,18 +101,18 @@ impl Cluster {
     }
 
     /// A cluster of which nothing is known yet.
-    fn empty(client: kube::Client, complaints: Complaints) -> Self {
+    fn empty(client: kube::Client, events: EventRecorder) -> Self {
         Self(Arc::new(Kinds {
-            pods: Table::default(),
-            services: Table::default(),
-            nodes: Table::default(),
-            slices: Table::default(),
-            slices_of: endpoints::Writer::default(),
+            pods: ObjectTable::default(),
+            services: ObjectTable::default(),
+            nodes: ObjectTable::default(),
+            slices: ObjectTable::default(),
+            slices_of: endpoints::SliceOwners::default(),
             addresses: Addresses::default(),
             kubelets: Kubelets::default(),
             isolated: Isolated::default(),
-            finder: Finder::new(client),
-            complaints,
+            lookup: FallbackLookup::new(client),
+            events,
             lists: Arc::new(Semaphore::new(1)),
             watch_failures: AtomicU64::new(0),
             unreadable: AtomicU64::new(0),
@@ -144,7 +144,7 @@ impl Cluster {
     ) -> Result<Option<Arc<Pod>>, Arc<ApiServerError>> {
         match self.0.pods.confirmed(namespace, name) {
             Some(pod) => Ok(Some(pod)),
-            None => self.0.finder.pod(namespace, name).await,
+            None => self.0.lookup.pod(namespace, name).await,
         }
     }
 
@@ -159,7 +159,7 @@ impl Cluster {
     ) -> Result<Option<Arc<Service>>, Arc<ApiServerError>> {
         match self.0.services.confirmed(namespace, name) {
             Some(service) => Ok(Some(service)),
-            None => self.0.finder.service(namespace, name).await,
+            None => self.0.lookup.service(namespace, name).await,
         }
     }
 
@@ -170,7 +170,7 @@ impl Cluster {
     pub async fn find_node(&self, name: &str) -> Result<Option<Arc<Node>>, Arc<ApiServerError>> {
         match self.0.nodes.confirmed("", name) {
             Some(node) => Ok(Some(node)),
-            None => self.0.finder.node(name).await,
+            None => self.0.lookup.node(name).await,
         }
     }
 
@@ -239,10 +239,7 @@ impl Cluster {
     pub(crate) fn unlisted(objects: &[serde_json::Value]) -> Self {
         let (service, handle) = tower_test::mock::pair::<_, http::Response<axum::body::Body>>();
         drop(handle);
-        let cluster = Self::empty(
-            kube::Client::new(service, "default"),
-            complaints::channel().0,
-        );
+        let cluster = Self::empty(kube::Client::new(service, "default"), events::channel().0);
         for object in objects {
             match object["kind"].as_str() {
                 Some("Pod") => cluster.apply_pod(tests::applied(object)),
@@ -264,7 +261,7 @@ impl Cluster {
 
     /// Lets it be known that an object does not exist, as the API server would.
     pub(crate) async fn without(self, namespace: &str, name: &str) -> Self {
-        self.0.finder.nothing_there(namespace, name).await;
+        self.0.lookup.nothing_there(namespace, name).await;
         self
     }
 }

@@ -9,7 +9,7 @@ use papaya::HashMap;
 use serde::Deserialize;
 
 use super::Cluster;
-use super::object::{Content, Known, MAX_ENTRIES, first_entries, or_default, port};
+use super::object::{MAX_ENTRIES, ObjectContent, ReadObject, first_entries, or_default, port};
 use super::watch::Change;
 
 /// The kubelet's port where a node does not say.
@@ -29,7 +29,7 @@ pub(super) struct RawNode {
     status: RawStatus,
 }
 
-impl Content for RawNode {
+impl ObjectContent for RawNode {
     type Kind = v1::Node;
 }
 
@@ -64,8 +64,8 @@ struct RawEndpoint {
     port: i64,
 }
 
-impl From<Known<RawNode>> for Node {
-    fn from(known: Known<RawNode>) -> Self {
+impl From<ReadObject<RawNode>> for Node {
+    fn from(known: ReadObject<RawNode>) -> Self {
         let raw = known.content;
         let of = |kind: &'static str| {
             raw.status
@@ -101,7 +101,7 @@ impl Cluster {
             Change::Listed(known) => {
                 let key = known.key.clone();
                 let node = Arc::new(Node::from(known));
-                let before = table.listed_one(key, Arc::clone(&node));
+                let before = table.insert_listed(key, Arc::clone(&node));
                 ports.replace(before.as_deref(), Some(&node));
             }
             Change::ListEnds => {

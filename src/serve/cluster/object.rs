@@ -17,14 +17,14 @@ use serde::de::{DeserializeOwned, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::table::Key;
+use super::table::ObjectKey;
 
 /// Ports, addresses and containers that are kept of one object. Kubernetes itself allows 1 000 endpoints and, in theory,
 /// 20 000 ports a slice.
 pub(super) const MAX_ENTRIES: usize = 1024;
 
 /// What is read of an object of one kind: everything but its identity.
-pub(super) trait Content:
+pub(super) trait ObjectContent:
     DeserializeOwned + Clone + std::fmt::Debug + Send + 'static
 {
     /// The Kubernetes type, for its URL.
@@ -33,8 +33,8 @@ pub(super) trait Content:
 
 /// An object that could be read.
 #[derive(Debug, Clone)]
-pub(super) struct Known<C> {
-    pub(super) key: Key,
+pub(super) struct ReadObject<C> {
+    pub(super) key: ObjectKey,
     /// Name, namespace, uid and resource version alone.
     pub(super) identity: ObjectMeta,
     pub(super) content: C,
@@ -61,8 +61,8 @@ impl<C> Object<C> {
         }
     }
 
-    pub(super) fn key(&self) -> Key {
-        Key::new(
+    pub(super) fn key(&self) -> ObjectKey {
+        ObjectKey::new(
             self.identity.namespace.as_deref(),
             self.identity.name.as_deref().unwrap_or_default(),
         )
@@ -72,11 +72,11 @@ impl<C> Object<C> {
     ///
     /// # Errors
     /// Whose row is to be forgotten, and what could not be read.
-    pub(super) fn known(self) -> Result<Known<C>, (Key, String)> {
+    pub(super) fn known(self) -> Result<ReadObject<C>, (ObjectKey, String)> {
         let key = self.key();
         match self.content {
             _ if key.name.is_empty() => Err((key, "it has no name".to_owned())),
-            Ok(content) => Ok(Known {
+            Ok(content) => Ok(ReadObject {
                 key,
                 identity: self.identity,
                 content,
@@ -93,7 +93,7 @@ impl<'de, C: DeserializeOwned> Deserialize<'de> for Object<C> {
 }
 
 /// kube asks an object's type for its URL, and its metadata for the resource version alone.
-impl<C: Content> Resource for Object<C> {
+impl<C: ObjectContent> Resource for Object<C> {
     type DynamicType = ();
     type Scope = <C::Kind as Resource>::Scope;
 
@@ -130,7 +130,7 @@ struct Outline<'a> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Identity<'a> {
+struct ObjectIdentity<'a> {
     #[serde(borrow)]
     name: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -145,8 +145,8 @@ struct Identity<'a> {
 fn identity(object: &RawValue) -> ObjectMeta {
     let outline = serde_json::from_str::<Outline<'_>>(object.get()).ok();
     let metadata = outline.and_then(|outline| outline.metadata);
-    let Some(identity) =
-        metadata.and_then(|metadata| serde_json::from_str::<Identity<'_>>(metadata.get()).ok())
+    let Some(identity) = metadata
+        .and_then(|metadata| serde_json::from_str::<ObjectIdentity<'_>>(metadata.get()).ok())
     else {
         return ObjectMeta::default();
     };

@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1;
 use serde::Deserialize;
 
 use super::Cluster;
-use super::object::{Content, Known, MAX_ENTRIES, first_entries, or_default, port};
+use super::object::{MAX_ENTRIES, ObjectContent, ReadObject, first_entries, or_default, port};
 use super::watch::Change;
 
 /// What is kept of a Pod.
@@ -61,7 +61,7 @@ pub(super) struct RawPod {
     status: RawStatus,
 }
 
-impl Content for RawPod {
+impl ObjectContent for RawPod {
     type Kind = v1::Pod;
 }
 
@@ -113,8 +113,8 @@ struct RawIp {
     ip: String,
 }
 
-impl From<Known<RawPod>> for Pod {
-    fn from(known: Known<RawPod>) -> Self {
+impl From<ReadObject<RawPod>> for Pod {
+    fn from(known: ReadObject<RawPod>) -> Self {
         let (key, RawPod { spec, status }) = (known.key, known.content);
         let phase = match &*status.phase {
             "Succeeded" | "Failed" => Phase::Ended,
@@ -162,7 +162,7 @@ impl Cluster {
             Change::Listed(known) => {
                 let key = known.key.clone();
                 let pod = Arc::new(Pod::from(known));
-                let before = table.listed_one(key, Arc::clone(&pod));
+                let before = table.insert_listed(key, Arc::clone(&pod));
                 addresses.replace(before.as_deref(), Some(&pod));
             }
             Change::ListEnds => {

@@ -8,10 +8,10 @@ use k8s_openapi::api::core::v1;
 use serde::Deserialize;
 
 use super::Cluster;
-use super::complaints::reference;
-use super::object::{Content, Known, MAX_ENTRIES, first_entries, or_default, port};
+use super::events::reference;
+use super::object::{MAX_ENTRIES, ObjectContent, ReadObject, first_entries, or_default, port};
 use super::settings::ServiceSettings;
-use super::table::Key;
+use super::table::ObjectKey;
 use super::watch::Change;
 
 /// What is kept of a Service.
@@ -23,7 +23,7 @@ pub struct Service {
     pub cluster_ips: Box<[IpAddr]>,
     pub settings: Arc<ServiceSettings>,
     /// What its annotations say that is not understood.
-    pub complaints: Box<[String]>,
+    pub warnings: Box<[String]>,
 }
 
 /// One port of a Service.
@@ -42,7 +42,7 @@ pub(super) struct RawService {
     spec: RawSpec,
 }
 
-impl Content for RawService {
+impl ObjectContent for RawService {
     type Kind = v1::Service;
 }
 
@@ -73,11 +73,11 @@ struct RawPort {
     protocol: String,
 }
 
-impl From<Known<RawService>> for Service {
-    fn from(known: Known<RawService>) -> Self {
+impl From<ReadObject<RawService>> for Service {
+    fn from(known: ReadObject<RawService>) -> Self {
         let raw = known.content;
         let ports = raw.spec.ports.into_iter();
-        let (settings, complaints) = ServiceSettings::read(&raw.metadata.annotations);
+        let (settings, warnings) = ServiceSettings::read(&raw.metadata.annotations);
         Self {
             ports: ports
                 .filter(|port| super::is_tcp(&port.protocol))
@@ -98,7 +98,7 @@ impl From<Known<RawService>> for Service {
                 .filter_map(|ip| ip.parse().ok())
                 .collect(),
             settings,
-            complaints: complaints.into(),
+            warnings: warnings.into(),
         }
     }
 }
@@ -111,7 +111,7 @@ impl Cluster {
             Change::Listed(known) => {
                 let (key, service) = self.judged(known);
                 self.0.isolated.note(&key, Some(&service));
-                table.listed_one(key, service);
+                table.insert_listed(key, service);
             }
             Change::ListEnds => {
                 table.list_ends();
@@ -135,13 +135,13 @@ impl Cluster {
     }
 
     /// A Service as it is kept, after it was said what is wrong with it.
-    fn judged(&self, known: Known<RawService>) -> (Key, Arc<Service>) {
+    fn judged(&self, known: ReadObject<RawService>) -> (ObjectKey, Arc<Service>) {
         let (key, identity) = (known.key.clone(), known.identity.clone());
         let service = Service::from(known);
-        if !service.complaints.is_empty() {
+        if !service.warnings.is_empty() {
             let before = self.0.services.get(&key.namespace, &key.name);
             let about = reference(identity);
-            self.0.complaints.tell(&about, &service, before.as_deref());
+            self.0.events.record(&about, &service, before.as_deref());
         }
         (key, Arc::new(service))
     }

@@ -14,7 +14,7 @@ use http::uri::Authority;
 const DOMAIN: &str = "throughway.dev/";
 
 /// Annotations of one Service that are complained about; a Service may have thousands.
-pub(super) const MAX_COMPLAINTS: usize = 8;
+pub(super) const MAX_WARNINGS: usize = 8;
 
 /// A DNS name and a port: it goes along with every request.
 const MAX_HOST: usize = 253 + 6;
@@ -120,25 +120,25 @@ impl ServiceSettings {
     /// Reads a Service's annotations; the second part says what was not understood, one sentence each.
     pub(super) fn read(annotations: &BTreeMap<String, String>) -> (Arc<Self>, Vec<String>) {
         let mut settings = Self::default();
-        let mut complaints = Vec::new();
+        let mut warnings = Vec::new();
         for (name, value) in annotations {
             let Some(setting) = name.strip_prefix(DOMAIN) else {
                 continue;
             };
             if let Err(expected) = settings.set(setting, value)
-                && complaints.len() < MAX_COMPLAINTS
+                && warnings.len() < MAX_WARNINGS
             {
                 // An annotation may be very long, a log line and an Event should not be.
                 let (setting, value) = (begin_of(setting), begin_of(value));
-                complaints.push(format!(
+                warnings.push(format!(
                     "annotation {DOMAIN}{setting}: {value:?} is not understood ({expected}), the default holds"
                 ));
             }
         }
         if settings == Self::default() {
-            return (Self::unset(), complaints);
+            return (Self::unset(), warnings);
         }
-        (Arc::new(settings), complaints)
+        (Arc::new(settings), warnings)
     }
 
     fn set(&mut self, setting: &str, value: &str) -> Result<(), &'static str> {
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn every_setting_is_read() {
-        let (settings, complaints) = read(&[
+        let (settings, warnings) = read(&[
             ("throughway.dev/prefix", "keep"),
             ("throughway.dev/rewrite", "off"),
             ("throughway.dev/page-helper", "off"),
@@ -215,7 +215,7 @@ mod tests {
             host: Some(HeaderValue::from_static("grafana.example:3000")),
             isolation: Isolation::Sandbox,
         };
-        assert_eq!((&*settings, complaints.len()), (&expected, 0));
+        assert_eq!((&*settings, warnings.len()), (&expected, 0));
     }
 
     #[test]
@@ -233,10 +233,10 @@ mod tests {
             ("throughway.dev/other", "on"),
             ("throughway.dev/prefix", &"é".repeat(100_000)),
         ] {
-            let (settings, complaints) = read(&[(name, value)]);
+            let (settings, warnings) = read(&[(name, value)]);
             assert_eq!(*settings, ServiceSettings::default(), "{name}={value}");
-            assert!(complaints[0].contains(name), "{complaints:?}");
-            assert!(complaints[0].len() < 400, "{complaints:?}");
+            assert!(warnings[0].contains(name), "{warnings:?}");
+            assert!(warnings[0].len() < 400, "{warnings:?}");
         }
     }
 }

@@ -23,25 +23,25 @@ pub(super) const STALE_AFTER: Duration = Duration::from_secs(300);
 
 /// What one object is found by.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Key {
+pub(super) struct ObjectKey {
     pub(super) namespace: Box<str>,
     pub(super) name: Box<str>,
 }
 
-/// A key that is only looked up; it hashes as a [`Key`] does.
+/// A key that is only looked up; it hashes as a [`ObjectKey`] does.
 #[derive(Hash)]
-struct Sought<'a> {
+struct KeyRef<'a> {
     namespace: &'a str,
     name: &'a str,
 }
 
-impl Equivalent<Key> for Sought<'_> {
-    fn equivalent(&self, key: &Key) -> bool {
+impl Equivalent<ObjectKey> for KeyRef<'_> {
+    fn equivalent(&self, key: &ObjectKey) -> bool {
         self.namespace == &*key.namespace && self.name == &*key.name
     }
 }
 
-impl Key {
+impl ObjectKey {
     pub(super) fn new(namespace: Option<&str>, name: &str) -> Self {
         Self {
             namespace: namespace.unwrap_or_default().into(),
@@ -63,16 +63,16 @@ pub(super) enum Freshness {
 
 /// The objects, and what a list in progress has brought so far.
 #[derive(Debug)]
-pub(super) struct Table<T> {
-    rows: HashMap<Key, Arc<T>, RandomState>,
+pub(super) struct ObjectTable<T> {
+    rows: HashMap<ObjectKey, Arc<T>, RandomState>,
     /// Only the kind's own watch task takes it, so nobody ever waits.
-    listed: Mutex<HashSet<Key>>,
+    listed: Mutex<HashSet<ObjectKey>>,
     made: Instant,
     /// Milliseconds from `made` to the last confirmation, and one more; 0 before the first whole list.
     confirmed: AtomicU64,
 }
 
-impl<T> Default for Table<T> {
+impl<T> Default for ObjectTable<T> {
     fn default() -> Self {
         Self {
             rows: HashMap::default(),
@@ -83,12 +83,12 @@ impl<T> Default for Table<T> {
     }
 }
 
-impl<T: Send + Sync + 'static> Table<T> {
+impl<T: Send + Sync + 'static> ObjectTable<T> {
     pub(super) fn get(&self, namespace: &str, name: &str) -> Option<Arc<T>> {
-        self.rows.pin().get(&Sought { namespace, name }).cloned()
+        self.rows.pin().get(&KeyRef { namespace, name }).cloned()
     }
 
-    /// As [`Table::get`], but only while the watch is alive.
+    /// As [`ObjectTable::get`], but only while the watch is alive.
     pub(super) fn confirmed(&self, namespace: &str, name: &str) -> Option<Arc<T>> {
         let is_current = self.freshness(Instant::now()) == Freshness::Current;
         is_current.then(|| self.get(namespace, name)).flatten()
@@ -123,12 +123,12 @@ impl<T: Send + Sync + 'static> Table<T> {
     }
 
     /// Puts a row in; the one that stood there before.
-    pub(super) fn insert(&self, key: Key, row: Arc<T>) -> Option<Arc<T>> {
+    pub(super) fn insert(&self, key: ObjectKey, row: Arc<T>) -> Option<Arc<T>> {
         self.rows.pin().insert(key, row).cloned()
     }
 
     /// Takes a row out, and returns it.
-    pub(super) fn remove(&self, key: &Key) -> Option<Arc<T>> {
+    pub(super) fn remove(&self, key: &ObjectKey) -> Option<Arc<T>> {
         self.rows.pin().remove(key).cloned()
     }
 
@@ -137,8 +137,8 @@ impl<T: Send + Sync + 'static> Table<T> {
         self.listed().clear();
     }
 
-    /// As [`Table::insert`], for a list.
-    pub(super) fn listed_one(&self, key: Key, row: Arc<T>) -> Option<Arc<T>> {
+    /// As [`ObjectTable::insert`], for a list.
+    pub(super) fn insert_listed(&self, key: ObjectKey, row: Arc<T>) -> Option<Arc<T>> {
         self.listed().insert(key.clone());
         self.insert(key, row)
     }
@@ -151,7 +151,7 @@ impl<T: Send + Sync + 'static> Table<T> {
             .iter()
             .filter(|(key, _)| !listed.contains(*key))
             .map(|(key, _)| key.clone());
-        let gone: Vec<Key> = gone.collect();
+        let gone: Vec<ObjectKey> = gone.collect();
         let gone = gone.iter().filter_map(|key| rows.remove(key).cloned());
         let gone = gone.collect();
         self.confirm_now();
@@ -162,7 +162,7 @@ impl<T: Send + Sync + 'static> Table<T> {
         self.confirm_now();
     }
 
-    fn listed(&self) -> std::sync::MutexGuard<'_, HashSet<Key>> {
+    fn listed(&self) -> std::sync::MutexGuard<'_, HashSet<ObjectKey>> {
         self.listed
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)

@@ -21,9 +21,9 @@ use tokio::time::Instant;
 
 use super::Cluster;
 use super::list_page::{self, ListError};
-use super::object::{Content, Known, Object};
-use super::table::Key;
-use super::watch_stream::{WatchError, WatchEvent, WatchStream};
+use super::object::{Object, ObjectContent, ReadObject};
+use super::table::ObjectKey;
+use super::watch_stream::{WatchError, WatchItem, WatchStream};
 use crate::causes::causes;
 
 /// Objects in one page of a list; fewer if they are larger than [`super::list_page::MAX_PAGE`] together. One page is read
@@ -53,14 +53,14 @@ const LOG_INTERVAL: Duration = Duration::from_secs(10);
 pub(super) enum Change<C> {
     /// A whole list begins: what it does not bring is gone at its end.
     ListBegins,
-    Listed(Known<C>),
+    Listed(ReadObject<C>),
     ListEnds,
-    Applied(Known<C>),
-    Removed(Key),
+    Applied(ReadObject<C>),
+    Removed(ObjectKey),
 }
 
 /// The writer of one kind's table.
-struct Writer<C> {
+struct TableWriter<C> {
     client: Client,
     cluster: Cluster,
     apply: fn(&Cluster, Change<C>),
@@ -71,7 +71,7 @@ struct Writer<C> {
 }
 
 /// Why a list or a watch has to begin again.
-enum Broken {
+enum Interruption {
     /// It came to its usual end.
     Ended,
     /// Resuming does not help, as the API server has forgotten the place.
@@ -80,13 +80,13 @@ enum Broken {
 }
 
 /// Feeds every change of a kind to `apply`, for as long as the server runs.
-pub(super) async fn supervise<C: Content>(
+pub(super) async fn supervise<C: ObjectContent>(
     client: Client,
     cluster: Cluster,
     apply: fn(&Cluster, Change<C>),
     confirm: fn(&Cluster),
 ) {
-    let mut writer = Writer {
+    let mut writer = TableWriter {
         client,
         cluster,
         apply,
@@ -112,7 +112,7 @@ async fn pause(backoff: &mut DefaultBackoff) {
     }
 }
 
-impl<C: Content> Writer<C> {
+impl<C: ObjectContent> TableWriter<C> {
     /// Lists everything; the resource version from which to watch.
     async fn list(&mut self) -> Result<String, ListError> {
         (self.apply)(&self.cluster, Change::ListBegins);
@@ -155,20 +155,20 @@ impl<C: Content> Writer<C> {
                 failures = 0;
             }
             match broken {
-                Broken::Ended => failures = 0,
-                Broken::Failed => {
+                Interruption::Ended => failures = 0,
+                Interruption::Failed => {
                     failures += 1;
                     if failures >= MAX_RESUMES {
                         return;
                     }
                     pause(backoff).await;
                 }
-                Broken::Forgotten => return,
+                Interruption::Forgotten => return,
             }
         }
     }
 
-    async fn watch(&mut self, version: &mut String, backoff: &mut DefaultBackoff) -> Broken {
+    async fn watch(&mut self, version: &mut String, backoff: &mut DefaultBackoff) -> Interruption {
         let params = WatchParams::default().timeout(WATCH_TIMEOUT);
         let opening = WatchStream::open::<C>(&self.client, &params, version);
         let opened = tokio::time::timeout(OPEN_TIMEOUT, opening).await;
@@ -183,13 +183,13 @@ impl<C: Content> Writer<C> {
             // Cancel-safe: a watch that was silent is dropped as a whole and resumed from the last version.
             let event = match tokio::time::timeout(SILENCE_TIMEOUT, events.next()).await {
                 Ok(Ok(Some(event))) => event,
-                Ok(Ok(None)) if has_come => return Broken::Ended,
+                Ok(Ok(None)) if has_come => return Interruption::Ended,
                 // A server that ends every watch at once is a server that fails.
-                Ok(Ok(None)) => return Broken::Failed,
+                Ok(Ok(None)) => return Interruption::Failed,
                 Ok(Err(failed)) => return self.failed(&failed),
                 Err(_) => {
                     tracing::debug!(kind = self.kind, "a watch was silent and is resumed");
-                    return Broken::Ended;
+                    return Interruption::Ended;
                 }
             };
             has_come = true;
@@ -199,14 +199,14 @@ impl<C: Content> Writer<C> {
         }
     }
 
-    fn event(&mut self, event: WatchEvent<C>, version: &mut String) {
+    fn event(&mut self, event: WatchItem<C>, version: &mut String) {
         let mut came = |resource_version: &Option<String>| {
             if let Some(resource_version) = resource_version {
                 version.clone_from(resource_version);
             }
         };
         match event {
-            WatchEvent::Applied(object) => {
+            WatchItem::Applied(object) => {
                 came(&object.identity.resource_version);
                 match object.known() {
                     Ok(known) => (self.apply)(&self.cluster, Change::Applied(known)),
@@ -216,21 +216,21 @@ impl<C: Content> Writer<C> {
                     }
                 }
             }
-            WatchEvent::Deleted(object) => {
+            WatchItem::Deleted(object) => {
                 came(&object.identity.resource_version);
                 (self.apply)(&self.cluster, Change::Removed(object.key()));
             }
-            WatchEvent::Bookmark(place) => came(&Some(place)),
-            WatchEvent::Other => {}
+            WatchItem::Bookmark(place) => came(&Some(place)),
+            WatchItem::Other => {}
         }
     }
 
-    fn failed(&self, failed: &WatchError) -> Broken {
+    fn failed(&self, failed: &WatchError) -> Interruption {
         self.broke(failed);
         if failed.is_gone() {
-            Broken::Forgotten
+            Interruption::Forgotten
         } else {
-            Broken::Failed
+            Interruption::Failed
         }
     }
 
@@ -244,7 +244,7 @@ impl<C: Content> Writer<C> {
         failures.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn skipped(&mut self, key: &Key, unreadable: &str) {
+    fn skipped(&mut self, key: &ObjectKey, unreadable: &str) {
         let skipped = &self.cluster.0.unreadable;
         let total = skipped.fetch_add(1, Ordering::Relaxed) + 1;
         if self.said.is_some_and(|said| said.elapsed() < LOG_INTERVAL) {

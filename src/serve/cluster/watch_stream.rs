@@ -1,4 +1,4 @@
-//! The events of one watch, line by line. In: the body of a watch response. Out: a [`WatchEvent`] a line.
+//! The events of one watch, line by line. In: the body of a watch response. Out: a [`WatchItem`] a line.
 //!
 //! kube's own reader decodes the object together with its envelope, so one odd object would be an error of the stream. Here
 //! the envelope is read alone; the object is raw JSON until somebody reads it.
@@ -16,14 +16,14 @@ use kube::{Client, Resource};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::object::{Content, Object};
+use super::object::{Object, ObjectContent};
 
 /// Bytes of one event. etcd holds 1.5 MiB of an object, of which each may be printed as six.
 const MAX_EVENT: u64 = 16 << 20;
 
 /// What one line of a watch says.
 #[derive(Debug)]
-pub(super) enum WatchEvent<C> {
+pub(super) enum WatchItem<C> {
     Applied(Object<C>),
     Deleted(Object<C>),
     /// The place up to which everything was sent.
@@ -70,7 +70,7 @@ pub(super) struct WatchStream {
 }
 
 #[derive(Deserialize)]
-struct Line<'a> {
+struct WatchLine<'a> {
     #[serde(rename = "type")]
     kind: String,
     #[serde(borrow)]
@@ -79,7 +79,7 @@ struct Line<'a> {
 
 impl WatchStream {
     /// Watches all objects of a kind from a resource version on.
-    pub(super) async fn open<C: Content>(
+    pub(super) async fn open<C: ObjectContent>(
         client: &Client,
         params: &WatchParams,
         version: &str,
@@ -99,7 +99,9 @@ impl WatchStream {
     }
 
     /// The next event; `None` when the API server has ended the watch.
-    pub(super) async fn next<C: Content>(&mut self) -> Result<Option<WatchEvent<C>>, WatchError> {
+    pub(super) async fn next<C: ObjectContent>(
+        &mut self,
+    ) -> Result<Option<WatchItem<C>>, WatchError> {
         self.line.clear();
         let mut bounded = self.body.as_mut().take(MAX_EVENT);
         if bounded.read_until(b'\n', &mut self.line).await? == 0 {
@@ -115,17 +117,17 @@ impl WatchStream {
     }
 }
 
-pub(super) fn event<C: Content>(line: &[u8]) -> Result<WatchEvent<C>, WatchError> {
-    let Line { kind, object } = serde_json::from_slice(line)?;
+pub(super) fn event<C: ObjectContent>(line: &[u8]) -> Result<WatchItem<C>, WatchError> {
+    let WatchLine { kind, object } = serde_json::from_slice(line)?;
     match &*kind {
-        "ADDED" | "MODIFIED" => Ok(WatchEvent::Applied(Object::read(object))),
-        "DELETED" => Ok(WatchEvent::Deleted(Object::read(object))),
+        "ADDED" | "MODIFIED" => Ok(WatchItem::Applied(Object::read(object))),
+        "DELETED" => Ok(WatchItem::Deleted(Object::read(object))),
         "BOOKMARK" => {
             let bookmark = Object::<C>::read(object).identity.resource_version;
-            Ok(bookmark.map_or(WatchEvent::Other, WatchEvent::Bookmark))
+            Ok(bookmark.map_or(WatchItem::Other, WatchItem::Bookmark))
         }
         "ERROR" => Err(WatchError::Status(serde_json::from_str(object.get())?)),
-        _ => Ok(WatchEvent::Other),
+        _ => Ok(WatchItem::Other),
     }
 }
 
@@ -157,7 +159,7 @@ mod tests {
             .await
             .unwrap()
             .unwrap();
-        assert!(matches!(largest, WatchEvent::Bookmark(version) if version == "7"));
+        assert!(matches!(largest, WatchItem::Bookmark(version) if version == "7"));
         let failed = stream(line(padding + 1))
             .next::<RawPod>()
             .await

@@ -8,7 +8,7 @@ use http::HeaderValue;
 use rustls::pki_types::CertificateDer;
 use tokio_util::sync::CancellationToken;
 
-use crate::serve::certificates::Verdict;
+use crate::serve::certificates::CachedVerification;
 
 /// The other end of one connection, shared by all its requests.
 ///
@@ -33,8 +33,8 @@ struct Inner {
     address: SocketAddr,
     address_text: HeaderValue,
     certificates: Vec<CertificateDer<'static>>,
-    front_proxy_verdict: ArcSwapOption<Verdict>,
-    client_verdict: ArcSwapOption<Verdict>,
+    front_proxy_verdict: ArcSwapOption<CachedVerification>,
+    client_verdict: ArcSwapOption<CachedVerification>,
     retired: CancellationToken,
 }
 
@@ -78,12 +78,12 @@ impl Peer {
 
     /// What was last found out about the chain under the front proxy's roots, remembered so that a signature is
     /// checked once for each change of roots and not once for each request.
-    pub fn front_proxy_verdict(&self) -> &ArcSwapOption<Verdict> {
+    pub fn front_proxy_verdict(&self) -> &ArcSwapOption<CachedVerification> {
         &self.0.front_proxy_verdict
     }
 
     /// The same under the cluster's client CA.
-    pub fn client_verdict(&self) -> &ArcSwapOption<Verdict> {
+    pub fn client_verdict(&self) -> &ArcSwapOption<CachedVerification> {
         &self.0.client_verdict
     }
 

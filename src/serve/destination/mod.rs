@@ -12,7 +12,7 @@ mod address_policy;
 mod kubelet_paths;
 mod node;
 mod pod;
-mod reference;
+mod scheme_name_port;
 mod service;
 
 use std::sync::Arc;
@@ -27,7 +27,7 @@ use crate::serve::authorization::Permit;
 use crate::serve::cluster::{ApiServerError, Cluster, EndpointSlice, ServiceSettings};
 use crate::serve::config::{IsolationDefault, TargetConfig};
 use crate::serve::refusal::Refuse;
-use reference::Reference;
+use scheme_name_port::SchemeNamePort;
 
 /// What is spoken at a target's addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -187,10 +187,11 @@ impl Destinations {
         if !self.cluster.synced() {
             return Err(DestinationError::Unsynced);
         }
-        let reference = Reference::parse(&asked.name).ok_or_else(|| DestinationError::Name {
-            resource: asked.resource,
-            name: asked.name.clone(),
-        })?;
+        let reference =
+            SchemeNamePort::parse(&asked.name).ok_or_else(|| DestinationError::Name {
+                resource: asked.resource,
+                name: asked.name.clone(),
+            })?;
         let mut target = match asked.resource {
             Resource::Pods => pod::resolve(&self.cluster, &self.policy, asked, &reference).await,
             Resource::Services => service::resolve(&self.cluster, asked, &reference).await,
@@ -203,7 +204,7 @@ impl Destinations {
     }
 
     /// Whether somebody else than the target itself asks for its documents to be kept apart.
-    fn is_isolated(&self, asked: &RequestInfo, reference: &Reference<'_>) -> bool {
+    fn is_isolated(&self, asked: &RequestInfo, reference: &SchemeNamePort<'_>) -> bool {
         let cluster = &self.cluster;
         self.isolation == IsolationDefault::Sandbox
             || (asked.resource == Resource::Pods
@@ -212,7 +213,7 @@ impl Destinations {
 }
 
 /// The object that a request is about, for Status and messages.
-fn subject(asked: &RequestInfo, reference: &Reference<'_>) -> Subject {
+fn subject(asked: &RequestInfo, reference: &SchemeNamePort<'_>) -> Subject {
     Subject {
         name: reference.name.to_owned(),
         group: String::new(),

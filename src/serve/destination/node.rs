@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::pod::bracketed;
-use super::reference::Reference;
+use super::scheme_name_port::SchemeNamePort;
 use super::{
     AddressPolicy, Backends, Denied, Destination, DestinationError, Scheme, host_header,
     kubelet_paths, subject,
@@ -16,7 +16,7 @@ pub(super) async fn resolve(
     cluster: &Cluster,
     policy: &AddressPolicy,
     asked: &RequestInfo,
-    reference: &Reference<'_>,
+    reference: &SchemeNamePort<'_>,
 ) -> Result<Destination, DestinationError> {
     let subject = subject(asked, reference);
     let node = match cluster.find_node(reference.name).await {

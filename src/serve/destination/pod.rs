@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use super::reference::Reference;
+use super::scheme_name_port::SchemeNamePort;
 use super::{
     AddressPolicy, Backends, Denied, Destination, DestinationError, Scheme, host_header, subject,
 };
@@ -14,7 +14,7 @@ pub(super) async fn resolve(
     cluster: &Cluster,
     policy: &AddressPolicy,
     asked: &RequestInfo,
-    reference: &Reference<'_>,
+    reference: &SchemeNamePort<'_>,
 ) -> Result<Destination, DestinationError> {
     let subject = subject(asked, reference);
     let pod = match cluster.find_pod(&asked.namespace, reference.name).await {
@@ -63,7 +63,7 @@ pub(super) async fn resolve(
 }
 
 /// The port by number or by name; without one the first that a container declares, else the scheme's own.
-fn port(pod: &Pod, reference: &Reference<'_>) -> Option<u16> {
+fn port(pod: &Pod, reference: &SchemeNamePort<'_>) -> Option<u16> {
     if reference.port.is_empty() {
         let declared = pod.ports.first().map(|port| port.number);
         return Some(declared.unwrap_or(if reference.scheme == Scheme::Https {

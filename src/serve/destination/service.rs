@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::reference::Reference;
+use super::scheme_name_port::SchemeNamePort;
 use super::{Backends, Destination, DestinationError, host_header, subject};
 use crate::serve::api::RequestInfo;
 use crate::serve::cluster::{Cluster, Service, ServicePort};
@@ -10,7 +10,7 @@ use crate::serve::cluster::{Cluster, Service, ServicePort};
 pub(super) async fn resolve(
     cluster: &Cluster,
     asked: &RequestInfo,
-    reference: &Reference<'_>,
+    reference: &SchemeNamePort<'_>,
 ) -> Result<Destination, DestinationError> {
     let subject = subject(asked, reference);
     let service = match cluster.find_service(&asked.namespace, reference.name).await {
@@ -47,7 +47,7 @@ pub(super) async fn resolve(
 /// The port by number or name; without one the port that has no name, or the only one.
 fn port<'a>(
     service: &'a Service,
-    reference: &Reference<'_>,
+    reference: &SchemeNamePort<'_>,
 ) -> Result<&'a ServicePort, DestinationError> {
     let owner = || format!("service {:?}", reference.name);
     let known = || {

@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use papaya::HashMap;
 
 /// How long an endpoint sits out.
-const SITTING_OUT: Duration = Duration::from_secs(5);
+const EJECTION_TIME: Duration = Duration::from_secs(5);
 
 /// Endpoints that sit out at the same time. Whoever scans a pod's ports makes no more of them; those that come too late
 /// are tried again at once.
-const MAX_SITTING_OUT: usize = 4096;
+const MAX_EJECTION_TIME: usize = 4096;
 
 /// Who sits out, shared by the choice and by those who dial.
 #[derive(Debug, Clone, Default)]
@@ -35,8 +35,8 @@ impl Outliers {
         if self.is_sweep_due(now) {
             sitting_out.retain(|_, until| *until > now);
         }
-        if sitting_out.len() < MAX_SITTING_OUT {
-            sitting_out.insert(address, now + SITTING_OUT);
+        if sitting_out.len() < MAX_EJECTION_TIME {
+            sitting_out.insert(address, now + EJECTION_TIME);
         }
     }
 
@@ -48,7 +48,7 @@ impl Outliers {
             .unwrap_or_else(PoisonError::into_inner);
         let is_due = next.is_none_or(|next| next <= now);
         if is_due {
-            *next = Some(now + SITTING_OUT);
+            *next = Some(now + EJECTION_TIME);
         }
         is_due
     }
@@ -92,6 +92,6 @@ mod tests {
         for port in 1..=u16::MAX {
             outliers.refused(SocketAddr::from(([10, 77, 0, 10], port)));
         }
-        assert_eq!(outliers.0.until.len(), MAX_SITTING_OUT);
+        assert_eq!(outliers.0.until.len(), MAX_EJECTION_TIME);
     }
 }

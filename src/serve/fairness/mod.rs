@@ -13,4 +13,4 @@ mod sketch;
 
 pub use places::{Full, Holder, Place, Places};
 pub use rate::Rate;
-pub use reviews::{ReviewLimit, TooManyReviews, Turn};
+pub use reviews::{ReviewLimit, ReviewSlot, TooManyReviews};

@@ -38,7 +38,7 @@ const ADDRESS_A_SECOND: u32 = 10;
 const ADDRESS_BURST: u32 = 20;
 
 /// How long a known user waits for a turn, at each of the limits.
-const PATIENCE: Duration = Duration::from_secs(2);
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Too many reviews would be needed; another try may find fewer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -62,7 +62,7 @@ pub struct ReviewLimit {
 
 /// The right to ask for one review, for as long as it is held.
 #[derive(Debug)]
-pub struct Turn<'a> {
+pub struct ReviewSlot<'a> {
     _permit: OwnedSemaphorePermit,
     _of_user: Option<OfUser<'a>>,
 }
@@ -102,7 +102,10 @@ impl ReviewLimit {
     ///
     /// # Errors
     /// The user has a full share, or there are more reviews than there will be turns for soon.
-    pub async fn known(&self, user: &(impl Hash + ?Sized)) -> Result<Turn<'_>, TooManyReviews> {
+    pub async fn known(
+        &self,
+        user: &(impl Hash + ?Sized),
+    ) -> Result<ReviewSlot<'_>, TooManyReviews> {
         let turn = self.turn_of(user).await;
         if turn.is_err() {
             self.limited_known.fetch_add(1, Ordering::Relaxed);
@@ -110,7 +113,7 @@ impl ReviewLimit {
         turn
     }
 
-    async fn turn_of(&self, user: &(impl Hash + ?Sized)) -> Result<Turn<'_>, TooManyReviews> {
+    async fn turn_of(&self, user: &(impl Hash + ?Sized)) -> Result<ReviewSlot<'_>, TooManyReviews> {
         let cells = self.names.cells(user);
         let under_way = self.of_users.add(cells);
         let of_user = OfUser {
@@ -120,21 +123,21 @@ impl ReviewLimit {
         if under_way > MAX_OF_ONE_USER {
             return Err(TooManyReviews);
         }
-        let own_wait = self.users.charge(user, PATIENCE);
+        let own_wait = self.users.charge(user, QUEUE_TIMEOUT);
         if self.known_rate.is_scarce() {
-            if own_wait >= PATIENCE {
+            if own_wait >= QUEUE_TIMEOUT {
                 return Err(TooManyReviews);
             }
             tokio::time::sleep(own_wait).await;
         }
-        let wait = self.known_rate.take(PATIENCE).ok_or(TooManyReviews)?;
+        let wait = self.known_rate.take(QUEUE_TIMEOUT).ok_or(TooManyReviews)?;
         if !wait.is_zero() {
             tokio::time::sleep(wait).await;
         }
         let permit = Arc::clone(&self.known).acquire_owned();
-        let permit = tokio::time::timeout(PATIENCE, permit).await;
+        let permit = tokio::time::timeout(QUEUE_TIMEOUT, permit).await;
         match permit {
-            Ok(Ok(permit)) => Ok(Turn {
+            Ok(Ok(permit)) => Ok(ReviewSlot {
                 _permit: permit,
                 _of_user: Some(of_user),
             }),
@@ -146,21 +149,21 @@ impl ReviewLimit {
     ///
     /// # Errors
     /// There are as many reviews of unknown callers as there may be.
-    pub fn unknown(&self, address: IpAddr) -> Result<Turn<'_>, TooManyReviews> {
+    pub fn unknown(&self, address: IpAddr) -> Result<ReviewSlot<'_>, TooManyReviews> {
         self.turn_at(address).ok_or_else(|| {
             self.limited_unknown.fetch_add(1, Ordering::Relaxed);
             TooManyReviews
         })
     }
 
-    fn turn_at(&self, address: IpAddr) -> Option<Turn<'_>> {
+    fn turn_at(&self, address: IpAddr) -> Option<ReviewSlot<'_>> {
         // One address can't use up the others' turns: its own are looked at first.
         if !self.addresses.take(&network(address)) {
             return None;
         }
         let permit = Arc::clone(&self.unknown).try_acquire_owned().ok()?;
         self.unknown_rate.take(Duration::ZERO)?;
-        Some(Turn {
+        Some(ReviewSlot {
             _permit: permit,
             _of_user: None,
         })
@@ -195,12 +198,12 @@ mod tests {
 
     use super::*;
 
-    type Granted<'a> = Result<Turn<'a>, TooManyReviews>;
+    type Granted<'a> = Result<ReviewSlot<'a>, TooManyReviews>;
 
     /// A review that a user has under way.
     #[expect(dead_code, reason = "they are held")]
     enum Asking<'a> {
-        Has(Turn<'a>),
+        Has(ReviewSlot<'a>),
         Waits(Pin<Box<dyn Future<Output = Granted<'a>> + 'a>>),
     }
 

@@ -17,10 +17,10 @@ const MAX_WAITING_BYTES: usize = 8 << 20;
 const BATCH: usize = 64 * 1024;
 
 /// How long lines gather before they are written: a writer that slept between any two would be woken by each.
-const GATHERING: Duration = Duration::from_millis(10);
+const BATCH_INTERVAL: Duration = Duration::from_millis(10);
 
 /// How long the end of the process waits for a slow reader.
-const LAST_LINES_LIMIT: Duration = Duration::from_secs(2);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Where the lines go. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -92,7 +92,7 @@ impl AccessLog {
         let (written, all) = sync_channel(1);
         if open.entries.try_send(Entry::Mark(written)).is_ok() {
             // Whoever does not read in time loses the rest.
-            let _ = all.recv_timeout(LAST_LINES_LIMIT);
+            let _ = all.recv_timeout(FLUSH_TIMEOUT);
         }
     }
 }
@@ -100,7 +100,7 @@ impl AccessLog {
 fn write(mut out: impl Write, waiting: &Receiver<Entry>, bytes: &AtomicUsize) {
     let (mut batch, mut marks) = (Vec::new(), Vec::new());
     while let Ok(first) = waiting.recv() {
-        std::thread::park_timeout(GATHERING);
+        std::thread::park_timeout(BATCH_INTERVAL);
         let mut next = Some(first);
         while next.is_some() {
             gather(&mut next, waiting, &mut batch, &mut marks);

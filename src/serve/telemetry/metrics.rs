@@ -48,7 +48,7 @@ impl EncodeLabelValue for Verb {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Request {
+struct RequestLabels {
     verb: Verb,
     resource: &'static str,
     subresource: &'static str,
@@ -56,7 +56,7 @@ struct Request {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Refusal {
+struct RefusalLabels {
     reason: &'static str,
 }
 
@@ -96,8 +96,8 @@ pub struct Gauges {
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    requests: Family<Request, Counter>,
-    refusals: Family<Refusal, Counter>,
+    requests: Family<RequestLabels, Counter>,
+    refusals: Family<RefusalLabels, Counter>,
     in_flight: Gauge,
     until_response: Histogram,
     tunnels_ended: Counter,
@@ -198,7 +198,7 @@ impl Metrics {
             ..
         } = *sample;
         self.requests
-            .get_or_create(&Request {
+            .get_or_create(&RequestLabels {
                 verb,
                 resource,
                 subresource,
@@ -206,7 +206,7 @@ impl Metrics {
             })
             .inc();
         if let Some(reason) = sample.stage_reason {
-            self.refusals.get_or_create(&Refusal { reason }).inc();
+            self.refusals.get_or_create(&RefusalLabels { reason }).inc();
         }
         if sample.tunnel {
             self.tunnels_ended.inc();

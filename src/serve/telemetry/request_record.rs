@@ -46,7 +46,7 @@ pub struct RequestRecord {
 
 /// The line that a request leaves in the access log.
 #[derive(Serialize)]
-struct Line<'a> {
+struct AccessLine<'a> {
     time: f64,
     message: &'static str,
     audit_id: &'a str,
@@ -102,7 +102,7 @@ impl RequestRecord {
         let since = |earlier: Option<Instant>, later: Option<Instant>| {
             Some(milliseconds(later?.duration_since(earlier?)))
         };
-        let line = Line {
+        let line = AccessLine {
             time: SystemTime::now()
                 .duration_since(SystemTime::UNIX_EPOCH)
                 .unwrap_or_default()

@@ -1,4 +1,4 @@
-//! Tokens: who is asked about them, how often, and what is remembered.
+//! TokenReviews: who is asked about them, how often, and what is remembered.
 
 use super::*;
 

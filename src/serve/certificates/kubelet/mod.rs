@@ -16,13 +16,13 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
-pub use credential::{CredentialSource, NoKubeletCredential};
+pub use credential::{KubeletCredentialSource, NoKubeletCredential};
 
 use super::files::{self, Changes};
 use super::{CertificateError, provider};
 use crate::lifecycle::Tasks;
 use crate::serve::config::KubeletTls;
-use credential::Credential;
+use credential::CurrentCredential;
 
 /// Where something comes from that may change.
 #[derive(Clone)]
@@ -49,7 +49,7 @@ impl std::fmt::Debug for Source {
 pub struct KubeletSources {
     /// PEM of the roots, used when [`KubeletTls::Verify`] names no file of its own.
     pub cluster_roots: Source,
-    pub credential: CredentialSource,
+    pub credential: KubeletCredentialSource,
 }
 
 /// What holds now for connections to kubelets. Read without waiting; cheap to clone.
@@ -58,7 +58,7 @@ pub struct KubeletAccess {
     tls: Arc<ArcSwap<ClientConfig>>,
     /// Grows with each new set of roots, after it is in force.
     trust: Arc<AtomicU64>,
-    credential: Arc<Credential>,
+    credential: Arc<CurrentCredential>,
 }
 
 impl KubeletAccess {
@@ -89,7 +89,7 @@ impl KubeletAccess {
         let access = Self {
             tls: Arc::new(ArcSwap::new(config)),
             trust: Arc::default(),
-            credential: Credential::start(sources.credential, tasks).await?,
+            credential: CurrentCredential::start(sources.credential, tasks).await?,
         };
         if let Source::File(path) = roots {
             tasks.spawn_required(
@@ -202,7 +202,7 @@ mod tests {
         };
         let sources = KubeletSources {
             cluster_roots: Source::Nothing,
-            credential: CredentialSource::Nothing,
+            credential: KubeletCredentialSource::Nothing,
         };
         let tasks = Tasks::new();
         let access = KubeletAccess::start(&tls, sources, &tasks).await.unwrap();

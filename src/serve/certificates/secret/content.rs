@@ -22,7 +22,7 @@ pub(super) const KEY_SPREAD_TIME: Duration = Duration::from_secs(5 * 60);
 
 /// What the Secret holds.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Content {
+pub(super) struct SecretContent {
     /// The authorities that are to be trusted, newest first, PEM.
     pub(super) bundle: String,
     /// The key of the newest authority, PEM.
@@ -35,7 +35,7 @@ pub(super) struct Content {
     pub(super) previous_session_key: Option<String>,
 }
 
-impl Content {
+impl SecretContent {
     /// `None` when something is missing: a Secret that was applied empty is filled like one that is not there.
     pub(super) fn read(secret: &Secret) -> Option<Self> {
         let text = |key: &str| text(secret, key);

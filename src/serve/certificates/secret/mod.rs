@@ -27,7 +27,7 @@ use rustls::pki_types::pem::PemObject;
 use super::generate::{self, AUTHORITY_LIFETIME, LEAF_LIFETIME, Pair};
 use super::{CertificateError, Serving, SessionKey, session};
 use crate::serve::config::{ApiGroup, NamespacedName};
-use content::{Content, is_valid, past_two_thirds};
+use content::{SecretContent, is_valid, past_two_thirds};
 
 /// How often the Secret and the APIService are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(60);
@@ -36,7 +36,7 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(60);
 const RETRY_INTERVAL: Duration = Duration::from_secs(2);
 
 /// How long one request to the API server may take.
-const REQUEST_LIMIT: Duration = Duration::from_secs(10);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The Secret, the Service that its certificate is for, and the APIService that has to trust it.
 #[derive(Clone)]
@@ -113,7 +113,7 @@ impl ServingSecret {
                 self.serve(&serving, &session_key, &mut served).await?;
                 let bundle = served
                     .as_ref()
-                    .map_or("", |content: &Content| content.bundle.as_str());
+                    .map_or("", |content: &SecretContent| content.bundle.as_str());
                 self.trust(bundle).await
             };
             let pause = match round.await {
@@ -137,7 +137,7 @@ impl ServingSecret {
         &self,
         serving: &Serving,
         session_key: &SessionKey,
-        served: &mut Option<Content>,
+        served: &mut Option<SecretContent>,
     ) -> Result<(), SecretError> {
         let content = self.up_to_date().await?;
         // Which key seals depends on the time as well.
@@ -147,7 +147,7 @@ impl ServingSecret {
         if served.as_ref() == Some(&content) {
             return Ok(());
         }
-        let pair = |content: &Content| (content.certificate.clone(), content.key.clone());
+        let pair = |content: &SecretContent| (content.certificate.clone(), content.key.clone());
         if served.as_ref().map(pair) != Some(pair(&content)) {
             serving.replace(content.certificate.as_bytes(), content.key.as_bytes())?;
             tracing::info!(secret = self.name, "a new serving certificate is in force");
@@ -157,9 +157,9 @@ impl ServingSecret {
     }
 
     /// What the Secret holds after this replica did what was due.
-    async fn up_to_date(&self) -> Result<Content, SecretError> {
+    async fn up_to_date(&self) -> Result<SecretContent, SecretError> {
         let found = limited(self.secrets.get_opt(&self.name)).await?;
-        let held = found.as_ref().and_then(Content::read);
+        let held = found.as_ref().and_then(SecretContent::read);
         let Some(due) = held.as_ref().map_or_else(
             || {
                 self.first(found.as_ref().and_then(content::session_key))
@@ -186,10 +186,10 @@ impl ServingSecret {
     }
 
     /// New certificates for a Secret that lacks some; a key of logins that is there stays.
-    fn first(&self, session_key: Option<String>) -> Result<Content, CertificateError> {
+    fn first(&self, session_key: Option<String>) -> Result<SecretContent, CertificateError> {
         let authority = generate::authority(&self.api_service)?;
         let leaf = generate::leaf(&authority, &self.dns_names)?;
-        Ok(Content {
+        Ok(SecretContent {
             bundle: authority.certificate,
             authority_key: authority.key,
             certificate: leaf.certificate,
@@ -202,15 +202,15 @@ impl ServingSecret {
     /// The content with what is due at `now` renewed; `None` if nothing is.
     fn renewed(
         &self,
-        content: &Content,
+        content: &SecretContent,
         now: SystemTime,
-    ) -> Result<Option<Content>, CertificateError> {
+    ) -> Result<Option<SecretContent>, CertificateError> {
         let authorities = content.authorities();
         let Some(newest) = authorities.first() else {
             return self.first(content.session_key.clone()).map(Some);
         };
         if content.session_key.is_none() {
-            return Ok(Some(Content {
+            return Ok(Some(SecretContent {
                 session_key: Some(session::new_text()),
                 ..content.clone()
             }));
@@ -223,7 +223,7 @@ impl ServingSecret {
                 .collect();
             let mut bundle = successor.certificate;
             kept.iter().for_each(|pem| bundle.push_str(pem));
-            return Ok(Some(Content {
+            return Ok(Some(SecretContent {
                 bundle,
                 authority_key: successor.key,
                 ..content.clone()
@@ -237,7 +237,7 @@ impl ServingSecret {
                 key: content.authority_key.clone(),
             };
             let leaf = generate::leaf(&authority, &self.dns_names)?;
-            return Ok(Some(Content {
+            return Ok(Some(SecretContent {
                 certificate: leaf.certificate,
                 key: leaf.key,
                 session_key: Some(session::new_text()),
@@ -246,7 +246,7 @@ impl ServingSecret {
             }));
         }
         if content.previous_key_is_over(now) {
-            return Ok(Some(Content {
+            return Ok(Some(SecretContent {
                 previous_session_key: None,
                 ..content.clone()
             }));
@@ -301,7 +301,7 @@ impl ServingSecret {
 async fn limited<T>(
     asking: impl Future<Output = Result<T, kube::Error>>,
 ) -> Result<T, SecretError> {
-    Ok(tokio::time::timeout(REQUEST_LIMIT, asking).await??)
+    Ok(tokio::time::timeout(REQUEST_TIMEOUT, asking).await??)
 }
 
 #[cfg(test)]

@@ -83,7 +83,7 @@ async fn what_another_replica_wrote_is_used_as_it_is() {
 #[tokio::test]
 async fn a_secret_without_a_key_of_logins_gets_one_and_nothing_else() {
     let (secret, mut handle) = secret();
-    let theirs = Content {
+    let theirs = SecretContent {
         session_key: None,
         ..secret.first(None).unwrap()
     };
@@ -105,7 +105,7 @@ async fn a_secret_without_a_key_of_logins_gets_one_and_nothing_else() {
     );
     assert!(
         theirs
-            == Content {
+            == SecretContent {
                 session_key: None,
                 ..content
             }
@@ -119,7 +119,7 @@ async fn a_key_of_logins_goes_with_the_leaf_and_opens_until_what_it_sealed_is_ov
     let content = secret.first(None).unwrap();
     let (made, key) = (SystemTime::now(), session::parse);
     let old = key(content.session_key.as_deref().unwrap()).unwrap();
-    let keys = |content: &Content, at| {
+    let keys = |content: &SecretContent, at| {
         let keys = content.session_keys(at).unwrap();
         (keys.sealing, keys.other)
     };
@@ -146,7 +146,7 @@ async fn a_key_of_logins_goes_with_the_leaf_and_opens_until_what_it_sealed_is_ov
     assert!(after.certificate == renewed.certificate);
     let written = after.write("serving", None);
     assert!(!written.data.unwrap().contains_key("session-previous.key"));
-    let read = Content::read(&renewed.write("serving", None)).unwrap();
+    let read = SecretContent::read(&renewed.write("serving", None)).unwrap();
     assert!(read == renewed);
 }
 

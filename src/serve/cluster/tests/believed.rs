@@ -20,7 +20,7 @@ fn started(name: &str, ip: &str, start: &str) -> Value {
 
 #[tokio::test]
 async fn a_pod_that_has_ended_has_no_address() {
-    let cluster = Cluster::empty(client().0, complaints::channel().0);
+    let cluster = Cluster::empty(client().0, events::channel().0);
     let ip: IpAddr = "10.77.0.10".parse().unwrap();
     for phase in ["Succeeded", "Failed"] {
         let mut done = pod("done", "10.77.0.10");
@@ -33,7 +33,7 @@ async fn a_pod_that_has_ended_has_no_address() {
 
 #[tokio::test]
 async fn an_address_belongs_to_the_live_pod_that_started_last() {
-    let cluster = Cluster::empty(client().0, complaints::channel().0);
+    let cluster = Cluster::empty(client().0, events::channel().0);
     let ip: IpAddr = "10.77.0.10".parse().unwrap();
     let old = kept(
         &cluster,
@@ -51,7 +51,10 @@ async fn an_address_belongs_to_the_live_pod_that_started_last() {
     );
     let nobody = !cluster.is_address_of(ip, &twin) && !cluster.is_address_of(ip, &new);
     assert!(nobody, "it can't be told whose it is");
-    cluster.apply_pod(Change::<RawPod>::Removed(Key::new(Some("demo"), "twin")));
+    cluster.apply_pod(Change::<RawPod>::Removed(ObjectKey::new(
+        Some("demo"),
+        "twin",
+    )));
     let mut ended = started("new", "10.77.0.10", "2026-01-01T00:00:05Z");
     ended["status"]["phase"] = json!("Succeeded");
     cluster.apply_pod(applied(&ended));
@@ -63,7 +66,7 @@ async fn an_address_belongs_to_the_live_pod_that_started_last() {
 
 #[tokio::test]
 async fn a_pod_with_its_nodes_network_does_not_take_a_pods_address() {
-    let cluster = Cluster::empty(client().0, complaints::channel().0);
+    let cluster = Cluster::empty(client().0, events::channel().0);
     let ip: IpAddr = "10.77.0.10".parse().unwrap();
     let mut host = started("host", "10.77.0.10", "2026-01-01T00:00:09Z");
     host["spec"]["hostNetwork"] = json!(true);
@@ -78,7 +81,7 @@ async fn a_pod_with_its_nodes_network_does_not_take_a_pods_address() {
 
 #[tokio::test]
 async fn a_thousand_pods_that_claim_one_address_are_a_few() {
-    let cluster = Cluster::empty(client().0, complaints::channel().0);
+    let cluster = Cluster::empty(client().0, events::channel().0);
     for at in 0..1000 {
         kept(
             &cluster,
@@ -98,7 +101,7 @@ async fn a_thousand_pods_that_claim_one_address_are_a_few() {
 #[tokio::test(start_paused = true)]
 async fn what_nobody_confirms_is_asked_for_and_then_not_served() {
     let (client, mut handle) = client();
-    let cluster = Cluster::empty(client, complaints::channel().0);
+    let cluster = Cluster::empty(client, events::channel().0);
     cluster.confirm_pods();
     assert!(
         !cluster.synced(),
@@ -132,7 +135,7 @@ async fn what_nobody_confirms_is_asked_for_and_then_not_served() {
 async fn a_bookmark_confirms_and_a_silent_watch_is_resumed_from_it() {
     let (client, mut handle) = client();
     let tasks = Tasks::new();
-    let cluster = Cluster::empty(client.clone(), complaints::channel().0);
+    let cluster = Cluster::empty(client.clone(), events::channel().0);
     let (apply, confirm) = (Cluster::apply_pod, Cluster::confirm_pods);
     tasks.spawn_background(watch::supervise(client, cluster.clone(), apply, confirm));
     answer(&mut handle, 200, list(&[pod("a", "10.77.0.10")], "1", "")).await;
@@ -170,7 +173,7 @@ async fn a_bookmark_confirms_and_a_silent_watch_is_resumed_from_it() {
 }
 
 fn watching_pods(client: &kube::Client, tasks: &Tasks) -> Cluster {
-    let cluster = Cluster::empty(client.clone(), complaints::channel().0);
+    let cluster = Cluster::empty(client.clone(), events::channel().0);
     let (apply, confirm) = (Cluster::apply_pod, Cluster::confirm_pods);
     tasks.spawn_background(watch::supervise(
         client.clone(),
@@ -250,7 +253,7 @@ async fn a_place_that_is_always_forgotten_is_not_listed_without_a_pause() {
 async fn what_is_no_name_is_asked_of_nobody() {
     let (client, handle) = client();
     drop(handle);
-    let cluster = Cluster::empty(client, complaints::channel().0);
+    let cluster = Cluster::empty(client, events::channel().0);
     for (namespace, name) in [
         ("kube-system%2Fpods%2Fetcd#", "x"),
         ("a/b", "x"),

@@ -12,7 +12,7 @@ use crate::serve::cluster::nodes::RawNode;
 use crate::serve::cluster::object::MAX_ENTRIES;
 use crate::serve::cluster::pods::RawPod;
 use crate::serve::cluster::services::RawService;
-use crate::serve::cluster::watch_stream::{WatchEvent, event};
+use crate::serve::cluster::watch_stream::{WatchItem, event};
 
 const GOOD: &[u8] = br#"{"metadata":{"name":"good","namespace":"demo","resourceVersion":"7"}}"#;
 
@@ -39,7 +39,7 @@ pub(crate) fn objects(input: &[u8]) {
 }
 
 /// What is read of an object of a kind, in each way that it may come.
-fn read<C: Content>(input: &[u8], is_json: bool) -> Option<Known<C>> {
+fn read<C: ObjectContent>(input: &[u8], is_json: bool) -> Option<ReadObject<C>> {
     let mut first = None;
     for kind in ["ADDED", "MODIFIED", "DELETED", "BOOKMARK", "FUTURE"] {
         let begin = format!("{{\"type\":\"{kind}\",\"object\":");
@@ -47,7 +47,7 @@ fn read<C: Content>(input: &[u8], is_json: bool) -> Option<Known<C>> {
         let came = event::<C>(&line);
         // One that ends the outer object may go on with members of its own.
         assert!(came.is_ok() || !is_json, "{kind}: {:?}", came.err());
-        if let (Ok(WatchEvent::Applied(object)), "ADDED", true) = (came, kind, is_json) {
+        if let (Ok(WatchItem::Applied(object)), "ADDED", true) = (came, kind, is_json) {
             first = object.known().ok();
         }
     }

@@ -10,8 +10,8 @@ use http::{Request, Response};
 use serde_json::{Value, json};
 use tower_test::mock;
 
-use super::object::{Content, Known, Object};
-use super::table::Key;
+use super::object::{Object, ObjectContent, ReadObject};
+use super::table::ObjectKey;
 use super::watch::Change;
 use super::*;
 
@@ -22,17 +22,17 @@ fn client() -> (kube::Client, Handle) {
     (kube::Client::new(service, "default"), handle)
 }
 
-pub(super) fn known<C: Content>(object: &Value) -> Known<C> {
+pub(super) fn known<C: ObjectContent>(object: &Value) -> ReadObject<C> {
     let object: Object<C> = serde_json::from_str(&object.to_string()).unwrap();
     object.known().expect("the object is one of its kind")
 }
 
 /// The change that brings an object.
-pub(super) fn applied<C: Content>(object: &Value) -> Change<C> {
+pub(super) fn applied<C: ObjectContent>(object: &Value) -> Change<C> {
     Change::Applied(known(object))
 }
 
-fn listed<C: Content>(object: &Value) -> Change<C> {
+fn listed<C: ObjectContent>(object: &Value) -> Change<C> {
     Change::Listed(known(object))
 }
 
@@ -52,7 +52,7 @@ fn slice(name: &str, service: Option<&str>, ip: &str) -> Value {
 
 #[tokio::test]
 async fn a_pod_is_kept_with_addresses_and_ports_alone() {
-    let cluster = Cluster::empty(client().0, complaints::channel().0);
+    let cluster = Cluster::empty(client().0, events::channel().0);
     cluster.apply_pod(applied(&pod("web-0", "10.77.0.10")));
     let kept = cluster.pod("demo", "web-0").unwrap();
     assert_eq!(
@@ -65,7 +65,7 @@ async fn a_pod_is_kept_with_addresses_and_ports_alone() {
 
 #[tokio::test]
 async fn what_a_new_list_does_not_bring_is_gone() {
-    let cluster = Cluster::empty(client().0, complaints::channel().0);
+    let cluster = Cluster::empty(client().0, events::channel().0);
     cluster.apply_pod(applied(&pod("old", "10.77.0.10")));
     let freshness = || cluster.0.pods.freshness(Instant::now());
     assert_eq!(freshness(), Freshness::Stale, "there was no whole list yet");
@@ -82,7 +82,7 @@ async fn what_a_new_list_does_not_bring_is_gone() {
 
 #[tokio::test]
 async fn slices_are_gathered_by_service_and_follow_their_label() {
-    let cluster = Cluster::empty(client().0, complaints::channel().0);
+    let cluster = Cluster::empty(client().0, events::channel().0);
     cluster.apply_slice(applied(&slice("a", Some("web"), "10.77.0.10")));
     cluster.apply_slice(applied(&slice("b", Some("web"), "10.77.0.11")));
     assert_eq!(cluster.slices("demo", "web").unwrap().len(), 2);
@@ -91,13 +91,13 @@ async fn slices_are_gathered_by_service_and_follow_their_label() {
     assert_eq!(cluster.slices("demo", "api").unwrap().len(), 1);
     cluster.apply_slice(applied(&slice("b", None, "10.77.0.11")));
     assert!(cluster.slices("demo", "api").is_none());
-    cluster.apply_slice(Change::Removed(Key::new(Some("demo"), "a")));
+    cluster.apply_slice(Change::Removed(ObjectKey::new(Some("demo"), "a")));
     assert!(cluster.slices("demo", "web").is_none());
 }
 
 #[tokio::test]
 async fn a_new_list_of_slices_drops_the_old_ones() {
-    let cluster = Cluster::empty(client().0, complaints::channel().0);
+    let cluster = Cluster::empty(client().0, events::channel().0);
     cluster.apply_slice(applied(&slice("a", Some("web"), "10.77.0.10")));
     cluster.apply_slice(Change::ListBegins);
     cluster.apply_slice(listed(&slice("b", Some("web"), "10.77.0.11")));
@@ -111,7 +111,7 @@ async fn a_new_list_of_slices_drops_the_old_ones() {
 
 #[tokio::test]
 async fn conditions_left_open_are_decided_as_kubernetes_says() {
-    let cluster = Cluster::empty(client().0, complaints::channel().0);
+    let cluster = Cluster::empty(client().0, events::channel().0);
     let mut open = slice("a", Some("web"), "10.77.0.10");
     open["endpoints"][0]["conditions"] = json!({});
     cluster.apply_slice(applied(&open));
@@ -123,7 +123,7 @@ async fn conditions_left_open_are_decided_as_kubernetes_says() {
 
 #[tokio::test]
 async fn a_slice_of_names_has_no_endpoints() {
-    let cluster = Cluster::empty(client().0, complaints::channel().0);
+    let cluster = Cluster::empty(client().0, events::channel().0);
     let mut names = slice("a", Some("web"), "10.77.0.10");
     names["addressType"] = json!("FQDN");
     cluster.apply_slice(applied(&names));
@@ -136,7 +136,7 @@ async fn a_slice_of_names_has_no_endpoints() {
 
 #[tokio::test]
 async fn a_node_is_reached_at_its_internal_address_first() {
-    let cluster = Cluster::empty(client().0, complaints::channel().0);
+    let cluster = Cluster::empty(client().0, events::channel().0);
     cluster.apply_node(applied(&json!({"metadata": {"name": "n1"}, "status": {
         "addresses": [{"type": "Hostname", "address": "n1"}, {"type": "ExternalIP", "address": "192.0.2.7"},
             {"type": "InternalIP", "address": "10.77.0.2"}],
@@ -183,7 +183,7 @@ fn status(code: u16) -> String {
 async fn a_watch_lists_in_pages_resumes_and_lists_anew_when_its_place_is_forgotten() {
     let (client, mut handle) = client();
     let tasks = Tasks::new();
-    let cluster = Cluster::empty(client.clone(), complaints::channel().0);
+    let cluster = Cluster::empty(client.clone(), events::channel().0);
     tasks.spawn_background(watch::supervise(
         client,
         cluster.clone(),
@@ -224,7 +224,7 @@ async fn a_watch_lists_in_pages_resumes_and_lists_anew_when_its_place_is_forgott
 #[tokio::test]
 async fn a_missing_pod_is_asked_for_once_in_a_burst() {
     let (client, mut handle) = client();
-    let cluster = Cluster::empty(client, complaints::channel().0);
+    let cluster = Cluster::empty(client, events::channel().0);
     let burst = futures_util::future::join_all((0..20).map(|_| cluster.find_pod("demo", "new")));
     let (found, path) = tokio::join!(
         burst,
@@ -246,6 +246,6 @@ async fn a_missing_pod_is_asked_for_once_in_a_burst() {
 #[tokio::test(start_paused = true)]
 async fn a_pod_that_can_not_be_asked_for_is_not_said_to_be_missing() {
     let (client, _handle) = client();
-    let cluster = Cluster::empty(client, complaints::channel().0);
+    let cluster = Cluster::empty(client, events::channel().0);
     assert!(cluster.find_pod("demo", "new").await.is_err());
 }

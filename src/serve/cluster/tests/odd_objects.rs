@@ -10,7 +10,7 @@ use crate::serve::cluster::pods::RawPod;
 use crate::serve::cluster::services::RawService;
 
 pub(super) fn watched(client: &kube::Client, tasks: &Tasks) -> Cluster {
-    let cluster = Cluster::empty(client.clone(), complaints::channel().0);
+    let cluster = Cluster::empty(client.clone(), events::channel().0);
     let (apply, confirm) = (Cluster::apply_slice, Cluster::confirm_slices);
     tasks.spawn_background(watch::supervise(
         client.clone(),
@@ -112,7 +112,7 @@ fn a_time_that_no_reader_takes_is_not_read() {
     let mut odd = pod("web-0", "10.77.0.10");
     odd["metadata"]["managedFields"] = json!([{"manager": "x", "time": "10000-01-01T00:59:59Z"}]);
     odd["metadata"]["creationTimestamp"] = Value::Null;
-    let read: Known<RawPod> = known(&odd);
+    let read: ReadObject<RawPod> = known(&odd);
     assert_eq!(&*read.key.name, "web-0");
 }
 
@@ -134,7 +134,7 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-fn reads<C: Content>(object: &Value) -> bool {
+fn reads<C: ObjectContent>(object: &Value) -> bool {
     let list = json!([object]).to_string();
     Vec::<Object<C>>::deserialize(&mut serde_json::Deserializer::from_str(&list)).is_ok()
 }

@@ -96,7 +96,7 @@ impl Setting {
         let tasks = Tasks::new();
         let sources = crate::serve::certificates::KubeletSources {
             cluster_roots: Source::Nothing,
-            credential: crate::serve::certificates::CredentialSource::Nothing,
+            credential: crate::serve::certificates::KubeletCredentialSource::Nothing,
         };
         let kubelet = KubeletAccess::start(&KubeletTls::AnyCertificate, sources, &tasks)
             .await

@@ -40,7 +40,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where the credential for kubelets comes from.
 #[derive(Clone)]
-pub enum CredentialSource {
+pub enum KubeletCredentialSource {
     /// `--kubelet-service-account`: tokens of this ServiceAccount, asked for with this server's own client.
     ServiceAccount {
         client: kube::Client,
@@ -55,7 +55,7 @@ pub enum CredentialSource {
     Nothing,
 }
 
-impl std::fmt::Debug for CredentialSource {
+impl std::fmt::Debug for KubeletCredentialSource {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::ServiceAccount { account, .. } => {
@@ -82,13 +82,13 @@ pub enum NoKubeletCredential {
 
 /// The credential now in force. Its one writer is the task that follows the source.
 #[derive(Debug)]
-pub(super) struct Credential {
-    shown: ArcSwapOption<Shown>,
+pub(super) struct CurrentCredential {
+    shown: ArcSwapOption<ShownCredential>,
     missing: NoKubeletCredential,
 }
 
 #[derive(Debug)]
-struct Shown {
+struct ShownCredential {
     authorization: HeaderValue,
     /// `None` for a file: the kubelet judges the token's life.
     until: Option<Instant>,
@@ -105,15 +105,15 @@ enum TokenError {
     Empty,
 }
 
-impl Credential {
+impl CurrentCredential {
     /// Reads a file once, so that a wrong one ends the start; a ServiceAccount's token comes when the API server answers.
     pub(super) async fn start(
-        source: CredentialSource,
+        source: KubeletCredentialSource,
         tasks: &Tasks,
     ) -> Result<Arc<Self>, CertificateError> {
         match source {
-            CredentialSource::Nothing => Ok(Self::none(NoKubeletCredential::NotConfigured)),
-            CredentialSource::TokenFile { path, own_token } => {
+            KubeletCredentialSource::Nothing => Ok(Self::none(NoKubeletCredential::NotConfigured)),
+            KubeletCredentialSource::TokenFile { path, own_token } => {
                 let own = OwnToken::read(&own_token).await?;
                 let token = files::read(&path).await?;
                 let credential = Self::none(NoKubeletCredential::NotConfigured);
@@ -125,7 +125,7 @@ impl Credential {
                 );
                 Ok(credential)
             }
-            CredentialSource::ServiceAccount { client, account } => {
+            KubeletCredentialSource::ServiceAccount { client, account } => {
                 let name = format!("{}/{}", account.namespace, account.name);
                 let credential = Self::none(NoKubeletCredential::NoToken(name.into()));
                 tasks.spawn_required(
@@ -160,7 +160,7 @@ impl Credential {
         }
         let authorization = bearer(token).ok_or(CertificateError::NoToken)?;
         let until = None;
-        self.shown.store(Some(Arc::new(Shown {
+        self.shown.store(Some(Arc::new(ShownCredential {
             authorization,
             until,
         })));
@@ -186,7 +186,7 @@ impl Credential {
             let pause = match request(&accounts, &account.name).await {
                 Ok((authorization, lifetime)) => {
                     let until = Some(asked_at + lifetime.saturating_sub(EXPIRY_SKEW));
-                    self.shown.store(Some(Arc::new(Shown {
+                    self.shown.store(Some(Arc::new(ShownCredential {
                         authorization,
                         until,
                     })));
@@ -250,19 +250,20 @@ impl OwnToken {
     /// The same bytes, or a JWT of the same issuer and subject: the file's token may have been made a minute later.
     fn is_of_same_account(&self, token: &[u8]) -> bool {
         let Some(own) = &self.0 else { return false };
-        let is_same_subject = Subject::of(own).is_some_and(|own| Subject::of(token) == Some(own));
+        let is_same_subject =
+            TokenSubject::of(own).is_some_and(|own| TokenSubject::of(token) == Some(own));
         own.trim_ascii() == token.trim_ascii() || is_same_subject
     }
 }
 
 /// Whose a JWT says that it is. Nobody has verified it, and it is only used to refuse.
 #[derive(Deserialize, PartialEq, Eq)]
-struct Subject {
+struct TokenSubject {
     iss: String,
     sub: String,
 }
 
-impl Subject {
+impl TokenSubject {
     fn of(token: &[u8]) -> Option<Self> {
         let payload = token.trim_ascii().split(|byte| *byte == b'.').nth(1)?;
         serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()

@@ -10,10 +10,10 @@ use super::*;
 type Handle = mock::Handle<Request<kube::client::Body>, Response<Body>>;
 
 /// A credential of ServiceAccount throughway/kubelet, whose tokens the test gives out.
-async fn of_account() -> (Arc<Credential>, Handle, Tasks) {
+async fn of_account() -> (Arc<CurrentCredential>, Handle, Tasks) {
     let (service, handle) = mock::pair::<Request<kube::client::Body>, Response<Body>>();
     let (tasks, account) = (Tasks::new(), "kubelet".to_owned());
-    let source = CredentialSource::ServiceAccount {
+    let source = KubeletCredentialSource::ServiceAccount {
         client: kube::Client::new(service, "default"),
         account: NamespacedName {
             namespace: "throughway".into(),
@@ -21,7 +21,7 @@ async fn of_account() -> (Arc<Credential>, Handle, Tasks) {
         },
     };
     (
-        Credential::start(source, &tasks).await.unwrap(),
+        CurrentCredential::start(source, &tasks).await.unwrap(),
         handle,
         tasks,
     )
@@ -49,7 +49,7 @@ fn forbidden() -> Value {
 }
 
 /// Waits until the credential shows this token.
-async fn shows(credential: &Credential, token: &str) {
+async fn shows(credential: &CurrentCredential, token: &str) {
     let expected = format!("Bearer {token}");
     loop {
         let shown = credential.authorization();
@@ -151,7 +151,7 @@ async fn a_silent_api_server_and_an_empty_token_are_asked_again() {
 
 #[tokio::test]
 async fn without_a_flag_there_is_no_credential_and_the_reason_names_the_flags() {
-    let credential = Credential::start(CredentialSource::Nothing, &Tasks::new())
+    let credential = CurrentCredential::start(KubeletCredentialSource::Nothing, &Tasks::new())
         .await
         .unwrap();
     let reason = credential.authorization().unwrap_err().to_string();
@@ -168,7 +168,7 @@ fn token(subject: &str, issued: u32) -> String {
 fn a_file_may_hold_any_account_but_this_servers_own() {
     let own = "system:serviceaccount:throughway:throughway";
     let known = OwnToken(Some(token(own, 1).into_bytes()));
-    let credential = Credential::none(NoKubeletCredential::NotConfigured);
+    let credential = CurrentCredential::none(NoKubeletCredential::NotConfigured);
     for same in [
         token(own, 1),
         format!(" {}\n", token(own, 1)),

@@ -7,14 +7,14 @@ use super::Scheme;
 
 /// A name segment, taken apart.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Reference<'a> {
+pub(super) struct SchemeNamePort<'a> {
     pub(super) scheme: Scheme,
     pub(super) name: &'a str,
     /// Empty when none was given.
     pub(super) port: &'a str,
 }
 
-impl<'a> Reference<'a> {
+impl<'a> SchemeNamePort<'a> {
     pub(super) fn parse(segment: &'a str) -> Option<Self> {
         let parts: Vec<&str> = segment.splitn(4, ':').collect();
         let (scheme, name, port) = match *parts {
@@ -67,8 +67,8 @@ mod tests {
             (":web:80", Scheme::Http, "web", "80"),
         ] {
             assert_eq!(
-                Reference::parse(segment),
-                Some(Reference { scheme, name, port }),
+                SchemeNamePort::parse(segment),
+                Some(SchemeNamePort { scheme, name, port }),
                 "{segment}"
             );
         }
@@ -85,14 +85,14 @@ mod tests {
             "web:8?0",
             "..;a",
         ] {
-            assert_eq!(Reference::parse(segment), None, "{segment}");
+            assert_eq!(SchemeNamePort::parse(segment), None, "{segment}");
         }
     }
 
     #[test]
     fn a_port_is_a_number_with_or_without_leading_zeros() {
         let number = |port| {
-            Reference {
+            SchemeNamePort {
                 scheme: Scheme::Http,
                 name: "web",
                 port,
@@ -118,7 +118,7 @@ mod tests {
     proptest! {
         #[test]
         fn parsing_is_total_and_a_name_is_never_empty(segment in "\\PC{0,20}") {
-            if let Some(reference) = Reference::parse(&segment) {
+            if let Some(reference) = SchemeNamePort::parse(&segment) {
                 prop_assert!(!reference.name.is_empty() && segment.contains(reference.name));
             }
         }

@@ -10,7 +10,7 @@ use arc_swap::ArcSwapOption;
 use rustls::pki_types::CertificateDer;
 
 use super::AuthenticationError;
-use crate::serve::certificates::{Roots, Verdict};
+use crate::serve::certificates::{CachedVerification, Roots};
 
 /// A refusal is looked at again after this long: a certificate may become valid, an intermediate may not. So is a chain
 /// with a certificate that can't be read, as nobody knows when that one ends.
@@ -18,7 +18,7 @@ const SHORT_LIFETIME: Duration = Duration::from_secs(10);
 
 /// Accepts or refuses a chain under `roots`, as of `now`.
 pub(super) fn judge(
-    remembered: &ArcSwapOption<Verdict>,
+    remembered: &ArcSwapOption<CachedVerification>,
     roots: &Roots,
     chain: &[CertificateDer<'static>],
     now: SystemTime,
@@ -41,7 +41,7 @@ pub(super) fn judge(
     } else {
         now + SHORT_LIFETIME
     };
-    remembered.store(Some(Arc::new(Verdict {
+    remembered.store(Some(Arc::new(CachedVerification {
         roots: roots.id(),
         until,
         accepted,

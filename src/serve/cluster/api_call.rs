@@ -24,7 +24,7 @@ pub enum ApiServerError {
 ///
 /// # Errors
 /// See [`ApiServerError`].
-pub async fn ask<T, F>(mut question: impl FnMut() -> F) -> Result<T, ApiServerError>
+pub async fn call_with_retries<T, F>(mut question: impl FnMut() -> F) -> Result<T, ApiServerError>
 where
     F: Future<Output = Result<T, kube::Error>>,
 {
@@ -74,7 +74,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn five_tries_are_made_when_another_may_help() {
         let tries = Cell::new(0);
-        let answer: Result<(), _> = ask(|| {
+        let answer: Result<(), _> = call_with_retries(|| {
             tries.set(tries.get() + 1);
             async { Err(refused(429)) }
         })
@@ -86,7 +86,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_final_refusal_is_not_asked_again() {
         let tries = Cell::new(0);
-        let answer: Result<(), _> = ask(|| {
+        let answer: Result<(), _> = call_with_retries(|| {
             tries.set(tries.get() + 1);
             async { Err(refused(403)) }
         })
@@ -98,7 +98,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_silent_api_server_is_late_after_the_deadline() {
         let start = tokio::time::Instant::now();
-        let answer: Result<(), _> = ask(std::future::pending).await;
+        let answer: Result<(), _> = call_with_retries(std::future::pending).await;
         assert!(matches!(answer, Err(ApiServerError::Late(_))));
         assert_eq!(start.elapsed(), DEADLINE);
     }

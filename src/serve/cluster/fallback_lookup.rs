@@ -11,26 +11,26 @@ use kube::api::Api;
 use moka::future::Cache;
 
 use super::nodes::RawNode;
-use super::object::{Content, Known, Object};
+use super::object::{Object, ObjectContent, ReadObject};
 use super::pods::RawPod;
 use super::services::RawService;
-use super::table::Key;
-use super::{ApiServerError, Node, Pod, Service, ask};
+use super::table::ObjectKey;
+use super::{ApiServerError, Node, Pod, Service, call_with_retries};
 
 const CAPACITY: u64 = 4096;
-const LIFETIME: Duration = Duration::from_secs(2);
+const CACHE_TTL: Duration = Duration::from_secs(2);
 
-type Found<T> = Cache<Key, Option<Arc<T>>>;
+type Found<T> = Cache<ObjectKey, Option<Arc<T>>>;
 
 /// Asks for single objects.
-pub(super) struct Finder {
+pub(super) struct FallbackLookup {
     client: kube::Client,
     pods: Found<Pod>,
     services: Found<Service>,
     nodes: Found<Node>,
 }
 
-impl Finder {
+impl FallbackLookup {
     pub(super) fn new(client: kube::Client) -> Self {
         Self {
             client,
@@ -46,7 +46,7 @@ impl Finder {
         name: &str,
     ) -> Result<Option<Arc<Pod>>, Arc<ApiServerError>> {
         let api: Api<Object<RawPod>> = Api::namespaced(self.client.clone(), namespace);
-        find(&self.pods, &api, Key::new(Some(namespace), name)).await
+        find(&self.pods, &api, ObjectKey::new(Some(namespace), name)).await
     }
 
     pub(super) async fn service(
@@ -55,46 +55,48 @@ impl Finder {
         name: &str,
     ) -> Result<Option<Arc<Service>>, Arc<ApiServerError>> {
         let api: Api<Object<RawService>> = Api::namespaced(self.client.clone(), namespace);
-        find(&self.services, &api, Key::new(Some(namespace), name)).await
+        find(&self.services, &api, ObjectKey::new(Some(namespace), name)).await
     }
 
     pub(super) async fn node(&self, name: &str) -> Result<Option<Arc<Node>>, Arc<ApiServerError>> {
         let api: Api<Object<RawNode>> = Api::all(self.client.clone());
-        find(&self.nodes, &api, Key::new(None, name)).await
+        find(&self.nodes, &api, ObjectKey::new(None, name)).await
     }
 }
 
 #[cfg(test)]
-impl Finder {
+impl FallbackLookup {
     pub(super) async fn nothing_there(&self, namespace: &str, name: &str) {
-        let key = Key::new(Some(namespace), name);
+        let key = ObjectKey::new(Some(namespace), name);
         self.pods.insert(key.clone(), None).await;
         self.services.insert(key.clone(), None).await;
         self.nodes.insert(key, None).await;
     }
 }
 
-impl Debug for Finder {
+impl Debug for FallbackLookup {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Finder").finish_non_exhaustive()
+        formatter
+            .debug_struct("FallbackLookup")
+            .finish_non_exhaustive()
     }
 }
 
 fn remembered<T: Send + Sync + 'static>() -> Found<T> {
     Cache::builder()
         .max_capacity(CAPACITY)
-        .time_to_live(LIFETIME)
+        .time_to_live(CACHE_TTL)
         .build()
 }
 
 async fn find<C, T>(
     found: &Found<T>,
     api: &Api<Object<C>>,
-    key: Key,
+    key: ObjectKey,
 ) -> Result<Option<Arc<T>>, Arc<ApiServerError>>
 where
-    C: Content,
-    T: From<Known<C>> + Send + Sync + 'static,
+    C: ObjectContent,
+    T: From<ReadObject<C>> + Send + Sync + 'static,
 {
     // Callers name only what can be a name; here it would be part of a path.
     if !is_path_segment(&key.namespace) || !is_path_segment(&key.name) {
@@ -102,7 +104,7 @@ where
     }
     let name = key.name.clone();
     let asking = async {
-        let object = ask(|| api.get_opt(&name)).await?;
+        let object = call_with_retries(|| api.get_opt(&name)).await?;
         // An object that can't be read is not there, as for the watch.
         let known = object.and_then(|object| object.known().ok());
         Ok(known.map(|known| Arc::new(T::from(known))))

@@ -19,13 +19,13 @@ use kube::api::{ObjectMeta, PostParams};
 use moka::future::Cache;
 use tokio::sync::mpsc;
 
-use super::ask::{ApiServerError, ask};
+use super::api_call::{ApiServerError, call_with_retries};
 use super::services::Service;
 
-/// Complaints that wait to be written; more are lost.
-const MOST_WAITING: usize = 256;
+/// EventRecorder that wait to be written; more are lost.
+const MAX_WAITING: usize = 256;
 
-/// Complaints about one object that are written in one [`WINDOW`]; client-go's `EventCorrelator` has 25 in 5 minutes.
+/// EventRecorder about one object that are written in one [`WINDOW`]; client-go's `EventCorrelator` has 25 in 5 minutes.
 const MAX_PER_OBJECT: u32 = 16;
 const WINDOW: Duration = Duration::from_secs(300);
 
@@ -34,35 +34,35 @@ const MAX_OBJECTS: u64 = 1024;
 
 /// One sentence about one Service.
 #[derive(Debug)]
-struct Complaint {
+struct AnnotationWarning {
     about: ObjectReference,
     sentence: String,
 }
 
-/// Where complaints are handed in.
+/// Where warnings are handed in.
 #[derive(Debug, Clone)]
-pub(super) struct Complaints(mpsc::Sender<Complaint>);
+pub(super) struct EventRecorder(mpsc::Sender<AnnotationWarning>);
 
 /// Where they come out.
 #[derive(Debug)]
-pub(super) struct Waiting(mpsc::Receiver<Complaint>);
+pub(super) struct EventWriter(mpsc::Receiver<AnnotationWarning>);
 
-pub(super) fn channel() -> (Complaints, Waiting) {
-    let (send, receive) = mpsc::channel(MOST_WAITING);
-    (Complaints(send), Waiting(receive))
+pub(super) fn channel() -> (EventRecorder, EventWriter) {
+    let (send, receive) = mpsc::channel(MAX_WAITING);
+    (EventRecorder(send), EventWriter(receive))
 }
 
-impl Complaints {
+impl EventRecorder {
     /// Says what is new since the Service was seen before.
-    pub(super) fn tell(&self, about: &ObjectReference, now: &Service, before: Option<&Service>) {
-        let known = before.map(|service| &*service.complaints);
-        for sentence in &now.complaints {
+    pub(super) fn record(&self, about: &ObjectReference, now: &Service, before: Option<&Service>) {
+        let known = before.map(|service| &*service.warnings);
+        for sentence in &now.warnings {
             if known.is_some_and(|known| known.contains(sentence)) {
                 continue;
             }
             let (about, sentence) = (about.clone(), sentence.clone());
             // A full queue loses it: the task that follows Services waits for nobody.
-            let _ = self.0.try_send(Complaint { about, sentence });
+            let _ = self.0.try_send(AnnotationWarning { about, sentence });
         }
     }
 }
@@ -80,28 +80,28 @@ pub(super) fn reference(service: ObjectMeta) -> ObjectReference {
     }
 }
 
-impl Waiting {
+impl EventWriter {
     /// Writes Events for as long as the server runs.
     pub(super) async fn write(mut self, client: kube::Client) {
         let told = Cache::builder()
             .max_capacity(MAX_OBJECTS)
             .time_to_live(WINDOW)
             .build();
-        while let Some(complaint) = self.0.recv().await {
-            if !may_be_told(&told, &complaint).await {
+        while let Some(warning) = self.0.recv().await {
+            if !may_be_recorded(&told, &warning).await {
                 continue;
             }
             tracing::warn!(
-                service.namespace = complaint.about.namespace,
-                service.name = complaint.about.name,
+                service.namespace = warning.about.namespace,
+                service.name = warning.about.name,
                 "{}",
-                complaint.sentence
+                warning.sentence
             );
-            let event = event(complaint);
+            let event = event(warning);
             let namespace = event.metadata.namespace.clone().unwrap_or_default();
             let events: Api<Event> = Api::namespaced(client.clone(), &namespace);
             let post = PostParams::default();
-            match ask(|| events.create(&post, &event)).await {
+            match call_with_retries(|| events.create(&post, &event)).await {
                 Ok(_) => {}
                 Err(ApiServerError::Failed(kube::Error::Api(status))) if status.code == 409 => {}
                 Err(failed) => {
@@ -113,14 +113,17 @@ impl Waiting {
 }
 
 /// Counts what is told of each object.
-async fn may_be_told(told: &Cache<String, Arc<AtomicU32>>, complaint: &Complaint) -> bool {
-    let object = complaint.about.uid.clone().unwrap_or_default();
+async fn may_be_recorded(
+    told: &Cache<String, Arc<AtomicU32>>,
+    warning: &AnnotationWarning,
+) -> bool {
+    let object = warning.about.uid.clone().unwrap_or_default();
     let count = told.get_with(object, std::future::ready(Arc::default()));
     count.await.fetch_add(1, Ordering::Relaxed) < MAX_PER_OBJECT
 }
 
-fn event(complaint: Complaint) -> Event {
-    let Complaint { about, sentence } = complaint;
+fn event(warning: AnnotationWarning) -> Event {
+    let AnnotationWarning { about, sentence } = warning;
     let mut hasher = std::hash::BuildHasher::build_hasher(&FixedState::default());
     (&about.uid, &sentence).hash(&mut hasher);
     let name = about.name.as_deref().unwrap_or_default();
@@ -168,7 +171,8 @@ mod tests {
         for at in 0..1000 {
             let (about, _) = service(&json!({}));
             let sentence = format!("sentence {at}");
-            count += u32::from(may_be_told(&told, &Complaint { about, sentence }).await);
+            count +=
+                u32::from(may_be_recorded(&told, &AnnotationWarning { about, sentence }).await);
         }
         assert_eq!(count, MAX_PER_OBJECT);
     }
@@ -180,37 +184,37 @@ mod tests {
             .collect();
         let (_, wrong) = service(&json!(annotations));
         assert_eq!(
-            wrong.complaints.len(),
-            crate::serve::cluster::settings::MAX_COMPLAINTS
+            wrong.warnings.len(),
+            crate::serve::cluster::settings::MAX_WARNINGS
         );
     }
 
     #[tokio::test]
-    async fn no_more_complaints_wait_than_have_room() {
-        let (complaints, waiting) = channel();
+    async fn no_more_events_wait_than_have_room() {
+        let (warnings, waiting) = channel();
         for at in 0..1000 {
             let annotation = format!("throughway.dev/a{at}");
             let (about, wrong) = service(&json!({annotation: "x"}));
-            complaints.tell(&about, &wrong, None);
+            warnings.record(&about, &wrong, None);
         }
         assert_eq!(waiting.0.len(), 256);
     }
 
     #[tokio::test]
     async fn a_complaint_is_told_once_and_its_event_has_one_name() {
-        let (complaints, mut waiting) = channel();
+        let (warnings, mut waiting) = channel();
         let (about, wrong) = service(&json!({"throughway.dev/prefix": "both"}));
-        complaints.tell(&about, &wrong, None);
-        complaints.tell(&about, &wrong, Some(&wrong));
+        warnings.record(&about, &wrong, None);
+        warnings.record(&about, &wrong, Some(&wrong));
         let first = event(waiting.0.try_recv().unwrap());
         assert!(waiting.0.try_recv().is_err(), "told twice");
-        complaints.tell(&about, &wrong, None);
+        warnings.record(&about, &wrong, None);
         let again = event(waiting.0.try_recv().unwrap());
         assert_eq!(first.metadata.name, again.metadata.name);
         assert_eq!(first.involved_object.uid.as_deref(), Some("u-1"));
         assert!(first.message.unwrap().contains("throughway.dev/prefix"));
         let (about, right) = service(&json!({"throughway.dev/prefix": "keep"}));
-        complaints.tell(&about, &right, Some(&wrong));
+        warnings.record(&about, &right, Some(&wrong));
         assert!(waiting.0.try_recv().is_err(), "nothing is wrong any more");
     }
 }
