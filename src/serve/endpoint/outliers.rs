@@ -14,7 +14,7 @@ const EJECTION_TIME: Duration = Duration::from_secs(5);
 
 /// Endpoints that sit out at the same time. Whoever scans a pod's ports makes no more of them; those that come too late
 /// are tried again at once.
-const MAX_EJECTION_TIME: usize = 4096;
+const MAX_EJECTED: usize = 4096;
 
 /// Who sits out, shared by the choice and by those who dial.
 #[derive(Debug, Clone, Default)]
@@ -35,7 +35,7 @@ impl Outliers {
         if self.is_sweep_due(now) {
             sitting_out.retain(|_, until| *until > now);
         }
-        if sitting_out.len() < MAX_EJECTION_TIME {
+        if sitting_out.len() < MAX_EJECTED {
             sitting_out.insert(address, now + EJECTION_TIME);
         }
     }
@@ -92,6 +92,6 @@ mod tests {
         for port in 1..=u16::MAX {
             outliers.refused(SocketAddr::from(([10, 77, 0, 10], port)));
         }
-        assert_eq!(outliers.0.until.len(), MAX_EJECTION_TIME);
+        assert_eq!(outliers.0.until.len(), MAX_EJECTED);
     }
 }
