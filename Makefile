@@ -23,7 +23,7 @@ check: ## Format, lints, documentation, dependencies
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets --quiet -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items --quiet
-	tests/dependencies.sh
+	tests/ci/dependencies.sh
 
 .PHONY: unit
 unit: ## Tests of single files and stages, of the module map and of the documents
@@ -39,12 +39,12 @@ docs: ## Generate docs/flags.md from the flags
 
 .PHONY: fuzz
 fuzz: ## Search for inputs that break a property, for MINUTES=1 (tests/fuzz/README.md)
-	tests/needs.sh g++:g++
+	tests/ci/needs.sh g++:g++
 	tests/fuzz/run.sh $(MINUTES)
 
 .PHONY: fuzz-minute
 fuzz-minute: ## The same for about a minute, with 20 000 inputs of each property that are the same each time
-	tests/needs.sh g++:g++
+	tests/ci/needs.sh g++:g++
 	FUZZ_COUNT=20000 tests/fuzz/run.sh 60
 
 .PHONY: embedded
@@ -55,9 +55,9 @@ embedded: ## Tests against the embedded cluster, and h2spec, which tests HTTP/2
 
 .PHONY: browser
 browser: ## Tests with a real Chromium in front of the embedded cluster
-	tests/needs.sh chromium:chromium
-	$(CARGO) test --locked --no-run --test page-helper --test browser --test local --test local
-	$(LIMIT) $(CARGO) test --locked --test page-helper --test browser --test local --test local
+	tests/ci/needs.sh chromium:chromium
+	$(CARGO) test --locked --no-run --test page-helper --test browser --test start-page
+	$(LIMIT) $(CARGO) test --locked --test page-helper --test browser --test start-page
 
 .PHONY: control-plane
 control-plane: needs ## Tests on a real kube-apiserver, etcd, controllers and kubelet, with real dashboards in a browser
@@ -68,7 +68,7 @@ control-plane: needs ## Tests on a real kube-apiserver, etcd, controllers and ku
 
 .PHONY: needs
 needs:
-	@tests/needs.sh ip:iproute2 unshare:util-linux script:bsdutils
+	@tests/ci/needs.sh ip:iproute2 unshare:util-linux script:bsdutils
 
 .PHONY: bench
 bench: ## Measure beside nginx, haproxy, Envoy, the built-in proxy and kubectl proxy; at most ten minutes

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the dashboards that tests/control_plane/apps.rs opens, and a browser: Debian's packages as root, Python's into a
+# Installs the dashboards that tests/control_plane/apps opens, and a browser: Debian's packages as root, Python's into a
 # virtual environment in target/apps, from wheels with pinned versions only. It does nothing where all is there; about two
 # minutes the first time. No service of these packages is started.
 set -eu
@@ -27,7 +27,7 @@ needs="chromium:chromium prometheus:prometheus rabbitmq-server:rabbitmq-server p
 for need in $needs; do
     if ! command -v "${need%%:*}" >/dev/null && [ "$(id -u)" = 0 ]; then forbid_daemons; fi
 done
-../needs.sh $needs
+../ci/needs.sh $needs
 
 python=$(python_with_venv)
 [ -n "$python" ] || { echo "install.sh: no Python of 3.11 or newer that can make virtual environments" >&2; exit 1; }

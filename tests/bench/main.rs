@@ -29,20 +29,21 @@ mod load;
 mod local;
 mod pages;
 mod peers;
-mod process;
 mod scale;
 mod strangers;
 mod table;
 mod tunnels;
 
-#[path = "../attacks/mod.rs"]
+#[path = "../support/attacks/mod.rs"]
 mod attacks;
-#[path = "../control_plane/cluster.rs"]
+#[path = "../support/control_plane/cluster.rs"]
 mod cluster;
-#[path = "../embedded_cluster/mod.rs"]
+#[path = "../support/cluster/mod.rs"]
 mod embedded_cluster;
-#[path = "../control_plane/node.rs"]
+#[path = "../support/control_plane/node.rs"]
 mod node;
+#[path = "../support/process.rs"]
+mod process;
 #[path = "../support/mod.rs"]
 mod support;
 

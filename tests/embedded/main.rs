@@ -19,9 +19,9 @@
 
 #[path = "../support/companion.rs"]
 mod companion;
-#[path = "../demo/demo.rs"]
+#[path = "../examples/demo/demo.rs"]
 mod demo;
-#[path = "../embedded_cluster/mod.rs"]
+#[path = "../support/cluster/mod.rs"]
 mod embedded_cluster;
 #[path = "../support/mod.rs"]
 mod support;

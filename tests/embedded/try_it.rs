@@ -50,7 +50,7 @@ async fn the_demo_shows_its_dashboard_at_both_addresses_that_it_prints() {
     assert_eq!(own, format!("http://{}/", host(&demo)));
     let page = at_its_own_origin(&demo, get("/")).await;
     assert_eq!(page.status, StatusCode::OK);
-    assert_eq!(page.body, include_str!("../demo/dashboard.html"));
+    assert_eq!(page.body, include_str!("../examples/demo/dashboard.html"));
     let api = format!("127.0.0.1:{}", demo.companion);
     let path = prefix.strip_prefix(&format!("http://{api}")).unwrap();
     let page = companion::send(loopback(&demo), &api, get(path)).await;

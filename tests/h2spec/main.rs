@@ -24,7 +24,7 @@
     reason = "the rules for the product's tasks, files and connections are not for tests"
 )]
 
-#[path = "../embedded_cluster/mod.rs"]
+#[path = "../support/cluster/mod.rs"]
 mod embedded_cluster;
 
 use std::collections::BTreeSet;

@@ -1,5 +1,6 @@
 //! The start page in front of a small API server of its own.
 
+#[path = "../../../../tests/support/fake_api.rs"]
 mod fake_api;
 mod live;
 mod pages;

@@ -20,7 +20,7 @@ const LIMIT: f64 = 640.0 * MEBIBYTE;
 
 #[test]
 fn no_attack_takes_a_replica_past_its_limit_or_leaves_it_large() {
-    assert!(include_str!("../../../manifests/20-server.yaml").contains("memory: 640Mi"));
+    assert!(include_str!("../../../../manifests/20-server.yaml").contains("memory: 640Mi"));
     alone_without_cluster(async || {
         let replica = Replica::start(Path::new("/run/attacked")).await;
         let at_rest = cost::at_rest(&replica).await;

@@ -20,9 +20,9 @@
 
 #[path = "demo.rs"]
 mod demo;
-#[path = "../embedded_cluster/mod.rs"]
+#[path = "../../support/cluster/mod.rs"]
 mod embedded_cluster;
-#[path = "../support/mod.rs"]
+#[path = "../../support/mod.rs"]
 mod support;
 
 use throughway::lifecycle::Signals;

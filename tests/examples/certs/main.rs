@@ -12,7 +12,7 @@
     reason = "the rules for the product's tasks, files and connections are not for tests"
 )]
 
-#[path = "../embedded_cluster/certificates.rs"]
+#[path = "../../support/cluster/certificates.rs"]
 mod certificates;
 
 use std::path::Path;

@@ -8,7 +8,7 @@ use super::{strangers, until};
 use crate::attacks::scene::{CALM, pod, service, wait_for_endpoints};
 use crate::cluster::{Cluster, DEMO, alone_on_cluster, on_cluster};
 use crate::node;
-use crate::road::GROUP;
+use crate::serve::road::GROUP;
 use crate::support::backend::Backend;
 use crate::support::client::{Answer, request};
 

@@ -14,7 +14,7 @@
 
 #[path = "../support/companion.rs"]
 mod companion;
-#[path = "../../src/local/start_page/tests/fake_api.rs"]
+#[path = "../support/fake_api.rs"]
 mod fake_api;
 #[path = "../support/mod.rs"]
 mod support;

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 
 use crate::cluster::{Cluster, on_cluster};
-use crate::road::GROUP;
+use crate::serve::road::GROUP;
 use crate::support::client::request;
 
 const NODE: &str = "captured";

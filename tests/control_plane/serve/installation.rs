@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use http::StatusCode;
 
 use crate::cluster::{Cluster, DEMO, alone_on_cluster, on_cluster};
-use crate::road::{GROUP, service};
+use crate::serve::road::{GROUP, service};
 use crate::support::client::request;
 
 #[test]
