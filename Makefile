@@ -56,8 +56,8 @@ embedded: ## Tests against the embedded cluster, and h2spec, which tests HTTP/2
 .PHONY: browser
 browser: ## Tests with a real Chromium in front of the embedded cluster
 	tests/ci/needs.sh chromium:chromium
-	$(CARGO) test --locked --no-run --test page-helper --test browser --test start-page
-	$(LIMIT) $(CARGO) test --locked --test page-helper --test browser --test start-page
+	$(CARGO) test --locked --no-run --test page-helper --test browser --test start-page --example demo
+	$(LIMIT) $(CARGO) test --locked --test page-helper --test browser --test start-page --example demo
 
 .PHONY: control-plane
 control-plane: needs ## Tests on a real kube-apiserver, etcd, controllers and kubelet, with real dashboards in a browser

@@ -1,12 +1,12 @@
 //! Through a real kube-apiserver: its own proxy, and Throughway behind its aggregation layer.
 
 use serde_json::json;
+use throughway_testing::control_plane::{API_SERVER, Cluster, DEMO};
+use throughway_testing::process::{self, least, median};
 
 use crate::ROUNDS;
-use crate::cluster::{API_SERVER, Cluster, DEMO};
 use crate::load::Load;
 use crate::peers;
-use crate::process::{self, least, median};
 use crate::table::Table;
 
 /// Through kube-apiserver's own proxy a round of these takes about eight seconds.

@@ -1,10 +1,11 @@
 //! Requests and bytes on the server's own TLS port, beside nginx, haproxy and Envoy.
 
 use crate::ROUNDS;
-use crate::embedded_cluster::EmbeddedCluster;
+use throughway_testing::cluster::EmbeddedCluster;
+use throughway_testing::process::{self, least, median};
+
 use crate::load::{Load, Outcome};
 use crate::peers::{self, Logs, Running, TOKEN};
-use crate::process::{self, least, median};
 use crate::table::Table;
 
 const MEBIBYTE: f64 = 1048576.0;
@@ -140,7 +141,7 @@ pub async fn rounds(proxies: &[Running], load: impl Fn(&Running) -> Load) -> Vec
 
 /// Waits until Throughway says that it is ready.
 pub async fn ready(proxy: &Running) {
-    let client = crate::support::client::Client::new(proxy.address(), None);
+    let client = throughway_testing::client::Client::new(proxy.address(), None);
     process::until("ready", async || {
         client.get("/readyz").await.status.is_success()
     })

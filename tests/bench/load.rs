@@ -2,9 +2,8 @@
 
 use std::net::SocketAddr;
 
+use throughway_testing::process;
 use tokio::process::Command;
-
-use crate::process;
 
 /// What is asked, and how often.
 #[derive(Debug, Clone)]

@@ -34,18 +34,7 @@ mod strangers;
 mod table;
 mod tunnels;
 
-#[path = "../support/attacks/mod.rs"]
-mod attacks;
-#[path = "../support/control_plane/cluster.rs"]
-mod cluster;
-#[path = "../support/cluster/mod.rs"]
-mod embedded_cluster;
-#[path = "../support/control_plane/node.rs"]
-mod node;
-#[path = "../support/process.rs"]
-mod process;
-#[path = "../support/mod.rs"]
-mod support;
+use throughway_testing::control_plane::Cluster;
 
 use table::Table;
 
@@ -85,7 +74,7 @@ async fn main() {
     }
     let mut of_strangers = Table::default();
     if wanted("local") || wanted("apiserver") || wanted("strangers") {
-        let cluster = cluster::Cluster::start().await;
+        let cluster = Cluster::start().await;
         if wanted("local") {
             local::through_the_real_one(&mut table, &cluster).await;
         }

@@ -3,11 +3,12 @@
 use std::io::Write;
 use std::process::Command;
 
+use throughway_testing::client::{Client, request};
+use throughway_testing::process::{self, least};
+
 use crate::direct::{ready, rounds};
 use crate::load::Load;
 use crate::peers::{self, Logs, TOKEN};
-use crate::process::{self, least};
-use crate::support::client::{Client, request};
 use crate::table::Table;
 
 const MEBIBYTE: f64 = 1048576.0;

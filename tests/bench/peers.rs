@@ -2,15 +2,14 @@
 //! HTTP/1.1 connections towards the backend.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 
+use throughway_testing::cluster::EmbeddedCluster;
+use throughway_testing::cluster::certificates::Authority;
+use throughway_testing::process;
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
-
-use crate::embedded_cluster::EmbeddedCluster;
-use crate::embedded_cluster::certificates::Authority;
-use crate::process;
 
 /// Where the backend listens: a plain nginx.
 pub const BACKEND: &str = "10.77.0.20:8080";
@@ -223,8 +222,8 @@ pub fn sample(cluster: &EmbeddedCluster) {
 /// Throughway in front of a cluster.
 pub async fn throughway(cluster: &EmbeddedCluster, address: &str, logs: Logs) -> Running {
     let address: SocketAddr = address.parse().unwrap();
-    let kubeconfig = cluster.config().cluster.kubeconfig.unwrap();
-    let mut command = Command::new(Path::new(env!("CARGO_BIN_EXE_throughway")));
+    let kubeconfig = cluster.kubeconfig();
+    let mut command = Command::new(throughway_testing::program());
     command
         .arg("serve")
         .arg(format!("--bind-address={}", address.ip()))

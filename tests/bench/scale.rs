@@ -3,13 +3,13 @@
 use std::time::Instant;
 
 use serde_json::{Value, json};
+use throughway_testing::cluster::EmbeddedCluster;
+use throughway_testing::process::{self, least};
 
 use crate::ROUNDS;
 use crate::direct::ready;
-use crate::embedded_cluster::EmbeddedCluster;
 use crate::load::Load;
 use crate::peers::{self, Logs, Running, TOKEN};
-use crate::process::{self, least};
 use crate::table::Table;
 
 const NODES: usize = 500;

@@ -1,15 +1,15 @@
 //! What an idle WebSocket costs in memory.
 
 use futures_util::future::join_all;
+use throughway_testing::backend::Backend;
+use throughway_testing::client::Client;
+use throughway_testing::process;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use crate::direct::ready;
 use crate::peers::{self, Logs, PREFIX, TOKEN};
-use crate::process;
-use crate::support::backend::Backend;
-use crate::support::client::Client;
 use crate::table::Table;
 
 const TUNNELS: usize = 1000;

@@ -1,7 +1,7 @@
 //! The browser that the tests use: it says what scripts come to, and names every request.
 
-use crate::support::backend::Backend;
-use crate::support::browser::Browser;
+use throughway_testing::backend::Backend;
+use throughway_testing::browser::Browser;
 
 #[tokio::test]
 async fn every_request_of_a_tab_is_named_and_those_outside_a_prefix_are_found() {

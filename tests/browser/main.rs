@@ -17,13 +17,6 @@
     reason = "the rules for the product's tasks, files and connections are not for tests"
 )]
 
-#[path = "../examples/demo/demo.rs"]
-mod demo;
-#[path = "../support/cluster/mod.rs"]
-mod embedded_cluster;
-#[path = "../support/mod.rs"]
-mod support;
-
 mod app;
 mod itself;
 mod relay;
@@ -35,5 +28,4 @@ mod policies;
 mod routers;
 mod scripts;
 mod statics;
-mod try_it;
 mod users;

@@ -8,13 +8,15 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use crate::app::App;
-use crate::embedded_cluster::EmbeddedCluster;
-use crate::embedded_cluster::front_proxy::FrontProxy;
 use crate::relay::Relay;
-use crate::support::browser::{Browser, Tab};
+use throughway::cli::{self, Command};
 use throughway::lifecycle::Tasks;
+use throughway::serve::config::{Config, Loopback};
 use throughway::serve::server::Server;
 use throughway::serve::telemetry::AccessLog;
+use throughway_testing::browser::{Browser, Tab};
+use throughway_testing::cluster::EmbeddedCluster;
+use throughway_testing::cluster::front_proxy::FrontProxy;
 
 /// A browser with a tab, in front of it all.
 pub struct World {
@@ -39,6 +41,15 @@ pub fn fresh_dir() -> PathBuf {
         "throughway-browser-{}-{number}",
         std::process::id()
     ))
+}
+
+/// The pods of the embedded cluster are on loopback, which no flag allows.
+fn config(cluster: &EmbeddedCluster) -> Config {
+    let Ok(Command::Serve(mut config)) = cli::read(cluster.command_line()) else {
+        panic!("a command line of serve");
+    };
+    config.target.loopback = Loopback::AllowedForDevelopment;
+    *config
 }
 
 /// What stands before the paths of a Service.
@@ -73,7 +84,7 @@ impl World {
         cluster.store.token("alice", "alice", &["team"]);
         let verbs = ["get", "create", "update", "patch", "delete"];
         cluster.allow("alice", "demo", "services/proxy", &verbs);
-        let server = Server::build(cluster.config(), AccessLog::off())
+        let server = Server::build(config(&cluster), AccessLog::off())
             .await
             .unwrap();
         let (address, tasks) = (server.address(), server.tasks());
@@ -187,7 +198,7 @@ impl World {
 }
 
 async fn until_ready(address: std::net::SocketAddr) {
-    let client = crate::support::client::Client::new(address, None);
+    let client = throughway_testing::client::Client::new(address, None);
     let ready = async {
         while !client.get("/readyz").await.status.is_success() {
             tokio::task::yield_now().await;

@@ -23,18 +23,3 @@
 mod apps;
 mod local;
 mod serve;
-
-#[path = "../support/attacks/mod.rs"]
-mod attacks;
-#[path = "../support/control_plane/cluster.rs"]
-mod cluster;
-#[path = "../support/companion.rs"]
-mod companion;
-#[path = "../support/cluster/mod.rs"]
-mod embedded_cluster;
-#[path = "../support/control_plane/node.rs"]
-mod node;
-#[path = "../support/process.rs"]
-mod process;
-#[path = "../support/mod.rs"]
-mod support;

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use throughway::serve::telemetry::AccessLog;
+use throughway_testing::client::request;
 
-use crate::support::client::request;
 use crate::{Setting, service};
 
 /// Gives the sample Service an annotation, and waits until an answer shows it.

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use throughway_testing::client::Client;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use crate::support::client::Client;
 use crate::{LIMIT, Setting, service};
 
 /// A TLS connection on which HTTP/2 was agreed.
@@ -179,7 +179,7 @@ async fn a_header_can_not_change_what_is_asked() {
         ("X-Forwarded-Uri", "/livez"),
     ];
     let path = service("web", "/");
-    let asked = crate::support::client::request("GET", &path, &said, Bytes::new());
+    let asked = throughway_testing::client::request("GET", &path, &said, Bytes::new());
     let answer = s.client("carol").ask(asked).await;
     assert_eq!(answer.status, 403, "{}", answer.text());
     s.end().await;
@@ -258,7 +258,7 @@ async fn make_up(client: &Client, numbers: std::ops::Range<usize>) {
             ("GET".to_owned(), service("web", "/status/204")),
             ("GET".to_owned(), service(&format!("none-{number}"), "/")),
         ] {
-            let asked = crate::support::client::request(&method, &path, &headers, "");
+            let asked = throughway_testing::client::request(&method, &path, &headers, "");
             sender.ready().await.unwrap();
             let answer = sender.send_request(asked).await.unwrap();
             http_body_util::BodyExt::collect(answer.into_body())

@@ -2,8 +2,8 @@
 
 use http::StatusCode;
 use serde_json::Value;
+use throughway_testing::client::{Answer, request};
 
-use crate::support::client::{Answer, request};
 use crate::{Setting, service};
 
 async fn ask(s: &Setting, method: &str, inside: &str, headers: &[(&str, &str)]) -> Answer {

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use throughway_testing::cluster::api::Fault;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::embedded_cluster::api::Fault;
 use crate::{Setting, service};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -176,7 +176,7 @@ async fn a_draining_server_tells_websockets_to_go_and_finishes_requests() {
     let path = service("web", "/drip");
     let client = s.client("alice");
     let answer = client
-        .send(crate::support::client::request("GET", &path, &[], ""))
+        .send(throughway_testing::client::request("GET", &path, &[], ""))
         .await;
     let mut body = answer.into_body();
     let first = http_body_util::BodyExt::frame(&mut body)

@@ -1,9 +1,9 @@
 //! Callers that connect and do not shake hands, from many addresses of loopback.
 
+use throughway_testing::client::{Answer, Client, request};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::support::client::{Answer, Client, request};
 use crate::{LIMIT, Setting, service};
 
 /// A connection from this address that sends the beginning of a TLS record and no more.

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
+use throughway_testing::client::request;
+use throughway_testing::tls::trusting_any_server;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
 use crate::faults::websocket;
-use crate::support::client::request;
 use crate::{LIMIT, Setting, service};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -118,7 +119,7 @@ async fn malformed_requests_end_the_connection_and_nothing_else() {
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_are_never_resumed() {
     let s = Setting::new().await;
-    let config = Arc::new((*throughway::serve::certificates::any_backend(&[b"http/1.1"])).clone());
+    let config = Arc::new(trusting_any_server(b"http/1.1"));
     for _ in 0..2 {
         let tcp = tokio::net::TcpStream::connect(s.address).await.unwrap();
         let name = ServerName::IpAddress(s.address.ip().into());

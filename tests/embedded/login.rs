@@ -1,10 +1,10 @@
 //! A login at an app that asks for Basic, all the way: through the front proxy, which takes `Authorization`.
 
 use serde_json::Value;
+use throughway_testing::backend::BASIC;
+use throughway_testing::client::{Answer, Client, request};
+use throughway_testing::cluster::front_proxy::FrontProxy;
 
-use crate::embedded_cluster::front_proxy::FrontProxy;
-use crate::support::backend::BASIC;
-use crate::support::client::{Answer, Client, request};
 use crate::{ANY_PORT, Setting, service};
 
 const NAVIGATION: [(&str, &str); 3] = [

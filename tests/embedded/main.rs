@@ -17,15 +17,6 @@
     reason = "the rules for the product's tasks, files and connections are not for tests"
 )]
 
-#[path = "../support/companion.rs"]
-mod companion;
-#[path = "../examples/demo/demo.rs"]
-mod demo;
-#[path = "../support/cluster/mod.rs"]
-mod embedded_cluster;
-#[path = "../support/mod.rs"]
-mod support;
-
 mod answers;
 mod attacks;
 mod cross_site;
@@ -37,7 +28,6 @@ mod malformed;
 mod process;
 mod shared_connection;
 mod steady;
-mod try_it;
 mod untaken;
 
 use std::net::SocketAddr;
@@ -47,13 +37,14 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 
-use embedded_cluster::EmbeddedCluster;
-use support::backend::Backend;
-use support::client::{Answer, Client};
+use throughway::cli::{self, Command};
 use throughway::lifecycle::Tasks;
-use throughway::serve::config::Config;
+use throughway::serve::config::{Config, Loopback};
 use throughway::serve::server::Server;
 use throughway::serve::telemetry::AccessLog;
+use throughway_testing::backend::Backend;
+use throughway_testing::client::{Answer, Client};
+use throughway_testing::cluster::EmbeddedCluster;
 
 const ANY_PORT: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
 
@@ -76,6 +67,15 @@ fn fresh_dir() -> PathBuf {
         "throughway-embedded-{}-{number}",
         std::process::id()
     ))
+}
+
+/// The pods of the embedded cluster are on loopback, which no flag allows.
+fn config(cluster: &EmbeddedCluster) -> Config {
+    let Ok(Command::Serve(mut config)) = cli::read(cluster.command_line()) else {
+        panic!("a command line of serve");
+    };
+    config.target.loopback = Loopback::AllowedForDevelopment;
+    *config
 }
 
 /// `demo/web` behind one pod; alice may reach it, bob may nothing, root may everything.
@@ -104,7 +104,7 @@ impl Setting {
 
     async fn logging_to(access: AccessLog, change: impl FnOnce(&mut Config)) -> Self {
         let (cluster, backend) = sample_cluster().await;
-        let mut config = cluster.config();
+        let mut config = config(&cluster);
         change(&mut config);
         let server = Server::build(config, access).await.unwrap();
         let (address, tasks) = (server.address(), server.tasks());

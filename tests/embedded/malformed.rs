@@ -5,12 +5,12 @@
 
 use std::collections::BTreeMap;
 
+use throughway_testing::client::Client;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use crate::attacks::{CONTINUATION, HEADERS, RST_STREAM, SETTINGS, frame, preface};
-use crate::support::client::Client;
 use crate::{LIMIT, Setting, service};
 
 const DATA: u8 = 0x0;

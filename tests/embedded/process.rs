@@ -7,16 +7,16 @@ use std::time::Instant;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
+use throughway_testing::client::{Client, request};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::support::client::{Client, request};
 use crate::{ANY_PORT, LIMIT, sample_cluster, service};
 
 fn command() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_throughway"));
+    let mut command = Command::new(throughway_testing::program());
     command
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -96,14 +96,10 @@ async fn read(log: ChildStderr, tell: oneshot::Sender<SocketAddr>) -> String {
     said
 }
 
-fn kubeconfig(cluster: &crate::embedded_cluster::EmbeddedCluster) -> std::path::PathBuf {
-    cluster.config().cluster.kubeconfig.unwrap()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_setting_is_one_line_and_exit_code_64() {
     let (cluster, _backend) = sample_cluster().await;
-    let kubeconfig = format!("--kubeconfig={}", kubeconfig(&cluster).display());
+    let kubeconfig = format!("--kubeconfig={}", cluster.kubeconfig().display());
     for (flags, cause) in [
         (&["--secure-port=eight"][..], "invalid digit"),
         (&["--kubeconfig=/none"], "/none is of no use: "),
@@ -150,7 +146,7 @@ async fn a_proxy_in_the_environment_is_never_used() {
         "ALL_PROXY",
     ];
     let environment: Vec<(&str, &str)> = names.map(|name| (name, address.as_str())).to_vec();
-    let running = start_in(&environment, &kubeconfig(&cluster), &[]).await;
+    let running = start_in(&environment, &cluster.kubeconfig(), &[]).await;
     let (alice, path) = (
         running.client.with_token("alice-token"),
         service("web", "/"),
@@ -174,7 +170,7 @@ async fn no_secret_is_in_any_log_whatever_happens() {
         client,
         said,
         access,
-    } = start(&kubeconfig(&cluster), &["--log=trace"]).await;
+    } = start(&cluster.kubeconfig(), &["--log=trace"]).await;
     let headers = [
         ("Cookie", "canary-cookie"),
         ("X-Api-Key", "canary-header"),
@@ -239,7 +235,7 @@ async fn refusals_in_a_loop_fill_no_log() {
     const REFUSALS: usize = 1_000;
     let (cluster, _backend) = sample_cluster().await;
     let started = Instant::now();
-    let mut running = start(&kubeconfig(&cluster), &["--access-log=off"]).await;
+    let mut running = start(cluster.kubeconfig(), &["--access-log=off"]).await;
     let alice = running.client.with_token("alice-token");
     let paths = (0..REFUSALS).map(|_| service("web", "/"));
     ask_over_one_connection(&alice, paths, 503).await;
@@ -255,7 +251,7 @@ async fn refusals_in_a_loop_fill_no_log() {
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_thousand_names_that_do_not_exist_leave_memory_and_metrics_as_they_were() {
     let (cluster, _backend) = sample_cluster().await;
-    let running = start(&kubeconfig(&cluster), &["--access-log=off"]).await;
+    let running = start(&cluster.kubeconfig(), &["--access-log=off"]).await;
     let root = running.client.with_token("root-token");
     ask_for(&root, 0..1_000).await;
     let before = measure(&root).await;

@@ -6,10 +6,10 @@ use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
 use h2::{Reason, RecvStream, SendStream};
 use http::{Method, Request};
+use throughway_testing::client::Client;
 use tokio::net::TcpSocket;
 use tokio::task::JoinSet;
 
-use crate::support::client::Client;
 use crate::{ANY_PORT, LIMIT, Setting, service};
 
 /// One HTTP/2 connection, as kube-apiserver has it.

@@ -1,7 +1,8 @@
 //! When nothing fails: what the API server is asked, and what the front proxy lets through.
 
-use crate::embedded_cluster::front_proxy::FrontProxy;
-use crate::support::client::Client;
+use throughway_testing::client::Client;
+use throughway_testing::cluster::front_proxy::FrontProxy;
+
 use crate::{ANY_PORT, Setting, service};
 
 #[tokio::test(flavor = "multi_thread")]

@@ -24,19 +24,16 @@
     reason = "the rules for the product's tasks, files and connections are not for tests"
 )]
 
-#[path = "../support/cluster/mod.rs"]
-mod embedded_cluster;
-
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
+use throughway::cli::{self, Command as CommandLine};
 use throughway::serve::server::Server;
 use throughway::serve::telemetry::AccessLog;
+use throughway_testing::cluster::EmbeddedCluster;
 use tokio::process::Command;
-
-use embedded_cluster::EmbeddedCluster;
 
 /// What the HTTP/2 library does otherwise and has no setting for: the case, and why.
 const KNOWN: [(&str, &str); 0] = [];
@@ -55,11 +52,7 @@ struct Outcome {
 }
 
 fn program() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("target"),
-        PathBuf::from,
-    );
-    target.join("h2spec/h2spec")
+    throughway_testing::target().join("h2spec/h2spec")
 }
 
 /// Who connects, and what every request of theirs asks for.
@@ -98,9 +91,10 @@ async fn conforms(caller: Caller) {
     let (certificate_file, key_file) = (dir.join("tls.crt"), dir.join("tls.key"));
     std::fs::write(&certificate_file, certificate).unwrap();
     std::fs::write(&key_file, key).unwrap();
-    let server = Server::build(cluster.config(), AccessLog::off())
-        .await
-        .unwrap();
+    let Ok(CommandLine::Serve(config)) = cli::read(cluster.command_line()) else {
+        panic!("a command line of serve");
+    };
+    let server = Server::build(*config, AccessLog::off()).await.unwrap();
     let (address, tasks) = (server.address(), server.tasks());
     let running = tokio::spawn(server.run_until_ended());
     let said = Command::new(program())

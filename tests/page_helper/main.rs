@@ -15,9 +15,6 @@
 #[path = "../../src/serve/response/page_helper/served.rs"]
 mod served;
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod constructs;
 mod navigations;
 mod policies;
@@ -27,9 +24,9 @@ mod tokens;
 use std::path::Path;
 
 use serde_json::Value;
+use throughway_testing::browser::{Browser, Tab};
 
 use site::{PREFIX, Page, Site};
-use support::browser::{Browser, Tab};
 
 /// A page of a site, in a tab.
 struct Opened {

@@ -12,13 +12,6 @@
     reason = "the rules for the product's tasks, files and connections are not for tests"
 )]
 
-#[path = "../support/companion.rs"]
-mod companion;
-#[path = "../support/fake_api.rs"]
-mod fake_api;
-#[path = "../support/mod.rs"]
-mod support;
-
 mod origins;
 mod start_page;
 mod world;

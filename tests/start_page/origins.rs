@@ -4,8 +4,8 @@ use std::net::{Ipv6Addr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 
 use serde_json::json;
+use throughway_testing::fake_api::FakeApi;
 
-use crate::fake_api::FakeApi;
 use crate::world::World;
 
 fn fill(api: &FakeApi) {

@@ -1,8 +1,8 @@
 //! The start page in a browser.
 
 use serde_json::json;
+use throughway_testing::fake_api::FakeApi;
 
-use crate::fake_api::FakeApi;
 use crate::world::World;
 
 /// The names of the Services that are seen, in order.

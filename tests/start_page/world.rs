@@ -5,11 +5,10 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
+use throughway_testing::browser::{Browser, Tab};
+use throughway_testing::companion::Companion;
+use throughway_testing::fake_api::FakeApi;
 use tokio::task::JoinHandle;
-
-use crate::companion::Companion;
-use crate::fake_api::FakeApi;
-use crate::support::browser::{Browser, Tab};
 
 pub struct World {
     pub api: FakeApi,

@@ -9,10 +9,12 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::ServerName;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+
+use crate::tls::{self, Identity};
 
 /// Bytes; Linux takes some more.
 const SMALL_BUFFER: u32 = 8192;
@@ -56,10 +58,7 @@ impl Answer {
 
 impl Client {
     /// A client that presents a certificate, or none, and believes whatever server it meets at the address.
-    pub fn new(
-        address: SocketAddr,
-        certificate: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
-    ) -> Self {
+    pub fn new(address: SocketAddr, certificate: Option<Identity>) -> Self {
         match certificate {
             Some(identity) => Self::presenting(address, identity, b"http/1.1"),
             None => Self::offering(address, b"http/1.1"),
@@ -67,19 +66,9 @@ impl Client {
     }
 
     /// A client that presents a certificate and offers one application protocol alone.
-    pub fn presenting(
-        address: SocketAddr,
-        (chain, key): (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>),
-        protocol: &[u8],
-    ) -> Self {
-        let mut config = (*throughway::serve::certificates::any_backend(&[protocol])).clone();
-        let provider = rustls::crypto::aws_lc_rs::default_provider();
-        let signing = provider.key_provider.load_private_key(key).expect("a key");
-        let certified = rustls::sign::CertifiedKey::new(chain, signing);
-        config.client_auth_cert_resolver =
-            Arc::new(rustls::sign::SingleCertAndKey::from(certified));
+    pub fn presenting(address: SocketAddr, identity: Identity, protocol: &[u8]) -> Self {
         Self {
-            tls: Arc::new(config),
+            tls: Arc::new(tls::presenting(identity, protocol)),
             ..Self::offering(address, protocol)
         }
     }
@@ -88,7 +77,7 @@ impl Client {
     pub fn offering(address: SocketAddr, protocol: &[u8]) -> Self {
         Self {
             address,
-            tls: throughway::serve::certificates::any_backend(&[protocol]),
+            tls: Arc::new(tls::trusting_any_server(protocol)),
             from: None,
             buffers: None,
             authorization: None,

@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use crate::support::client::Answer;
+use crate::client::Answer;
 
 /// The process, which ends when this is dropped.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ impl Companion {
 
     /// How it is started on a free port.
     pub fn command<S: AsRef<OsStr>>(kubeconfig: &Path, flags: &[S]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_throughway"));
+        let mut command = Command::new(crate::program());
         command
             .args(["local", "--port=0", "--kubeconfig"])
             .arg(kubeconfig)

@@ -13,7 +13,7 @@ use tokio::sync::broadcast;
 
 /// Cheap to clone.
 #[derive(Clone)]
-pub(super) struct FakeApi(Arc<State>);
+pub struct FakeApi(Arc<State>);
 
 struct State {
     inner: Mutex<Inner>,
@@ -37,7 +37,7 @@ struct Inner {
 }
 
 impl FakeApi {
-    pub(super) fn new() -> Self {
+    pub fn new() -> Self {
         let inner = Inner {
             everywhere: true,
             version: 1,
@@ -53,7 +53,7 @@ impl FakeApi {
         change(&mut self.0.inner.lock().unwrap())
     }
 
-    pub(super) fn client(&self) -> kube::Client {
+    pub fn client(&self) -> kube::Client {
         let api = self.clone();
         let service = tower::service_fn(move |request: Request<kube::client::Body>| {
             let api = api.clone();
@@ -62,7 +62,7 @@ impl FakeApi {
         kube::Client::new(service, "demo")
     }
 
-    pub(super) fn service(&self, namespace: &str, name: &str, ports: &Value) {
+    pub fn service(&self, namespace: &str, name: &str, ports: &Value) {
         self.put(
             "services",
             json!({"metadata": {"namespace": namespace, "name": name}, "spec": {"ports": ports}}),
@@ -70,7 +70,7 @@ impl FakeApi {
     }
 
     /// Endpoints of a Service, ready or not.
-    pub(super) fn endpoints(&self, namespace: &str, service: &str, ready: &[bool]) {
+    pub fn endpoints(&self, namespace: &str, service: &str, ready: &[bool]) {
         let endpoint = |(number, ready): (usize, &bool)| {
             json!({"addresses": ["10.0.0.1"], "conditions": {"ready": ready},
                 "targetRef": {"kind": "Pod", "name": format!("{service}-{number}")}})
@@ -84,7 +84,7 @@ impl FakeApi {
         );
     }
 
-    pub(super) fn put(&self, resource: &str, mut object: Value) {
+    pub fn put(&self, resource: &str, mut object: Value) {
         self.with(|inner| {
             inner.version += 1;
             object["metadata"]["resourceVersion"] = inner.version.to_string().into();
@@ -97,7 +97,7 @@ impl FakeApi {
         });
     }
 
-    pub(super) fn remove(&self, resource: &str, namespace: &str, name: &str) {
+    pub fn remove(&self, resource: &str, namespace: &str, name: &str) {
         self.with(|inner| {
             let key = format!("{resource}/{namespace}/{name}");
             let object = inner.objects.remove(&key).expect("it is there");
@@ -107,7 +107,7 @@ impl FakeApi {
     }
 
     /// Every request to a path that begins so gets a Status with this code; 0 takes that back.
-    pub(super) fn answers(&self, path: &str, code: u16) {
+    pub fn answers(&self, path: &str, code: u16) {
         self.with(|inner| {
             inner.answers.retain(|(known, _)| known != path);
             if code != 0 {
@@ -117,28 +117,28 @@ impl FakeApi {
     }
 
     /// Answers nothing any more.
-    pub(super) fn falls_silent(&self) {
+    pub fn falls_silent(&self) {
         self.with(|inner| inner.silent = true);
     }
 
     /// What the rules review of a namespace answers; a namespace without rules has none.
-    pub(super) fn rules(&self, namespace: &str, rules: Value) {
+    pub fn rules(&self, namespace: &str, rules: Value) {
         self.with(|inner| {
             inner.everywhere = false;
             inner.rules.insert(namespace.to_owned(), rules);
         });
     }
 
-    pub(super) fn allow(&self, name: &str) {
+    pub fn allow(&self, name: &str) {
         self.with(|inner| inner.allowed.push(name.to_owned()));
     }
 
     /// Requests so far, as `GET /path?query` and `REVIEW namespace/name group`.
-    pub(super) fn asked(&self) -> Vec<String> {
+    pub fn asked(&self) -> Vec<String> {
         self.with(|inner| inner.asked.clone())
     }
 
-    pub(super) async fn answer<B>(&self, request: Request<B>) -> Response<Body>
+    pub async fn answer<B>(&self, request: Request<B>) -> Response<Body>
     where
         B: http_body::Body<Error: std::fmt::Debug>,
     {
@@ -226,7 +226,7 @@ impl FakeApi {
 }
 
 /// A rules review's answer: names that may be reached in group `throughway.dev`.
-pub(super) fn rules_status(names: &[&str]) -> Value {
+pub fn rules_status(names: &[&str]) -> Value {
     let mut rules = vec![];
     if !names.is_empty() {
         rules.push(json!({"verbs": ["get"], "apiGroups": ["throughway.dev"], "resources": ["services/proxy"],

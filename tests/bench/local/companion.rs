@@ -23,7 +23,7 @@ pub struct Companion {
 
 impl Companion {
     pub async fn throughway(kubeconfig: &Path) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_throughway"));
+        let mut command = Command::new(throughway_testing::program());
         command.args(["local", "--port=0", "--kubeconfig"]);
         Self::start(command, kubeconfig, 60_000).await
     }

@@ -12,11 +12,11 @@ use std::path::{Path, PathBuf};
 
 use futures_util::future::join_all;
 use serde_json::json;
+use throughway_testing::control_plane::{Cluster, DEMO};
+use throughway_testing::process::{self, least, median};
 
 use crate::ROUNDS;
-use crate::cluster::{Cluster, DEMO};
 use crate::load::{Load, Outcome};
-use crate::process::{self, least, median};
 use crate::table::Table;
 use companion::{Companion, ask};
 use stand_in::StandIn;

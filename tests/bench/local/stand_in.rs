@@ -4,11 +4,11 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use throughway_testing::cluster::kubeconfig_text;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use crate::embedded_cluster::kubeconfig_text;
 use crate::peers::{self, Logs, Running, TOKEN};
 
 const ADDRESS: &str = "127.0.0.1:16443";

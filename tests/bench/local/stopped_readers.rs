@@ -4,12 +4,12 @@
 use std::time::Instant;
 
 use futures_util::future::join_all;
+use throughway_testing::process::median;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::companion::{Companion, ask};
 use super::{Both, SMALL};
-use crate::process::median;
 use crate::table::Table;
 
 /// Requests of a median.

@@ -9,11 +9,12 @@ mod storm;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::attacks::scene::Scene;
-use crate::attacks::through::{Sent, Ticking, median_post, stall};
-use crate::attacks::{Attack, Replica, cost};
-use crate::cluster::Cluster;
-use crate::process::median;
+use throughway_testing::attacks::scene::Scene;
+use throughway_testing::attacks::through::{Sent, Ticking, median_post, stall};
+use throughway_testing::attacks::{Attack, Replica, cost};
+use throughway_testing::control_plane::Cluster;
+use throughway_testing::process::median;
+
 use crate::table::Table;
 
 const MEBIBYTE: f64 = 1024.0 * 1024.0;

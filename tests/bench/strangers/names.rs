@@ -6,10 +6,9 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
-
-use crate::attacks::Replica;
-use crate::attacks::replica::service;
-use crate::support::client::{Client, request};
+use throughway_testing::attacks::Replica;
+use throughway_testing::attacks::replica::service;
+use throughway_testing::client::{Client, request};
 
 const CONNECTIONS: usize = 16;
 

@@ -8,12 +8,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
+use throughway_testing::attacks::http2::{Connection, Window};
+use throughway_testing::attacks::scene::service;
+use throughway_testing::client::{Client, request};
+use throughway_testing::control_plane::Cluster;
 use tokio::task::JoinSet;
-
-use crate::attacks::http2::{Connection, Window};
-use crate::attacks::scene::service;
-use crate::cluster::Cluster;
-use crate::support::client::{Client, request};
 
 /// A connection with its tokens begins so often; together they are a thousand tokens a second.
 const INTERVAL: Duration = Duration::from_millis(20);

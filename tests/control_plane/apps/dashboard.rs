@@ -9,11 +9,11 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use serde_json::json;
+use throughway_testing::companion::Companion;
+use throughway_testing::control_plane::{Cluster, DEMO};
+use throughway_testing::target;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
-
-use crate::cluster::{Cluster, DEMO, target};
-use crate::companion::Companion;
 
 /// Every dashboard listens here, on an address of its own.
 const PORT: u16 = 8000;

@@ -16,10 +16,11 @@ use std::panic::AssertUnwindSafe;
 use std::path::Path;
 
 use futures_util::FutureExt;
+use throughway_testing::browser::{Browser, Tab};
+use throughway_testing::control_plane::Cluster;
+use throughway_testing::target;
 use tokio::sync::OnceCell;
 
-use crate::cluster::{Cluster, target};
-use crate::support::browser::{Browser, Tab};
 use dashboard::{Dashboard, Prefix, Way};
 
 /// What does not work through the built-in proxy at an origin of its own: the dashboard, why, and the condition in which its

@@ -1,7 +1,7 @@
 //! Dashboards that are written in Python: JupyterLab, marimo, NiceGUI, Gradio and Streamlit.
 
-use crate::cluster::{Cluster, on_cluster};
-use crate::support::browser::Tab;
+use throughway_testing::browser::Tab;
+use throughway_testing::control_plane::{Cluster, on_cluster};
 
 use super::dashboard::Dashboard;
 use super::steps::{click_found, click_on, has_websocket, log_in, shows};

@@ -1,7 +1,7 @@
 //! Dashboards that watch something: Prometheus, TensorBoard, RabbitMQ, Flower, and the Django admin.
 
-use crate::cluster::{Cluster, on_cluster};
-use crate::support::browser::Tab;
+use throughway_testing::browser::Tab;
+use throughway_testing::control_plane::{Cluster, on_cluster};
 
 use super::dashboard::{Dashboard, Prefix};
 use super::steps::{click_on, log_in, shows};

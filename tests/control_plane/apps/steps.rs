@@ -1,6 +1,6 @@
 //! What a user does in any dashboard: look for a text, click on what is labelled so, log in.
 
-use crate::support::browser::Tab;
+use throughway_testing::browser::Tab;
 
 /// Waits until the page shows a text.
 pub async fn shows(tab: &Tab, text: &str) {

@@ -6,15 +6,14 @@ use std::net::SocketAddr;
 use futures_util::{SinkExt, StreamExt};
 use http::Request;
 use http_body_util::BodyExt;
+use throughway_testing::backend::{BASIC, pattern, sha256};
+use throughway_testing::client::{Answer, request};
+use throughway_testing::companion::{Companion, send, whole};
+use throughway_testing::control_plane::{Cluster, on_cluster};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-
-use crate::cluster::{Cluster, on_cluster};
-use crate::companion::{Companion, send, whole};
-use crate::support::backend::{BASIC, pattern, sha256};
-use crate::support::client::{Answer, request};
 
 fn companion(cluster: &Cluster, flags: &[&str]) -> Companion {
     Companion::start(&cluster.kubeconfig(), flags)

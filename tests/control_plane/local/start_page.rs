@@ -1,10 +1,9 @@
 //! The start page of `throughway local`, of what a real API server lists, watches and reviews.
 
 use serde_json::json;
-
-use crate::cluster::{Cluster, DEMO, on_cluster};
-use crate::companion::Companion;
-use crate::support::client::request;
+use throughway_testing::client::request;
+use throughway_testing::companion::Companion;
+use throughway_testing::control_plane::{Cluster, DEMO, on_cluster};
 
 async fn start_page(local: &Companion) -> String {
     let lines = [

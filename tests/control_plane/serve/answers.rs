@@ -1,9 +1,8 @@
 //! What kube-aggregator lets pass of an answer: redirects, pages, what is said of a wrong annotation.
 
 use serde_json::json;
-
-use crate::cluster::{Cluster, DEMO, alone_on_cluster, on_cluster};
-use crate::support::client::{Answer, request};
+use throughway_testing::client::{Answer, request};
+use throughway_testing::control_plane::{Cluster, DEMO, alone_on_cluster, on_cluster};
 
 fn solo(path: &str) -> String {
     format!("/apis/throughway.dev/v1/namespaces/{DEMO}/services/solo:80/proxy{path}")

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
+use throughway_testing::client::request;
+use throughway_testing::control_plane::{Cluster, DEMO, alone_on_cluster, on_cluster};
 
-use crate::cluster::{Cluster, DEMO, alone_on_cluster, on_cluster};
 use crate::serve::road::{GROUP, service};
-use crate::support::client::request;
 
 #[test]
 fn registration_is_available_and_trusts_the_servers_own_ca() {

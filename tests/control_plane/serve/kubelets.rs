@@ -8,14 +8,14 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rcgen::{CertificateParams, Issuer, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use serde_json::{Value, json};
+use throughway_testing::client::request;
+use throughway_testing::control_plane::{Cluster, on_cluster};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 
-use crate::cluster::{Cluster, on_cluster};
 use crate::serve::road::GROUP;
-use crate::support::client::request;
 
 const NODE: &str = "captured";
 const ADDRESS: &str = "10.77.0.36:10250";

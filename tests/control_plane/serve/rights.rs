@@ -1,7 +1,7 @@
 //! What the manifests allow: to the server itself, and to the people whom their roles are given to.
 
-use crate::cluster::{Cluster, DEMO, on_cluster};
-use crate::support::client::request;
+use throughway_testing::client::request;
+use throughway_testing::control_plane::{Cluster, DEMO, on_cluster};
 
 const SERVER: &str = "--as=system:serviceaccount:throughway:throughway";
 const FOR_KUBELETS: &str = "--as=system:serviceaccount:throughway:throughway-kubelet";

@@ -4,11 +4,10 @@ use futures_util::{SinkExt, StreamExt};
 use http::StatusCode;
 use http_body_util::BodyExt;
 use serde_json::json;
+use throughway_testing::backend::{pattern, sha256};
+use throughway_testing::client::{Answer, Client, request};
+use throughway_testing::control_plane::{Cluster, DEMO, on_cluster};
 use tokio_tungstenite::tungstenite::Message;
-
-use crate::cluster::{Cluster, DEMO, on_cluster};
-use crate::support::backend::{pattern, sha256};
-use crate::support::client::{Answer, Client, request};
 
 pub const GROUP: &str = "/apis/throughway.dev/v1";
 

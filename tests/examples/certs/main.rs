@@ -12,12 +12,9 @@
     reason = "the rules for the product's tasks, files and connections are not for tests"
 )]
 
-#[path = "../../support/cluster/certificates.rs"]
-mod certificates;
-
 use std::path::Path;
 
-use certificates::Authority;
+use throughway_testing::cluster::certificates::Authority;
 
 fn main() -> std::io::Result<()> {
     let dir = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/certs"));

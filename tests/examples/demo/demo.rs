@@ -3,28 +3,26 @@
 //! Comes in: which ports it would like, and a folder that does not exist yet. Goes out: the running whole, with what it tells
 //! a person. It ends with everything that it started, its folder included.
 
-mod dashboard;
-
 use std::fs::DirBuilder;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use throughway::cli;
-use throughway::cli::Command;
+use throughway::cli::{self, Command};
 use throughway::lifecycle::Tasks;
 use throughway::local::Companion;
 use throughway::local::config::LocalConfig;
+use throughway::serve::config::{Config, Loopback};
 use throughway::serve::server::Server;
 use throughway::serve::telemetry::AccessLog;
+use throughway_testing::backend::Backend;
+use throughway_testing::client::Client;
+use throughway_testing::cluster::front_proxy::FrontProxy;
+use throughway_testing::cluster::{EmbeddedCluster, kubeconfig_text};
 use tokio::task::JoinHandle;
 
-use crate::embedded_cluster::front_proxy::FrontProxy;
-use crate::embedded_cluster::{EmbeddedCluster, kubeconfig_text};
-use crate::support::backend::Backend;
-use crate::support::client::Client;
-use dashboard::Dashboard;
+use crate::dashboard::Dashboard;
 
 /// What stands before a path of a Service.
 const SERVICES: &str = "/apis/throughway.dev/v1/namespaces/demo/services";
@@ -74,7 +72,7 @@ impl Demo {
             &cluster,
             &[("web", web.address), ("dashboard", dashboard.address)],
         );
-        let server = Server::build(cluster.config(), AccessLog::off()).await?;
+        let server = Server::build(server_config(&cluster)?, AccessLog::off()).await?;
         let front_proxy = front_proxy(&cluster, server.address(), ports.api).await?;
         let text = kubeconfig_text(
             &format!("https://{}", front_proxy.address),
@@ -218,6 +216,17 @@ async fn front_proxy(
     match start(port).await {
         Ok(front_proxy) => Ok(front_proxy),
         Err(_) => start(0).await,
+    }
+}
+
+/// The demo's pods are on loopback, which no flag allows.
+fn server_config(cluster: &EmbeddedCluster) -> Result<Config, Failed> {
+    match cli::read(cluster.command_line())? {
+        Command::Serve(mut config) => {
+            config.target.loopback = Loopback::AllowedForDevelopment;
+            Ok(*config)
+        }
+        Command::Local(_) => Err("the command line is another program's".into()),
     }
 }
 

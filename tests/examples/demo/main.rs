@@ -18,12 +18,10 @@
     reason = "the rules for the product's tasks, files and connections are not for tests"
 )]
 
-#[path = "demo.rs"]
+mod dashboard;
 mod demo;
-#[path = "../../support/cluster/mod.rs"]
-mod embedded_cluster;
-#[path = "../../support/mod.rs"]
-mod support;
+#[cfg(test)]
+mod tests;
 
 use throughway::lifecycle::Signals;
 

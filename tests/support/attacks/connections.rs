@@ -10,7 +10,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::replica::service;
 use super::{Held, Replica};
-use crate::support::client::Client;
+use crate::client::Client;
 
 /// Handshakes at once: of the places for them an address has 156.
 const AT_ONCE: usize = 50;

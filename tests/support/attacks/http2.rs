@@ -9,7 +9,7 @@ use http::Request;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use crate::support::client::Client;
+use crate::client::Client;
 
 /// What one stream may bring before it is read; the connection itself has room for all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use tokio::process::{Child, Command};
 
 use super::bodies;
-use crate::embedded_cluster::EmbeddedCluster;
+use crate::backend::Backend;
+use crate::client::{Client, request};
+use crate::cluster::EmbeddedCluster;
+use crate::hostile::Hostile;
 use crate::process;
-use crate::support::backend::Backend;
-use crate::support::client::{Client, request};
-use crate::support::hostile::Hostile;
 
 const ADDRESS: &str = "10.77.0.5:8443";
 
@@ -145,13 +145,13 @@ impl Replica {
 }
 
 fn command(cluster: &EmbeddedCluster, address: SocketAddr) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_throughway"));
+    let mut command = Command::new(crate::program());
     command
         .arg("serve")
         .arg(format!("--bind-address={}", address.ip()))
         .arg(format!("--secure-port={}", address.port()))
         .arg("--kubeconfig")
-        .arg(cluster.config().cluster.kubeconfig.unwrap())
+        .arg(cluster.kubeconfig())
         // A caller over HTTP/1 who leaves in the middle of an upload that stalls is noticed only then.
         .arg("--exchange-idle-timeout=5s")
         .arg("--log=error")

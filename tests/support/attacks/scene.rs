@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::cluster::{Cluster, DEMO};
-use crate::support::backend::Backend;
-use crate::support::client::Client;
-use crate::support::hostile::Hostile;
+use crate::backend::Backend;
+use crate::client::Client;
+use crate::control_plane::{Cluster, DEMO};
+use crate::hostile::Hostile;
 
 /// What Throughway serves.
 pub const GROUP: &str = "/apis/throughway.dev/v1";

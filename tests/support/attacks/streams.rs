@@ -6,7 +6,7 @@ use super::bodies::Coding;
 use super::http2::{Connection, Open, Window};
 use super::replica::service;
 use super::{Held, Replica};
-use crate::support::client::Client;
+use crate::client::Client;
 
 /// What a stranger's connection may have at once.
 const STREAMS: usize = 100;

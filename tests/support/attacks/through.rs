@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::client::TlsStream;
 
 use super::scene::{ANSWERED, GROUP, in_time, service};
-use crate::support::client::{Client, request};
+use crate::client::{Client, request};
 
 /// More than all buffers on the way to a backend hold.
 const UPLOAD: usize = 64 << 20;

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
 };
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::PrivateKeyDer;
+
+use crate::tls::Identity;
 
 /// An authority.
 pub struct Authority {
@@ -18,9 +20,6 @@ impl std::fmt::Debug for Authority {
         formatter.debug_struct("Authority").finish_non_exhaustive()
     }
 }
-
-/// A certificate with its key.
-pub type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
 impl Authority {
     pub fn new(name: &str) -> Self {

@@ -22,9 +22,10 @@ use tokio::task::JoinSet;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use super::certificates::{Authority, Identity};
+use super::certificates::Authority;
 use super::rbac::{self, Wish};
 use super::store::{Account, Store};
+use crate::tls::presenting;
 
 /// What Go leaves as it is in a path.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC
@@ -78,8 +79,8 @@ impl FrontProxy {
         let shared = Arc::new(Shared {
             store,
             server,
-            http2: client_config(identity(), b"h2"),
-            http1: client_config(identity(), b"http/1.1"),
+            http2: Arc::new(presenting(identity(), b"h2")),
+            http1: Arc::new(presenting(identity(), b"http/1.1")),
             kept: Mutex::new(None),
         });
         let tls = TlsAcceptor::from(cluster_ca.server_config("kube-apiserver"));
@@ -110,15 +111,6 @@ impl FrontProxy {
             _serving: serving,
         })
     }
-}
-
-fn client_config((chain, key): Identity, protocol: &[u8]) -> Arc<rustls::ClientConfig> {
-    let mut config = (*throughway::serve::certificates::any_backend(&[protocol])).clone();
-    let provider = rustls::crypto::aws_lc_rs::default_provider();
-    let signing = provider.key_provider.load_private_key(key).expect("a key");
-    let certified = rustls::sign::CertifiedKey::new(chain, signing);
-    config.client_auth_cert_resolver = Arc::new(rustls::sign::SingleCertAndKey::from(certified));
-    Arc::new(config)
 }
 
 impl Shared {

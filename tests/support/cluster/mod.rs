@@ -11,16 +11,12 @@ pub mod front_proxy;
 mod rbac;
 mod store;
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::{Value, json};
-use throughway::serve::config::{
-    AnonymousAuth, ApiGroup, AuthenticationConfig, AuthenticationLookup, AuthorizationConfig,
-    ClusterConfig, Config, ConnectionLimits, ForwardConfig, Http2Serving, KubeletConfig,
-    KubeletTls, ListenConfig, Loopback, ServingCertificate, ShutdownConfig, TargetConfig,
-};
 
 use api::Api;
 use certificates::Authority;
@@ -29,6 +25,20 @@ use store::Store;
 /// Throughway's own token.
 const OWN_TOKEN: &str = "throughway-own-token";
 
+/// What `throughway` is told besides the kubeconfig, whose path comes last.
+const COMMAND_LINE: [&str; 10] = [
+    "throughway",
+    "serve",
+    "--bind-address=127.0.0.1",
+    "--secure-port=0",
+    "--node-ports=1-65535",
+    "--backend-response-header-timeout=60s",
+    "--shutdown-grace-duration=5s",
+    "--log=warn",
+    "--access-log=off",
+    "--kubeconfig",
+];
+
 /// The cluster, running until it is dropped.
 #[derive(Debug)]
 pub struct EmbeddedCluster {
@@ -36,12 +46,12 @@ pub struct EmbeddedCluster {
     pub store: Arc<Store>,
     pub front_proxy_ca: Authority,
     pub cluster_ca: Authority,
-    kubeconfig: std::path::PathBuf,
+    kubeconfig: PathBuf,
 }
 
 impl EmbeddedCluster {
     /// Starts the API server on a port of loopback and leaves a kubeconfig for Throughway in `dir`.
-    pub async fn start(dir: &std::path::Path) -> Self {
+    pub async fn start(dir: &Path) -> Self {
         std::fs::create_dir_all(dir).expect("a folder for a kubeconfig");
         let (cluster_ca, front_proxy_ca) = (
             Authority::new("kubernetes"),
@@ -90,73 +100,16 @@ impl EmbeddedCluster {
         cluster
     }
 
-    /// A configuration for a Throughway in front of this cluster, on a port of loopback.
-    pub fn config(&self) -> Config {
-        Config {
-            group: ApiGroup {
-                name: "throughway.dev".into(),
-                version: "v1",
-            },
-            cluster: ClusterConfig {
-                kubeconfig: Some(self.kubeconfig.clone()),
-            },
-            listen: ListenConfig {
-                address: ([127, 0, 0, 1], 0).into(),
-                certificate: ServingCertificate::SelfSigned,
-                http2: Http2Serving::Enabled,
-                limits: ConnectionLimits::kubernetes(),
-            },
-            authentication: AuthenticationConfig {
-                client_ca_file: None,
-                request_header: None,
-                lookup: AuthenticationLookup::Required,
-                anonymous: AnonymousAuth::Refused,
-                token_cache_lifetime: Duration::from_secs(10),
-                audiences: Vec::new(),
-            },
-            authorization: AuthorizationConfig {
-                allowed_lifetime: Duration::from_secs(10),
-                denied_lifetime: Duration::from_secs(10),
-            },
-            target: TargetConfig {
-                denied_networks: Vec::new(),
-                node_ports: vec![1..=65535],
-                loopback: Loopback::AllowedForDevelopment,
-                isolation: throughway::serve::config::IsolationDefault::Off,
-            },
-            kubelet: KubeletConfig {
-                tls: KubeletTls::Verify {
-                    certificate_authority: None,
-                },
-                credential: throughway::serve::config::KubeletCredential::None,
-            },
-            forward: ForwardConfig {
-                connect_limit: Duration::from_secs(5),
-                tls_handshake_limit: Duration::from_secs(5),
-                response_header_limit: Duration::from_secs(60),
-                exchange_idle_timeout: Duration::from_secs(300),
-                tunnel_authorization_interval: Duration::from_secs(300),
-                idle_connection_lifetime: Duration::from_secs(30),
-                max_idle_per_endpoint: 64,
-                tunnel_idle_limit: Duration::from_secs(3600),
-                max_tunnels: 10_000,
-                never_forward_cookies: throughway::serve::config::CookieNames::default(),
-                external_origins: Vec::new(),
-                cross_site: throughway::protocol::fetch_metadata::CrossSitePolicy::Refuse,
-            },
-            rewrite: throughway::serve::config::RewriteConfig {
-                links: throughway::serve::config::LinkStyle::Relative,
-                never_forward_cookies: throughway::serve::config::CookieNames::default(),
-                page_memory: 1 << 20,
-                page_limit: 256 << 20,
-            },
-            shutdown: ShutdownConfig {
-                delay: Duration::ZERO,
-                grace: Duration::from_secs(5),
-            },
-            log: "warn".into(),
-            access_log: throughway::serve::config::AccessLog::Off,
-        }
+    /// For a Throughway in front of this cluster.
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    /// The command line of a Throughway in front of this cluster, on a port of loopback.
+    pub fn command_line(&self) -> Vec<OsString> {
+        let mut words: Vec<OsString> = COMMAND_LINE.iter().map(OsString::from).collect();
+        words.push(self.kubeconfig.clone().into());
+        words
     }
 
     /// A pod that is ready, at an address and port.

@@ -17,7 +17,7 @@ use serde_json::json;
 use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 
-use crate::support::client::{Client, request};
+use crate::client::{Client, request};
 
 pub const NODE: &str = "handmade";
 
@@ -123,11 +123,11 @@ async fn bind(pods: &Api<Pod>, name: &str) {
 fn start(pod: &Pod, address: IpAddr, api_server: SocketAddr) -> Child {
     let container = &pod.spec.as_ref().unwrap().containers[0];
     let name = pod.metadata.name.as_deref().unwrap();
-    let logs = super::cluster::logs_dir();
+    let logs = super::logs_dir();
     let file = |suffix: &str| {
         Stdio::from(std::fs::File::create(logs.join(format!("{name}.{suffix}"))).unwrap())
     };
-    Command::new(env!("CARGO_BIN_EXE_throughway"))
+    Command::new(crate::program())
         .args(container.args.clone().unwrap_or_default())
         .arg(format!("--bind-address={address}"))
         .env_clear()

@@ -108,9 +108,10 @@ async fn another_way_is_told_with_its_links() {
 #[tokio::test]
 async fn a_service_that_comes_later_is_asked_for_its_rights() {
     let world = World::new();
-    world
-        .api
-        .rules("demo", super::fake_api::rules_status(&["late"]));
+    world.api.rules(
+        "demo",
+        throughway_testing::fake_api::rules_status(&["late"]),
+    );
     world.text().await;
     let mut page = Listening::to(&world).await;
     world.api.service("demo", "late", &json!([{"port": 80}]));

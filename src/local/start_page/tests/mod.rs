@@ -1,7 +1,5 @@
 //! The start page in front of a small API server of its own.
 
-#[path = "../../../../tests/support/fake_api.rs"]
-mod fake_api;
 mod live;
 mod pages;
 mod reach;
@@ -9,13 +7,13 @@ mod reach;
 use std::time::Duration;
 
 use http_body_util::BodyExt;
+use throughway_testing::fake_api::FakeApi;
 use tokio::sync::watch;
 
 use super::{Facts, StartPage};
 use crate::lifecycle::Tasks;
 use crate::local::targets::mode::ProxyMode;
 use crate::protocol::status::Response;
-use fake_api::FakeApi;
 
 /// A start page, its cluster, and the way to it.
 struct World {

@@ -1,9 +1,9 @@
 //! What the page shows of clusters that may be seen whole, in part, or not at all.
 
 use serde_json::json;
+use throughway_testing::fake_api::rules_status;
 use tokio::time::Instant;
 
-use super::fake_api::rules_status;
 use super::{World, text};
 use crate::local::targets::mode::ProxyMode;
 

@@ -2,11 +2,11 @@
 
 use http::Request;
 use serde_json::Value;
+use throughway_testing::client::{Answer, request};
+use throughway_testing::companion::Companion;
+use throughway_testing::control_plane::{Cluster, DEMO, on_cluster};
 
 use crate::apps::browser;
-use crate::cluster::{Cluster, DEMO, on_cluster};
-use crate::companion::Companion;
-use crate::support::client::{Answer, request};
 
 use super::{EVIL, VICTIM, World, new_path};
 

@@ -12,13 +12,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
+use throughway_testing::browser::Tab;
+use throughway_testing::client::request;
+use throughway_testing::companion::Companion;
+use throughway_testing::control_plane::{Cluster, DEMO};
 use tokio::sync::OnceCell;
 
 use crate::apps::browser;
-use crate::cluster::{Cluster, DEMO};
-use crate::companion::Companion;
-use crate::support::browser::Tab;
-use crate::support::client::request;
 use site::Site;
 
 const VICTIM: &str = "victim.demo.svc";

@@ -1,8 +1,8 @@
 //! Attacks by pages.
 
 use crate::apps::browser;
-use crate::cluster::{Cluster, DEMO, on_cluster};
-use crate::companion::Companion;
+use throughway_testing::companion::Companion;
+use throughway_testing::control_plane::{Cluster, DEMO, on_cluster};
 
 use super::site::{Seen, Site};
 use super::{EVIL, VICTIM, World, new_path, open, run};

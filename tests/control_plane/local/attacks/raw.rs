@@ -4,12 +4,12 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::json;
+use throughway_testing::client::request;
+use throughway_testing::companion::Companion;
+use throughway_testing::control_plane::{Cluster, DEMO, on_cluster};
+use throughway_testing::target;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-
-use crate::cluster::{Cluster, DEMO, on_cluster, target};
-use crate::companion::Companion;
-use crate::support::client::request;
 
 use super::{VICTIM, World, new_path};
 

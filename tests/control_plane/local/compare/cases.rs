@@ -2,7 +2,7 @@
 
 use super::differences::{self, Difference};
 use super::process::Folder;
-use crate::cluster::{Cluster, DEMO};
+use throughway_testing::control_plane::{Cluster, DEMO};
 
 /// One request.
 #[derive(Debug, Clone)]

@@ -1,7 +1,7 @@
 //! What does not start, and what both say about it; and an API server that is away.
 
 use super::process::{BOTH, Ended, Folder, Pair, Side};
-use crate::cluster::{Cluster, on_cluster};
+use throughway_testing::control_plane::{Cluster, on_cluster};
 
 /// What both say of flags that cannot be: a part of what each says, and how each ends.
 struct Refusal {

@@ -3,11 +3,12 @@
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::time::{Duration, UNIX_EPOCH};
 
+use throughway_testing::control_plane::{Cluster, on_cluster};
+
 use super::cases::Case;
 use super::differences;
 use super::process::{Folder, Pair};
 use super::verdict;
-use crate::cluster::{Cluster, on_cluster};
 
 /// The date of `dated.txt`.
 const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";

@@ -3,7 +3,7 @@
 use super::cases::{Case, Group, gets, group};
 use super::differences;
 use super::process::Folder;
-use crate::cluster::{API_SERVER, Cluster, DEMO};
+use throughway_testing::control_plane::{API_SERVER, Cluster, DEMO};
 
 pub(super) fn groups(cluster: &Cluster, folder: &Folder) -> Vec<Group> {
     let me = "/apis/authentication.k8s.io/v1/selfsubjectreviews";

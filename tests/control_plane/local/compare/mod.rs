@@ -18,12 +18,12 @@ mod upgrades;
 
 use std::collections::BTreeSet;
 
+use throughway_testing::control_plane::{Cluster, on_cluster};
+
 use cases::{Case, Group};
 use differences::DIFFERENCES;
 use process::{Folder, Pair};
 use raw::Heard;
-
-use crate::cluster::{Cluster, on_cluster};
 
 /// How often the cluster may change between two answers to the same request.
 const MOMENTS: usize = 5;

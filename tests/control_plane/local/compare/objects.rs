@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use serde_json::json;
+use throughway_testing::backend::{pattern, sha256};
+use throughway_testing::control_plane::{Cluster, DEMO, on_cluster};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::process::{Pair, Proxy};
 use super::raw::Heard;
-use crate::cluster::{Cluster, DEMO, on_cluster};
-use crate::support::backend::{pattern, sha256};
 
 /// A pod's answer of 50 MB, and a body of 20 MB for it.
 const LARGE_ANSWER: usize = 50_000_000;

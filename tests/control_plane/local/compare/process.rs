@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use throughway_testing::control_plane::Cluster;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::process::{Child, Command};
 
 use super::raw::{self, Heard, Stream};
-use crate::cluster::Cluster;
 
 /// No process takes longer to serve, or to say why it does not.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -55,7 +55,7 @@ impl Side {
                 Command::from(cluster.command(&arguments))
             }
             Self::Ours => {
-                let mut command = Command::new(env!("CARGO_BIN_EXE_throughway"));
+                let mut command = Command::new(throughway_testing::program());
                 command.arg("local").args(flags);
                 command.env("KUBECONFIG", cluster.kubeconfig());
                 command

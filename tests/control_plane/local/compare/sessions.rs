@@ -3,13 +3,13 @@
 use std::process::{Output, Stdio};
 
 use serde_json::json;
+use throughway_testing::backend::{pattern, sha256};
+use throughway_testing::control_plane::{Cluster, on_cluster};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::Command;
 
 use super::process::{Pair, Proxy};
-use crate::cluster::{Cluster, on_cluster};
-use crate::support::backend::{pattern, sha256};
 
 const NAMESPACE: &str = "sessions";
 const POD: &str = "session-0";

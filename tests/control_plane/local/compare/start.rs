@@ -2,8 +2,9 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use throughway_testing::control_plane::{Cluster, on_cluster};
+
 use super::process::{BOTH, Folder, Pair, Proxy, Side};
-use crate::cluster::{Cluster, on_cluster};
 
 /// Ports that nothing else of the tests uses.
 const PORTS: [u16; 2] = [18_011, 18_012];

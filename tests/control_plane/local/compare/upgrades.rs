@@ -1,12 +1,12 @@
 //! Connections that become something else: WebSockets, SPDY, and kubectl's own exec, attach and port-forward.
 
 use futures_util::{SinkExt, StreamExt};
+use throughway_testing::control_plane::{Cluster, DEMO, on_cluster};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::at_one_moment;
 use super::process::{Pair, Proxy};
 use super::raw::{self, Heard};
-use crate::cluster::{Cluster, DEMO, on_cluster};
 
 fn upgrade(target: &str, protocol: &str, lines: &str) -> Vec<u8> {
     format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: {protocol}\r\n{lines}\r\n").into_bytes()

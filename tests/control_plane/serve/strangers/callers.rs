@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use throughway_testing::attacks::scene::{in_time, service};
+use throughway_testing::attacks::through::{Sent, Ticking, median_post, stall};
+use throughway_testing::client::{Client, request};
+use throughway_testing::control_plane::{Cluster, alone_on_cluster};
+
 use super::strangers;
-use crate::attacks::scene::{in_time, service};
-use crate::attacks::through::{Sent, Ticking, median_post, stall};
-use crate::cluster::{Cluster, alone_on_cluster};
-use crate::support::client::{Client, request};
 
 /// What a busy machine adds to a median of a few milliseconds.
 const NOISE: Duration = Duration::from_millis(20);

@@ -5,10 +5,10 @@
 
 use std::path::Path;
 
-use crate::attacks::bodies::Coding;
-use crate::attacks::{Attack, Replica, connections, cost, streams};
-use crate::cluster::alone_without_cluster;
-use crate::process;
+use throughway_testing::attacks::bodies::Coding;
+use throughway_testing::attacks::{Attack, Replica, connections, cost, streams};
+use throughway_testing::control_plane::alone_without_cluster;
+use throughway_testing::process;
 
 const MEBIBYTE: f64 = 1024.0 * 1024.0;
 

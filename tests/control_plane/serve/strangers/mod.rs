@@ -8,11 +8,10 @@ mod objects;
 
 use std::sync::LazyLock;
 
+use throughway_testing::attacks::scene::{Scene, in_time};
+use throughway_testing::client::{Answer, Client, request};
+use throughway_testing::control_plane::Cluster;
 use tokio::sync::OnceCell;
-
-use crate::attacks::scene::{Scene, in_time};
-use crate::cluster::Cluster;
-use crate::support::client::{Answer, Client, request};
 
 /// The pods of these tests, set up once.
 async fn strangers(cluster: &Cluster) -> &'static Scene {

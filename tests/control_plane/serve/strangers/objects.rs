@@ -3,14 +3,14 @@
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::{Value, json};
+use throughway_testing::attacks::scene::{CALM, pod, service, wait_for_endpoints};
+use throughway_testing::backend::Backend;
+use throughway_testing::client::{Answer, request};
+use throughway_testing::control_plane::node;
+use throughway_testing::control_plane::{Cluster, DEMO, alone_on_cluster, on_cluster};
 
 use super::{strangers, until};
-use crate::attacks::scene::{CALM, pod, service, wait_for_endpoints};
-use crate::cluster::{Cluster, DEMO, alone_on_cluster, on_cluster};
-use crate::node;
 use crate::serve::road::GROUP;
-use crate::support::backend::Backend;
-use crate::support::client::{Answer, request};
 
 /// Where a pod is in turn, each with a backend of its own: an address belongs to one live pod.
 const WANDERS: [&str; 2] = ["10.77.0.28:8080", "10.77.0.29:8080"];

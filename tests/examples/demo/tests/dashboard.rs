@@ -1,13 +1,9 @@
-//! The dashboard of `make run`, opened at the two addresses that it prints.
+//! The dashboard, opened in a browser at the two addresses that it prints.
 
-use crate::demo::{Demo, Ports};
-use crate::support::browser::{Browser, Tab};
-use crate::world::fresh_dir;
+use throughway_testing::browser::{Browser, Tab};
 
-const ANY: Ports = Ports {
-    api: 0,
-    companion: 0,
-};
+use super::{ANY, fresh_dir};
+use crate::demo::Demo;
 
 /// Opens it and does all that there is to do.
 async fn use_dashboard(tab: &Tab, url: &str) {

@@ -1,4 +1,4 @@
-//! What `make run` starts, asked for what it tells people to try.
+//! What it tells people to try in a terminal.
 
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
@@ -7,16 +7,12 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use http::{Request, StatusCode};
 use http_body_util::Full;
+use throughway_testing::client::{Answer, Client};
+use throughway_testing::companion::{send, whole};
 use tokio::net::TcpStream;
 
-use crate::demo::{Demo, Ports};
-use crate::support::client::{Answer, Client};
-use crate::{companion, fresh_dir};
-
-const ANY: Ports = Ports {
-    api: 0,
-    companion: 0,
-};
+use super::{ANY, fresh_dir};
+use crate::demo::Demo;
 
 const PREFIX: &str = "/apis/throughway.dev/v1/namespaces/demo/services";
 
@@ -33,7 +29,7 @@ fn host(demo: &Demo) -> String {
 }
 
 async fn at_its_own_origin(demo: &Demo, request: Request<Full<Bytes>>) -> Answer {
-    companion::whole(companion::send(loopback(demo), &host(demo), request).await).await
+    whole(send(loopback(demo), &host(demo), request).await).await
 }
 
 fn get(path: &str) -> Request<Full<Bytes>> {
@@ -50,11 +46,11 @@ async fn the_demo_shows_its_dashboard_at_both_addresses_that_it_prints() {
     assert_eq!(own, format!("http://{}/", host(&demo)));
     let page = at_its_own_origin(&demo, get("/")).await;
     assert_eq!(page.status, StatusCode::OK);
-    assert_eq!(page.body, include_str!("../examples/demo/dashboard.html"));
+    assert_eq!(page.body, include_str!("../dashboard.html"));
     let api = format!("127.0.0.1:{}", demo.companion);
     let path = prefix.strip_prefix(&format!("http://{api}")).unwrap();
-    let page = companion::send(loopback(&demo), &api, get(path)).await;
-    let page = companion::whole(page).await;
+    let page = send(loopback(&demo), &api, get(path)).await;
+    let page = whole(page).await;
     assert_eq!(page.status, StatusCode::OK);
     let page = String::from_utf8_lossy(&page.body);
     assert!(page.contains("<script src=\"././app.js\">"), "{page}");

@@ -1,5 +1,7 @@
 //! The one control plane of this test binary, with Throughway installed and sample pods in it.
 
+pub mod node;
+
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -14,9 +16,10 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use crate::node;
-use crate::support::backend::Backend;
-use crate::support::client::Client;
+use crate::backend::Backend;
+use crate::client::Client;
+use crate::tls::Identity;
+use crate::{repository, target};
 
 /// Where kube-apiserver listens.
 pub const API_SERVER: &str = "10.77.0.1:6443";
@@ -88,14 +91,6 @@ pub fn alone_without_cluster<F: Future<Output = ()>>(test: impl FnOnce() -> F) {
     });
 }
 
-pub fn target() -> PathBuf {
-    Path::new(env!("CARGO_BIN_EXE_throughway"))
-        .ancestors()
-        .nth(2)
-        .unwrap()
-        .to_owned()
-}
-
 fn binary() -> PathBuf {
     let path = target().join("controlplane/controlplane");
     assert!(
@@ -140,7 +135,7 @@ impl Cluster {
     }
 
     pub fn manifests(&self) -> String {
-        concat!(env!("CARGO_MANIFEST_DIR"), "/manifests").to_owned()
+        repository("manifests").display().to_string()
     }
 
     /// Applies the manifests, gives the pods their ServiceAccount, and waits until kube-apiserver trusts the server.
@@ -330,7 +325,7 @@ impl Cluster {
         Client::new(API_SERVER.parse().unwrap(), None)
     }
 
-    fn certificate(&self, name: &str) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+    fn certificate(&self, name: &str) -> Identity {
         let chain = CertificateDer::pem_file_iter(self.dir.join(format!("{name}.crt"))).unwrap();
         let key = PrivateKeyDer::from_pem_file(self.dir.join(format!("{name}.key"))).unwrap();
         (chain.collect::<Result<_, _>>().unwrap(), key)
