@@ -28,6 +28,15 @@
 //! - Every refusal is a `metav1.Status`; a request never ends in an error of this server's own type.
 //! - Every spawned task is known to [`lifecycle`].
 
+// Rules of the product alone: a test may end at what it did not expect.
+#![warn(
+    unreachable_pub,
+    clippy::disallowed_methods,
+    clippy::panic,
+    clippy::too_many_lines,
+    clippy::unused_self,
+    clippy::unwrap_used
+)]
 // The fuzzer has a `main` of its own.
 #![cfg_attr(fuzzing, no_main)]
 

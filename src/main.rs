@@ -1,5 +1,15 @@
 //! The command `throughway`: arguments, configuration, logs, server, exit code.
 
+// Rules of the product alone: a test may end at what it did not expect.
+#![warn(
+    unreachable_pub,
+    clippy::disallowed_methods,
+    clippy::panic,
+    clippy::too_many_lines,
+    clippy::unused_self,
+    clippy::unwrap_used
+)]
+
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 

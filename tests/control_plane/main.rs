@@ -3,23 +3,6 @@
 //!
 //! Run inside `tests/controlplane/in-namespace.sh`, as `make test` does. All tests share one control plane.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test that meets something unexpected ends there"
-)]
-#![allow(
-    clippy::unused_self,
-    clippy::too_many_lines,
-    reason = "a test's helpers read as what the cluster does"
-)]
-#![allow(dead_code, reason = "not every helper has a user in every test binary")]
-#![allow(unreachable_pub, reason = "helpers are shared between test binaries")]
-#![allow(
-    clippy::disallowed_methods,
-    reason = "the rules for the product's tasks, files and connections are not for tests"
-)]
-
 mod apps;
 mod local;
 mod serve;

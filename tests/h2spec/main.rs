@@ -7,23 +7,6 @@
 //! The Go program beside this file runs the cases; `tests/h2spec/build.sh` builds it. What fails and can't be mended here
 //! is listed with its reason, so that a further failure fails this test, and so does one that is gone.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test that meets something unexpected ends there"
-)]
-#![allow(
-    clippy::unused_self,
-    clippy::too_many_lines,
-    reason = "a test's helpers read as what the cluster does"
-)]
-#![allow(dead_code, reason = "not every helper has a user in every test binary")]
-#![allow(unreachable_pub, reason = "helpers are shared between test binaries")]
-#![allow(
-    clippy::disallowed_methods,
-    reason = "the rules for the product's tasks, files and connections are not for tests"
-)]
-
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -130,6 +113,7 @@ async fn conforms(caller: Caller) {
     let news: Vec<_> = outcomes
         .iter()
         .filter(|outcome| failed.contains(&*outcome.case) != known.contains(&*outcome.case))
+        .map(|one| format!("{} {}: {} {}", one.case, one.title, one.result, one.detail))
         .collect();
     assert!(news.is_empty(), "otherwise than known: {news:#?}");
 }

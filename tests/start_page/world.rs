@@ -32,7 +32,7 @@ impl World {
     ) -> Self {
         let dir = fresh_dir();
         std::fs::create_dir_all(&dir).unwrap();
-        let api = FakeApi::new();
+        let api = FakeApi::default();
         fill(&api);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = format!("http://{}", listener.local_addr().unwrap());

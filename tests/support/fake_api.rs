@@ -12,16 +12,17 @@ use serde_json::{Value, json};
 use tokio::sync::broadcast;
 
 /// Cheap to clone.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct FakeApi(Arc<State>);
 
+#[derive(Debug)]
 struct State {
     inner: Mutex<Inner>,
     /// Watch events: the resource and the event.
     events: broadcast::Sender<(String, Value)>,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Inner {
     version: u64,
     /// `services/demo/web`.
@@ -36,8 +37,9 @@ struct Inner {
     asked: Vec<String>,
 }
 
-impl FakeApi {
-    pub fn new() -> Self {
+impl Default for FakeApi {
+    /// Without objects, and everybody may do everything.
+    fn default() -> Self {
         let inner = Inner {
             everywhere: true,
             version: 1,
@@ -48,7 +50,9 @@ impl FakeApi {
             events: broadcast::Sender::new(1024),
         }))
     }
+}
 
+impl FakeApi {
     fn with<T>(&self, change: impl FnOnce(&mut Inner) -> T) -> T {
         change(&mut self.0.inner.lock().unwrap())
     }

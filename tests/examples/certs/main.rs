@@ -1,17 +1,5 @@
 //! Certificates for development, written into certs/: a CA, and what a server and a client of it need.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test that meets something unexpected ends there"
-)]
-#![allow(dead_code, reason = "not every helper has a user in every test binary")]
-#![allow(unreachable_pub, reason = "helpers are shared between test binaries")]
-#![allow(
-    clippy::disallowed_methods,
-    reason = "the rules for the product's tasks, files and connections are not for tests"
-)]
-
 use std::path::Path;
 
 use throughway_testing::cluster::certificates::Authority;

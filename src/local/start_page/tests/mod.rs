@@ -29,7 +29,7 @@ impl World {
     }
 
     fn with_mode(mode: ProxyMode) -> Self {
-        let api = FakeApi::new();
+        let api = FakeApi::default();
         let (sender, receiver) = watch::channel(mode);
         let facts = Facts {
             context: Some("kind-demo".to_owned()),
