@@ -1,8 +1,5 @@
 //! The page helper in a real Chromium, below a plain prefix proxy.
 
-#[path = "../../src/serve/response/page_helper/served.rs"]
-mod served;
-
 mod constructs;
 mod navigations;
 mod policies;

@@ -61,7 +61,7 @@ async fn trusted_objects_stay_trusted_and_plain_strings_stay_refused() {
 
 #[tokio::test]
 async fn a_helper_that_runs_twice_maps_once() {
-    let body = format!("{}<body><script>{}</script>", tag("/a/page", ""), helper());
+    let body = format!("{}<body><script>{}</script>", tag("/a/page", ""), helper().await);
     let page = open(&body).await;
     page.runs(
         "await fetch('/api'); const a = document.createElement('a'); a.href = '/x';
@@ -79,7 +79,7 @@ async fn an_inline_helper_works_as_the_other_does() {
         path: "/a/page",
         tag: Some(format!(
             "<script data-prefix='.././.throughway/page.js'>{}</script>",
-            helper()
+            helper().await
         )),
         ..Page::default()
     })
@@ -101,7 +101,7 @@ async fn without_a_prefix_nothing_is_touched() {
         const script = document.createElement('script'); script.dataset.prefix = '/.throughway/page.js';
         script.text = {:?}; document.documentElement.append(script);
         return [fetch, WebSocket, history.pushState, Element.prototype.setAttribute].every((now, at) => now === plain[at]) }})()",
-        helper()
+        helper().await
     );
     assert_eq!(tab.evaluate(&untouched).await, true);
 }

@@ -14,12 +14,11 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use throughway::serve::response::page_helper;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-
-use super::served::served;
 
 pub const PREFIX: &str =
     "/k8s/clusters/x/apis/throughway.dev/v1/namespaces/demo/services/web:80/proxy";
@@ -184,6 +183,9 @@ async fn answer(
         return Ok(response.body(Full::default()).expect("an answer"));
     }
     let plain = path.split('?').next().expect("a first part");
+    if let Some(script) = script(plain).await {
+        return Ok(script.map(Full::from));
+    }
     Ok(match pages.iter().find(|page| page.path == plain) {
         Some(page) => document(page),
         None => file(plain),
@@ -201,10 +203,7 @@ fn document(page: &Page) -> Response<Full<Bytes>> {
 }
 
 fn file(path: &str) -> Response<Full<Bytes>> {
-    let worker = include_str!("../../src/serve/response/page_helper/worker.js");
     let (kind, body) = match path.rsplit(['.', '/']).next().unwrap_or_default() {
-        "js" if path == "/.throughway/page.js" => ("text/javascript", helper()),
-        "js" if path == "/.throughway/worker.js" => ("text/javascript", served(worker)),
         "js" => ("text/javascript", "globalThis.loaded = true".to_owned()),
         "svg" => (
             "image/svg+xml",
@@ -222,12 +221,19 @@ fn file(path: &str) -> Response<Full<Bytes>> {
     };
     Response::builder()
         .header("content-type", kind)
-        .header("service-worker-allowed", "../")
         .body(Full::from(body))
         .expect("a file")
 }
 
+/// A script of Throughway's own, as it serves it.
+async fn script(path: &str) -> Option<Response<Bytes>> {
+    let (head, body) = page_helper::script(path)?.into_parts();
+    let body = body.collect().await.expect("a whole script").to_bytes();
+    Some(Response::from_parts(head, body))
+}
+
 /// The helper as it is served.
-pub fn helper() -> String {
-    served(include_str!("../../src/serve/response/page_helper/page.js"))
+pub async fn helper() -> String {
+    let script = script("/.throughway/page.js").await.expect("the helper");
+    String::from_utf8(script.into_body().into()).expect("text")
 }

@@ -28,7 +28,7 @@ mod cookies;
 mod csp;
 mod forbidden_headers;
 mod page;
-mod page_helper;
+pub mod page_helper;
 mod redirect;
 mod url_headers;
 

@@ -69,7 +69,7 @@ impl Script {
 }
 
 /// The script that a path inside the target (without its query) names.
-pub(super) fn script(inside: &str) -> Option<Response> {
+pub fn script(inside: &str) -> Option<Response> {
     match inside.strip_prefix(OWN)? {
         "page.js" => Some(PAGE.response()),
         "page-router.js" => Some(PAGE_ROUTER.response()),
