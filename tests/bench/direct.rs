@@ -1,9 +1,10 @@
 //! Requests and bytes on the server's own TLS port, beside nginx, haproxy and Envoy.
 
-use crate::ROUNDS;
 use throughway_testing::cluster::EmbeddedCluster;
 use throughway_testing::process::{self, least, median};
+use throughway_testing::until;
 
+use crate::ROUNDS;
 use crate::load::{Load, Outcome};
 use crate::peers::{self, Logs, Running, TOKEN};
 use crate::table::Table;
@@ -142,7 +143,7 @@ pub async fn rounds(proxies: &[Running], load: impl Fn(&Running) -> Load) -> Vec
 /// Waits until Throughway says that it is ready.
 pub async fn ready(proxy: &Running) {
     let client = throughway_testing::client::Client::new(proxy.address(), None);
-    process::until("ready", async || {
+    until("ready", async || {
         client.get("/readyz").await.status.is_success()
     })
     .await;

@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use throughway_testing::cluster::EmbeddedCluster;
 use throughway_testing::cluster::certificates::Authority;
-use throughway_testing::process;
+use throughway_testing::until;
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
@@ -57,7 +57,7 @@ impl Running {
             .stdout(Stdio::null())
             .spawn()
             .unwrap_or_else(|failed| panic!("{name}: {failed}"));
-        process::until(name, async || TcpStream::connect(address).await.is_ok()).await;
+        until(name, async || TcpStream::connect(address).await.is_ok()).await;
         Self {
             name,
             pid: child.id().unwrap(),

@@ -22,19 +22,15 @@ use std::time::Duration;
 
 use base64::Engine;
 use bytes::Bytes;
-use futures_util::{SinkExt, StreamExt, stream};
+use futures_util::{StreamExt, stream};
 use http::{Request, Response, StatusCode, header};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use throughway_testing::serving::Serving;
+use throughway_testing::websocket;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::protocol::Role;
 
 type Body = BoxBody<Bytes, Infallible>;
 
@@ -119,7 +115,7 @@ pub struct App {
     seen: watch::Receiver<Vec<Seen>>,
     /// Put into pages in place of `@ORIGIN@`.
     pub origin: Arc<Mutex<String>>,
-    _serving: JoinSet<()>,
+    _serving: Serving,
 }
 
 /// A request as it arrived.
@@ -148,7 +144,6 @@ impl App {
         let listener = TcpListener::bind(SocketAddr::from((address, 0)))
             .await
             .expect("a port");
-        let address = listener.local_addr().expect("a bound address");
         let (sender, seen) = watch::channel(Vec::new());
         let origin = Arc::default();
         let state = Arc::new(State {
@@ -156,22 +151,9 @@ impl App {
             seen: sender,
             origin: Arc::clone(&origin),
         });
-        let mut serving = JoinSet::new();
-        serving.spawn(async move {
-            let mut open = JoinSet::new();
-            while let Ok((stream, _)) = listener.accept().await {
-                let state = Arc::clone(&state);
-                open.spawn(async move {
-                    let service = service_fn(move |request| answer(request, Arc::clone(&state)));
-                    let connection = hyper::server::conn::http1::Builder::new()
-                        .serve_connection(TokioIo::new(stream), service);
-                    // A connection that breaks off has ended.
-                    let _ = connection.with_upgrades().await;
-                });
-            }
-        });
+        let serving = Serving::http1(listener, move |request| answer(request, Arc::clone(&state)));
         Self {
-            address,
+            address: serving.address,
             seen,
             origin,
             _serving: serving,
@@ -351,9 +333,6 @@ fn events(target: &str) -> Response<Body> {
 }
 
 fn websocket(request: &mut Request<Incoming>, target: String) -> Response<Body> {
-    let Some(key) = request.headers().get("sec-websocket-key") else {
-        return full("text/plain", "no websocket");
-    };
     let knows_chat = |offered: &header::HeaderValue| {
         let offered = offered.to_str().expect("text");
         offered.split(',').any(|one| one.trim() == "chat")
@@ -363,35 +342,16 @@ fn websocket(request: &mut Request<Incoming>, target: String) -> Response<Body> 
         .get_all(header::SEC_WEBSOCKET_PROTOCOL)
         .iter()
         .any(knows_chat);
-    let accept = tokio_tungstenite::tungstenite::handshake::derive_accept_key(key.as_bytes());
-    let upgrade = hyper::upgrade::on(request);
-    tokio::spawn(async move {
-        let Ok(upgraded) = upgrade.await else { return };
-        let mut socket =
-            WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, None).await;
-        let mut sent = socket.send(Message::text(target)).await;
-        while let (Ok(()), Some(Ok(message))) = (&sent, socket.next().await) {
-            if message.is_close() {
-                return;
-            }
-            sent = socket.send(message).await;
-        }
-    });
-    let mut response = full("text/plain", "");
-    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    let headers = response.headers_mut();
-    headers.remove(header::CONTENT_TYPE);
-    headers.insert(header::CONNECTION, "Upgrade".parse().expect("a header"));
-    headers.insert(header::UPGRADE, "websocket".parse().expect("a header"));
+    let echo = |socket| websocket::echo(socket, target);
+    let Some(mut response) = websocket::accept(request, echo) else {
+        return full("text/plain", "no websocket");
+    };
     if is_chat {
+        let headers = response.headers_mut();
         headers.insert(
             header::SEC_WEBSOCKET_PROTOCOL,
             "chat".parse().expect("a header"),
         );
     }
-    headers.insert(
-        header::SEC_WEBSOCKET_ACCEPT,
-        accept.parse().expect("a header"),
-    );
-    response
+    response.map(|()| Full::default().boxed())
 }

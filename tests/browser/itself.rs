@@ -2,11 +2,11 @@
 
 use throughway_testing::backend::Backend;
 use throughway_testing::browser::Browser;
+use throughway_testing::fresh_dir;
 
 #[tokio::test]
 async fn every_request_of_a_tab_is_named_and_those_outside_a_prefix_are_found() {
-    let dir =
-        std::env::temp_dir().join(format!("throughway-browser-itself-{}", std::process::id()));
+    let dir = fresh_dir("browser-itself");
     let backend = Backend::http("web", ([127, 0, 0, 1], 0).into()).await;
     let browser = Browser::start(&dir).await;
     let tab = browser.tab().await;

@@ -3,7 +3,6 @@
 //! It forwards everything, upgrades too, and writes down the target of every request: so a request that left an app's prefix
 //! is found even where the browser itself would not tell of it.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -11,13 +10,12 @@ use axum::body::Body;
 use http::{Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
-use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
+use throughway_testing::serving::Serving;
 use throughway_testing::tls::trusting_any_server;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
 type Failed = Box<dyn std::error::Error + Send + Sync>;
@@ -27,7 +25,7 @@ type Failed = Box<dyn std::error::Error + Send + Sync>;
 pub struct Relay {
     pub address: SocketAddr,
     pub asked: watch::Receiver<Vec<String>>,
-    _serving: JoinSet<()>,
+    _serving: Serving,
 }
 
 struct Shared {
@@ -40,7 +38,6 @@ struct Shared {
 impl Relay {
     pub async fn start(server: SocketAddr, token: &str) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
-        let address = listener.local_addr().expect("a bound address");
         let (sender, asked) = watch::channel(Vec::new());
         let shared = Arc::new(Shared {
             server,
@@ -48,25 +45,12 @@ impl Relay {
             tls: TlsConnector::from(Arc::new(trusting_any_server(b"http/1.1"))),
             asked: sender,
         });
-        let mut serving = JoinSet::new();
-        serving.spawn(async move {
-            let mut open = JoinSet::new();
-            while let Ok((stream, _)) = listener.accept().await {
-                let shared = Arc::clone(&shared);
-                open.spawn(async move {
-                    let service = service_fn(move |request| {
-                        let shared = Arc::clone(&shared);
-                        async move { Ok::<_, Infallible>(shared.answer(request).await) }
-                    });
-                    let connection = hyper::server::conn::http1::Builder::new()
-                        .serve_connection(TokioIo::new(stream), service);
-                    // A browser that leaves is no failure.
-                    let _ = connection.with_upgrades().await;
-                });
-            }
+        let serving = Serving::http1(listener, move |request| {
+            let shared = Arc::clone(&shared);
+            async move { Ok(shared.answer(request).await) }
         });
         Self {
-            address,
+            address: serving.address,
             asked,
             _serving: serving,
         }

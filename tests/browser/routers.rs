@@ -1,6 +1,7 @@
 //! Client-side routers that read their place from `location` and know no prefix: `throughway.dev/client-router: on`.
 
 use serde_json::{Value, json};
+use throughway_testing::until;
 
 use crate::world::World;
 
@@ -100,9 +101,7 @@ async fn a_link_in_a_new_window_and_a_new_tab_show_their_view() {
             .count()
     };
     world.tab.wait_for("true").await;
-    while runs() < KINDS.len() {
-        tokio::task::yield_now().await;
-    }
+    until("every router has started", async || runs() == KINDS.len()).await;
     world.nothing_left_the_prefix();
     world.no_complaints();
     world.end().await;

@@ -1,22 +1,24 @@
 //! Everything between a browser and an app: relay, front proxy, Throughway, a cluster with two Services of the app.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::task::JoinHandle;
-
-use crate::app::App;
-use crate::relay::Relay;
 use throughway::cli::{self, Command};
 use throughway::lifecycle::Tasks;
+use throughway::serve::config::{Config, Loopback};
 use throughway::serve::config::{Config, Loopback};
 use throughway::serve::server::Server;
 use throughway::serve::telemetry::AccessLog;
 use throughway_testing::browser::{Browser, Tab};
+use throughway_testing::client::Client;
 use throughway_testing::cluster::EmbeddedCluster;
 use throughway_testing::cluster::front_proxy::FrontProxy;
+use throughway_testing::{fresh_dir, until};
+use tokio::task::JoinHandle;
+
+use crate::app::App;
+use crate::relay::Relay;
 
 /// A browser with a tab, in front of it all.
 pub struct World {
@@ -32,15 +34,6 @@ pub struct World {
     tasks: Tasks,
     running: JoinHandle<()>,
     dir: PathBuf,
-}
-
-pub fn fresh_dir() -> PathBuf {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let number = NEXT.fetch_add(1, Ordering::SeqCst);
-    std::env::temp_dir().join(format!(
-        "throughway-browser-{}-{number}",
-        std::process::id()
-    ))
 }
 
 /// The pods of the embedded cluster are on loopback, which no flag allows.
@@ -64,7 +57,7 @@ impl World {
 
     /// With annotations on the Service of the app.
     pub async fn with(annotations: Value) -> Self {
-        let dir = fresh_dir();
+        let dir = fresh_dir("browser");
         let cluster = EmbeddedCluster::start(&dir).await;
         let (app, other) = (
             App::start_at([127, 0, 0, 2], "app").await,
@@ -89,15 +82,10 @@ impl World {
             .unwrap();
         let (address, tasks) = (server.address(), server.tasks());
         let running = tokio::spawn(server.run_until_ended());
-        let front_proxy = FrontProxy::start(
-            ([127, 0, 0, 1], 0).into(),
-            address,
-            cluster.store.clone(),
-            &cluster.cluster_ca,
-            &cluster.front_proxy_ca,
-        )
-        .await
-        .unwrap();
+        let front_proxy = cluster
+            .front_proxy(([127, 0, 0, 1], 0).into(), address)
+            .await
+            .unwrap();
         let relay = Relay::start(front_proxy.address, "alice").await;
         for app in [&app, &other] {
             *app.origin.lock().unwrap() = format!("http://{}", relay.address);
@@ -198,13 +186,7 @@ impl World {
 }
 
 async fn until_ready(address: std::net::SocketAddr) {
-    let client = throughway_testing::client::Client::new(address, None);
-    let ready = async {
-        while !client.get("/readyz").await.status.is_success() {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), ready)
-        .await
-        .expect("it is ready");
+    let client = Client::new(address, None);
+    let ready = async || client.get("/readyz").await.status.is_success();
+    until("it is ready", ready).await;
 }

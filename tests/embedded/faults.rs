@@ -11,12 +11,7 @@ use crate::{Setting, service};
 #[tokio::test(flavor = "multi_thread")]
 async fn while_the_api_server_is_gone_the_known_passes_the_unknown_is_500_and_documents_live() {
     let s = Setting::new().await;
-    assert!(
-        s.get("alice", &service("web", "/"))
-            .await
-            .status
-            .is_success()
-    );
+    s.assert_alice_is_served().await;
     let mut socket = websocket(&s).await;
     s.cluster.api.go_away();
     assert!(
@@ -65,12 +60,7 @@ async fn an_answer_that_no_longer_holds_is_asked_for_again_and_never_assumed() {
         config.authentication.token_cache_lifetime = Duration::from_secs(600);
     })
     .await;
-    assert!(
-        s.get("alice", &service("web", "/"))
-            .await
-            .status
-            .is_success()
-    );
+    s.assert_alice_is_served().await;
     for fault in [Fault::Code(500), Fault::Code(429)] {
         s.cluster.api.fail(fault);
         let refused = s.get("alice", &service("web", "/")).await;
@@ -82,12 +72,7 @@ async fn an_answer_that_no_longer_holds_is_asked_for_again_and_never_assumed() {
         );
     }
     s.cluster.api.fail(Fault::None);
-    assert!(
-        s.get("alice", &service("web", "/"))
-            .await
-            .status
-            .is_success()
-    );
+    s.assert_alice_is_served().await;
     s.end().await;
 }
 
@@ -99,12 +84,7 @@ async fn a_revoked_right_and_a_revoked_token_end_when_their_answers_do() {
         config.authentication.token_cache_lifetime = Duration::from_millis(1);
     })
     .await;
-    assert!(
-        s.get("alice", &service("web", "/"))
-            .await
-            .status
-            .is_success()
-    );
+    s.assert_alice_is_served().await;
     s.cluster
         .store
         .delete("rolebindings", "demo", "alice-services-proxy");

@@ -107,12 +107,7 @@ async fn malformed_requests_end_the_connection_and_nothing_else() {
             "{bytes:?}: {answer}"
         );
     }
-    assert!(
-        s.get("alice", &service("web", "/"))
-            .await
-            .status
-            .is_success()
-    );
+    s.assert_alice_is_served().await;
     s.end().await;
 }
 
@@ -142,12 +137,7 @@ async fn sessions_are_never_resumed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn metrics_are_for_those_who_may_read_them() {
     let s = Setting::new().await;
-    assert!(
-        s.get("alice", &service("web", "/"))
-            .await
-            .status
-            .is_success()
-    );
+    s.assert_alice_is_served().await;
     assert_eq!(s.get("alice", "/metrics").await.status, 403);
     assert_eq!(s.get("", "/metrics").await.status, 401);
     let metrics = s.get("root", "/metrics").await;

@@ -22,15 +22,11 @@ async fn set_up() -> (Setting, FrontProxy) {
         .service("demo", "other", 80, &[("web-0", s.backend.address)]);
     s.cluster
         .allow("bob", "demo", "services/proxy", &["get", "create"]);
-    let front_proxy = FrontProxy::start(
-        ANY_PORT.into(),
-        s.address,
-        s.cluster.store.clone(),
-        &s.cluster.cluster_ca,
-        &s.cluster.front_proxy_ca,
-    )
-    .await
-    .unwrap();
+    let front_proxy = s
+        .cluster
+        .front_proxy(ANY_PORT.into(), s.address)
+        .await
+        .unwrap();
     let alice = user(&front_proxy, "alice");
     s.until("the front proxy is believed", async |_| {
         alice.get(&service("other", "/")).await.status.is_success()

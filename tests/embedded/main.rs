@@ -14,11 +14,7 @@ mod steady;
 mod untaken;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
-
-use tokio::task::JoinHandle;
+use std::time::Duration;
 
 use throughway::cli::{self, Command};
 use throughway::lifecycle::Tasks;
@@ -28,11 +24,10 @@ use throughway::serve::telemetry::AccessLog;
 use throughway_testing::backend::Backend;
 use throughway_testing::client::{Answer, Client};
 use throughway_testing::cluster::EmbeddedCluster;
+use throughway_testing::{LIMIT, fresh_dir, until};
+use tokio::task::JoinHandle;
 
 const ANY_PORT: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
-
-/// Nothing here takes longer, unless it hangs.
-const LIMIT: Duration = Duration::from_secs(60);
 
 /// A cluster with one Service, and a Throughway that is ready in front of it.
 struct Setting {
@@ -41,15 +36,6 @@ struct Setting {
     address: SocketAddr,
     tasks: Tasks,
     running: JoinHandle<()>,
-}
-
-fn fresh_dir() -> PathBuf {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let number = NEXT.fetch_add(1, Ordering::SeqCst);
-    std::env::temp_dir().join(format!(
-        "throughway-embedded-{}-{number}",
-        std::process::id()
-    ))
 }
 
 /// The pods of the embedded cluster are on loopback, which no flag allows.
@@ -63,7 +49,7 @@ fn config(cluster: &EmbeddedCluster) -> Config {
 
 /// `demo/web` behind one pod; alice may reach it, bob may nothing, root may everything.
 async fn sample_cluster() -> (EmbeddedCluster, Backend) {
-    let cluster = EmbeddedCluster::start(&fresh_dir()).await;
+    let cluster = EmbeddedCluster::start(&fresh_dir("embedded")).await;
     let backend = Backend::http("web-0", ANY_PORT.into()).await;
     cluster.pod("demo", "web-0", backend.address);
     cluster.service("demo", "web", 80, &[("web-0", backend.address)]);
@@ -120,13 +106,14 @@ impl Setting {
         self.client(user).get(path).await
     }
 
+    async fn assert_alice_is_served(&self) {
+        let answer = self.get("alice", &service("web", "/")).await;
+        assert!(answer.status.is_success(), "{answer:?}");
+    }
+
     /// Asks again and again until something has become true.
     async fn until(&self, what: &str, holds: impl AsyncFn(&Self) -> bool) {
-        let start = Instant::now();
-        while !holds(self).await {
-            assert!(start.elapsed() < LIMIT, "never: {what}");
-            tokio::task::yield_now().await;
-        }
+        until(what, async || holds(self).await).await;
     }
 
     async fn end(self) {

@@ -13,7 +13,7 @@ use tokio::process::{Child, ChildStderr, Command};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::{ANY_PORT, LIMIT, sample_cluster, service};
+use crate::{ANY_PORT, sample_cluster, service, until};
 
 fn command() -> Command {
     let mut command = Command::new(throughway_testing::program());
@@ -64,11 +64,8 @@ async fn start_in(
     let (tell, address) = oneshot::channel();
     let said = tokio::spawn(read(child.stderr.take().unwrap(), tell));
     let client = Client::new(address.await.expect("it ended"), None);
-    let started = Instant::now();
-    while !client.get("/readyz").await.status.is_success() {
-        assert!(started.elapsed() < LIMIT);
-        tokio::task::yield_now().await;
-    }
+    let ready = async || client.get("/readyz").await.status.is_success();
+    until("it is ready", ready).await;
     Running {
         child,
         client,
@@ -146,7 +143,7 @@ async fn a_proxy_in_the_environment_is_never_used() {
         "ALL_PROXY",
     ];
     let environment: Vec<(&str, &str)> = names.map(|name| (name, address.as_str())).to_vec();
-    let running = start_in(&environment, &cluster.kubeconfig(), &[]).await;
+    let running = start_in(&environment, cluster.kubeconfig(), &[]).await;
     let (alice, path) = (
         running.client.with_token("alice-token"),
         service("web", "/"),
@@ -170,7 +167,7 @@ async fn no_secret_is_in_any_log_whatever_happens() {
         client,
         said,
         access,
-    } = start(&cluster.kubeconfig(), &["--log=trace"]).await;
+    } = start(cluster.kubeconfig(), &["--log=trace"]).await;
     let headers = [
         ("Cookie", "canary-cookie"),
         ("X-Api-Key", "canary-header"),
@@ -251,7 +248,7 @@ async fn refusals_in_a_loop_fill_no_log() {
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_thousand_names_that_do_not_exist_leave_memory_and_metrics_as_they_were() {
     let (cluster, _backend) = sample_cluster().await;
-    let running = start(&cluster.kubeconfig(), &["--access-log=off"]).await;
+    let running = start(cluster.kubeconfig(), &["--access-log=off"]).await;
     let root = running.client.with_token("root-token");
     ask_for(&root, 0..1_000).await;
     let before = measure(&root).await;

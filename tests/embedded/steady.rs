@@ -1,7 +1,6 @@
 //! When nothing fails: what the API server is asked, and what the front proxy lets through.
 
 use throughway_testing::client::Client;
-use throughway_testing::cluster::front_proxy::FrontProxy;
 
 use crate::{ANY_PORT, Setting, service};
 
@@ -14,12 +13,7 @@ async fn a_request_costs_no_api_call_once_its_answers_are_known() {
     );
     let before = s.cluster.api.asked_in_all();
     for _ in 0..100 {
-        assert!(
-            s.get("alice", &service("web", "/"))
-                .await
-                .status
-                .is_success()
-        );
+        s.assert_alice_is_served().await;
     }
     assert_eq!(s.cluster.api.asked_in_all(), before);
     s.end().await;
@@ -53,15 +47,11 @@ async fn a_hundred_callers_at_once_are_two_reviews_and_few_connections() {
 #[tokio::test(flavor = "multi_thread")]
 async fn through_a_front_proxy_the_user_is_known_and_a_redirect_is_followed() {
     let s = Setting::new().await;
-    let front_proxy = FrontProxy::start(
-        ANY_PORT.into(),
-        s.address,
-        s.cluster.store.clone(),
-        &s.cluster.cluster_ca,
-        &s.cluster.front_proxy_ca,
-    )
-    .await
-    .unwrap();
+    let front_proxy = s
+        .cluster
+        .front_proxy(ANY_PORT.into(), s.address)
+        .await
+        .unwrap();
     // Throughway has to have read the ConfigMap that says whom to believe.
     let alice = Client::new(front_proxy.address, None).with_token("alice-token");
     s.until("the front proxy is believed", async |_| {

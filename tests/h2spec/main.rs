@@ -16,6 +16,7 @@ use throughway::cli::{self, Command as CommandLine};
 use throughway::serve::server::Server;
 use throughway::serve::telemetry::AccessLog;
 use throughway_testing::cluster::EmbeddedCluster;
+use throughway_testing::fresh_dir;
 use tokio::process::Command;
 
 /// What the HTTP/2 library does otherwise and has no setting for: the case, and why.
@@ -64,7 +65,7 @@ impl Caller {
 
 async fn conforms(caller: Caller) {
     let name = caller.name();
-    let dir = std::env::temp_dir().join(format!("throughway-h2spec-{name}-{}", std::process::id()));
+    let dir = fresh_dir("h2spec");
     let cluster = EmbeddedCluster::start(&dir).await;
     let ca = match caller {
         Caller::Stranger => &cluster.cluster_ca,

@@ -61,7 +61,11 @@ async fn trusted_objects_stay_trusted_and_plain_strings_stay_refused() {
 
 #[tokio::test]
 async fn a_helper_that_runs_twice_maps_once() {
-    let body = format!("{}<body><script>{}</script>", tag("/a/page", ""), helper().await);
+    let body = format!(
+        "{}<body><script>{}</script>",
+        tag("/a/page", ""),
+        helper().await
+    );
     let page = open(&body).await;
     page.runs(
         "await fetch('/api'); const a = document.createElement('a'); a.href = '/x';

@@ -12,12 +12,11 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use throughway::serve::response::page_helper;
+use throughway_testing::serving::Serving;
+use throughway_testing::websocket;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 pub const PREFIX: &str =
@@ -41,7 +40,6 @@ pub struct Page {
 /// A request as it arrived.
 #[derive(Debug, Clone)]
 pub struct Asked {
-    pub method: String,
     /// Path and query; below the prefix, without it.
     pub path: String,
     pub headers: HeaderMap,
@@ -59,7 +57,7 @@ impl Asked {
 pub struct Site {
     address: SocketAddr,
     asked: Arc<watch::Sender<Vec<Asked>>>,
-    _serving: JoinSet<()>,
+    _serving: Serving,
 }
 
 /// The helper's tag for a document at a path.
@@ -76,26 +74,13 @@ pub fn tag(path: &str, nonce: &str) -> String {
 impl Site {
     pub async fn start(pages: Vec<Page>) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
-        let address = listener.local_addr().expect("an address");
         let asked = Arc::new(watch::channel(Vec::new()).0);
         let (record, pages) = (Arc::clone(&asked), Arc::new(pages));
-        let mut serving = JoinSet::new();
-        serving.spawn(async move {
-            let mut open = JoinSet::new();
-            while let Ok((stream, _)) = listener.accept().await {
-                let (record, pages) = (Arc::clone(&record), Arc::clone(&pages));
-                open.spawn(async move {
-                    let service = service_fn(|request| answer(&record, &pages, request));
-                    // The browser may break off when it has seen enough.
-                    let _ = hyper::server::conn::http1::Builder::new()
-                        .serve_connection(TokioIo::new(stream), service)
-                        .with_upgrades()
-                        .await;
-                });
-            }
+        let serving = Serving::http1(listener, move |request| {
+            answer(Arc::clone(&record), Arc::clone(&pages), request)
         });
         Self {
-            address,
+            address: serving.address,
             asked,
             _serving: serving,
         }
@@ -146,8 +131,8 @@ impl Site {
 }
 
 async fn answer(
-    record: &watch::Sender<Vec<Asked>>,
-    pages: &[Page],
+    record: Arc<watch::Sender<Vec<Asked>>>,
+    pages: Arc<Vec<Page>>,
     mut request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let whole = request.uri().to_string();
@@ -156,10 +141,8 @@ async fn answer(
         .filter(|rest| rest.starts_with('/'));
     let path = inside.unwrap_or(&whole).to_owned();
     let left_prefix = inside.is_none() && whole != "/favicon.ico" && !whole.starts_with("/free/");
-    let upgrade = request.headers().get("sec-websocket-key").cloned();
-    let on_upgrade = upgrade.as_ref().map(|_| hyper::upgrade::on(&mut request));
+    let socket = websocket::accept(&mut request, websocket::listen);
     let asked = Asked {
-        method: request.method().to_string(),
         path: path.clone(),
         headers: request.headers().clone(),
         body: request.collect().await.expect("a body").to_bytes(),
@@ -171,16 +154,8 @@ async fn answer(
         *response.status_mut() = http::StatusCode::NOT_FOUND;
         return Ok(response);
     }
-    if let (Some(key), Some(upgraded)) = (upgrade, on_upgrade) {
-        let accept = tokio_tungstenite::tungstenite::handshake::derive_accept_key(key.as_bytes());
-        // Nothing is said over it; it stays open until the browser has enough.
-        tokio::spawn(upgraded);
-        let response = Response::builder()
-            .status(101)
-            .header("connection", "Upgrade")
-            .header("upgrade", "websocket")
-            .header("sec-websocket-accept", accept);
-        return Ok(response.body(Full::default()).expect("an answer"));
+    if let Some(accepted) = socket {
+        return Ok(accepted.map(|()| Full::default()));
     }
     let plain = path.split('?').next().expect("a first part");
     if let Some(script) = script(plain).await {

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::json;
 use throughway_testing::fake_api::FakeApi;
+use throughway_testing::until;
 
 use crate::world::World;
 
@@ -99,9 +100,10 @@ async fn no_process_shows_the_token_and_its_page_lets_one_browser_in() {
         .unwrap_or_else(|| panic!("{line}"))
         .1
         .to_owned();
-    while !world.file("opened").exists() {
-        tokio::task::yield_now().await;
-    }
+    until("a browser is opened", async || {
+        world.file("opened").exists()
+    })
+    .await;
     let opened = std::fs::read_to_string(world.file("opened")).unwrap();
     assert!(!opened.contains(&token), "{opened}");
     let page = opened.trim().strip_prefix("file://").unwrap().to_owned();

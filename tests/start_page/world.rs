@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 use throughway_testing::browser::{Browser, Tab};
 use throughway_testing::companion::Companion;
 use throughway_testing::fake_api::FakeApi;
+use throughway_testing::fresh_dir;
 use tokio::task::JoinHandle;
 
 pub struct World {
@@ -30,7 +30,7 @@ impl World {
         fill: impl FnOnce(&FakeApi),
         start: impl FnOnce(&mut Command, &Path),
     ) -> Self {
-        let dir = fresh_dir();
+        let dir = fresh_dir("start-page");
         std::fs::create_dir_all(&dir).unwrap();
         let api = FakeApi::default();
         fill(&api);
@@ -91,10 +91,4 @@ fn kubeconfig_of(server: &str) -> Value {
         "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test", "namespace": "demo"}}],
         "clusters": [{"name": "test", "cluster": {"server": server}}],
         "users": [{"name": "test", "user": {"token": "secret-of-the-test"}}]})
-}
-
-fn fresh_dir() -> PathBuf {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let number = NEXT.fetch_add(1, Ordering::SeqCst);
-    std::env::temp_dir().join(format!("throughway-local-{}-{number}", std::process::id()))
 }

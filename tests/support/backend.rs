@@ -24,8 +24,8 @@ use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256, digest};
 use bytes::Bytes;
-use futures_util::{SinkExt, StreamExt, stream};
-use http::{Request, Response, StatusCode};
+use futures_util::{StreamExt, stream};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
@@ -34,11 +34,10 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
-use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::protocol::Role;
+
+use crate::serving::Serving;
+use crate::websocket;
 
 /// How often `/ticks` says something.
 const TICK: Duration = Duration::from_millis(100);
@@ -53,7 +52,7 @@ pub const BASIC: &str = "Basic Z3Vlc3Q6cGE1NXdvcmQtY2FuYXJ5";
 pub struct Backend {
     pub address: SocketAddr,
     connections: watch::Receiver<usize>,
-    _serving: JoinSet<()>,
+    _serving: Serving,
 }
 
 #[derive(Debug)]
@@ -91,30 +90,25 @@ impl Backend {
         let listener = TcpListener::bind(address)
             .await
             .unwrap_or_else(|failed| panic!("{address}: {failed}"));
-        let address = listener.local_addr().expect("a bound address");
         let (count, connections) = watch::channel(0);
-        let mut serving = JoinSet::new();
-        serving.spawn(async move {
-            let mut open = JoinSet::new();
-            while let Ok((mut stream, _)) = listener.accept().await {
-                count.send_modify(|count| *count += 1);
-                open.spawn(async move {
-                    let mut head = Vec::new();
-                    while !head.windows(4).any(|end| end == b"\r\n\r\n") {
-                        if stream.read_buf(&mut head).await.unwrap_or(0) == 0 {
-                            return;
-                        }
+        let serving = Serving::each(listener, move |mut stream, _| {
+            count.send_modify(|count| *count += 1);
+            async move {
+                let mut head = Vec::new();
+                while !head.windows(4).any(|end| end == b"\r\n\r\n") {
+                    if stream.read_buf(&mut head).await.unwrap_or(0) == 0 {
+                        return;
                     }
-                    let head = String::from_utf8_lossy(&head);
-                    let path = head.split(' ').nth(1).unwrap_or_default();
-                    // The other side may not wait for the end of what it can't read.
-                    let _ = stream.write_all(misbehaviour(path)).await;
-                    let _ = stream.shutdown().await;
-                });
+                }
+                let head = String::from_utf8_lossy(&head);
+                let path = head.split(' ').nth(1).unwrap_or_default();
+                // The other side may not wait for the end of what it can't read.
+                let _ = stream.write_all(misbehaviour(path)).await;
+                let _ = stream.shutdown().await;
             }
         });
         Self {
-            address,
+            address: serving.address,
             connections,
             _serving: serving,
         }
@@ -124,33 +118,28 @@ impl Backend {
         let listener = TcpListener::bind(address)
             .await
             .unwrap_or_else(|failed| panic!("{address}: {failed}"));
-        let address = listener.local_addr().expect("a bound address");
         let state = Arc::new(State {
             name: name.to_owned(),
             next_drip: Notify::new(),
             stop_ticks: Notify::new(),
         });
         let (count, connections) = watch::channel(0);
-        let mut serving = JoinSet::new();
-        serving.spawn(async move {
-            let mut open = JoinSet::new();
-            while let Ok((stream, _)) = listener.accept().await {
-                count.send_modify(|count| *count += 1);
-                let (state, tls) = (Arc::clone(&state), tls.clone());
-                open.spawn(async move {
-                    // A connection that breaks off is what some tests are about.
-                    let _ = match tls {
-                        None => connection(TokioIo::new(stream), state).await,
-                        Some(tls) => match tls.accept(stream).await {
-                            Ok(stream) => connection(TokioIo::new(stream), state).await,
-                            Err(_) => Ok(()),
-                        },
-                    };
-                });
+        let serving = Serving::each(listener, move |stream, _| {
+            count.send_modify(|count| *count += 1);
+            let (state, tls) = (Arc::clone(&state), tls.clone());
+            async move {
+                // A connection that breaks off is what some tests are about.
+                let _ = match tls {
+                    None => connection(TokioIo::new(stream), state).await,
+                    Some(tls) => match tls.accept(stream).await {
+                        Ok(stream) => connection(TokioIo::new(stream), state).await,
+                        Err(_) => Ok(()),
+                    },
+                };
             }
         });
         Self {
-            address,
+            address: serving.address,
             connections,
             _serving: serving,
         }
@@ -427,44 +416,17 @@ impl<S: futures_util::Stream> futures_util::Stream for SyncStream<S> {
 }
 
 fn websocket(request: &mut Request<Incoming>) -> Response<Body> {
-    let Some(key) = request.headers().get("sec-websocket-key") else {
+    let asked = request.uri().path_and_query().map(ToString::to_string);
+    let offered = request.headers().get(header::SEC_WEBSOCKET_PROTOCOL);
+    let offered = offered.and_then(|offered| offered.to_str().ok()?.split(',').next());
+    let protocol: Option<HeaderValue> = offered.map(|first| first.trim().parse().expect("text"));
+    let echo = |socket| websocket::echo(socket, asked.unwrap_or_default());
+    let Some(mut response) = websocket::accept(request, echo) else {
         return full("no websocket");
     };
-    let accept = tokio_tungstenite::tungstenite::handshake::derive_accept_key(key.as_bytes());
-    let protocol = request.headers().get("sec-websocket-protocol").cloned();
-    let asked = request
-        .uri()
-        .path_and_query()
-        .map(|text| text.to_string())
-        .unwrap_or_default();
-    let upgrade = hyper::upgrade::on(request);
-    tokio::spawn(async move {
-        let Ok(upgraded) = upgrade.await else { return };
-        let mut socket =
-            WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, None).await;
-        let mut sent = socket.send(Message::text(asked)).await;
-        while let (Ok(()), Some(Ok(message))) = (&sent, socket.next().await) {
-            sent = if message.is_close() {
-                return;
-            } else {
-                socket.send(message).await
-            };
-        }
-    });
-    let mut response = full("");
-    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    let headers = response.headers_mut();
-    headers.insert("connection", "Upgrade".parse().expect("a header"));
-    headers.insert("upgrade", "websocket".parse().expect("a header"));
-    headers.insert("sec-websocket-accept", accept.parse().expect("a header"));
-    if let Some(first) = protocol
-        .as_ref()
-        .and_then(|offered| offered.to_str().ok()?.split(',').next())
-    {
-        headers.insert(
-            "sec-websocket-protocol",
-            first.trim().parse().expect("a header"),
-        );
+    if let Some(protocol) = protocol {
+        let headers = response.headers_mut();
+        headers.insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
     }
-    response
+    response.map(|()| Full::default().boxed())
 }

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::task::JoinSet;
+
+use crate::serving::Serving;
 
 /// As small as Linux lets a receive buffer be, so that little is enough to fill it.
 const SMALLEST_BUFFER: u32 = 4096;
@@ -19,7 +20,7 @@ const BACKLOG: u32 = 4096;
 pub struct Hostile {
     pub address: SocketAddr,
     open: Arc<AtomicUsize>,
-    _serving: JoinSet<()>,
+    _serving: Serving,
 }
 
 impl Hostile {
@@ -69,23 +70,18 @@ impl Hostile {
         F: Future<Output = ()> + Send + 'static,
     {
         let listener = listen(address);
-        let address = listener.local_addr().expect("a bound address");
-        let mut serving = JoinSet::new();
         let open = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&open);
-        serving.spawn(async move {
-            let mut connections = JoinSet::new();
-            while let Ok((stream, _)) = listener.accept().await {
-                let (count, serving) = (Arc::clone(&count), each(stream));
-                count.fetch_add(1, Ordering::SeqCst);
-                connections.spawn(async move {
-                    serving.await;
-                    count.fetch_sub(1, Ordering::SeqCst);
-                });
+        let serving = Serving::each(listener, move |stream, _| {
+            let (count, serving) = (Arc::clone(&count), each(stream));
+            count.fetch_add(1, Ordering::SeqCst);
+            async move {
+                serving.await;
+                count.fetch_sub(1, Ordering::SeqCst);
             }
         });
         Self {
-            address,
+            address: serving.address,
             open,
             _serving: serving,
         }

@@ -11,6 +11,7 @@
 //! | [`browser`] | a real Chromium |
 //! | [`attacks`] | what strangers, users and backends do at their worst |
 //! | [`process`] | what a process used |
+//! | [`serving`], [`websocket`] | what servers of tests are made of |
 
 pub mod attacks;
 pub mod backend;
@@ -22,9 +23,15 @@ pub mod control_plane;
 pub mod fake_api;
 pub mod hostile;
 pub mod process;
+pub mod serving;
 pub mod tls;
+mod waiting;
+pub mod websocket;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+pub use waiting::{LIMIT, until};
 
 /// The program under test: cargo names it to the tests and benchmarks that it runs.
 pub fn program() -> PathBuf {
@@ -43,4 +50,11 @@ pub fn target() -> PathBuf {
 pub fn repository(path: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     root.join(path)
+}
+
+/// A folder of a test's own, which is not there yet.
+pub fn fresh_dir(test: &str) -> PathBuf {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let (process, number) = (std::process::id(), NEXT.fetch_add(1, Ordering::SeqCst));
+    std::env::temp_dir().join(format!("throughway-{test}-{process}-{number}"))
 }

@@ -1,7 +1,5 @@
 //! What a process used, as Linux counts it.
 
-use std::time::Duration;
-
 /// Ticks a second in `/proc/PID/stat`, the same on every Linux.
 const TICKS: f64 = 100.0;
 
@@ -57,18 +55,6 @@ pub fn find(words: &[&str]) -> u32 {
     pids.filter(matches)
         .min()
         .unwrap_or_else(|| panic!("no process {words:?}"))
-}
-
-/// Waits until something is so, looking every few milliseconds, for half a minute at most.
-pub async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
-    let look = async {
-        while !so().await {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(30), look)
-        .await
-        .unwrap_or_else(|_| panic!("never so: {what}"));
 }
 
 /// For CPU time: what else a machine does only adds to it.

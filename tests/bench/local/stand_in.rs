@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use throughway_testing::cluster::kubeconfig_text;
+use throughway_testing::serving::Serving;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
 
 use crate::peers::{self, Logs, Running, TOKEN};
 
@@ -21,7 +21,7 @@ const SMALL: usize = 1024;
 pub struct StandIn {
     pub kubeconfig: PathBuf,
     _nginx: Running,
-    _echo: JoinSet<()>,
+    _echo: Serving,
 }
 
 impl StandIn {
@@ -72,15 +72,8 @@ async fn nginx(echo: SocketAddr) -> Running {
 }
 
 /// Answers every connection's head with a 101, and sends back whatever comes after it.
-fn echo(listener: TcpListener) -> JoinSet<()> {
-    let mut serving = JoinSet::new();
-    serving.spawn(async move {
-        let mut open = JoinSet::new();
-        while let Ok((stream, _)) = listener.accept().await {
-            open.spawn(upgraded(stream));
-        }
-    });
-    serving
+fn echo(listener: TcpListener) -> Serving {
+    Serving::each(listener, |stream, _| upgraded(stream))
 }
 
 async fn upgraded(mut stream: TcpStream) {

@@ -4,6 +4,7 @@ use serde_json::json;
 use throughway_testing::client::request;
 use throughway_testing::companion::Companion;
 use throughway_testing::control_plane::{Cluster, DEMO, on_cluster};
+use throughway_testing::until;
 
 async fn start_page(local: &Companion) -> String {
     let lines = [
@@ -40,14 +41,8 @@ fn an_administrator_sees_everything_and_what_comes_later() {
         );
         assert!(!page.contains("no right"), "{page}");
         cluster.service("seen-later", "nobody", &json!([{"port": 80}]));
-        let seen = async {
-            while !start_page(&local).await.contains("seen-later") {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(std::time::Duration::from_secs(20), seen)
-            .await
-            .expect("it is seen");
+        let is_shown = async || start_page(&local).await.contains("seen-later");
+        until("the new Service is shown", is_shown).await;
         cluster.kubectl(&["delete", "service", "seen-later", "-n", DEMO]);
     });
 }

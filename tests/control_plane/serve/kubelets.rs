@@ -10,6 +10,7 @@ use rustls::pki_types::PrivateKeyDer;
 use serde_json::{Value, json};
 use throughway_testing::client::request;
 use throughway_testing::control_plane::{Cluster, on_cluster};
+use throughway_testing::until;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -91,9 +92,8 @@ async fn captured_token(cluster: &Cluster) -> String {
     ]);
     let path = format!("{GROUP}/nodes/{NODE}/proxy/metrics");
     // The other replica's watch may not have the node's address yet.
-    while cluster.admin().get(&path).await.text() != "ok" {
-        tokio::task::yield_now().await;
-    }
+    let answers = async || cluster.admin().get(&path).await.text() == "ok";
+    until("the node is known", answers).await;
     let head = captured.recv().await.unwrap();
     cluster.kubectl(&["delete", "node", NODE]);
     let line = head

@@ -22,16 +22,12 @@ use futures_util::{SinkExt, StreamExt};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use serde_json::json;
+use throughway_testing::serving::Serving;
+use throughway_testing::websocket::{self, Socket};
 use tokio::net::TcpListener;
-use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tokio_tungstenite::tungstenite::protocol::Role;
 
 const PAGE: &str = include_str!("dashboard.html");
 const SCRIPT: &str = include_str!("dashboard.js");
@@ -50,7 +46,7 @@ const MAX_PATHS: usize = 20;
 #[derive(Debug)]
 pub struct Dashboard {
     pub address: SocketAddr,
-    _serving: JoinSet<()>,
+    _serving: Serving,
 }
 
 #[derive(Debug)]
@@ -62,27 +58,13 @@ struct State {
 impl Dashboard {
     pub async fn start(address: SocketAddr) -> std::io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
-        let address = listener.local_addr()?;
         let state = Arc::new(State {
             start: Instant::now(),
             requests: Mutex::default(),
         });
-        let mut serving = JoinSet::new();
-        serving.spawn(async move {
-            let mut open = JoinSet::new();
-            while let Ok((stream, _)) = listener.accept().await {
-                let state = Arc::clone(&state);
-                open.spawn(async move {
-                    let service = service_fn(move |request| answer(request, Arc::clone(&state)));
-                    let connection = hyper::server::conn::http1::Builder::new()
-                        .serve_connection(TokioIo::new(stream), service);
-                    // A connection that breaks off has ended.
-                    let _ = connection.with_upgrades().await;
-                });
-            }
-        });
+        let serving = Serving::http1(listener, move |request| answer(request, Arc::clone(&state)));
         Ok(Self {
-            address,
+            address: serving.address,
             _serving: serving,
         })
     }
@@ -175,29 +157,14 @@ async fn login(request: Request<Incoming>) -> Response<Body> {
 }
 
 fn ticks(request: &mut Request<Incoming>, start: Instant) -> Response<Body> {
-    let Some(key) = request.headers().get("sec-websocket-key") else {
-        return refusal(StatusCode::UPGRADE_REQUIRED, "here is a WebSocket\n");
-    };
-    let accept = derive_accept_key(key.as_bytes());
-    let upgrade = hyper::upgrade::on(request);
-    tokio::spawn(async move {
-        let Ok(upgraded) = upgrade.await else { return };
-        let stream = TokioIo::new(upgraded);
-        let socket = WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
-        tick(socket, start).await;
-    });
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    let headers = response.headers_mut();
-    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    let accept = accept.parse().expect("base64 is header text");
-    headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
-    response
+    match websocket::accept(request, move |socket| tick(socket, start)) {
+        Some(response) => response.map(|()| Body::empty()),
+        None => refusal(StatusCode::UPGRADE_REQUIRED, "here is a WebSocket\n"),
+    }
 }
 
 /// Until the browser leaves.
-async fn tick(mut socket: WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>, start: Instant) {
+async fn tick(mut socket: Socket, start: Instant) {
     let mut seconds = tokio::time::interval(TICK);
     loop {
         tokio::select! {

@@ -203,16 +203,7 @@ async fn front_proxy(
     server: SocketAddr,
     port: u16,
 ) -> std::io::Result<FrontProxy> {
-    let start = |port| {
-        let address = ([127, 0, 0, 1], port).into();
-        FrontProxy::start(
-            address,
-            server,
-            cluster.store.clone(),
-            &cluster.cluster_ca,
-            &cluster.front_proxy_ca,
-        )
-    };
+    let start = |port| cluster.front_proxy(([127, 0, 0, 1], port).into(), server);
     match start(port).await {
         Ok(front_proxy) => Ok(front_proxy),
         Err(_) => start(0).await,

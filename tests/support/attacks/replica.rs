@@ -12,7 +12,7 @@ use crate::backend::Backend;
 use crate::client::{Client, request};
 use crate::cluster::EmbeddedCluster;
 use crate::hostile::Hostile;
-use crate::process;
+use crate::until;
 
 const ADDRESS: &str = "10.77.0.5:8443";
 
@@ -96,7 +96,7 @@ impl Replica {
     }
 
     async fn until_ready(&self) {
-        process::until("ready", async || {
+        until("ready", async || {
             let asked = request("GET", "/readyz", &[], "");
             let answer = self.bystander().try_ask(asked).await;
             answer.is_some_and(|answer| answer.status.is_success())

@@ -16,11 +16,12 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use super::rbac::{self, Wish};
 use super::store::Store;
+use crate::serving::Serving;
+use crate::until;
 
 /// The running API server.
 #[derive(Debug)]
@@ -28,7 +29,7 @@ pub struct Api {
     address: SocketAddr,
     shared: Arc<Shared>,
     tls: Arc<rustls::ServerConfig>,
-    serving: Mutex<Option<JoinSet<()>>>,
+    serving: Mutex<Option<Serving>>,
 }
 
 #[derive(Debug)]
@@ -128,14 +129,14 @@ impl Api {
 
     /// Comes back at the same address.
     pub async fn come_back(&self) {
-        let listener = loop {
-            match TcpListener::bind(self.address).await {
-                Ok(listener) => break listener,
-                // The old listener's task has been told to end and has not yet.
-                Err(_) => tokio::task::yield_now().await,
-            }
-        };
-        self.serve(listener);
+        let mut listener = None;
+        // The old listener's task has been told to end and has not yet.
+        until("the address is free", async || {
+            listener = TcpListener::bind(self.address).await.ok();
+            listener.is_some()
+        })
+        .await;
+        self.serve(listener.expect("it was bound"));
     }
 
     fn serve(&self, listener: TcpListener) {
@@ -143,12 +144,8 @@ impl Api {
             TlsAcceptor::from(Arc::clone(&self.tls)),
             Arc::clone(&self.shared),
         );
-        let mut serving = JoinSet::new();
-        serving.spawn(async move {
-            let mut open = JoinSet::new();
-            while let Ok((stream, _)) = listener.accept().await {
-                open.spawn(connection(stream, tls.clone(), Arc::clone(&shared)));
-            }
+        let serving = Serving::each(listener, move |stream, _| {
+            connection(stream, tls.clone(), Arc::clone(&shared))
         });
         *self.serving.lock().unwrap_or_else(PoisonError::into_inner) = Some(serving);
     }

@@ -18,13 +18,13 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use rustls::pki_types::ServerName;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Mutex;
-use tokio::task::JoinSet;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::certificates::Authority;
 use super::rbac::{self, Wish};
 use super::store::{Account, Store};
+use crate::serving::Serving;
 use crate::tls::presenting;
 
 /// What Go leaves as it is in a path.
@@ -52,7 +52,7 @@ const QUERY: &AsciiSet = &NON_ALPHANUMERIC
 #[derive(Debug)]
 pub struct FrontProxy {
     pub address: SocketAddr,
-    _serving: JoinSet<()>,
+    _serving: Serving,
 }
 
 struct Shared {
@@ -74,7 +74,6 @@ impl FrontProxy {
         front_proxy_ca: &Authority,
     ) -> std::io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
-        let address = listener.local_addr()?;
         let identity = || front_proxy_ca.issue("front-proxy-client");
         let shared = Arc::new(Shared {
             store,
@@ -84,30 +83,25 @@ impl FrontProxy {
             kept: Mutex::new(None),
         });
         let tls = TlsAcceptor::from(cluster_ca.server_config("kube-apiserver"));
-        let mut serving = JoinSet::new();
-        serving.spawn(async move {
-            let mut open = JoinSet::new();
-            while let Ok((stream, peer)) = listener.accept().await {
-                let (tls, shared) = (tls.clone(), Arc::clone(&shared));
-                open.spawn(async move {
-                    let Ok(stream) = tls.accept(stream).await else {
-                        return;
-                    };
-                    let service = service_fn(move |request| {
-                        let shared = Arc::clone(&shared);
-                        async move { Ok::<_, Infallible>(shared.answer(peer, request).await) }
-                    });
-                    let builder =
-                        hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
-                    // A caller that leaves is no failure.
-                    let _ = builder
-                        .serve_connection_with_upgrades(TokioIo::new(stream), service)
-                        .await;
+        let serving = Serving::each(listener, move |stream, peer| {
+            let (tls, shared) = (tls.clone(), Arc::clone(&shared));
+            async move {
+                let Ok(stream) = tls.accept(stream).await else {
+                    return;
+                };
+                let service = service_fn(move |request| {
+                    let shared = Arc::clone(&shared);
+                    async move { Ok::<_, Infallible>(shared.answer(peer, request).await) }
                 });
+                let builder = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
+                // A caller that leaves is no failure.
+                let _ = builder
+                    .serve_connection_with_upgrades(TokioIo::new(stream), service)
+                    .await;
             }
         });
         Ok(Self {
-            address,
+            address: serving.address,
             _serving: serving,
         })
     }

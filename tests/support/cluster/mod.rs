@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 
 use api::Api;
 use certificates::Authority;
+use front_proxy::FrontProxy;
 use store::Store;
 
 /// Throughway's own token.
@@ -110,6 +111,23 @@ impl EmbeddedCluster {
         let mut words: Vec<OsString> = COMMAND_LINE.iter().map(OsString::from).collect();
         words.push(self.kubeconfig.clone().into());
         words
+    }
+
+    /// A front proxy at an address, in front of a Throughway at another.
+    pub async fn front_proxy(
+        &self,
+        address: SocketAddr,
+        server: SocketAddr,
+    ) -> std::io::Result<FrontProxy> {
+        let store = Arc::clone(&self.store);
+        FrontProxy::start(
+            address,
+            server,
+            store,
+            &self.cluster_ca,
+            &self.front_proxy_ca,
+        )
+        .await
     }
 
     /// A pod that is ready, at an address and port.

@@ -6,9 +6,8 @@ use throughway_testing::client::{Answer, request};
 use throughway_testing::companion::Companion;
 use throughway_testing::control_plane::{Cluster, DEMO, on_cluster};
 
-use crate::apps::browser;
-
 use super::{EVIL, VICTIM, World, new_path};
+use crate::apps::browser;
 
 const PERSON: [(&str, &str); 3] = [
     ("sec-fetch-mode", "navigate"),

@@ -1,11 +1,11 @@
 //! Attacks by pages.
 
-use crate::apps::browser;
 use throughway_testing::companion::Companion;
 use throughway_testing::control_plane::{Cluster, DEMO, on_cluster};
 
 use super::site::{Seen, Site};
 use super::{EVIL, VICTIM, World, new_path, open, run};
+use crate::apps::browser;
 
 const FETCHES: &[(&str, &str)] = &[
     (

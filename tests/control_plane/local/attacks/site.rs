@@ -16,24 +16,21 @@ use std::sync::{Arc, Mutex};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use throughway_testing::serving::Serving;
+use throughway_testing::websocket;
 use tokio::net::TcpListener;
-use tokio::task::JoinSet;
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 /// A running site; it ends when it is dropped.
 #[derive(Debug)]
 pub struct Site {
     pub address: SocketAddr,
     log: Arc<Log>,
-    _serving: JoinSet<()>,
+    _serving: Serving,
 }
 
 /// What a site was asked.
 #[derive(Debug, Clone)]
 pub struct Seen {
-    pub method: String,
     pub path: String,
     pub headers: HeaderMap,
     pub body: Bytes,
@@ -48,26 +45,14 @@ struct Log {
 impl Site {
     pub async fn start(name: &'static str, address: &str) -> Self {
         let listener = TcpListener::bind(address).await.unwrap();
-        let address = listener.local_addr().unwrap();
         let seen = Mutex::default();
         let log = Arc::new(Log { name, seen });
-        let mut serving = JoinSet::new();
         let shared = Arc::clone(&log);
-        serving.spawn(async move {
-            let mut open = JoinSet::new();
-            while let Ok((stream, _)) = listener.accept().await {
-                let log = Arc::clone(&shared);
-                open.spawn(async move {
-                    let service = service_fn(move |request| answer(Arc::clone(&log), request));
-                    let http = hyper::server::conn::http1::Builder::new();
-                    let served = http.serve_connection(TokioIo::new(stream), service);
-                    // Connections that break off are nothing to this site.
-                    let _ = served.with_upgrades().await;
-                });
-            }
+        let serving = Serving::http1(listener, move |request| {
+            answer(Arc::clone(&shared), request)
         });
         Self {
-            address,
+            address: serving.address,
             log,
             _serving: serving,
         }
@@ -110,7 +95,6 @@ async fn answer(
     let path = request.uri().to_string();
     let body = request.body_mut().collect().await;
     log.seen.lock().unwrap().push(Seen {
-        method: request.method().to_string(),
         path: path.clone(),
         headers: request.headers().clone(),
         body: body.map(|body| body.to_bytes()).unwrap_or_default(),
@@ -162,23 +146,7 @@ fn with_cookies(cookies: &str) -> Response<Full<Bytes>> {
 }
 
 fn websocket(request: &mut Request<Incoming>) -> Response<Full<Bytes>> {
-    let accept = derive_accept_key(request.headers()["sec-websocket-key"].as_bytes());
-    let upgrade = hyper::upgrade::on(request);
-    tokio::spawn(async move {
-        if let Ok(upgraded) = upgrade.await {
-            // It listens until the page goes.
-            let _ = tokio::io::copy(&mut TokioIo::new(upgraded), &mut tokio::io::sink()).await;
-        }
-    });
-    let mut answer = Response::new(Full::default());
-    *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    for (name, value) in [
-        ("connection", "Upgrade"),
-        ("upgrade", "websocket"),
-        ("sec-websocket-accept", &accept),
-    ] {
-        let value = HeaderValue::from_str(value).unwrap();
-        answer.headers_mut().insert(name, value);
-    }
-    answer
+    let accepted = websocket::accept(request, websocket::listen);
+    let response = accepted.expect("a WebSocket was asked for");
+    response.map(|()| Full::default())
 }

@@ -1,8 +1,9 @@
 //! What both are asked, flag by flag.
 
+use throughway_testing::control_plane::{Cluster, DEMO};
+
 use super::differences::{self, Difference};
 use super::process::Folder;
-use throughway_testing::control_plane::{Cluster, DEMO};
 
 /// One request.
 #[derive(Debug, Clone)]

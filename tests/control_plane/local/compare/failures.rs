@@ -1,7 +1,8 @@
 //! What does not start, and what both say about it; and an API server that is away.
 
-use super::process::{BOTH, Ended, Folder, Pair, Side};
 use throughway_testing::control_plane::{Cluster, on_cluster};
+
+use super::process::{BOTH, Ended, Folder, Pair, Side};
 
 /// What both say of flags that cannot be: a part of what each says, and how each ends.
 struct Refusal {

@@ -1,9 +1,10 @@
 //! What both are asked with other kubeconfigs, contexts, users and API servers.
 
+use throughway_testing::control_plane::{API_SERVER, Cluster, DEMO};
+
 use super::cases::{Case, Group, gets, group};
 use super::differences;
 use super::process::Folder;
-use throughway_testing::control_plane::{API_SERVER, Cluster, DEMO};
 
 pub(super) fn groups(cluster: &Cluster, folder: &Folder) -> Vec<Group> {
     let me = "/apis/authentication.k8s.io/v1/selfsubjectreviews";

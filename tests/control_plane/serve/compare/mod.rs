@@ -11,11 +11,11 @@ use futures_util::StreamExt;
 use http::Request;
 use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
+use throughway_testing::client::{Answer, Client, request};
+use throughway_testing::control_plane::{Cluster, DEMO, on_cluster};
 
 use Expected::{Aggregator, AggregatorInTime, NotCopied, Same};
 use cases::CASES;
-use throughway_testing::client::{Answer, Client, request};
-use throughway_testing::control_plane::{Cluster, DEMO, on_cluster};
 
 /// What is expected of the two answers.
 #[derive(Debug, Clone, Copy)]

@@ -8,7 +8,7 @@ mod objects;
 
 use std::sync::LazyLock;
 
-use throughway_testing::attacks::scene::{Scene, in_time};
+use throughway_testing::attacks::scene::Scene;
 use throughway_testing::client::{Answer, Client, request};
 use throughway_testing::control_plane::Cluster;
 use tokio::sync::OnceCell;
@@ -21,15 +21,9 @@ async fn strangers(cluster: &Cluster) -> &'static Scene {
 
 /// Asks until an answer is as wanted: what is known of the cluster comes by watches.
 async fn until(what: &str, client: &Client, path: &str, wanted: impl Fn(&Answer) -> bool) {
-    let asked = async {
-        loop {
-            if let Some(answer) = client.try_ask(request("GET", path, &[], "")).await
-                && wanted(&answer)
-            {
-                return;
-            }
-            tokio::task::yield_now().await;
-        }
+    let answered = async || {
+        let answer = client.try_ask(request("GET", path, &[], "")).await;
+        answer.is_some_and(|answer| wanted(&answer))
     };
-    in_time(what, asked).await;
+    throughway_testing::until(what, answered).await;
 }

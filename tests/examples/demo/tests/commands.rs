@@ -9,15 +9,16 @@ use http::{Request, StatusCode};
 use http_body_util::Full;
 use throughway_testing::client::{Answer, Client};
 use throughway_testing::companion::{send, whole};
+use throughway_testing::fresh_dir;
 use tokio::net::TcpStream;
 
-use super::{ANY, fresh_dir};
+use super::ANY;
 use crate::demo::Demo;
 
 const PREFIX: &str = "/apis/throughway.dev/v1/namespaces/demo/services";
 
 async fn started() -> Demo {
-    Demo::start(fresh_dir(), ANY).await.unwrap()
+    Demo::start(fresh_dir("demo"), ANY).await.unwrap()
 }
 
 fn loopback(demo: &Demo) -> SocketAddr {

@@ -1,8 +1,9 @@
 //! The dashboard, opened in a browser at the two addresses that it prints.
 
 use throughway_testing::browser::{Browser, Tab};
+use throughway_testing::fresh_dir;
 
-use super::{ANY, fresh_dir};
+use super::ANY;
 use crate::demo::Demo;
 
 /// Opens it and does all that there is to do.
@@ -27,7 +28,7 @@ async fn use_dashboard(tab: &Tab, url: &str) {
 
 #[tokio::test]
 async fn the_demos_dashboard_works_at_its_own_origin_and_below_the_prefix() {
-    let dir = fresh_dir();
+    let dir = fresh_dir("demo");
     let browser = Browser::start(&dir).await;
     let demo = Demo::start(dir.join("demo"), ANY).await.unwrap();
     for url in [demo.own_origin(), demo.below_the_prefix()] {
