@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use throughway::cli::{self, Command};
 use throughway::lifecycle::Tasks;
 use throughway::serve::config::{Config, Loopback};
-use throughway::serve::config::{Config, Loopback};
 use throughway::serve::server::Server;
 use throughway::serve::telemetry::AccessLog;
 use throughway_testing::browser::{Browser, Tab};

@@ -2,25 +2,10 @@
 //!
 //! Arrows go down from the two programs to what both stand on, and inside `serve` to the stages before one's own.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test that meets something unexpected ends there"
-)]
-#![allow(
-    clippy::disallowed_methods,
-    reason = "the rules for the product's tasks, files and connections are not for tests"
-)]
-
-#[path = "architecture/documents.rs"]
 mod documents;
-#[path = "architecture/limits.rs"]
 mod limits;
-#[path = "architecture/messages.rs"]
 mod messages;
-#[path = "architecture/security.rs"]
 mod security;
-#[path = "architecture/sources.rs"]
 mod sources;
 
 use std::collections::BTreeSet;
