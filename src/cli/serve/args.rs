@@ -302,7 +302,7 @@ pub(super) struct Browsers {
 
     /// Origins that users have in their address bar, such as https://HOST or http://localhost:8001
     ///
-    /// Where the API is served below a path, add it: https://rancher.example.com/k8s/clusters/c-1. If this flag is set,
+    /// Where the API is served below a path, add it, such as https://HOST/k8s/clusters/c-1. If this flag is set,
     /// only these origins and loopback are trusted.
     #[arg(long, value_name = "ORIGINS", value_delimiter = ',', value_parser = parse::origin)]
     pub(super) external_origin: Vec<crate::serve::config::ExternalOrigin>,

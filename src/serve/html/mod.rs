@@ -4,13 +4,13 @@
 //!
 //! # What is rewritten
 //!
-//! - `text/html`: every attribute that browsers take for a URL ([`attributes`]), `<base>`, `<meta http-equiv=refresh>`, `style`
+//! - `text/html`: every attribute that browsers take for a URL (`attributes`), `<base>`, `<meta http-equiv=refresh>`, `style`
 //!   elements and attributes, SVG, import maps, documents in `srcdoc`, what stands in `<noscript>` and `<template>`.
-//! - `text/css`: `url()`, `@import`, `image-set()` ([`css`]).
-//! - Web app manifests, by their type or their name ([`manifest`]).
+//! - `text/css`: `url()`, `@import`, `image-set()` (`css`).
+//! - Web app manifests, by their type or their name (`manifest`).
 //! - JavaScript that a worker begins with gets a line of the page helper's put first.
 //!
-//! Only root-absolute URLs change, and absolute ones that name the backend ([`links`]); all else stays byte for byte.
+//! Only root-absolute URLs change, and absolute ones that name the backend (`links`); all else stays byte for byte.
 //!
 //! # What is not
 //!
@@ -27,7 +27,7 @@
 //! The bytes do, so `Content-Length`, digests and `Accept-Ranges` go and an `ETag` becomes weak. `integrity` of a style sheet
 //! inside the target is emptied, as the sheet itself may change.
 //!
-//! Memory is bounded per page ([`PageLimits`]). Past the bound of a page's parser the rest passes as it came; past that of
+//! Memory is bounded per page (`PageLimits`). Past the bound of a page's parser the rest passes as it came; past that of
 //! decoded bytes the body ends with an error that says so.
 
 mod attributes;

@@ -9,16 +9,16 @@
 //! | step | which responses | why here |
 //! |---|---|---|
 //! | [`envelope::seal_answer`] | of a target at an origin of its own; nothing else happens to them | nobody else is on that origin |
-//! | [`forbidden_headers::remove`] | all that have such headers | before anything reads or adds headers |
-//! | [`redirect::decide`] | with `Location` | may end it here: what is followed reaches no client |
-//! | [`RedirectChain::add_cookies`] | at the end of a chain | before the next step, so that it sees them, too |
-//! | [`cookies::confine`] | all with cookies, those of redirects among them | |
-//! | [`url_headers::map`] | the backend's own | not `Refresh` and `Location` of this server, which are mapped already |
+//! | `forbidden_headers::remove` | all that have such headers | before anything reads or adds headers |
+//! | `redirect::decide` | with `Location` | may end it here: what is followed reaches no client |
+//! | `RedirectChain::add_cookies` | at the end of a chain | before the next step, so that it sees them, too |
+//! | `cookies::confine` | all with cookies, those of redirects among them | |
+//! | `url_headers::map` | the backend's own | not `Refresh` and `Location` of this server, which are mapped already |
 //! | [`app_login::replace_challenge`] | 401 | takes the cookies along, so behind them |
-//! | [`page::rewrite`] | what pages consist of | may extend policies, so before the next but one |
-//! | [`html::hide_from_aggregator`] | pages through the front proxy | reads the type by its usual spelling until then |
-//! | [`csp::isolate`] | the backend's own, of sandboxed targets | last, so that no step takes its policy for the app's |
-//! | [`caching::tell`] | all | |
+//! | `page::rewrite` | what pages consist of | may extend policies, so before the next but one |
+//! | `html::hide_from_aggregator` | pages through the front proxy | reads the type by its usual spelling until then |
+//! | `csp::isolate` | the backend's own, of sandboxed targets | last, so that no step takes its policy for the app's |
+//! | `caching::tell` | all | |
 //!
 //! A response that none of them concerns skips all but the last two, as with most that programs read. A tunnel's 101 loses
 //! what no backend may say and names the sub-protocol that was agreed on; it is no page and no redirect.
