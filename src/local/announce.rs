@@ -3,8 +3,8 @@
 use super::api_server::Verification;
 use super::inbound::host_route::Target;
 use super::inbound::listen::Listener;
-use super::inbound::login::Logins;
-use super::targets::Ways;
+use super::inbound::login::BrowserLogins;
+use super::targets::detector::ModeDetector;
 use super::targets::mode::ProxyMode;
 use super::terminal::{NoOutput, print, problem_text, warn};
 use crate::local::config::{
@@ -55,14 +55,14 @@ pub(super) fn forwarding(listener: &Listener, target: &Target) -> Result<(), NoO
 }
 
 /// `--login`.
-pub(super) fn login(logins: &Logins) -> Result<(), NoOutput> {
+pub(super) fn login(logins: &BrowserLogins) -> Result<(), NoOutput> {
     print(&format!("To log a browser in, open {}", logins.address("")))
 }
 
 /// Says on standard error how targets are reached, once that is known, or what is in the way.
-pub(super) async fn way(ways: Ways) {
-    let line = match ways.look().await {
-        Ok(ProxyMode::Throughway) => {
+pub(super) async fn mode(detector: ModeDetector) {
+    let line = match detector.detect().await {
+        Ok(ProxyMode::Throughway(_)) => {
             "Targets are reached through Throughway: everything arrives as it was sent.".to_owned()
         }
         Ok(ProxyMode::BuiltIn { .. }) => {

@@ -23,6 +23,8 @@ pub struct LocalConfig {
     pub open: Option<TargetName>,
     pub login: Login,
     pub via: Via,
+    /// `--api-group`: that of the cluster's Throughway.
+    pub api_group: String,
     /// A `tracing` filter.
     pub log: String,
 }

@@ -14,10 +14,10 @@
 
 mod announce;
 mod api_server;
+mod browser;
 pub mod config;
 mod inbound;
 mod kubectl;
-mod open;
 mod pages;
 mod pipeline;
 mod problem;

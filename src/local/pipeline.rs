@@ -1,4 +1,10 @@
-//! The companion's road: one request from its Host to its answer.
+//! One request, from its Host to its response.
+//!
+//! In order: where the Host leads (`inbound::host_route`), whether the browser may send it (`inbound::guard`), kubectl's rule
+//! about hosts or the caller's machine, the login of `--login`, then the API (`kubectl`), the start page, or a target
+//! (`targets`).
+//!
+//! Refuses: what a stage refuses, as a [`Problem`], which becomes a page for a person and a Status for a program.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -7,155 +13,175 @@ use futures_util::FutureExt;
 use http::{StatusCode, Version, header};
 
 use super::inbound::client_kind::ClientKind;
-use super::inbound::guard::{self, Linked};
-use super::inbound::host_route::{NoPlace, Place, Target};
+use super::inbound::guard::{self, LinkPolicy};
+use super::inbound::host_route::{HostRoute, Target, UnknownHost};
 use super::inbound::inert;
-use super::inbound::listen::Peer;
-use super::inbound::login::{self, Admission, Logins};
+use super::inbound::listen::PeerLocation;
+use super::inbound::login::{self, BrowserLogins, LoginCheck};
 use super::kubectl::api::{self, Api};
 use super::pages;
 use super::problem::{Advice, Problem};
 use super::start_page::StartPage;
-use super::targets::{Visit, Ways, access};
+use super::targets::access;
+use super::targets::proxy::TargetProxy;
+use super::targets::request::TargetRequest;
 use crate::local::config::LocalTargets;
 use crate::protocol::fetch_metadata::CrossSitePolicy;
 use crate::protocol::host::is_loopback;
 use crate::protocol::status::{Reason, Request, Response, Status};
 
-/// Every stage that a request passes.
+/// The stages that a request passes, made at the start.
 #[derive(Debug)]
-pub(super) struct Road {
+pub(super) struct LocalPipeline {
     pub(super) api: Api,
-    pub(super) ways: Ways,
+    pub(super) target_proxy: TargetProxy,
     pub(super) targets: LocalTargets,
-    pub(super) page: StartPage,
-    pub(super) logins: Option<Logins>,
+    pub(super) start_page: StartPage,
+    pub(super) logins: Option<BrowserLogins>,
     pub(super) cross_site: CrossSitePolicy,
 }
 
 /// What a listener serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Door {
+pub(super) enum ListenerScope {
     /// The API, and every target by its Host.
-    Everything,
+    All,
     /// `--forward`: one target, by its own name, `localhost`, and the addresses of loopback.
-    One(Arc<Target>),
+    Target(Arc<Target>),
 }
 
-/// Answers one request.
-pub(super) async fn answer(road: &Road, door: &Door, peer: Peer, request: Request) -> Response {
+/// Responds to one request.
+pub(super) async fn respond(
+    pipeline: &LocalPipeline,
+    scope: &ListenerScope,
+    peer: PeerLocation,
+    request: Request,
+) -> Response {
     let client = ClientKind::of(request.method(), request.headers());
-    contained(travel(road, door, peer, client, request))
-        .await
-        .unwrap_or_else(|problem| pages::problem::respond(problem, client))
+    let response = catch_panic(handle(pipeline, scope, peer, client, request)).await;
+    response.unwrap_or_else(|problem| pages::problem::respond(problem, client))
 }
 
-/// A defect that panics costs the one request that meets it. No async function: the future would be in memory twice.
-fn contained(
-    travel: impl Future<Output = Result<Response, Problem>>,
+/// A panic costs only the request that meets it. This is no async function: the future would be in memory twice.
+fn catch_panic(
+    handling: impl Future<Output = Result<Response, Problem>>,
 ) -> impl Future<Output = Result<Response, Problem>> {
-    // Nothing of a request is looked at after its panic, and what requests share is kept in no half-made state.
-    AssertUnwindSafe(travel).catch_unwind().map(|met| {
-        met.unwrap_or_else(|_| {
-            tracing::error!("a request met a defect of this program");
-            let status = Status::internal("throughway local met a defect of its own");
+    // Nothing of a request is looked at after its panic, and what requests share is never left half changed.
+    AssertUnwindSafe(handling).catch_unwind().map(|result| {
+        result.unwrap_or_else(|_| {
+            tracing::error!("a request met an internal error");
+            let status = Status::internal("internal error of throughway local");
             Err(Problem::new(status, "That should not happen"))
         })
     })
 }
 
-async fn travel(
-    road: &Road,
-    door: &Door,
-    peer: Peer,
+async fn handle(
+    pipeline: &LocalPipeline,
+    scope: &ListenerScope,
+    peer: PeerLocation,
     client: ClientKind,
     mut request: Request,
 ) -> Result<Response, Problem> {
     let host = host(&request)?;
-    let place = door.place(&host, &road.api)?;
-    let is_kubectls = place == Place::Api && road.cross_site == CrossSitePolicy::Allow;
-    let mut led_away = None;
-    if !is_kubectls {
-        if place == Place::Api {
-            let path = road.api.path_in_api(request.uri().path());
-            led_away = path.and_then(|path| inert::led_away(&host, path, &request));
-        }
-        let linked = match led_away {
-            Some(_) => Linked::Page,
-            None => linked(&place, &request),
-        };
-        guard::check(&request, &host, linked).map_err(|no| no.problem())?;
-        if place == Place::Api {
-            guard::vouch(&mut request);
-        }
+    let route = scope.route(&host, &pipeline.api)?;
+    let documents = check_origin(pipeline, &route, &host, &mut request)?;
+    match &route {
+        HostRoute::Api if !pipeline.api.accepts_host(&host) => return api::refuse(&host, client),
+        HostRoute::Api => {}
+        HostRoute::Target(_) => access::check_peer(&pipeline.targets, peer)?,
     }
-    match &place {
-        Place::Api if !road.api.accepts_host(&host) => return api::refuse(&host, client),
-        Place::Api => {}
-        Place::Target(_) => access::check_peer(&road.targets, peer)?,
-    }
-    match &road.logins {
-        Some(logins) => match logins.admit(&host, &place, client, &mut request)? {
-            Admission::Entered => {}
-            Admission::Answer(answer) => return Ok(answer),
+    match &pipeline.logins {
+        Some(logins) => match logins.check(&host, &route, client, &mut request)? {
+            LoginCheck::LoggedIn => {}
+            LoginCheck::Respond(response) => return Ok(response),
         },
-        // Cookies know no ports, so another companion's with a login may be among them.
-        None => login::without_cookie(request.headers_mut()),
+        // Cookies know no ports, so the login cookie of another companion may be among them.
+        None => login::remove_cookie(request.headers_mut()),
     }
-    match &place {
-        Place::Api => match led_away {
-            Some(answer) => answer,
-            None => of_api(road, &host, client, request).await,
+    match &route {
+        // Not before the login: where a target is served is told only to browsers that are logged in.
+        HostRoute::Api => match documents {
+            Some(redirect) => redirect,
+            None => respond_from_api_host(pipeline, &host, client, request).await,
         },
-        Place::Target(target) => {
-            access::check(&road.targets, target, &request)?;
-            let visit = Visit {
+        HostRoute::Target(target) => {
+            access::check(&pipeline.targets, target, &request)?;
+            let request = TargetRequest {
                 target,
                 host: &host,
                 client,
                 request,
             };
-            road.ways.visit(visit).await
+            pipeline.target_proxy.send(request).await
         }
     }
 }
 
-async fn of_api(
-    road: &Road,
+/// Refuses what a page of another origin may not send. Returns what the request gets if it would show a target's page at the
+/// API's origin; `--cross-site=allow` gives up both, as kubectl proxy has neither.
+fn check_origin(
+    pipeline: &LocalPipeline,
+    route: &HostRoute,
+    host: &str,
+    request: &mut Request,
+) -> Result<Option<Result<Response, Problem>>, Problem> {
+    if *route != HostRoute::Api {
+        guard::check(request, host, LinkPolicy::Pages).map_err(|refusal| refusal.problem())?;
+        return Ok(None);
+    }
+    if pipeline.cross_site == CrossSitePolicy::Allow {
+        return Ok(None);
+    }
+    let api = &pipeline.api;
+    let path = api.path_in_api(request.uri().path());
+    let group = pipeline.target_proxy.detector().api_group();
+    let documents = path.and_then(|path| inert::redirect_documents(host, path, group, request));
+    let links = match documents {
+        Some(_) => LinkPolicy::Pages,
+        None => links_at_api_host(request),
+    };
+    guard::check(request, host, links).map_err(|refusal| refusal.problem())?;
+    guard::vouch(request);
+    Ok(documents)
+}
+
+/// What pages of other origins may link to at the API's origin: the companion's own pages, which are nobody else's.
+fn links_at_api_host(request: &Request) -> LinkPolicy {
+    let path = request.uri().path();
+    if path == "/" || path.starts_with("/.throughway/") {
+        LinkPolicy::Pages
+    } else {
+        LinkPolicy::Nothing
+    }
+}
+
+async fn respond_from_api_host(
+    pipeline: &LocalPipeline,
     host: &str,
     client: ClientKind,
     request: Request,
 ) -> Result<Response, Problem> {
-    if road.api.is_for_a_person(host, client, &request) {
+    if pipeline.api.is_start_page(host, client, &request) {
         // Boxed, as it is rare and would make every request's state as large.
-        return Ok(Box::pin(start_page(road, host, request.uri().query())).await);
+        return Ok(Box::pin(start_page(pipeline, host, request.uri().query())).await);
     }
-    match road.page.asset(&request) {
+    match pipeline.start_page.asset(&request) {
         Some(asset) => Ok(asset),
-        None => road.api.answer(host, client, request).await,
+        None => pipeline.api.respond(host, client, request).await,
     }
 }
 
-/// What pages of other origins may link to. At the API's origin that is what has no page of anybody else's.
-fn linked(place: &Place, request: &Request) -> Linked {
-    let path = request.uri().path();
-    let is_own_page = path == "/" || path.starts_with("/.throughway/");
-    match place {
-        Place::Api if !is_own_page => Linked::Nothing,
-        Place::Api | Place::Target(_) => Linked::Page,
-    }
-}
-
-/// The start page. Which way there is, is looked up meanwhile, as rights depend on it; the page waits only as long as it likes.
-async fn start_page(road: &Road, host: &str, query: Option<&str>) -> Response {
-    let looking = async {
+/// The start page. The proxy of the cluster is detected meanwhile, as rights depend on it; the page decides how long it waits.
+async fn start_page(pipeline: &LocalPipeline, host: &str, query: Option<&str>) -> Response {
+    let detection = async {
         // The page says by itself what it does not know.
-        let _ = road.ways.look().await;
+        let _ = pipeline.target_proxy.detector().detect().await;
         std::future::pending().await
     };
     tokio::select! {
-        page = road.page.respond(host, query) => page,
-        page = looking => page,
+        page = pipeline.start_page.respond(host, query) => page,
+        page = detection => page,
     }
 }
 
@@ -163,7 +189,7 @@ async fn start_page(road: &Road, host: &str, query: Option<&str>) -> Response {
 /// section 3.2.2).
 fn host(request: &Request) -> Result<String, Problem> {
     let mut named = request.headers().get_all(header::HOST).iter();
-    // What is no text has a byte that no host has.
+    // What is not text has a byte that no host has.
     let first = named.next().map(|host| host.to_str().unwrap_or("?"));
     let authority = request.uri().authority().map(http::uri::Authority::as_str);
     match (authority.or(first), named.next()) {
@@ -182,26 +208,26 @@ fn is_of_host(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!$%&'()*+,-.:;=[]_~".contains(&byte)
 }
 
-impl Door {
-    fn place(&self, host: &str, api: &Api) -> Result<Place, Problem> {
+impl ListenerScope {
+    fn route(&self, host: &str, api: &Api) -> Result<HostRoute, Problem> {
         let target = match self {
-            Self::Everything => {
-                return match Place::of(host) {
+            Self::All => {
+                return match HostRoute::of(host) {
                     // A rule may be about names that no target can have.
-                    Err(NoPlace) if api.accepts_host(host) => Ok(Place::Api),
-                    place => place.map_err(NoPlace::problem),
+                    Err(UnknownHost) if api.accepts_host(host) => Ok(HostRoute::Api),
+                    route => route.map_err(UnknownHost::problem),
                 };
             }
-            Self::One(target) => target,
+            Self::Target(target) => target,
         };
         // Cookies know no ports: a browser would send this target what it keeps for another one's name.
-        let is_its_own = match Place::of(host) {
-            Ok(Place::Api) => is_loopback(host),
-            Ok(Place::Target(named)) => named == **target,
-            Err(NoPlace) => false,
+        let is_its_own = match HostRoute::of(host) {
+            Ok(HostRoute::Api) => is_loopback(host),
+            Ok(HostRoute::Target(named)) => named == **target,
+            Err(UnknownHost) => false,
         };
         if is_its_own {
-            return Ok(Place::Target(Target::clone(target)));
+            return Ok(HostRoute::Target(Target::clone(target)));
         }
         let sentence =
             "this port is one target's; it has that target's name, localhost, and 127.0.0.1";
@@ -210,7 +236,7 @@ impl Door {
     }
 }
 
-impl NoPlace {
+impl UnknownHost {
     fn problem(self) -> Problem {
         let status = Status::not_found(self.to_string());
         Problem::new(status, "No target has this name").advise(Advice::Sentence(
@@ -227,12 +253,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_the_end_of_its_own_request_alone() {
-        let met = contained(async { panic!("a defect") }).await;
+        let result = catch_panic(async { panic!("a defect") }).await;
         assert_eq!(
-            met.unwrap_err().status.code,
+            result.unwrap_err().status.code,
             StatusCode::INTERNAL_SERVER_ERROR
         );
-        let fine = contained(async { Ok(Response::default()) }).await;
-        assert_eq!(fine.unwrap().status(), StatusCode::OK);
+        let response = catch_panic(async { Ok(Response::default()) }).await;
+        assert_eq!(response.unwrap().status(), StatusCode::OK);
     }
 }

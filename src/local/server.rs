@@ -13,31 +13,32 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 
-use super::api_server::{AccessError, ApiServer};
+use super::api_server::{ApiServer, ConfigError};
 use super::inbound::host_route::Target;
-use super::inbound::listen::{self, Accepted, ListenError, Listener};
-use super::inbound::login::Logins;
+use super::inbound::listen::{self, AcceptedConnection, ListenError, Listener};
+use super::inbound::login::BrowserLogins;
 use super::inbound::random_token::NoRandomness;
 use super::inbound::request_line::RequestLines;
 use super::kubectl::api::{Api, Caller};
-use super::pipeline::{self, Door, Road};
+use super::pipeline::{self, ListenerScope, LocalPipeline};
 use super::start_page::{Facts, StartPage};
-use super::targets::Ways;
+use super::targets::detector::ModeDetector;
+use super::targets::proxy::TargetProxy;
 use super::terminal::{NoOutput, problem_text};
 use super::upstream::Upstream;
-use super::{announce, open};
+use super::{announce, browser};
 use crate::lifecycle::{Signals, Tasks};
 use crate::local::config::{LocalConfig, Login, TargetKind, TargetName};
 
 /// From the first byte of a request to the end of its headers.
-const HEADER_READ_LIMIT: Duration = Duration::from_secs(30);
+const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// As kube-apiserver and kubectl proxy take them.
 const MAX_HEADER_BYTES: usize = 1 << 20;
 const MAX_HEADER_LINES: usize = 1000;
 
-/// After an accept that failed, as for want of file descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// The pause after an accept that failed, as when there are no file descriptors left.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 
 /// Why there is no companion.
 #[derive(Debug, thiserror::Error)]
@@ -52,12 +53,12 @@ pub enum StartError {
     LoginHost(String),
     #[error(transparent)]
     Output(#[from] NoOutput),
-    #[error("the system gives no threads, timers or signals: {0}")]
+    #[error("cannot get threads, timers or signals from the system: {0}")]
     System(#[from] io::Error),
 }
 
-impl From<AccessError> for StartError {
-    fn from(failed: AccessError) -> Self {
+impl From<ConfigError> for StartError {
+    fn from(failed: ConfigError) -> Self {
         Self::Access(problem_text(&failed.problem()))
     }
 }
@@ -68,13 +69,13 @@ pub struct Companion {
     main: Listener,
     /// `--forward`.
     forwards: Vec<(Listener, Arc<Target>)>,
-    road: Arc<Road>,
+    pipeline: Arc<LocalPipeline>,
     api_server: ApiServer,
     tasks: Tasks,
 }
 
 impl Companion {
-    /// Reads the kubeconfig and takes the ports. Requests are answered from [`Companion::run_until_ended`] on.
+    /// Reads the kubeconfig and takes the ports. Requests are served from [`Companion::run_until_ended`] on.
     ///
     /// # Errors
     /// Something that the configuration or the kubeconfig names can't be used.
@@ -91,11 +92,11 @@ impl Companion {
             forwards.push((listener, Arc::new(target)));
         }
         let tasks = Tasks::new();
-        let road = road(config, &main, api_server.clone(), &tasks)?;
+        let pipeline = pipeline(config, &main, api_server.clone(), &tasks)?;
         Ok(Self {
             main,
             forwards,
-            road,
+            pipeline,
             api_server,
             tasks,
         })
@@ -139,15 +140,16 @@ impl Companion {
         for (listener, target) in &self.forwards {
             announce::forwarding(listener, target)?;
         }
-        if let Some(logins) = &self.road.logins {
+        if let Some(logins) = &self.pipeline.logins {
             announce::login(logins)?;
         }
         if let Some(name) = &config.open {
             let target = Target::of(name, &namespace(config, &self.api_server));
-            open::target(&target, self.main.port(), self.road.logins.as_ref())?;
+            browser::open_target(&target, self.main.port(), self.pipeline.logins.as_ref())?;
         }
-        self.tasks
-            .spawn_background(announce::way(self.road.ways.clone()));
+        self.tasks.spawn_background(announce::mode(
+            self.pipeline.target_proxy.detector().clone(),
+        ));
         Ok(())
     }
 
@@ -155,15 +157,20 @@ impl Companion {
         let Self {
             main,
             forwards,
-            road,
+            pipeline,
             tasks,
             ..
         } = self;
         for (listener, target) in forwards {
-            let door = Door::One(target);
-            tasks.spawn_background(accept(listener, door, Arc::clone(&road), tasks.clone()));
+            let scope = ListenerScope::Target(target);
+            tasks.spawn_background(accept(
+                listener,
+                scope,
+                Arc::clone(&pipeline),
+                tasks.clone(),
+            ));
         }
-        accept(main, Door::Everything, road, tasks).await;
+        accept(main, ListenerScope::All, pipeline, tasks).await;
     }
 }
 
@@ -189,46 +196,56 @@ fn namespace(config: &LocalConfig, api_server: &ApiServer) -> String {
     chosen.to_owned()
 }
 
-pub(super) fn road(
+/// Makes the stages that every request passes.
+pub(super) fn pipeline(
     config: &LocalConfig,
     main: &Listener,
     api_server: ApiServer,
     tasks: &Tasks,
-) -> Result<Arc<Road>, StartError> {
+) -> Result<Arc<LocalPipeline>, StartError> {
     let context = api_server.context().map(str::to_owned);
     let server = api_server.url().to_string();
     let default_namespace = api_server.default_namespace().to_owned();
     let upstream = Upstream::new(api_server, config.cluster.request_timeout, tasks.clone());
-    let ways = Ways::new(upstream.clone(), config.via, tasks.clone());
+    let api_group = Arc::from(&*config.api_group);
+    let detector = ModeDetector::new(upstream.clone(), config.via, api_group, tasks.clone());
     let facts = Facts {
         context,
         server,
         default_namespace,
-        mode: ways.fact(),
+        mode: detector.subscribe(),
     };
-    let logins = match config.login {
-        Login::OneTimeToken => Some(Logins::new(main.home(), tasks.clone())?),
-        Login::NotAsked => None,
-    };
-    let client = upstream.client_within(config.api.filter.clone());
+    let kube_client = upstream.kube_client_within(config.api.filter.clone());
+    let target_proxy = TargetProxy::new(upstream.clone(), detector);
     let api = Api {
         settings: config.api.clone(),
         files: config.files.clone(),
         upstream,
     };
-    if let Some(logins) = &logins
-        && !api.accepts_host(logins.home())
-    {
-        return Err(StartError::LoginHost(logins.home().to_owned()));
-    }
-    Ok(Arc::new(Road {
-        page: StartPage::new(client, facts, tasks.clone()),
+    Ok(Arc::new(LocalPipeline {
+        logins: logins(config, main, &api, tasks)?,
+        start_page: StartPage::new(kube_client, facts, tasks.clone()),
         api,
-        ways,
+        target_proxy,
         targets: config.targets.clone(),
-        logins,
         cross_site: config.api.cross_site,
     }))
+}
+
+fn logins(
+    config: &LocalConfig,
+    main: &Listener,
+    api: &Api,
+    tasks: &Tasks,
+) -> Result<Option<BrowserLogins>, StartError> {
+    let logins = match config.login {
+        Login::NotAsked => return Ok(None),
+        Login::OneTimeToken => BrowserLogins::new(main.home(), tasks.clone())?,
+    };
+    if !api.accepts_host(logins.home()) {
+        return Err(StartError::LoginHost(logins.home().to_owned()));
+    }
+    Ok(Some(logins))
 }
 
 impl Target {
@@ -248,22 +265,31 @@ impl Target {
     }
 }
 
-async fn accept(listener: Listener, door: Door, road: Arc<Road>, tasks: Tasks) {
+async fn accept(
+    listener: Listener,
+    scope: ListenerScope,
+    pipeline: Arc<LocalPipeline>,
+    tasks: Tasks,
+) {
     loop {
         match listener.accept().await {
             Ok(accepted) => {
-                tasks.spawn(connection(accepted, door.clone(), Arc::clone(&road)));
+                tasks.spawn(connection(accepted, scope.clone(), Arc::clone(&pipeline)));
             }
             Err(failed) => {
                 tracing::warn!(error = %failed, "a connection was not accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                tokio::time::sleep(ACCEPT_BACKOFF).await;
             }
         }
     }
 }
 
-async fn connection(accepted: Accepted, door: Door, road: Arc<Road>) {
-    let Accepted {
+async fn connection(
+    accepted: AcceptedConnection,
+    scope: ListenerScope,
+    pipeline: Arc<LocalPipeline>,
+) {
+    let AcceptedConnection {
         stream,
         peer,
         address,
@@ -271,17 +297,17 @@ async fn connection(accepted: Accepted, door: Door, road: Arc<Road>) {
     let (stream, next_head) = RequestLines::new(stream);
     let service = service_fn(move |request: Request<Incoming>| {
         let mut request = next_head.after(request);
-        let (road, door, address) = (Arc::clone(&road), door.clone(), address.clone());
+        let (pipeline, scope, address) = (Arc::clone(&pipeline), scope.clone(), address.clone());
         async move {
             request.extensions_mut().extend(extension(address));
-            Ok::<_, Infallible>(pipeline::answer(&road, &door, peer, request).await)
+            Ok::<_, Infallible>(pipeline::respond(&pipeline, &scope, peer, request).await)
         }
     });
     let mut settings = auto::Builder::new(TokioExecutor::new());
     settings
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_READ_LIMIT)
+        .header_read_timeout(HEADER_READ_TIMEOUT)
         .max_buf_size(MAX_HEADER_BYTES)
         .max_headers(MAX_HEADER_LINES)
         .title_case_headers(true);
@@ -291,7 +317,7 @@ async fn connection(accepted: Accepted, door: Door, road: Arc<Road>) {
         .max_header_list_size(MAX_HEADER_BYTES as u32);
     let served = settings.serve_connection_with_upgrades(TokioIo::new(stream), service);
     if let Err(failed) = served.await {
-        tracing::debug!(error = %failed, "a connection broke off");
+        tracing::debug!(error = %failed, "a connection broke");
     }
 }
 

@@ -230,6 +230,10 @@ pub(super) struct OriginFlags {
     )]
     pub(super) via: Via,
 
+    /// API group of the cluster's Throughway, as its own --api-group
+    #[arg(long, value_name = "NAME", default_value = "throughway.dev", value_parser = parse::api_group)]
+    pub(super) api_group: String,
+
     /// Which machines can reach targets at their own origins and at forwarded ports
     #[arg(
         long,

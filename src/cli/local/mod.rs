@@ -64,6 +64,7 @@ pub(super) fn check(line: args::Local) -> Result<LocalConfig, Exit> {
             Login::NotAsked
         },
         via: origins.via,
+        api_group: origins.api_group,
         log,
     })
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use http::StatusCode;
 
-use super::error::{AccessError, ConnectError, CredentialError, Distrust, MaterialError};
+use super::error::{ConfigError, ConnectError, CredentialError, PemError, UntrustedReason};
 use crate::local::problem::{Advice, Problem, shell_word};
 use crate::protocol::status::{Reason, Status};
 
@@ -14,7 +14,7 @@ const SHOW_CONTEXTS: &str = "kubectl config get-contexts";
 const WHOAMI: &str = "kubectl auth whoami";
 const SHOW_CONFIG: &str = "kubectl config view";
 
-impl AccessError {
+impl ConfigError {
     /// What a person is told, and what helps.
     pub(in crate::local) fn problem(&self) -> Problem {
         let problem = |title| Problem::new(Status::internal(self.to_string()), title);
@@ -50,7 +50,7 @@ impl AccessError {
                         .to_owned(),
                 ))
                 .advise(command("See what the kubeconfig says", SHOW_CONFIG)),
-            Self::Material(error) => error.problem(),
+            Self::PemKind(error) => error.problem(),
             Self::Credential(error) => error.problem(),
             Self::PluginNotAllowed { path, .. } | Self::Kuberc { path, .. } => {
                 not_allowed(problem("The plugin may not be run"), path)
@@ -97,7 +97,7 @@ fn shown(path: &Path) -> String {
     shell_word(&path.display().to_string())
 }
 
-impl MaterialError {
+impl PemError {
     pub(in crate::local) fn problem(&self) -> Problem {
         let problem = |title| Problem::new(Status::bad_gateway(self.to_string()), title);
         match self {
@@ -144,10 +144,10 @@ impl CredentialError {
             Self::PluginUnstartable {
                 command: plugin, ..
             }
-            | Self::PluginAnswer {
+            | Self::PluginOutput {
                 command: plugin, ..
             }
-            | Self::PluginLate {
+            | Self::PluginTimeout {
                 command: plugin, ..
             } => login(problem("A plugin does not work"), plugin),
             Self::PluginNeedsTerminal { .. } => problem("A plugin has questions")
@@ -172,12 +172,12 @@ impl ConnectError {
         let problem = |title| Problem::new(Status::bad_gateway(self.to_string()), title);
         let late = |title| Problem::new(Status::gateway_timeout(self.to_string()), title);
         match self {
-            Self::Material(error) => error.problem(),
+            Self::PemKind(error) => error.problem(),
             Self::Credential(error) => error.problem(),
             Self::UnknownName { .. } => network(problem("The API server's name is not known")),
             Self::Refused { .. } => network(problem("The API server does not listen")),
             Self::Unreachable { .. } => network(problem("The API server can't be reached")),
-            Self::ConnectLate { .. } | Self::HandshakeLate { .. } => {
+            Self::ConnectTimeout { .. } | Self::HandshakeTimeout { .. } => {
                 network(late("The API server does not answer"))
             }
             Self::Untrusted { reason, .. } => untrusted(problem("The API server is not trusted"), reason),
@@ -227,18 +227,18 @@ fn login(problem: Problem, plugin: &str) -> Problem {
     ))
 }
 
-fn untrusted(problem: Problem, reason: &Distrust) -> Problem {
+fn untrusted(problem: Problem, reason: &UntrustedReason) -> Problem {
     let sentence = match reason {
-        Distrust::UnknownIssuer => {
+        UntrustedReason::UnknownIssuer => {
             "The kubeconfig's certificate-authority is another one than the server's. Fetch the kubeconfig anew, or give the right one with --certificate-authority."
         }
-        Distrust::OtherName { .. } => {
+        UntrustedReason::OtherName { .. } => {
             "If the server is the right one, give a name of its certificate with --tls-server-name."
         }
-        Distrust::Expired | Distrust::NotYetValid => {
+        UntrustedReason::Expired | UntrustedReason::NotYetValid => {
             "Either the server's certificate has to be renewed, or this machine's clock is wrong."
         }
-        Distrust::Other(_) => "Fetch the kubeconfig anew from where it came from.",
+        UntrustedReason::Other(_) => "Fetch the kubeconfig anew from where it came from.",
     };
     problem
         .advise(Advice::Sentence(sentence.to_owned()))

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// The kubeconfig and the flags name no API server that can be used.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::local) enum AccessError {
+pub(in crate::local) enum ConfigError {
     #[error("there is no kubeconfig that names an API server")]
     Nowhere { looked_at: Vec<PathBuf> },
     #[error("the kubeconfig {} can't be read: {cause}", path.display())]
@@ -52,20 +52,20 @@ pub(in crate::local) enum AccessError {
     #[error("{name:?} can't be sent as a header")]
     Unsendable { name: &'static str },
     #[error(transparent)]
-    Material(#[from] MaterialError),
+    PemKind(#[from] PemError),
     #[error(transparent)]
     Credential(#[from] CredentialError),
 }
 
 /// A kind of PEM.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::local) enum Material {
+pub(in crate::local) enum PemKind {
     Roots,
     ClientCertificate,
     ClientKey,
 }
 
-impl std::fmt::Display for Material {
+impl std::fmt::Display for PemKind {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(match self {
             Self::Roots => "the certificate authority",
@@ -77,16 +77,16 @@ impl std::fmt::Display for Material {
 
 /// A certificate or key is of no use. `origin` is the file, or says that it stands in the kubeconfig or came from a plugin.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::local) enum MaterialError {
+pub(in crate::local) enum PemError {
     #[error("{material} can't be read from {origin}: {cause}")]
     Unreadable {
-        material: Material,
+        material: PemKind,
         origin: String,
         #[source]
         cause: io::Error,
     },
     #[error("{material} in {origin} is no PEM of the right kind")]
-    Malformed { material: Material, origin: String },
+    Malformed { material: PemKind, origin: String },
     #[error("the client certificate in {origin} expired at {at}")]
     Expired { origin: String, at: String },
     #[error("certificates and key in {origin} can't be used together")]
@@ -122,9 +122,9 @@ pub(in crate::local) enum CredentialError {
         last_line: Option<String>,
     },
     #[error("the plugin {command} was not done within {limit:?}")]
-    PluginLate { command: String, limit: Duration },
+    PluginTimeout { command: String, limit: Duration },
     #[error("the answer of the plugin {command} can't be used: {what}")]
-    PluginAnswer { command: String, what: &'static str },
+    PluginOutput { command: String, what: &'static str },
     #[error("the renewal of the credential met a defect of this program")]
     Interrupted,
     #[error("the plugin {command} has to ask questions, and standard input is no terminal")]
@@ -141,7 +141,7 @@ pub(in crate::local) enum CredentialError {
 #[derive(Debug, thiserror::Error)]
 pub(in crate::local) enum ConnectError {
     #[error(transparent)]
-    Material(#[from] MaterialError),
+    PemKind(#[from] PemError),
     #[error(transparent)]
     Credential(#[from] CredentialError),
     #[error("the name {host:?} is not known: {cause}")]
@@ -159,11 +159,14 @@ pub(in crate::local) enum ConnectError {
         cause: io::Error,
     },
     #[error("{address} did not take the connection within {limit:?}")]
-    ConnectLate { address: String, limit: Duration },
+    ConnectTimeout { address: String, limit: Duration },
     #[error("{address} did not finish the TLS handshake within {limit:?}")]
-    HandshakeLate { address: String, limit: Duration },
+    HandshakeTimeout { address: String, limit: Duration },
     #[error("the certificate of {address} is not trusted: {reason}")]
-    Untrusted { address: String, reason: Distrust },
+    Untrusted {
+        address: String,
+        reason: UntrustedReason,
+    },
     #[error("{address} refused the client certificate: {cause}")]
     IdentityRefused {
         address: String,
@@ -186,7 +189,7 @@ pub(in crate::local) enum ConnectError {
 
 /// Why a server's certificate is not believed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(in crate::local) enum Distrust {
+pub(in crate::local) enum UntrustedReason {
     #[error("it is signed by nobody who is trusted")]
     UnknownIssuer,
     #[error("it is for other names than {name:?}")]

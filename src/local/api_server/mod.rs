@@ -28,21 +28,22 @@ use http::{HeaderMap, Uri};
 use rustls::pki_types::ServerName;
 use tokio::sync::{Mutex, oneshot};
 
-pub(super) use error::{AccessError, ConnectError, CredentialError};
+pub(super) use error::{ConfigError, ConnectError, CredentialError};
 pub(super) use transport::connect::Io;
+pub(super) use transport::tls::Purpose;
 
-use kubeconfig::load::Surroundings;
-use kubeconfig::reload::Reread;
-use kubeconfig::resolve::{Access, Trust};
-use transport::connect::{Dial, Secured};
+use kubeconfig::load::Environment;
+use kubeconfig::reload::KubeconfigReloader;
+use kubeconfig::resolve::{RestConfig, ServerTrust};
+use transport::connect::{Dialer, TlsTarget};
 use transport::proxy::Proxy;
 use transport::tls::Tls;
-use user::User;
+use user::ApiUser;
 
 use crate::local::config::ClusterOptions;
 
 /// How long the program's end waits for tokens that are being fetched.
-const FINISH_LIMIT: Duration = Duration::from_secs(5);
+const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The API server, and who speaks to it. Cheap to clone.
 #[derive(Clone)]
@@ -55,13 +56,13 @@ struct Inner {
     verification: Verification,
     /// What the server's certificate is checked for.
     name: ServerName<'static>,
-    dial: Dial,
-    user: ArcSwap<User>,
+    dial: Dialer,
+    user: ArcSwap<ApiUser>,
     generation: Arc<AtomicU64>,
     is_rejected: AtomicBool,
-    reread: Mutex<Reread>,
+    reread: Mutex<KubeconfigReloader>,
     options: ClusterOptions,
-    surroundings: Surroundings,
+    surroundings: Environment,
 }
 
 /// Whether the server's certificate is looked at.
@@ -72,17 +73,8 @@ pub(super) enum Verification {
     Skipped,
 }
 
-/// What a connection is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purpose {
-    /// Requests and answers: HTTP/2 where the server speaks it.
-    Exchange,
-    /// One request that becomes another protocol: HTTP/1.1.
-    Upgrade,
-}
-
 /// A connection that is ready for HTTP.
-pub(super) struct Connected {
+pub(super) struct ServerConnection {
     pub(super) io: Io,
     pub(super) speaks_http2: bool,
     pub(super) generation: u64,
@@ -98,10 +90,10 @@ impl std::fmt::Debug for ApiServer {
     }
 }
 
-impl std::fmt::Debug for Connected {
+impl std::fmt::Debug for ServerConnection {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
-            .debug_struct("Connected")
+            .debug_struct("ServerConnection")
             .field("speaks_http2", &self.speaks_http2)
             .field("generation", &self.generation)
             .finish_non_exhaustive()
@@ -110,22 +102,22 @@ impl std::fmt::Debug for Connected {
 
 impl ApiServer {
     /// Reads the kubeconfig and the files that it names. Plugins run when the first request needs them.
-    pub(super) async fn load(options: &ClusterOptions) -> Result<Self, AccessError> {
-        Self::load_in(options, Surroundings::of_environment()).await
+    pub(super) async fn load(options: &ClusterOptions) -> Result<Self, ConfigError> {
+        Self::load_in(options, Environment::of_environment()).await
     }
 
     async fn load_in(
         options: &ClusterOptions,
-        surroundings: Surroundings,
-    ) -> Result<Self, AccessError> {
+        surroundings: Environment,
+    ) -> Result<Self, ConfigError> {
         // Before the kubeconfig is read for use, so that no change between the two is missed.
-        let reread = Reread::of(options, &surroundings).await;
+        let reread = KubeconfigReloader::of(options, &surroundings).await;
         let access = kubeconfig::load::access(options, &surroundings).await?;
         let proxy_url = access.proxy_url.as_deref();
         let proxy = Proxy::of(&access.server, proxy_url, &surroundings.proxies)?;
         let proxy_tls = match &proxy {
             Some(proxy) if proxy.uri.scheme() == Some(&Scheme::HTTPS) => {
-                let system = Tls::anonymous(Trust::System);
+                let system = Tls::anonymous(ServerTrust::System);
                 Some(system.settings(None).await?.of(Purpose::Upgrade))
             }
             _ => None,
@@ -141,13 +133,13 @@ impl ApiServer {
             namespace: access.namespace.clone(),
             url: access.server.clone(),
             verification: match access.trust {
-                Trust::Anything => Verification::Skipped,
-                Trust::System | Trust::Roots(_) => Verification::Checked,
+                ServerTrust::Anything => Verification::Skipped,
+                ServerTrust::System | ServerTrust::Roots(_) => Verification::Checked,
             },
             name: server_name(&access)?,
-            dial: Dial::new(proxy, proxy_tls, options.keepalive),
+            dial: Dialer::new(proxy, proxy_tls, options.keepalive),
             user: ArcSwap::from_pointee(
-                User::of(access, &options, &surroundings, Arc::clone(&generation)).await?,
+                ApiUser::of(access, &options, &surroundings, Arc::clone(&generation)).await?,
             ),
             generation,
             is_rejected: AtomicBool::new(false),
@@ -172,7 +164,7 @@ impl ApiServer {
             .0
             .surroundings
             .tasks
-            .end(Duration::ZERO, FINISH_LIMIT)
+            .end(Duration::ZERO, FINISH_TIMEOUT)
             .await
         {
             tracing::warn!("the login was being renewed, and may have to be made anew");
@@ -190,22 +182,22 @@ impl ApiServer {
     }
 
     /// A connection of its own to the API server.
-    pub(super) async fn connect(&self, purpose: Purpose) -> Result<Connected, ConnectError> {
+    pub(super) async fn connect(&self, purpose: Purpose) -> Result<ServerConnection, ConnectError> {
         let Inner { url, dial, .. } = &*self.0;
         let user = self.0.user.load_full();
         let Some(settings) = user.settings().await? else {
-            return Ok(Connected {
+            return Ok(ServerConnection {
                 io: dial.plain(url).await?,
                 speaks_http2: false,
                 generation: self.generation(),
             });
         };
-        let secured = Secured {
+        let secured = TlsTarget {
             settings: settings.of(purpose),
             name: self.0.name.clone(),
         };
         let (io, speaks_http2) = dial.secured(url, secured).await?;
-        Ok(Connected {
+        Ok(ServerConnection {
             io,
             speaks_http2,
             generation: settings.generation,
@@ -225,8 +217,8 @@ impl ApiServer {
             return Ok(());
         };
         match self.reread().await {
-            Reading::New => self.0.user.load_full().authorize(headers).await,
-            Reading::Old => Err(failed),
+            Reload::New => self.0.user.load_full().authorize(headers).await,
+            Reload::Old => Err(failed),
         }
     }
 
@@ -244,18 +236,18 @@ impl ApiServer {
 
     /// Takes the user from the kubeconfig again if that changed. A request that is given up between the look and the change
     /// would lose the change, so a task of its own does it.
-    async fn reread(&self) -> Reading {
+    async fn reread(&self) -> Reload {
         let api = self.clone();
         let (sender, receiver) = oneshot::channel();
         self.0.surroundings.tasks.spawn_background(async move {
             // Whoever asked may be gone.
             let _ = sender.send(api.reread_now().await);
         });
-        receiver.await.unwrap_or(Reading::Old)
+        receiver.await.unwrap_or(Reload::Old)
     }
 
     /// Another server is not gone over to.
-    async fn reread_now(&self) -> Reading {
+    async fn reread_now(&self) -> Reload {
         let Inner {
             surroundings,
             options,
@@ -263,16 +255,16 @@ impl ApiServer {
         } = &*self.0;
         let mut reread = self.0.reread.lock().await;
         if !reread.is_due(surroundings) {
-            return Reading::Old;
+            return Reload::Old;
         }
         self.0.is_rejected.store(false, Ordering::Release);
         if !reread.changed(surroundings).await {
-            return Reading::Old;
+            return Reload::Old;
         }
         let user = match kubeconfig::load::access(options, surroundings).await {
             Ok(access) if access.server == self.0.url => {
                 self.0.generation.fetch_add(1, Ordering::AcqRel);
-                User::of(
+                ApiUser::of(
                     access,
                     options,
                     surroundings,
@@ -282,7 +274,7 @@ impl ApiServer {
             }
             Ok(_) => {
                 tracing::warn!("the kubeconfig names another server now; start anew to use it");
-                return Reading::Old;
+                return Reload::Old;
             }
             Err(failed) => Err(failed),
         };
@@ -290,28 +282,28 @@ impl ApiServer {
             Ok(user) => {
                 tracing::info!("the kubeconfig changed and was read again");
                 self.0.user.store(Arc::new(user));
-                Reading::New
+                Reload::New
             }
             Err(failed) => {
                 tracing::warn!(error = %failed, "the kubeconfig changed and can't be used; what it said before counts");
-                Reading::Old
+                Reload::Old
             }
         }
     }
 }
 
 /// What came of reading the kubeconfig again.
-enum Reading {
+enum Reload {
     New,
     Old,
 }
 
-fn server_name(access: &Access) -> Result<ServerName<'static>, AccessError> {
+fn server_name(access: &RestConfig) -> Result<ServerName<'static>, ConfigError> {
     let name = match &access.tls_server_name {
         Some(name) => name.as_str(),
         None => transport::proxy::host_of(&access.server),
     };
-    ServerName::try_from(name.to_owned()).map_err(|_| AccessError::BadServerName {
+    ServerName::try_from(name.to_owned()).map_err(|_| ConfigError::BadServerName {
         name: name.to_owned(),
     })
 }

@@ -1,6 +1,6 @@
 //! Who speaks to the API server: credentials, client certificate, trust and impersonation, which may all change together.
 //!
-//! In: an [`Access`]. Out: a [`User`]. What is wrong with files is said at once; plugins run when the first request needs them.
+//! In: an [`RestConfig`]. Out: a [`ApiUser`]. What is wrong with files is said at once; plugins run when the first request needs them.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -9,29 +9,30 @@ use http::header::AUTHORIZATION;
 use http::uri::Scheme;
 use http::{HeaderMap, HeaderValue};
 
-use super::credentials::{Credentials, Impersonate, Means};
-use super::error::{AccessError, ConnectError, CredentialError, MaterialError};
+use super::credentials::context::CredentialContext;
+use super::credentials::{Credentials, Impersonate};
+use super::error::{ConfigError, ConnectError, CredentialError, PemError};
 use super::kubeconfig::discover;
-use super::kubeconfig::load::Surroundings;
-use super::kubeconfig::resolve::{Access, CredentialSource};
-use super::transport::tls::{Settings, Tls, WhenExpired};
+use super::kubeconfig::load::Environment;
+use super::kubeconfig::resolve::{CredentialSource, RestConfig};
+use super::transport::tls::{Tls, TlsSettings, WhenExpired};
 use crate::local::config::ClusterOptions;
 
 /// A user as the kubeconfig describes it now.
-pub(super) struct User {
+pub(super) struct ApiUser {
     /// `None` for a server without TLS.
     tls: Option<Tls>,
     credentials: Credentials,
     impersonate: Option<Impersonate>,
 }
 
-impl User {
+impl ApiUser {
     pub(super) async fn of(
-        access: Access,
+        access: RestConfig,
         options: &ClusterOptions,
-        surroundings: &Surroundings,
+        surroundings: &Environment,
         generation: Arc<AtomicU64>,
-    ) -> Result<Self, AccessError> {
+    ) -> Result<Self, ConfigError> {
         let clock = || surroundings.clock.clone();
         let tls = if access.server.scheme() == Some(&Scheme::HTTPS) {
             let when_expired = match access.credential {
@@ -47,7 +48,7 @@ impl User {
         } else {
             None
         };
-        let means = Means {
+        let context = CredentialContext {
             cluster: &access.cluster,
             proxies: &surroundings.proxies,
             files: discover::files(options.kubeconfig.as_deref(), &surroundings.places),
@@ -57,7 +58,7 @@ impl User {
         };
         Ok(Self {
             tls,
-            credentials: Credentials::of(access.credential, means).await?,
+            credentials: Credentials::of(access.credential, context).await?,
             impersonate: access
                 .impersonation
                 .as_ref()
@@ -67,7 +68,7 @@ impl User {
     }
 
     /// TLS settings for a new connection.
-    pub(super) async fn settings(&self) -> Result<Option<Settings>, ConnectError> {
+    pub(super) async fn settings(&self) -> Result<Option<TlsSettings>, ConnectError> {
         let Some(tls) = &self.tls else {
             return Ok(None);
         };
@@ -83,9 +84,9 @@ impl User {
                 headers.insert(AUTHORIZATION, header);
             }
             if let Some(tls) = &self.tls {
-                match tls.look(credential.identity.as_ref()).await {
+                match tls.check_identity(credential.identity.as_ref()).await {
                     Ok(()) => {}
-                    Err(MaterialError::Expired { origin, at }) => {
+                    Err(PemError::Expired { origin, at }) => {
                         return Err(CredentialError::CertificateExpired { origin, at });
                     }
                     // A new connection says the same as an error; a kept one may still do.

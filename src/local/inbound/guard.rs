@@ -20,12 +20,12 @@ use crate::protocol::status::{Request, Status};
 /// A request that a page of another origin makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a page of another origin may only link here")]
-pub(in crate::local) struct CrossSite;
+pub(in crate::local) struct CrossSiteRefusal;
 
 /// What pages of other origins may link to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::local) enum Linked {
-    Page,
+pub(in crate::local) enum LinkPolicy {
+    Pages,
     Nothing,
 }
 
@@ -33,15 +33,19 @@ pub(in crate::local) enum Linked {
 pub(in crate::local) fn check(
     request: &Request,
     host: &str,
-    linked: Linked,
-) -> Result<(), CrossSite> {
+    links: LinkPolicy,
+) -> Result<(), CrossSiteRefusal> {
     let headers = request.headers();
-    let is_welcome = match Site::of(headers) {
+    let is_allowed = match Site::of(headers) {
         Site::SameOrigin | Site::User => true,
-        Site::Other => linked == Linked::Page && is_link(request.method(), headers),
+        Site::Other => links == LinkPolicy::Pages && is_link(request.method(), headers),
         Site::Unsaid => is_of(headers, host),
     };
-    if is_welcome { Ok(()) } else { Err(CrossSite) }
+    if is_allowed {
+        Ok(())
+    } else {
+        Err(CrossSiteRefusal)
+    }
 }
 
 /// Says to a Throughway in the cluster what only this program can know. The handshake of a WebSocket has no `Sec-Fetch-Site`,
@@ -67,7 +71,7 @@ fn is_of(headers: &HeaderMap, host: &str) -> bool {
     })
 }
 
-impl CrossSite {
+impl CrossSiteRefusal {
     pub(in crate::local) fn problem(self) -> Problem {
         Problem::new(Status::forbidden(self.to_string()), "Refused").advise(Advice::Sentence(
             "Another page tried to use this one behind your back. Open it in the address bar if you want to see it.".to_owned(),
@@ -82,27 +86,27 @@ mod tests {
     const HOST: &str = "grafana.monitoring.svc.localhost:8001";
 
     fn outcome(method: &str, lines: &[(&'static str, &str)]) -> bool {
-        checked(method, lines, Linked::Page)
+        checked(method, lines, LinkPolicy::Pages)
     }
 
-    fn checked(method: &str, lines: &[(&'static str, &str)], linked: Linked) -> bool {
+    fn checked(method: &str, lines: &[(&'static str, &str)], links: LinkPolicy) -> bool {
         let mut request = Request::default();
         *request.method_mut() = method.parse().unwrap();
         for (name, value) in lines {
             let value = HeaderValue::from_str(value).unwrap();
             request.headers_mut().append(*name, value);
         }
-        check(&request, HOST, linked).is_ok()
+        check(&request, HOST, links).is_ok()
     }
 
     #[test]
     fn a_link_to_where_a_page_could_do_all_that_the_user_can_is_refused() {
         for site in ["cross-site", "same-site"] {
             let lines = fetched(site, "navigate", "document");
-            assert!(!checked("GET", &lines, Linked::Nothing), "{site}");
+            assert!(!checked("GET", &lines, LinkPolicy::Nothing), "{site}");
         }
         let typed = fetched("none", "navigate", "document");
-        assert!(checked("GET", &typed, Linked::Nothing));
+        assert!(checked("GET", &typed, LinkPolicy::Nothing));
     }
 
     fn fetched(

@@ -1,6 +1,7 @@
-//! Which place a request is for, by its Host. In: the Host. Out: a [`Place`], or [`NoPlace`] for a name that is none.
+//! Where a request leads, by its Host. In: the Host. Out: a [`HostRoute`], or [`UnknownHost`] for a name below `localhost` that is
+//! no target's.
 //!
-//! | Host, the port aside | place |
+//! | Host, the port aside | leads to |
 //! |---|---|
 //! | `[[SCHEME-]PORT.]SERVICE.NAMESPACE.svc.localhost` | a Service |
 //! | `[[SCHEME-]PORT.]POD.NAMESPACE.pod.localhost` | a pod |
@@ -21,9 +22,9 @@ use crate::protocol::host::without_port;
 const MAX_LABEL_BYTES: usize = 63;
 const MAX_NAME_BYTES: usize = 253;
 
-/// What a Host names.
+/// Where a Host leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::local) enum Place {
+pub(in crate::local) enum HostRoute {
     Api,
     Target(Target),
 }
@@ -45,15 +46,15 @@ pub(in crate::local) struct Target {
 #[error(
     "a target's name is [PORT.]SERVICE.NAMESPACE.svc.localhost, [PORT.]POD.NAMESPACE.pod.localhost or [PORT.]NODE.node.localhost"
 )]
-pub(in crate::local) struct NoPlace;
+pub(in crate::local) struct UnknownHost;
 
-impl Place {
+impl HostRoute {
     /// Reads a Host, with or without a port.
-    pub(in crate::local) fn of(host: &str) -> Result<Self, NoPlace> {
+    pub(in crate::local) fn of(host: &str) -> Result<Self, UnknownHost> {
         let name = without_port(host).to_ascii_lowercase();
         let name = name.trim_end_matches('.');
         if name.len() > MAX_NAME_BYTES && name.ends_with(".localhost") {
-            return Err(NoPlace);
+            return Err(UnknownHost);
         }
         let Some(inside) = name.strip_suffix(".localhost") else {
             return Ok(Self::Api);
@@ -67,7 +68,7 @@ impl Place {
         } else {
             None
         };
-        target.map(Self::Target).ok_or(NoPlace)
+        target.map(Self::Target).ok_or(UnknownHost)
     }
 }
 
@@ -225,8 +226,8 @@ mod tests {
         name: &str,
         port: Option<&str>,
         scheme: Option<TargetScheme>,
-    ) -> Result<Place, NoPlace> {
-        Ok(Place::Target(Target {
+    ) -> Result<HostRoute, UnknownHost> {
+        Ok(HostRoute::Target(Target {
             kind,
             namespace: namespace.to_owned(),
             name: name.to_owned(),
@@ -340,11 +341,11 @@ mod tests {
                 place(Service, "svc", "svc", None, None),
             ),
         ] {
-            assert_eq!(Place::of(host), expected, "{host}");
-            if let Ok(Place::Target(target)) = expected {
+            assert_eq!(HostRoute::of(host), expected, "{host}");
+            if let Ok(HostRoute::Target(target)) = expected {
                 assert_eq!(
-                    Place::of(&target.host()),
-                    Ok(Place::Target(target)),
+                    HostRoute::of(&target.host()),
+                    Ok(HostRoute::Target(target)),
                     "{host}"
                 );
             }
@@ -364,7 +365,7 @@ mod tests {
             "evil.example:80",
             "svc.localhost.evil.example",
         ] {
-            assert_eq!(Place::of(host), Ok(Place::Api), "{host}");
+            assert_eq!(HostRoute::of(host), Ok(HostRoute::Api), "{host}");
         }
         for host in [
             "x.localhost",
@@ -388,7 +389,7 @@ mod tests {
             ".a.b.pod.localhost",
             "node.localhost",
         ] {
-            assert_eq!(Place::of(host), Err(NoPlace), "{host}");
+            assert_eq!(HostRoute::of(host), Err(UnknownHost), "{host}");
         }
     }
 
@@ -397,14 +398,14 @@ mod tests {
         let label = "a".repeat(MAX_LABEL_BYTES);
         let service = format!("{label}.{label}.svc.localhost");
         assert_eq!(
-            Place::of(&service),
+            HostRoute::of(&service),
             place(Service, &label, &label, None, None)
         );
-        assert_eq!(Place::of(&format!("a{service}")), Err(NoPlace));
-        let node = |name: &str| Place::of(&format!("{name}.node.localhost"));
+        assert_eq!(HostRoute::of(&format!("a{service}")), Err(UnknownHost));
+        let node = |name: &str| HostRoute::of(&format!("{name}.node.localhost"));
         let longest = format!("{label}.{label}.{label}.{}", "b".repeat(46));
         assert_eq!(node(&longest), place(Node, "", &longest, None, None));
-        assert_eq!(node(&format!("{longest}b")), Err(NoPlace));
+        assert_eq!(node(&format!("{longest}b")), Err(UnknownHost));
     }
 
     #[test]
@@ -415,7 +416,7 @@ mod tests {
             ("https-5556.dex.m.svc.localhost", "https:dex:5556"),
             ("https-.dex.m.svc.localhost", "https:dex:"),
         ] {
-            let Ok(Place::Target(target)) = Place::of(host) else {
+            let Ok(HostRoute::Target(target)) = HostRoute::of(host) else {
                 panic!("{host}")
             };
             assert_eq!(target.segment(), segment);

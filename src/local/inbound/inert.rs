@@ -1,16 +1,16 @@
 //! What comes from the cluster is no page at the API's origin, where a page could do all that the user can.
 //!
-//! In: a request to the API, and the API server's answer. Out:
+//! In: a request to the API, and the API server's response. Out:
 //!
 //! | a browser | gets |
 //! |---|---|
 //! | navigates to a target's path below `/proxy`, or frames it | a redirect to the target's own origin |
 //! | asks for the script of a worker | 403 |
-//! | gets an answer that it could show as a page | the answer in a sandbox, which has no origin |
+//! | gets an response that it could show as a page | the response in a sandbox, which has no origin |
 //!
 //! It does not matter who began a navigation: a redirect keeps `Sec-Fetch-Site: none` of an address that a person typed, so
 //! that header says nothing about who chose the target (`GetInitiatorRelation` in services/network/sec_header_helpers.cc of
-//! Chromium). The sandbox is on every such answer, whoever asked, as browsers keep answers and show them later.
+//! Chromium). The sandbox is on every such response, whoever asked, as browsers keep responses and show them later.
 //!
 //! `--cross-site=allow` is kubectl proxy's way, without any of this.
 
@@ -44,20 +44,22 @@ const INERT_TYPES: [&str; 10] = [
 const INERT_KINDS: [&str; 4] = ["image/", "font/", "audio/", "video/"];
 const SVG: &str = "image/svg+xml";
 
-/// What a browser gets that wants to show a target's page; `None` for every other request. `path` is the one in the API.
-pub(in crate::local) fn led_away(
+/// What a browser gets that wants to show a target's page; `None` for every other request. `path` is the one in the API, `api_group` the
+/// group of Throughway.
+pub(in crate::local) fn redirect_documents(
     host: &str,
     path: &str,
+    api_group: &str,
     request: &Request,
 ) -> Option<Result<Response, Problem>> {
     if !is_document(request) {
         return None;
     }
-    let proxied = ProxyPath::parse(path)?;
+    let proxy_path = ProxyPath::parse(path, api_group)?;
     Some(if is_loopback(host) && is_get(request.method()) {
-        redirect(host, &proxied, request.uri().query())
+        redirect(host, &proxy_path, request.uri().query())
     } else {
-        Err(no_page())
+        Err(not_served_here())
     })
 }
 
@@ -68,15 +70,15 @@ pub(in crate::local) fn refuse_worker(headers: &HeaderMap) -> Result<(), Problem
         Some("serviceworker" | "worker" | "sharedworker" | "audioworklet" | "paintworklet")
     );
     if is_workers || headers.contains_key(SERVICE_WORKER) {
-        return Err(no_page());
+        return Err(not_served_here());
     }
     Ok(())
 }
 
-/// Takes from an answer of the API server what would make a browser do something at this origin.
-pub(in crate::local) fn disarm(answer: &mut Response) {
-    let status = answer.status();
-    let headers = answer.headers_mut();
+/// Takes from an response of the API server what would make a browser do something at this origin.
+pub(in crate::local) fn disarm(response: &mut Response) {
+    let status = response.status();
+    let headers = response.headers_mut();
     headers.remove(SERVICE_WORKER_ALLOWED);
     let is_empty = matches!(
         status,
@@ -112,14 +114,22 @@ fn is_get(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD)
 }
 
-fn redirect(host: &str, proxied: &ProxyPath<'_>, query: Option<&str>) -> Result<Response, Problem> {
+fn redirect(
+    host: &str,
+    proxy_path: &ProxyPath<'_>,
+    query: Option<&str>,
+) -> Result<Response, Problem> {
     let port = &host[without_port(host).len()..];
-    let mut location = format!("http://{}{port}{}", proxied.target.host(), proxied.inside);
+    let mut location = format!(
+        "http://{}{port}{}",
+        proxy_path.target.host(),
+        proxy_path.inside
+    );
     if let Some(query) = query {
         location.push('?');
         location.push_str(query);
     }
-    let location = HeaderValue::try_from(location).map_err(|_| no_page())?;
+    let location = HeaderValue::try_from(location).map_err(|_| not_served_here())?;
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::TEMPORARY_REDIRECT;
     let headers = response.headers_mut();
@@ -145,7 +155,7 @@ fn is_inert(headers: &HeaderMap) -> bool {
     INERT_TYPES.iter().any(is) || (INERT_KINDS.iter().any(starts) && !is(&SVG))
 }
 
-fn no_page() -> Problem {
+fn not_served_here() -> Problem {
     let status = Status::forbidden("no page and no worker of the cluster runs at the API's origin");
     Problem::new(status, "Refused").advise(Advice::Sentence(
         "A Service grafana in the namespace monitoring is at grafana.monitoring.svc.localhost; \
@@ -174,9 +184,9 @@ mod tests {
 
     /// Where a browser is led, or the code that it gets.
     fn outcome(host: &str, request: &Request) -> Option<Result<String, u16>> {
-        let led = led_away(host, request.uri().path(), request)?;
+        let led = redirect_documents(host, request.uri().path(), "throughway.dev", request)?;
         Some(match led {
-            Ok(answer) => Ok(answer.headers()["location"].to_str().unwrap().to_owned()),
+            Ok(response) => Ok(response.headers()["location"].to_str().unwrap().to_owned()),
             Err(problem) => Err(problem.status.code.as_u16()),
         })
     }
@@ -207,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn where_no_target_has_an_origin_there_is_no_page() {
+    fn where_no_target_has_an_origin_there_is_not_served_here() {
         let typed = request("GET", &[("accept", "text/html")]);
         assert_eq!(outcome("192.168.1.5:8001", &typed), Some(Err(403)));
     }
@@ -238,22 +248,22 @@ mod tests {
     }
 
     fn disarmed(code: u16, kinds: &[&'static str]) -> Vec<(String, String)> {
-        let mut answer = Response::default();
-        *answer.status_mut() = StatusCode::from_u16(code).unwrap();
-        let headers = answer.headers_mut();
+        let mut response = Response::default();
+        *response.status_mut() = StatusCode::from_u16(code).unwrap();
+        let headers = response.headers_mut();
         headers.insert(SERVICE_WORKER_ALLOWED, HeaderValue::from_static("/"));
         for kind in kinds {
             headers.append(header::CONTENT_TYPE, HeaderValue::from_static(kind));
         }
-        disarm(&mut answer);
-        let left = answer.headers().iter();
+        disarm(&mut response);
+        let left = response.headers().iter();
         let left = left.filter(|(name, _)| *name != header::CONTENT_TYPE);
         left.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
             .collect()
     }
 
     #[test]
-    fn an_answer_that_could_be_a_page_is_one_without_an_origin() {
+    fn an_response_that_could_be_a_page_is_one_without_an_origin() {
         let sandboxed = [
             ("content-security-policy", "sandbox"),
             ("x-content-type-options", "nosniff"),
@@ -294,10 +304,12 @@ mod tests {
         for code in [101, 204, 304] {
             assert_eq!(disarmed(code, &[]), [], "{code}");
         }
-        let mut answer = Response::default();
+        let mut response = Response::default();
         let nothing = HeaderValue::from_static("0");
-        answer.headers_mut().insert(header::CONTENT_LENGTH, nothing);
-        disarm(&mut answer);
-        assert_eq!(answer.headers().len(), 1);
+        response
+            .headers_mut()
+            .insert(header::CONTENT_LENGTH, nothing);
+        disarm(&mut response);
+        assert_eq!(response.headers().len(), 1);
     }
 }

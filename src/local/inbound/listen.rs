@@ -79,39 +79,39 @@ pub(in crate::local) struct TcpPort {
 
 /// Where a connection comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::local) enum Peer {
+pub(in crate::local) enum PeerLocation {
     /// Loopback, or a Unix socket.
     ThisMachine,
-    Elsewhere,
+    OtherMachine,
 }
 
 /// A connection that was accepted.
-pub(in crate::local) struct Accepted {
-    pub(in crate::local) stream: Stream,
-    pub(in crate::local) peer: Peer,
+pub(in crate::local) struct AcceptedConnection {
+    pub(in crate::local) stream: InboundStream,
+    pub(in crate::local) peer: PeerLocation,
     /// The address that it comes from; a Unix socket has none.
     pub(in crate::local) address: Option<HeaderValue>,
 }
 
-impl Peer {
+impl PeerLocation {
     fn of(address: IpAddr) -> Self {
         if address.to_canonical().is_loopback() {
             Self::ThisMachine
         } else {
-            Self::Elsewhere
+            Self::OtherMachine
         }
     }
 }
 
 /// A connection of either kind.
-pub(in crate::local) type Stream = Box<dyn ReadWrite>;
+pub(in crate::local) type InboundStream = Box<dyn ReadWriteStream>;
 
-pub(in crate::local) trait ReadWrite:
+pub(in crate::local) trait ReadWriteStream:
     AsyncRead + AsyncWrite + Unpin + Send
 {
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> ReadWrite for S {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> ReadWriteStream for S {}
 
 /// The same address with another port; a Unix socket's companion is on loopback.
 pub(in crate::local) fn beside(listen: &LocalListen, port: u16) -> LocalListen {
@@ -158,21 +158,21 @@ impl Listener {
     }
 
     /// The next connection.
-    pub(in crate::local) async fn accept(&self) -> io::Result<Accepted> {
+    pub(in crate::local) async fn accept(&self) -> io::Result<AcceptedConnection> {
         match self {
             Self::Tcp(port) => {
                 let (stream, address) = port.accept().await?;
                 stream.set_nodelay(true)?;
                 let text = HeaderValue::try_from(address.ip().to_string());
-                Ok(Accepted {
+                Ok(AcceptedConnection {
                     stream: Box::new(stream),
-                    peer: Peer::of(address.ip()),
+                    peer: PeerLocation::of(address.ip()),
                     address: text.ok(),
                 })
             }
-            Self::Unix(socket) => Ok(Accepted {
+            Self::Unix(socket) => Ok(AcceptedConnection {
                 stream: Box::new(socket.listener.accept().await?.0),
-                peer: Peer::ThisMachine,
+                peer: PeerLocation::ThisMachine,
                 address: None,
             }),
         }
@@ -316,7 +316,7 @@ mod tests {
                 let (accepted, connected) = tokio::join!(listener.accept(), TcpStream::connect(to));
                 let accepted = accepted.unwrap();
                 assert_eq!(accepted.address.unwrap(), address.to_string());
-                assert_eq!(accepted.peer, Peer::ThisMachine);
+                assert_eq!(accepted.peer, PeerLocation::ThisMachine);
                 connected.unwrap();
             }
         }
@@ -384,15 +384,19 @@ mod tests {
     #[test]
     fn only_loopback_is_this_machine() {
         for (address, peer) in [
-            ("127.0.0.1", Peer::ThisMachine),
-            ("127.8.8.8", Peer::ThisMachine),
-            ("::1", Peer::ThisMachine),
-            ("::ffff:127.0.0.1", Peer::ThisMachine),
-            ("10.0.0.1", Peer::Elsewhere),
-            ("::ffff:10.0.0.1", Peer::Elsewhere),
-            ("fe80::1", Peer::Elsewhere),
+            ("127.0.0.1", PeerLocation::ThisMachine),
+            ("127.8.8.8", PeerLocation::ThisMachine),
+            ("::1", PeerLocation::ThisMachine),
+            ("::ffff:127.0.0.1", PeerLocation::ThisMachine),
+            ("10.0.0.1", PeerLocation::OtherMachine),
+            ("::ffff:10.0.0.1", PeerLocation::OtherMachine),
+            ("fe80::1", PeerLocation::OtherMachine),
         ] {
-            assert_eq!(Peer::of(address.parse().unwrap()), peer, "{address}");
+            assert_eq!(
+                PeerLocation::of(address.parse().unwrap()),
+                peer,
+                "{address}"
+            );
         }
     }
 }

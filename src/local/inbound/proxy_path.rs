@@ -10,11 +10,8 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
-use super::host_route::{Place, Target};
+use super::host_route::{HostRoute, Target};
 use crate::local::config::{TargetKind, TargetScheme};
-
-/// Where targets are reached in the API.
-const GROUPS: [&str; 2] = ["/api/v1/", "/apis/throughway.dev/v1/"];
 
 /// A target, and a path inside it.
 #[derive(Debug, PartialEq, Eq)]
@@ -25,9 +22,15 @@ pub(in crate::local) struct ProxyPath<'p> {
 }
 
 impl<'p> ProxyPath<'p> {
-    /// Reads a path, without its query.
-    pub(in crate::local) fn parse(path: &'p str) -> Option<Self> {
-        let rest = GROUPS.iter().find_map(|group| path.strip_prefix(group))?;
+    /// Reads a path, without its query. `api_group` is Throughway's.
+    pub(in crate::local) fn parse(path: &'p str, api_group: &str) -> Option<Self> {
+        let rest = match path.strip_prefix("/api/v1/") {
+            Some(rest) => rest,
+            None => path
+                .strip_prefix("/apis/")?
+                .strip_prefix(api_group)?
+                .strip_prefix("/v1/")?,
+        };
         let (first, rest) = segment(rest)?;
         let (namespace, kind, rest) = if first == "namespaces" {
             let (namespace, rest) = segment(rest)?;
@@ -80,7 +83,7 @@ fn target(kind: TargetKind, namespace: String, segment: &str) -> Option<Target> 
             _ => return None,
         },
     };
-    (Place::of(&target.host()) == Ok(Place::Target(target.clone()))).then_some(target)
+    (HostRoute::of(&target.host()) == Ok(HostRoute::Target(target.clone()))).then_some(target)
 }
 
 #[cfg(test)]
@@ -88,7 +91,7 @@ mod tests {
     use super::*;
 
     fn origin(path: &str) -> Option<String> {
-        let found = ProxyPath::parse(path)?;
+        let found = ProxyPath::parse(path, "throughway.dev")?;
         Some(format!("{}{}", found.target.host(), found.inside))
     }
 

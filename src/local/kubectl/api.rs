@@ -1,4 +1,4 @@
-//! The Kubernetes API as kubectl proxy serves it. In: a request to `localhost`. Out: the API server's answer.
+//! The Kubernetes API as kubectl proxy serves it. In: a request to `localhost`. Out: the API server's response.
 //!
 //! kubectl's rules come first (`filter`), then the prefix goes (`api_path`). The kubeconfig's credentials are used unless the
 //! caller brings `Authorization` along, as with kubectl proxy. A person who navigates to `/` gets the start page.
@@ -13,7 +13,8 @@ use crate::local::config::{Filtering, LocalApi, ServerPath, StaticFiles};
 use crate::local::inbound::client_kind::ClientKind;
 use crate::local::inbound::inert;
 use crate::local::problem::{Advice, Problem};
-use crate::local::upstream::{Upstream, asked_upgrade};
+use crate::local::upstream::Upstream;
+use crate::local::upstream::upgrade::requested_upgrade;
 use crate::protocol::fetch_metadata::CrossSitePolicy;
 use crate::protocol::forwarded_for::{self, X_FORWARDED_FOR};
 use crate::protocol::hop_by_hop;
@@ -33,7 +34,7 @@ pub(in crate::local) struct Caller(pub(in crate::local) HeaderValue);
 
 impl Api {
     /// Whether a browser's user wants to see what there is. The rules have to accept the path of it, too.
-    pub(in crate::local) fn is_for_a_person(
+    pub(in crate::local) fn is_start_page(
         &self,
         host: &str,
         client: ClientKind,
@@ -69,7 +70,7 @@ impl Api {
         path.strip_prefix(prefix.trim_end_matches('/'))
     }
 
-    pub(in crate::local) async fn answer(
+    pub(in crate::local) async fn respond(
         &self,
         host: &str,
         client: ClientKind,
@@ -84,7 +85,7 @@ impl Api {
                 // Boxed, as it is rare and would make every request's state as large.
                 return Ok(Box::pin(files::serve(files, &request.map(drop))).await);
             }
-            Routed::Redirect(answer) | Routed::NotFound(answer) => return Ok(answer),
+            Routed::Redirect(response) | Routed::NotFound(response) => return Ok(response),
         };
         // Its Host was looked at before.
         if let Filtering::Rules(rules) = &self.settings.filter
@@ -93,16 +94,16 @@ impl Api {
             return refuse(host, client);
         }
         if self.settings.cross_site == CrossSitePolicy::Allow {
-            return self.pass(path, request).await;
+            return self.forward(path, request).await;
         }
         inert::refuse_worker(request.headers())?;
-        let mut answer = self.pass(path, request).await?;
-        inert::disarm(&mut answer);
-        Ok(answer)
+        let mut response = self.forward(path, request).await?;
+        inert::disarm(&mut response);
+        Ok(response)
     }
 
-    async fn pass(&self, path: String, mut request: Request) -> Result<Response, Problem> {
-        let upgrade = asked_upgrade(request.headers());
+    async fn forward(&self, path: String, mut request: Request) -> Result<Response, Problem> {
+        let upgrade = requested_upgrade(request.headers());
         let exchange = match upgrade {
             Some(_) => Exchange::Upgrade,
             None => Exchange::Plain,
@@ -129,22 +130,22 @@ impl Api {
             let list = forwarded_for::with(headers, &address);
             headers.insert(X_FORWARDED_FOR, list);
         }
-        let answer = match exchange {
+        let response = match exchange {
             Exchange::Plain => self.upstream.send(request).await,
             Exchange::Upgrade => {
                 headers.extend(upgrade.map(|upgrade| (header::UPGRADE, upgrade)));
                 self.upstream.upgrade(request).await
             }
         };
-        let answer = answer.map_err(|failed| failed.problem())?;
-        match (exchange, answer.status()) {
+        let response = response.map_err(|failed| failed.problem())?;
+        match (exchange, response.status()) {
             (Exchange::Upgrade, status)
                 if status != StatusCode::SWITCHING_PROTOCOLS && status.as_u16() < 400 =>
             {
                 let sentence = format!("invalid upgrade response: status code {}", status.as_u16());
                 Err(Problem::new(Status::internal(sentence), "No upgrade"))
             }
-            _ => Ok(answer),
+            _ => Ok(response),
         }
     }
 }

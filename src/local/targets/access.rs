@@ -7,17 +7,20 @@
 
 use crate::local::config::{Filtering, LocalTargets, TargetPeers};
 use crate::local::inbound::host_route::Target;
-use crate::local::inbound::listen::Peer;
+use crate::local::inbound::listen::PeerLocation;
 use crate::local::kubectl::filter;
 use crate::local::kubectl::request_path::{as_text, clean, unescape};
 use crate::local::problem::{Advice, Problem};
 use crate::protocol::status::{Request, Status};
 
 /// Refuses connections from where targets are not served.
-pub(in crate::local) fn check_peer(targets: &LocalTargets, peer: Peer) -> Result<(), Problem> {
+pub(in crate::local) fn check_peer(
+    targets: &LocalTargets,
+    peer: PeerLocation,
+) -> Result<(), Problem> {
     match (targets.peers, peer) {
-        (TargetPeers::Everywhere, _) | (TargetPeers::Loopback, Peer::ThisMachine) => Ok(()),
-        (TargetPeers::Loopback, Peer::Elsewhere) => {
+        (TargetPeers::Everywhere, _) | (TargetPeers::Loopback, PeerLocation::ThisMachine) => Ok(()),
+        (TargetPeers::Loopback, PeerLocation::OtherMachine) => {
             let status = Status::forbidden("targets are for the machine that this runs on");
             let advice = "Start it with --targets=everywhere if whoever reaches its port may use them with your credentials.";
             Err(Problem::new(status, "Refused").advise(Advice::Sentence(advice.to_owned())))

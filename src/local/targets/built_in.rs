@@ -1,8 +1,8 @@
 //! Through the built-in proxy, as far as it goes: its changes to links, redirects and headers are undone, and what can't be
-//! undone is said ([`fact`]).
+//! undone is said ([`mode`]).
 //!
 //! `Host` and `:authority` are the origin's, which kube-apiserver passes on to the target; not where the API server itself
-//! lies below a path, as something in front of it then chooses by `Host`. Pages are asked for without an encoding: the
+//! lies below a path, as something in front of it then chooses by `Host`. Pages are redirects for without an encoding: the
 //! built-in proxy fails on those that it can't rewrite in. Nothing that claims an identity at the API server goes along.
 //!
 //! Kubernetes: `pkg/util/proxy/transport.go` of k8s.io/apimachinery, `pkg/registry/core/service/proxy.go`.
@@ -11,39 +11,41 @@ use axum::body::Body;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use percent_encoding::percent_decode_str;
 
-use super::location::Asked;
+use super::cookies;
+use super::location::RedirectContext;
 use super::mode::ProxyMode;
-use super::ports::{Named, Ports};
-use super::refusal::{self, Case};
-use super::unprefix::Unprefixed;
-use super::{Visit, cookies, raw_path, send};
+use super::ports::{PortCache, PortLookup};
+use super::refusal;
+use super::request::{TargetRequest, raw_path, send as send_to_api_server};
+use super::unprefix::PrefixRemover;
 use crate::local::problem::Problem;
-use crate::local::upstream::{Upstream, asked_upgrade};
+use crate::local::upstream::Upstream;
+use crate::local::upstream::upgrade::requested_upgrade;
 use crate::protocol::hop_by_hop;
 use crate::protocol::status::{Response, Status};
 
-const GROUP: &str = "/api/v1";
+const CORE_API: &str = "/api/v1";
 
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
 /// What kube-apiserver says of its own, beside or in the place of what the target says.
-const OF_API_SERVER: [&str; 3] = [
+const API_SERVER_HEADERS: [&str; 3] = [
     "audit-id",
     "x-kubernetes-pf-flowschema-uid",
     "x-kubernetes-pf-prioritylevel-uid",
 ];
 
-/// What the API server adds to every answer (`WithCacheControl` of k8s.io/apiserver).
-const ITS_CACHE_CONTROL: &str = "no-cache, private";
+/// What the API server adds to every response (`WithCacheControl` of k8s.io/apiserver).
+const API_SERVER_CACHE_CONTROL: &str = "no-cache, private";
 
 /// A WebSocket protocol that kube-apiserver takes for a token.
 const TOKEN_PROTOCOL: &str = "base64url.bearer.authorization.k8s.io.";
 
-/// What a person is told about this way.
-pub(super) fn fact() -> ProxyMode {
+/// The mode, with what a person is told of its limits.
+pub(super) fn mode() -> ProxyMode {
     ProxyMode::BuiltIn {
         limits: vec![
-            "Logins that use the Authorization header (Basic dialogs, API tokens) do not work: it never reaches the app.",
+            "BrowserLogins that use the Authorization header (Basic dialogs, API tokens) do not work: it never reaches the app.",
             "WebSockets lose the query of their address, and some apps need it.",
             "In paths, encoded slashes and doubled slashes arrive decoded and joined.",
             "A page arrives when it is complete, and a little changed; one in an encoding that the built-in proxy does not know breaks off.",
@@ -51,36 +53,28 @@ pub(super) fn fact() -> ProxyMode {
     }
 }
 
-pub(super) async fn visit(
+pub(super) async fn send(
     upstream: &Upstream,
-    ports: &Ports,
-    visit: Visit<'_>,
+    ports: &PortCache,
+    request: TargetRequest<'_>,
 ) -> Result<Response, Problem> {
-    let asked = Asked::of(&visit);
-    let Visit {
-        target,
-        host,
-        client,
-        mut request,
-    } = visit;
-    let case = Case {
-        upstream,
-        target,
-        host,
-        client,
+    let redirects = RedirectContext::of(&request);
+    let context = request.context(upstream);
+    let TargetRequest {
+        host, mut request, ..
+    } = request;
+    let target_with_port = match ports.name(context).await? {
+        PortLookup::Target(target_with_port) => target_with_port,
+        PortLookup::Response(response) => return Ok(response),
     };
-    let named = match ports.name(case).await? {
-        Named::Target(named) => named,
-        Named::Answer(answer) => return Ok(answer),
-    };
-    refuse_climbing(request.uri().path())?;
-    let prefix = named.proxy_path(GROUP);
+    refuse_leading_out(request.uri().path())?;
+    let prefix = target_with_port.proxy_path(CORE_API);
     let path = format!("{prefix}{}", raw_path(request.uri()));
     *request.uri_mut() = Uri::try_from(path).map_err(|_| {
         let status = Status::bad_request("the path has bytes that no path has");
         Problem::new(status, "No such path")
     })?;
-    let upgrade = asked_upgrade(request.headers());
+    let upgrade = requested_upgrade(request.headers());
     let headers = request.headers_mut();
     to_api_server(headers);
     let before = upstream.api().url().path().trim_end_matches('/');
@@ -92,22 +86,23 @@ pub(super) async fn visit(
         headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
         headers.insert(header::UPGRADE, upgrade);
     }
-    let answer = refusal::or_answer(case, send(upstream, request).await?).await?;
+    let response =
+        refusal::explain_status(context, send_to_api_server(upstream, request).await?).await?;
     // What stands in front of the API server may put its own path before, or leave it away.
     let longer = (!before.is_empty()).then(|| format!("{before}{prefix}"));
-    let mut answer = answer;
+    let mut response = response;
     for prefix in longer.iter().chain([&prefix]) {
-        from_api_server(answer.headers_mut(), prefix, host);
-        answer = without_prefix(answer, prefix);
+        from_api_server(response.headers_mut(), prefix, host);
+        response = without_prefix(response, prefix);
     }
-    cookies::keep_at_home(answer.headers_mut(), host);
-    asked.keep_at_home(&mut answer)?;
-    Ok(answer)
+    cookies::keep_at_home(response.headers_mut(), host);
+    redirects.keep_at_home(&mut response)?;
+    Ok(response)
 }
 
 /// Refuses a path that leads out of its target for whoever undoes its escapes. The API server does so inside the target alone,
 /// but what stands in front of it may take the path for another one of the API.
-fn refuse_climbing(path: &str) -> Result<(), Problem> {
+fn refuse_leading_out(path: &str) -> Result<(), Problem> {
     if !path.contains('%') && !path.contains("..") {
         return Ok(());
     }
@@ -116,14 +111,14 @@ fn refuse_climbing(path: &str) -> Result<(), Problem> {
     for segment in decoded.split(|byte| matches!(byte, b'/' | b'\\')) {
         depth = match segment {
             b"" | b"." => depth,
-            b".." => depth.checked_sub(1).ok_or_else(climbs)?,
+            b".." => depth.checked_sub(1).ok_or_else(leads_out)?,
             _ => depth + 1,
         };
     }
     Ok(())
 }
 
-fn climbs() -> Problem {
+fn leads_out() -> Problem {
     let status = Status::bad_request("the path leads out of its target");
     Problem::new(status, "No such path")
 }
@@ -160,11 +155,11 @@ fn to_api_server(headers: &mut HeaderMap) {
     if is_part_of_a_page && takes_gzip {
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
     }
-    without_tokens(headers);
+    remove_token_protocols(headers);
 }
 
 /// Takes out of a WebSocket's protocols what kube-apiserver would read as a token.
-fn without_tokens(headers: &mut HeaderMap) {
+fn remove_token_protocols(headers: &mut HeaderMap) {
     let Some(offered) = headers.get(header::SEC_WEBSOCKET_PROTOCOL) else {
         return;
     };
@@ -181,7 +176,7 @@ fn without_tokens(headers: &mut HeaderMap) {
 }
 
 fn from_api_server(headers: &mut HeaderMap, prefix: &str, host: &str) {
-    for name in OF_API_SERVER {
+    for name in API_SERVER_HEADERS {
         headers.remove(name);
     }
     let own: Vec<HeaderValue> = headers
@@ -189,7 +184,10 @@ fn from_api_server(headers: &mut HeaderMap, prefix: &str, host: &str) {
         .iter()
         .cloned()
         .collect();
-    if own.first().is_some_and(|first| first == ITS_CACHE_CONTROL) {
+    if own
+        .first()
+        .is_some_and(|first| first == API_SERVER_CACHE_CONTROL)
+    {
         headers.remove(header::CACHE_CONTROL);
         for value in own.into_iter().skip(1) {
             headers.append(header::CACHE_CONTROL, value);
@@ -233,19 +231,19 @@ fn begins_a_host(path: &str) -> bool {
     path.len() - rest.len() >= 2
 }
 
-fn without_prefix(answer: Response, prefix: &str) -> Response {
-    let headers = answer.headers();
+fn without_prefix(response: Response, prefix: &str) -> Response {
+    let headers = response.headers();
     // Exactly what the built-in proxy takes for a page.
     let is_page = headers
         .get(header::CONTENT_TYPE)
         .and_then(|kind| kind.to_str().ok())
         .is_some_and(|kind| kind.split(';').next() == Some("text/html"));
     if !is_page || headers.contains_key(header::CONTENT_ENCODING) {
-        return answer;
+        return response;
     }
-    let (mut parts, body) = answer.into_parts();
+    let (mut parts, body) = response.into_parts();
     parts.headers.remove(header::CONTENT_LENGTH);
-    Response::from_parts(parts, Body::new(Unprefixed::new(body, prefix)))
+    Response::from_parts(parts, Body::new(PrefixRemover::new(body, prefix)))
 }
 
 #[cfg(test)]
@@ -313,7 +311,7 @@ mod tests {
             "/a//../../b",
             "/./../b",
         ] {
-            assert!(refuse_climbing(path).is_err(), "{path}");
+            assert!(refuse_leading_out(path).is_err(), "{path}");
         }
         for path in [
             "/",
@@ -326,7 +324,7 @@ mod tests {
             "/%252e%252e%252fb",
             "/a%ff",
         ] {
-            assert!(refuse_climbing(path).is_ok(), "{path}");
+            assert!(refuse_leading_out(path).is_ok(), "{path}");
         }
     }
 
@@ -381,10 +379,10 @@ mod tests {
                 headers.insert(SEC_FETCH_DEST, HeaderValue::from_static(dest));
             }
             to_api_server(&mut headers);
-            let asked = headers
+            let redirects = headers
                 .get(header::ACCEPT_ENCODING)
                 .map(|value| value.to_str().unwrap());
-            assert_eq!(asked, expected, "{dest:?} {accepted}");
+            assert_eq!(redirects, expected, "{dest:?} {accepted}");
         }
     }
 

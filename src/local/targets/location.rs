@@ -1,15 +1,15 @@
 //! Where a target's redirects lead: to its own origin, where they name the target itself otherwise.
 //!
 //! Apps don't know how they are seen. They redirect to `https:` of their name, to the port that they listen on, or to the name
-//! that they have inside of the cluster; nothing of that answers on the user's machine. In: an answer, and what it is an answer
-//! to. Out: the answer, whose `Location` leads to the origin that the browser is at; all others stay byte for byte. A target
-//! has all ports of its own names here, as they are the same Service or pod (`Place::of`).
+//! that they have inside of the cluster; nothing of that answers on the user's machine. In: an response, and what it is an response
+//! to. Out: the response, whose `Location` leads to the origin that the browser is at; all others stay byte for byte. A target
+//! has all ports of its own names here, as they are the same Service or pod (`HostRoute::of`).
 //!
 //! Refuses, for a browser that navigates: a redirect to where it is already, by TLS alone. It would lead in a circle.
 
 use http::{HeaderValue, header};
 
-use super::Visit;
+use super::request::{TargetRequest, raw_path};
 use crate::local::config::{TargetKind, TargetScheme};
 use crate::local::inbound::client_kind::ClientKind;
 use crate::local::inbound::host_route::Target;
@@ -23,9 +23,9 @@ const CLUSTER_DOMAIN: &str = "cluster.local";
 /// Browsers take a backslash for a slash.
 const SLASHES: [char; 2] = ['/', '\\'];
 
-/// What an answer is an answer to.
+/// The request that a response is about.
 #[derive(Debug, Clone)]
-pub(super) struct Asked<'a> {
+pub(super) struct RedirectContext<'a> {
     target: &'a Target,
     host: &'a str,
     client: ClientKind,
@@ -33,27 +33,27 @@ pub(super) struct Asked<'a> {
     path: String,
 }
 
-impl<'a> Asked<'a> {
-    pub(super) fn of(visit: &Visit<'a>) -> Self {
+impl<'a> RedirectContext<'a> {
+    pub(super) fn of(request: &TargetRequest<'a>) -> Self {
         Self {
-            target: visit.target,
-            host: visit.host,
-            client: visit.client,
-            path: super::raw_path(visit.request.uri()).to_owned(),
+            target: request.target,
+            host: request.host,
+            client: request.client,
+            path: raw_path(request.request.uri()).to_owned(),
         }
     }
 
     /// Lets redirects that lead to the target lead to its origin.
-    pub(super) fn keep_at_home(&self, answer: &mut Response) -> Result<(), Problem> {
-        let location = answer.headers().get(header::LOCATION);
-        let Some(url) = location.and_then(|url| Url::read(url.to_str().ok()?)) else {
+    pub(super) fn keep_at_home(&self, response: &mut Response) -> Result<(), Problem> {
+        let location = response.headers().get(header::LOCATION);
+        let Some(url) = location.and_then(|url| HostUrl::read(url.to_str().ok()?)) else {
             return Ok(());
         };
         if !self.is_target(url.authority) || url.is_at(self.host) {
             return Ok(());
         }
         let by_tls = url.scheme == Some("https") && self.target.scheme != Some(TargetScheme::Https);
-        if by_tls && answer.status().is_redirection() && url.is_path(&self.path) {
+        if by_tls && response.status().is_redirection() && url.is_path(&self.path) {
             return match self.client {
                 ClientKind::Navigation => Err(self.wants_tls()),
                 // It can't get there, which says more than a circle does.
@@ -67,7 +67,7 @@ impl<'a> Asked<'a> {
         };
         let mapped = format!("http://{}{slash}{}", self.host, url.rest);
         if let Ok(mapped) = HeaderValue::try_from(mapped) {
-            answer.headers_mut().insert(header::LOCATION, mapped);
+            response.headers_mut().insert(header::LOCATION, mapped);
         }
         Ok(())
     }
@@ -114,7 +114,7 @@ impl<'a> Asked<'a> {
 }
 
 /// A URL that names a host.
-struct Url<'u> {
+struct HostUrl<'u> {
     /// `http` or `https`; without one it is that of the page.
     scheme: Option<&'static str>,
     authority: &'u str,
@@ -122,7 +122,7 @@ struct Url<'u> {
     rest: &'u str,
 }
 
-impl<'u> Url<'u> {
+impl<'u> HostUrl<'u> {
     fn read(text: &'u str) -> Option<Self> {
         let text = text.trim();
         let begins = |scheme: &str| {
@@ -168,30 +168,30 @@ mod tests {
     use http::StatusCode;
 
     use super::*;
-    use crate::local::inbound::host_route::Place;
+    use crate::local::inbound::host_route::HostRoute;
     use crate::protocol::status::Request;
 
     const HOST: &str = "web.demo.svc.localhost:8001";
 
     fn led(host: &str, client: ClientKind, status: u16, location: &str) -> Result<String, Problem> {
-        let Ok(Place::Target(target)) = Place::of(host) else {
+        let Ok(HostRoute::Target(target)) = HostRoute::of(host) else {
             panic!("{host}")
         };
         let mut request = Request::new(Body::empty());
         *request.uri_mut() = "/a?b".parse().unwrap();
-        let visit = Visit {
+        let request = TargetRequest {
             target: &target,
             host,
             client,
             request,
         };
-        let asked = Asked::of(&visit);
-        let mut answer = Response::new(Body::empty());
-        *answer.status_mut() = StatusCode::from_u16(status).unwrap();
+        let asked = RedirectContext::of(&request);
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::from_u16(status).unwrap();
         let value = HeaderValue::from_str(location).unwrap();
-        answer.headers_mut().insert(header::LOCATION, value);
-        asked.keep_at_home(&mut answer)?;
-        Ok(answer.headers()[header::LOCATION]
+        response.headers_mut().insert(header::LOCATION, value);
+        asked.keep_at_home(&mut response)?;
+        Ok(response.headers()[header::LOCATION]
             .to_str()
             .unwrap()
             .to_owned())

@@ -1,11 +1,13 @@
-//! Which proxy of the cluster leads to targets.
+//! Which proxy of the cluster leads to targets. Plain data: what the detector found, or what `--via` says.
 
-/// Plain data: what the detector found, or what `--via` says.
+use std::sync::Arc;
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::local) enum ProxyMode {
     /// Not detected yet, or the cluster does not say.
     Unknown,
-    Throughway,
+    /// With the API group that it serves.
+    Throughway(Arc<str>),
     BuiltIn {
         /// What it can't do, each a sentence.
         limits: Vec<&'static str>,
@@ -13,12 +15,12 @@ pub(in crate::local) enum ProxyMode {
 }
 
 impl ProxyMode {
-    /// The API group that rights to the proxy are in.
-    pub(in crate::local) fn api_group(&self) -> Option<&'static str> {
+    /// The API group that rights to the proxy are in; the built-in proxy's is the core group, `""`.
+    pub(in crate::local) fn api_group(&self) -> Option<Arc<str>> {
         match self {
             Self::Unknown => None,
-            Self::Throughway => Some("throughway.dev"),
-            Self::BuiltIn { .. } => Some(""),
+            Self::Throughway(group) => Some(Arc::clone(group)),
+            Self::BuiltIn { .. } => Some(Arc::from("")),
         }
     }
 }

@@ -1,5 +1,5 @@
 //! The port of a Service that was named without one. The built-in proxy knows only ports without a name then, so the one that
-//! there is is looked up and named; where there are several, the person or program is told which.
+//! there is is looked up and named; where there are choose_port, the person or program is told which.
 //!
 //! What was found holds for a while, so that a page's hundred requests ask once. What was not found is asked for again: it may be
 //! made in a moment.
@@ -10,7 +10,8 @@ use k8s_openapi::api::core::v1::Service;
 use kube::Api;
 use moka::future::Cache;
 
-use super::refusal::Case;
+use super::refusal;
+use super::request::TargetContext;
 use crate::local::config::TargetKind;
 use crate::local::inbound::client_kind::ClientKind;
 use crate::local::inbound::host_route::Target;
@@ -19,16 +20,16 @@ use crate::local::upstream::Upstream;
 use crate::protocol::host::without_port;
 use crate::protocol::status::{Reason, Response, Status};
 
-const HOLDS_FOR: Duration = Duration::from_secs(30);
-const MOST_KEPT: u64 = 1000;
+const CACHE_TTL: Duration = Duration::from_secs(30);
+const MAX_CACHED: u64 = 1000;
 
 /// TCP ports of Services, by namespace and name.
 #[derive(Debug, Clone)]
-pub(super) struct Ports(Cache<(String, String), Vec<String>>);
+pub(super) struct PortCache(Cache<(String, String), Vec<String>>);
 
 /// Why there are no ports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Absent {
+enum NoPorts {
     /// There is no such Service.
     NoService,
     /// The user may not read it, or the cluster gave no answer.
@@ -36,57 +37,60 @@ enum Absent {
 }
 
 /// What becomes of a target's name.
-pub(super) enum Named {
+pub(super) enum PortLookup {
     /// With its port, as far as that is known.
     Target(Target),
     /// Told to a program.
-    Answer(Response),
+    Response(Response),
 }
 
-impl Default for Ports {
+impl Default for PortCache {
     fn default() -> Self {
-        let cache = Cache::builder().time_to_live(HOLDS_FOR);
-        Self(cache.max_capacity(MOST_KEPT).build())
+        let cache = Cache::builder().time_to_live(CACHE_TTL);
+        Self(cache.max_capacity(MAX_CACHED).build())
     }
 }
 
-impl Ports {
+impl PortCache {
     /// The target with the port that the built-in proxy needs.
-    pub(super) async fn name(&self, case: Case<'_>) -> Result<Named, Problem> {
-        let target = case.target;
+    pub(super) async fn name(&self, context: TargetContext<'_>) -> Result<PortLookup, Problem> {
+        let target = context.target;
         if target.kind != TargetKind::Service || target.port.is_some() {
-            return Ok(Named::Target(target.clone()));
+            return Ok(PortLookup::Target(target.clone()));
         }
         let key = (target.namespace.clone(), target.name.clone());
-        let found = self.0.try_get_with(key, look(case.upstream, target)).await;
+        let found = self
+            .0
+            .try_get_with(key, look_up(context.upstream, target))
+            .await;
         let status = match found.map_err(|absent| *absent) {
             Ok(ports) => match &*ports {
                 [only] => {
                     let port = (!only.is_empty()).then(|| only.clone());
-                    return Ok(Named::Target(Target {
+                    return Ok(PortLookup::Target(Target {
                         port,
                         ..target.clone()
                     }));
                 }
-                ports => return several(case, ports),
+                ports => return choose_port(context, ports),
             },
-            Err(Absent::Unknown) => return Ok(Named::Target(target.clone())),
-            Err(Absent::NoService) => {
+            Err(NoPorts::Unknown) => return Ok(PortLookup::Target(target.clone())),
+            Err(NoPorts::NoService) => {
                 Status::not_found(format!("services \"{}\" not found", target.name))
             }
         };
-        super::refusal::of(case, status.into_response())
+        refusal::explain_for(context, status.into_response())
             .await
-            .map(Named::Answer)
+            .map(PortLookup::Response)
     }
 }
 
-async fn look(upstream: &Upstream, target: &Target) -> Result<Vec<String>, Absent> {
-    let services: Api<Service> = Api::namespaced(upstream.client(), &target.namespace);
+async fn look_up(upstream: &Upstream, target: &Target) -> Result<Vec<String>, NoPorts> {
+    let services: Api<Service> = Api::namespaced(upstream.kube_client(), &target.namespace);
     let service = match services.get_opt(&target.name).await {
         Ok(Some(service)) => service,
-        Ok(None) => return Err(Absent::NoService),
-        Err(_) => return Err(Absent::Unknown),
+        Ok(None) => return Err(NoPorts::NoService),
+        Err(_) => return Err(NoPorts::Unknown),
     };
     let ports = service.spec.and_then(|spec| spec.ports).unwrap_or_default();
     let is_tcp = |protocol: &Option<String>| protocol.as_deref().is_none_or(|name| name == "TCP");
@@ -97,8 +101,8 @@ async fn look(upstream: &Upstream, target: &Target) -> Result<Vec<String>, Absen
     Ok(names.collect())
 }
 
-fn several(case: Case<'_>, ports: &[String]) -> Result<Named, Problem> {
-    let target = case.target;
+fn choose_port(context: TargetContext<'_>, ports: &[String]) -> Result<PortLookup, Problem> {
+    let target = context.target;
     let sentence = match ports {
         [] => format!("the Service {} has no TCP port", target.name),
         ports => format!(
@@ -109,10 +113,10 @@ fn several(case: Case<'_>, ports: &[String]) -> Result<Named, Problem> {
         ),
     };
     let status = Status::new(http::StatusCode::NOT_FOUND, Reason::NotFound, sentence);
-    if case.client == ClientKind::Program {
-        return Ok(Named::Answer(status.into_response()));
+    if context.client == ClientKind::Program {
+        return Ok(PortLookup::Response(status.into_response()));
     }
-    let after_name = &case.host[without_port(case.host).len()..];
+    let after_name = &context.host[without_port(context.host).len()..];
     let links = ports.iter().map(|port| {
         let origin = Target {
             port: Some(port.clone()),

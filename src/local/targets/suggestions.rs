@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Service;
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
 
-use super::refusal::Case;
+use super::request::TargetContext;
 use crate::local::config::TargetKind;
 use crate::local::inbound::host_route::Target;
 use crate::local::problem::Advice;
@@ -14,32 +14,32 @@ use crate::local::upstream::Upstream;
 use crate::protocol::host::without_port;
 
 /// A page that says what is wrong does not wait longer for what would be nice to know.
-const LIMIT: Duration = Duration::from_secs(2);
+const LIST_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Services that are looked at, and links that are shown.
-const MOST_LISTED: u32 = 1000;
-const MOST_SHOWN: usize = 6;
+const MAX_LISTED: u32 = 1000;
+const MAX_LINKS: usize = 6;
 
 /// Links to Services with a similar name in the same namespace, or the same name in others, the nearest first.
-pub(super) async fn links(case: Case<'_>) -> Vec<Advice> {
-    let Case {
+pub(super) async fn links(context: TargetContext<'_>) -> Vec<Advice> {
+    let TargetContext {
         upstream,
         target,
         host,
         ..
-    } = case;
+    } = context;
     let port = &host[without_port(host).len()..];
     if target.kind != TargetKind::Service {
         return Vec::new();
     }
-    let found = tokio::time::timeout(LIMIT, listed(upstream, target)).await;
+    let found = tokio::time::timeout(LIST_TIMEOUT, listed(upstream, target)).await;
     let mut ranked: Vec<(usize, Target)> = found
         .unwrap_or_default()
         .into_iter()
         .filter_map(|service| Some((distance(target, &service)?, service)))
         .collect();
     ranked.sort_by(|one, other| (one.0, &one.1.name).cmp(&(other.0, &other.1.name)));
-    let nearest = ranked.into_iter().take(MOST_SHOWN);
+    let nearest = ranked.into_iter().take(MAX_LINKS);
     nearest
         .map(|(_, service)| Advice::Link {
             label: format!("{} in {}", service.name, service.namespace),
@@ -50,12 +50,12 @@ pub(super) async fn links(case: Case<'_>) -> Vec<Advice> {
 
 /// The Services of the cluster, or else those of the namespace.
 async fn listed(upstream: &Upstream, target: &Target) -> Vec<Target> {
-    let params = ListParams::default().limit(MOST_LISTED);
-    let everywhere: Api<Service> = Api::all(upstream.client());
+    let params = ListParams::default().limit(MAX_LISTED);
+    let everywhere: Api<Service> = Api::all(upstream.kube_client());
     let list = match everywhere.list_metadata(&params).await {
         Ok(list) => list,
         Err(_) => {
-            let here: Api<Service> = Api::namespaced(upstream.client(), &target.namespace);
+            let here: Api<Service> = Api::namespaced(upstream.kube_client(), &target.namespace);
             let Ok(list) = here.list_metadata(&params).await else {
                 return Vec::new();
             };
@@ -72,15 +72,15 @@ async fn listed(upstream: &Upstream, target: &Target) -> Vec<Target> {
     list.items.iter().map(service).collect()
 }
 
-/// How far a Service is from what was asked for; `None`: too far.
-fn distance(asked: &Target, service: &Target) -> Option<usize> {
-    if asked.namespace == service.namespace {
-        let is_part = service.name.contains(&asked.name) || asked.name.contains(&service.name);
-        let edits = edits(&asked.name, &service.name);
-        return (is_part || edits <= asked.name.len().div_ceil(3)).then_some(edits);
+/// How far a Service is from what was wanted for; `None`: too far.
+fn distance(wanted: &Target, service: &Target) -> Option<usize> {
+    if wanted.namespace == service.namespace {
+        let is_part = service.name.contains(&wanted.name) || wanted.name.contains(&service.name);
+        let edits = edits(&wanted.name, &service.name);
+        return (is_part || edits <= wanted.name.len().div_ceil(3)).then_some(edits);
     }
-    let is_same = asked.name == service.name || asked.name == service.namespace;
-    is_same.then(|| 1 + edits(&asked.namespace, &service.namespace))
+    let is_same = wanted.name == service.name || wanted.name == service.namespace;
+    is_same.then(|| 1 + edits(&wanted.namespace, &service.namespace))
 }
 
 /// The Levenshtein distance of two names.
@@ -114,8 +114,8 @@ mod tests {
 
     #[test]
     fn a_slip_of_the_finger_is_near_and_another_name_is_not() {
-        let asked = service("grafna", "monitoring");
-        let is_near = |name, namespace| distance(&asked, &service(name, namespace)).is_some();
+        let wanted = service("grafna", "monitoring");
+        let is_near = |name, namespace| distance(&wanted, &service(name, namespace)).is_some();
         assert!(is_near("grafana", "monitoring"));
         assert!(is_near("grafna-main", "monitoring"));
         assert!(is_near("grafna", "observability"));

@@ -1,23 +1,25 @@
 //! Through Throughway: the request in an envelope, its path in `Throughway-Path`, with the method before it where Kubernetes has no
-//! verb for that; and the answer out of its envelope.
+//! verb for that; and the response out of its envelope.
 
 use http::{HeaderName, HeaderValue, Method, Uri, header};
 
-use super::location::Asked;
-use super::{GROUP, Visit, cookies, raw_path, send};
+use super::cookies;
+use super::location::RedirectContext;
+use super::request::{TargetRequest, raw_path, send as send_to_api_server};
 use crate::local::problem::Problem;
-use crate::local::upstream::{Upstream, asked_upgrade};
+use crate::local::upstream::Upstream;
+use crate::local::upstream::upgrade::requested_upgrade;
 use crate::protocol::host::without_port;
 use crate::protocol::status::{Response, Status};
 use crate::protocol::{envelope, hop_by_hop};
 
 const THROUGHWAY_PATH: HeaderName = HeaderName::from_static("throughway-path");
 
-/// Whose answer it is.
-pub(super) enum Enveloped {
-    OfTarget(Response),
+/// Whose response it is.
+pub(super) enum ResponseFrom {
+    Target(Response),
     /// A refusal of Throughway, kube-aggregator or kube-apiserver.
-    OfCluster(Response),
+    Cluster(Response),
 }
 
 /// Where the browser sees the target. A name with the dot of DNS's root is the same, and no name of an origin for Throughway.
@@ -27,14 +29,18 @@ fn origin(host: &str) -> String {
     format!("http://{}{port}", name.trim_end_matches('.'))
 }
 
-pub(super) async fn visit(upstream: &Upstream, visit: Visit<'_>) -> Result<Enveloped, Problem> {
-    let asked = Asked::of(&visit);
-    let Visit {
+pub(super) async fn send(
+    upstream: &Upstream,
+    api_group: &str,
+    request: TargetRequest<'_>,
+) -> Result<ResponseFrom, Problem> {
+    let redirects = RedirectContext::of(&request);
+    let TargetRequest {
         target,
         host,
         mut request,
         ..
-    } = visit;
+    } = request;
     let no_path = || {
         let status = Status::bad_request("the path has bytes that no path has");
         Problem::new(status, "No such path")
@@ -49,7 +55,7 @@ pub(super) async fn visit(upstream: &Upstream, visit: Visit<'_>) -> Result<Envel
     };
     let path = path.map_err(|_| no_path())?;
     let origin = HeaderValue::try_from(origin(host)).map_err(|_| no_path())?;
-    let upgrade = asked_upgrade(request.headers());
+    let upgrade = requested_upgrade(request.headers());
     let headers = request.headers_mut();
     let trailers = hop_by_hop::accepts_trailers(headers);
     hop_by_hop::remove(headers);
@@ -70,15 +76,15 @@ pub(super) async fn visit(upstream: &Upstream, visit: Visit<'_>) -> Result<Envel
         sealed.insert(header::UPGRADE, upgrade);
     }
     *headers = sealed;
-    let path = format!("{}/", target.proxy_path(GROUP));
+    let path = format!("{}/", target.proxy_path(&format!("/apis/{api_group}/v1")));
     *request.uri_mut() = Uri::try_from(path).map_err(|_| no_path())?;
-    let mut answer = send(upstream, request).await?;
-    if !envelope::open_answer(answer.headers_mut()) {
-        return Ok(Enveloped::OfCluster(answer));
+    let mut response = send_to_api_server(upstream, request).await?;
+    if !envelope::open_answer(response.headers_mut()) {
+        return Ok(ResponseFrom::Cluster(response));
     }
-    cookies::keep_at_home(answer.headers_mut(), host);
-    asked.keep_at_home(&mut answer)?;
-    Ok(Enveloped::OfTarget(answer))
+    cookies::keep_at_home(response.headers_mut(), host);
+    redirects.keep_at_home(&mut response)?;
+    Ok(ResponseFrom::Target(response))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 use http_body::Frame;
 
 /// A body without certain bytes.
-pub(super) struct Unprefixed {
+pub(super) struct PrefixRemover {
     body: Body,
     prefix: Box<[u8]>,
     /// What may be the beginning of the prefix.
@@ -19,7 +19,7 @@ pub(super) struct Unprefixed {
     is_at_end: bool,
 }
 
-impl Unprefixed {
+impl PrefixRemover {
     pub(super) fn new(body: Body, prefix: &str) -> Self {
         Self {
             body,
@@ -54,7 +54,7 @@ impl Unprefixed {
     }
 }
 
-impl http_body::Body for Unprefixed {
+impl http_body::Body for PrefixRemover {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -95,7 +95,7 @@ mod tests {
     async fn unprefixed(pieces: Vec<&'static str>) -> String {
         let pieces = pieces.into_iter().map(Ok::<_, std::io::Error>);
         let body = Body::from_stream(futures_util::stream::iter(pieces));
-        let whole = Body::new(Unprefixed::new(body, PREFIX)).collect().await;
+        let whole = Body::new(PrefixRemover::new(body, PREFIX)).collect().await;
         String::from_utf8(whole.unwrap().to_bytes().to_vec()).unwrap()
     }
 

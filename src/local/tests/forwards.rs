@@ -3,8 +3,8 @@
 use super::*;
 
 async fn code(world: &World, host: &str) -> u16 {
-    let door = Door::One(Arc::new(target("prometheus.monitoring.svc.localhost")));
-    let peer = Peer::ThisMachine;
+    let door = ListenerScope::Target(Arc::new(target("prometheus.monitoring.svc.localhost")));
+    let peer = PeerLocation::ThisMachine;
     let answer = world.ask_from(peer, &door, host, "GET /x", &TYPED).await;
     answer.status().as_u16()
 }

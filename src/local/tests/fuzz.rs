@@ -25,10 +25,10 @@ pub(crate) fn hosts(input: &[u8]) {
     let Ok(host) = std::str::from_utf8(input) else {
         return;
     };
-    let read = Place::of(host);
+    let read = HostRoute::of(host);
     let target = match &read {
-        Ok(Place::Target(target)) => target,
-        Ok(Place::Api) | Err(_) => {
+        Ok(HostRoute::Target(target)) => target,
+        Ok(HostRoute::Api) | Err(_) => {
             assert_eq!(by_labels(host), None, "{host:?} is a target's");
             return;
         }
@@ -41,8 +41,8 @@ pub(crate) fn hosts(input: &[u8]) {
         target.namespace.clone(),
     );
     assert_eq!(by_labels(host), Some(parts), "{host:?}");
-    assert_eq!(Place::of(&target.host()), read, "{host:?}");
-    assert_eq!(Place::of(&format!("{}:8001", target.host())), read);
+    assert_eq!(HostRoute::of(&target.host()), read, "{host:?}");
+    assert_eq!(HostRoute::of(&format!("{}:8001", target.host())), read);
     let path = target.proxy_path("/apis/throughway.dev/v1");
     let group = ApiGroup {
         name: "throughway.dev".into(),

@@ -1,4 +1,4 @@
-//! The whole road, in front of an API server on loopback that takes note of what it is asked.
+//! The whole pipeline, in front of an API server on loopback that takes note of what it is asked.
 
 #![allow(
     clippy::disallowed_methods,
@@ -10,9 +10,9 @@ mod by_ipv6;
 mod forwards;
 pub(crate) mod fuzz;
 mod origin_of_the_api;
+mod proxy_modes;
 mod rules;
 mod server_path;
-mod ways;
 
 use std::sync::{Arc, Mutex};
 
@@ -22,10 +22,11 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use super::api_server::ApiServer;
-use super::inbound::host_route::{Place, Target};
-use super::inbound::listen::{Listener, Peer};
-use super::pipeline::{self, Door, Road};
+use super::inbound::host_route::{HostRoute, Target};
+use super::inbound::listen::{Listener, PeerLocation};
+use super::pipeline::{self, ListenerScope, LocalPipeline};
 use super::server;
+use crate::cli;
 use crate::cli::Command;
 use crate::lifecycle::Tasks;
 use crate::protocol::status::{Request, Response};
@@ -41,7 +42,7 @@ const TYPED: [(&str, &str); 3] = [
 ];
 
 struct World {
-    road: Arc<Road>,
+    pipeline: Arc<LocalPipeline>,
     asked: Arc<Mutex<Vec<String>>>,
     /// `Throughway-Path` of each request that has it.
     raw_paths: Arc<Mutex<Vec<HeaderValue>>>,
@@ -81,7 +82,7 @@ impl World {
         });
         serving.spawn(async move { axum::serve(listener, app).await.unwrap() });
         Self {
-            road: road(&server, flags).await,
+            pipeline: pipeline(&server, flags).await,
             asked,
             raw_paths,
             _serving: serving,
@@ -94,7 +95,7 @@ impl World {
         let server = format!("--server=http://{}", listener.local_addr().unwrap());
         drop(listener);
         Self {
-            road: road(&server, &[]).await,
+            pipeline: pipeline(&server, &[]).await,
             asked: Arc::default(),
             raw_paths: Arc::default(),
             _serving: JoinSet::new(),
@@ -102,8 +103,14 @@ impl World {
     }
 
     async fn ask(&self, host: &str, line: &str, lines: &[(&'static str, &str)]) -> Response {
-        self.ask_from(Peer::ThisMachine, &Door::Everything, host, line, lines)
-            .await
+        self.ask_from(
+            PeerLocation::ThisMachine,
+            &ListenerScope::All,
+            host,
+            line,
+            lines,
+        )
+        .await
     }
 
     /// The code of an answer, and how often a request came to the API server's proxy for it.
@@ -120,8 +127,8 @@ impl World {
 
     async fn ask_from(
         &self,
-        peer: Peer,
-        door: &Door,
+        peer: PeerLocation,
+        door: &ListenerScope,
         host: &str,
         line: &str,
         lines: &[(&'static str, &str)],
@@ -133,7 +140,7 @@ impl World {
             request = request.header(*name, *value);
         }
         let request = request.body(Body::empty()).unwrap();
-        Box::pin(pipeline::answer(&self.road, door, peer, request)).await
+        Box::pin(pipeline::respond(&self.pipeline, door, peer, request)).await
     }
 
     /// What came to a target's proxy.
@@ -150,7 +157,7 @@ impl World {
 }
 
 /// All stages, made with flags.
-async fn road(server: &str, flags: &[&str]) -> Arc<Road> {
+async fn pipeline(server: &str, flags: &[&str]) -> Arc<LocalPipeline> {
     let words = [
         "throughway",
         "local",
@@ -159,13 +166,13 @@ async fn road(server: &str, flags: &[&str]) -> Arc<Road> {
         server,
     ];
     let words = words.iter().chain(flags).map(Into::into);
-    let Ok(Command::Local(config)) = crate::cli::read(words) else {
+    let Ok(Command::Local(config)) = cli::read(words) else {
         panic!("a wrong command line: {flags:?}")
     };
     let tasks = Tasks::new();
     let main = Listener::bind(&config.listen).await.unwrap();
     let api = ApiServer::load(&config.cluster).await.unwrap();
-    server::road(&config, &main, api, &tasks).unwrap()
+    server::pipeline(&config, &main, api, &tasks).unwrap()
 }
 
 /// A cluster without Throughway, whose Services have one port. Says `OK` in HTML to what it does not know better.
@@ -195,8 +202,8 @@ fn empty(code: StatusCode) -> Response {
 }
 
 fn target(host: &str) -> Target {
-    match Place::of(host) {
-        Ok(Place::Target(target)) => target,
+    match HostRoute::of(host) {
+        Ok(HostRoute::Target(target)) => target,
         other => panic!("{host}: {other:?}"),
     }
 }

@@ -32,9 +32,15 @@ async fn the_rules_hold_for_targets_too() {
             "{host} {line}"
         );
     }
-    let door = Door::One(Arc::new(target(SECRET)));
+    let door = ListenerScope::Target(Arc::new(target(SECRET)));
     let answer = world
-        .ask_from(Peer::ThisMachine, &door, "localhost:9090", "GET /x", &[])
+        .ask_from(
+            PeerLocation::ThisMachine,
+            &door,
+            "localhost:9090",
+            "GET /x",
+            &[],
+        )
         .await;
     assert_eq!(answer.status(), 403);
 }
@@ -70,15 +76,21 @@ async fn the_default_rules_are_none_of_a_targets_own_paths() {
 async fn targets_are_for_this_machine_unless_a_flag_says_otherwise() {
     for (flags, code) in [(&[][..], 403), (&["--targets=everywhere"], 200)] {
         let world = World::new(flags).await;
-        let forward = Door::One(Arc::new(target(WEB)));
-        for (door, host) in [(Door::Everything, WEB), (forward, "localhost:9090")] {
+        let forward = ListenerScope::Target(Arc::new(target(WEB)));
+        for (door, host) in [(ListenerScope::All, WEB), (forward, "localhost:9090")] {
             let answer = world
-                .ask_from(Peer::Elsewhere, &door, host, "GET /x", &[])
+                .ask_from(PeerLocation::OtherMachine, &door, host, "GET /x", &[])
                 .await;
             assert_eq!(answer.status(), code, "{flags:?} {host}");
         }
         let api = world
-            .ask_from(Peer::Elsewhere, &Door::Everything, API, "GET /api", &[])
+            .ask_from(
+                PeerLocation::OtherMachine,
+                &ListenerScope::All,
+                API,
+                "GET /api",
+                &[],
+            )
             .await;
         assert_eq!(api.status(), 200, "the API's own rule is --accept-hosts");
     }

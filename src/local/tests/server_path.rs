@@ -30,9 +30,9 @@ async fn forwards_upgrades_and_envelopes_are_below_it() {
         ("--via=built-in", "/api/v1"),
     ] {
         let world = World::in_front_of(api_server, BEFORE, &[via]).await;
-        let door = Door::One(Arc::new(target(WEB)));
+        let door = ListenerScope::Target(Arc::new(target(WEB)));
         for lines in [&[][..], &upgrade] {
-            let peer = Peer::ThisMachine;
+            let peer = PeerLocation::ThisMachine;
             world
                 .ask_from(peer, &door, "localhost:9090", "GET /", lines)
                 .await;

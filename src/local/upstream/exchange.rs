@@ -1,7 +1,15 @@
-//! One request and its answer, streamed both ways over a kept connection.
+//! One request and its response, streamed both ways over a pooled connection.
 //!
-//! A kept connection may have been closed just as a request went out. It is sent once more, over a new one: if nothing of it
-//! was sent; or if no answer came, its method may be repeated and it has no body.
+//! An idle connection may have been closed by the API server just as a request went out. The request is then sent once more,
+//! over a new connection, in two cases only:
+//!
+//! | what is known | sent again |
+//! |---|---|
+//! | nothing of it was written | yes, whatever it is |
+//! | something was written, no response came | if its method may be repeated and it has no body ([`repeatable`]) |
+//! | a response came | no |
+//!
+//! RFC 9110 section 9.2.2; Go: `shouldRetryRequest` of `net/http/transport.go`.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,49 +25,52 @@ use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 
-use super::pool::{Alone, MOST_STREAMS, Pool, Shared};
-use super::{Upstream, UpstreamError, down, name_host, up};
-use crate::local::api_server::{Connected, Purpose};
+use super::caller_body;
+use super::client::Upstream;
+use super::error::UpstreamError;
+use super::pool::{MAX_STREAMS, PooledHttp1, PooledHttp2, UpstreamPool};
+use super::response::{set_host, with_body};
+use crate::local::api_server::{Purpose, ServerConnection};
 use crate::protocol::status::{Request, Response};
 
 /// How often a silent HTTP/2 connection is asked whether it is alive, and how long it may take to say so.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
-const PING_LIMIT: Duration = Duration::from_secs(5);
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What HTTP/2 lets arrive before it is read: of one stream, as much as a fast line needs; of the connection, as much of each, so
-/// that answers whose readers have stopped leave room for all others.
+/// What HTTP/2 lets arrive before it is read: of one stream, as much as a fast line needs; of the connection, as much of each,
+/// so that responses whose readers have stopped leave room for all others.
 const STREAM_WINDOW: u32 = 1 << 20;
-const CONNECTION_WINDOW: u32 = MOST_STREAMS * STREAM_WINDOW;
+const CONNECTION_WINDOW: u32 = MAX_STREAMS * STREAM_WINDOW;
 
-/// All headers of an answer together.
+/// All headers of a response together.
 const MAX_HEADER_BYTES: u32 = 1 << 20;
 
 /// A connection for one request.
-enum Connection {
-    Shared(Shared),
-    Alone(Alone),
+enum RequestConnection {
+    Http2(PooledHttp2),
+    Http1(PooledHttp1),
 }
 
 impl Upstream {
-    /// Sends a request that asks for no upgrade. `Host` is set by the caller if the API server is not to see its own.
+    /// Sends a request that asks for no upgrade. The caller sets `Host` if the API server is not to see its own name.
     pub(in crate::local) async fn send(
         &self,
         mut request: Request,
     ) -> Result<Response, UpstreamError> {
-        let authority = self.introduce(&mut request).await?;
+        let authority = self.authorize(&mut request).await?;
         *request.version_mut() = Version::HTTP_11;
         let (parts, body) = request.into_parts();
-        let (body, broke_off) = up::watched(body);
+        let (body, failure) = caller_body::watched(body);
         let request = Request::from_parts(parts, body);
-        let answer = self
-            .within_limit(self.exchange(&authority, request))
+        let response = self
+            .within_timeout(self.exchange(&authority, request))
             .await
             .map_err(|failed| match failed {
-                UpstreamError::Broken(_) if broke_off.happened() => UpstreamError::CallerGone,
+                UpstreamError::Broken(_) if failure.happened() => UpstreamError::CallerGone,
                 failed => failed,
             })?;
-        self.judge(&answer);
-        Ok(answer)
+        self.note_status(&response);
+        Ok(response)
     }
 
     async fn exchange(
@@ -67,43 +78,47 @@ impl Upstream {
         authority: &Authority,
         request: Request,
     ) -> Result<Response, UpstreamError> {
-        let Some(kept) = self.kept() else {
+        let Some(idle) = self.idle_connection() else {
             // Boxed, as most requests find a connection.
-            let made = Box::pin(self.connection()).await?;
-            let answer = self.over(made, authority, request).await;
-            return answer.map_err(|broken| broken.error.into());
+            let new = Box::pin(self.new_connection()).await?;
+            let response = self.send_on(new, authority, request).await;
+            return response.map_err(|failed| failed.error.into());
         };
-        let spare = repeatable(&request);
-        let broken = match self.over(kept, authority, request).await {
-            Ok(answer) => return Ok(answer),
-            Err(broken) => broken,
+        // Made before the request is given away.
+        let copy = repeatable(&request);
+        let failed = match self.send_on(idle, authority, request).await {
+            Ok(response) => return Ok(response),
+            Err(failed) => failed,
         };
-        let Some(again) = broken.unsent.or(spare) else {
-            return Err(broken.error.into());
+        let Some(retry) = failed.unsent.or(copy) else {
+            return Err(failed.error.into());
         };
-        let made = Box::pin(self.connection()).await?;
-        let answer = self.over(made, authority, again).await;
-        answer.map_err(|broken| broken.error.into())
+        // A new connection and no other idle one: they may all have been closed at once.
+        let new = Box::pin(self.new_connection()).await?;
+        let response = self.send_on(new, authority, retry).await;
+        response.map_err(|failed| failed.error.into())
     }
 
-    fn kept(&self) -> Option<Connection> {
+    fn idle_connection(&self) -> Option<RequestConnection> {
         let generation = self.api.generation();
-        let shared = self.pool.shared(generation).map(Connection::Shared);
-        shared.or_else(|| self.pool.alone(generation).map(Connection::Alone))
+        let http2 = self.pool.http2(generation).map(RequestConnection::Http2);
+        http2.or_else(|| self.pool.http1(generation).map(RequestConnection::Http1))
     }
 
-    /// A new connection, or the one that somebody else has just made.
-    async fn connection(&self) -> Result<Connection, UpstreamError> {
-        let _only_one = if self.pool.speaks_http1() {
+    /// A new connection, or an HTTP/2 one that somebody else made meanwhile.
+    async fn new_connection(&self) -> Result<RequestConnection, UpstreamError> {
+        // One connects and the others wait, so that a page's first hundred requests share one HTTP/2 connection. Where only
+        // HTTP/1 is spoken nothing can be shared, and nobody waits. A caller that goes away frees the lock.
+        let _turn = if self.pool.speaks_http1() {
             None
         } else {
-            let guard = self.pool.dialling.lock().await;
-            if let Some(shared) = self.pool.shared(self.api.generation()) {
-                return Ok(Connection::Shared(shared));
+            let turn = self.pool.connecting.lock().await;
+            if let Some(http2) = self.pool.http2(self.api.generation()) {
+                return Ok(RequestConnection::Http2(http2));
             }
-            Some(guard)
+            Some(turn)
         };
-        let Connected {
+        let ServerConnection {
             io,
             speaks_http2,
             generation,
@@ -112,79 +127,88 @@ impl Upstream {
             let (sender, connection) = http2::Builder::new(TokioExecutor::new())
                 .timer(TokioTimer::new())
                 .keep_alive_interval(PING_INTERVAL)
-                .keep_alive_timeout(PING_LIMIT)
+                .keep_alive_timeout(PING_TIMEOUT)
                 .initial_stream_window_size(STREAM_WINDOW)
                 .initial_connection_window_size(CONNECTION_WINDOW)
                 .max_header_list_size(MAX_HEADER_BYTES)
                 .handshake(TokioIo::new(io))
                 .await?;
             self.drive(connection);
-            return Ok(Connection::Shared(self.pool.share(sender, generation)));
+            let http2 = self.pool.add_http2(sender, generation);
+            return Ok(RequestConnection::Http2(http2));
         }
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(MAX_HEADER_BYTES as usize)
             .handshake(TokioIo::new(io))
             .await?;
         self.drive(connection);
-        Ok(Connection::Alone(self.pool.own(sender, generation)))
+        let http1 = self.pool.new_http1(sender, generation);
+        Ok(RequestConnection::Http1(http1))
     }
 
+    /// Runs a connection until it ends; without that nothing moves on it.
     pub(super) fn drive(
         &self,
         connection: impl Future<Output = hyper::Result<()>> + Send + 'static,
     ) {
         self.tasks.spawn_background(async move {
             if let Err(failed) = connection.await {
-                tracing::debug!(error = %failed, "a connection to the API server broke off");
+                tracing::debug!(error = %failed, "a connection to the API server broke");
             }
         });
     }
 
-    async fn over(
+    async fn send_on(
         &self,
-        connection: Connection,
+        connection: RequestConnection,
         authority: &Authority,
         mut request: Request,
-    ) -> Result<Response, Box<Broken>> {
+    ) -> Result<Response, Box<FailedAttempt>> {
         match connection {
-            Connection::Shared(mut shared) => {
-                // HTTP/2 names scheme and host in the request's own fields.
+            RequestConnection::Http2(mut http2) => {
+                // HTTP/2 names scheme and host in fields of its own.
                 request.headers_mut().remove(header::HOST);
                 *request.uri_mut() = absolute(authority, request.uri());
-                let held = shared.enter();
-                let answer = shared.sender.try_send_request(request).await;
-                let answer = answer.map_err(|broken| Broken::new(broken, authority))?;
-                Ok(down(answer.map(|body| Held { body, _held: held })))
+                let guard = http2.open_stream();
+                let response = http2.sender.try_send_request(request).await;
+                let response = response.map_err(|failed| FailedAttempt::new(failed, authority))?;
+                Ok(with_body(response.map(|body| GuardedBody {
+                    body,
+                    _guard: guard,
+                })))
             }
-            Connection::Alone(mut alone) => {
-                let answer = alone.sender.try_send_request(request).await;
-                let answer = answer.map_err(|broken| Broken::new(broken, authority))?;
-                let held = OnTurn {
-                    alone: Some(alone),
+            RequestConnection::Http1(mut http1) => {
+                let response = http1.sender.try_send_request(request).await;
+                let response = response.map_err(|failed| FailedAttempt::new(failed, authority))?;
+                let guard = ReturnToPool {
+                    connection: Some(http1),
                     pool: Arc::clone(&self.pool),
                 };
-                Ok(down(answer.map(|body| Held { body, _held: held })))
+                Ok(with_body(response.map(|body| GuardedBody {
+                    body,
+                    _guard: guard,
+                })))
             }
         }
     }
 }
 
-/// A request that got no answer.
-struct Broken {
+/// A request that got no response.
+struct FailedAttempt {
     error: hyper::Error,
-    /// The request, if nothing of it was sent.
+    /// The request, if nothing of it was written.
     unsent: Option<Request>,
 }
 
-impl Broken {
-    fn new(mut broken: TrySendError<Request>, authority: &Authority) -> Box<Self> {
-        let unsent = broken.take_message().map(|mut request| {
+impl FailedAttempt {
+    fn new(mut failed: TrySendError<Request>, authority: &Authority) -> Box<Self> {
+        let unsent = failed.take_message().map(|mut request| {
             // The next connection may speak HTTP/1, which has the host in a header.
             *request.uri_mut() = path_alone(request.uri());
-            name_host(request.headers_mut(), authority);
+            set_host(request.headers_mut(), authority);
             request
         });
-        let error = broken.into_error();
+        let error = failed.into_error();
         Box::new(Self { error, unsent })
     }
 }
@@ -192,7 +216,7 @@ impl Broken {
 fn absolute(authority: &Authority, uri: &Uri) -> Uri {
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let parts = Uri::builder().scheme("https").authority(authority.clone());
-    // A path that HTTP/1 had and an absolute URI can't have is none of an API's.
+    // A path that HTTP/1 allows and an absolute URI does not is in no API.
     parts.path_and_query(path).build().unwrap_or_default()
 }
 
@@ -218,27 +242,28 @@ pub(in crate::local) fn repeatable(request: &Request) -> Option<Request> {
     Some(copy)
 }
 
-/// An HTTP/1 connection that carries an answer, and goes back to the others when it has come whole.
-struct OnTurn {
-    alone: Option<Alone>,
-    pool: Arc<Pool>,
+/// An HTTP/1 connection that carries a response, and goes back to the pool when the response is complete or its reader is gone.
+/// hyper closes it in the second case, which the pool notices before it is used.
+struct ReturnToPool {
+    connection: Option<PooledHttp1>,
+    pool: Arc<UpstreamPool>,
 }
 
-impl Drop for OnTurn {
+impl Drop for ReturnToPool {
     fn drop(&mut self) {
-        if let Some(alone) = self.alone.take() {
-            self.pool.give_back(alone);
+        if let Some(connection) = self.connection.take() {
+            self.pool.give_back(connection);
         }
     }
 }
 
-/// A body, and what is held until it has come whole or its reader is gone.
-struct Held<H> {
+/// A body, and what is held until it is complete or its reader is gone.
+struct GuardedBody<G> {
     body: Incoming,
-    _held: H,
+    _guard: G,
 }
 
-impl<H: Unpin> http_body::Body for Held<H> {
+impl<G: Unpin> http_body::Body for GuardedBody<G> {
     type Data = Bytes;
     type Error = hyper::Error;
 

@@ -1,8 +1,8 @@
-//! Kept connections to the one API server: HTTP/2 ones that many requests share, HTTP/1 ones that wait for the next.
+//! Connections to the one API server: HTTP/2 ones that many requests share, and idle HTTP/1 ones.
 //!
-//! A connection over which nothing went for a minute is not trusted: it may have died while the machine slept or changed its
-//! network, and a new one costs less than the wait for an answer that never comes. The clock is the wall's, which goes on in
-//! sleep. Connections made with an older client certificate carry nothing new either.
+//! A connection that was not used for [`IDLE_TIMEOUT`] is not used again: it may have died while the machine slept or changed
+//! its network, and a new one costs less than the wait for a response that never comes. The clock is the wall's, which goes on
+//! in sleep. Connections made with an older client certificate carry nothing new either.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,109 +12,110 @@ use axum::body::Body;
 use hyper::client::conn::{http1, http2};
 
 /// Requests on one HTTP/2 connection; kube-apiserver allows 100 or 250, and one more would wait for a long poll to end.
-pub(super) const MOST_STREAMS: u32 = 90;
+pub(super) const MAX_STREAMS: u32 = 90;
 
 /// A connection that was not used for this long is not used again.
-const TRUSTED_FOR: Duration = Duration::from_secs(60);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// HTTP/1 connections that wait.
-const MOST_WAITING: usize = 32;
+/// Idle HTTP/1 connections.
+const MAX_IDLE: usize = 32;
 
 /// The connections that can carry a request.
 #[derive(Debug, Default)]
-pub(super) struct Pool {
-    kept: Mutex<Kept>,
+pub(super) struct UpstreamPool {
+    connections: Mutex<Connections>,
     /// Held while an HTTP/2 connection is made, so that all who need one share it.
-    pub(super) dialling: tokio::sync::Mutex<()>,
+    pub(super) connecting: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
-struct Kept {
-    shared: Vec<Shared>,
-    waiting: Vec<Alone>,
+struct Connections {
+    http2: Vec<PooledHttp2>,
+    idle_http1: Vec<PooledHttp1>,
     /// What the API server spoke last; unknown before the first connection.
     spoke_http1: bool,
 }
 
-/// An HTTP/2 connection.
+/// An HTTP/2 connection, which its requests share.
 #[derive(Debug, Clone)]
-pub(super) struct Shared {
+pub(super) struct PooledHttp2 {
     pub(super) sender: http2::SendRequest<Body>,
-    state: Arc<State>,
+    usage: Arc<Usage>,
 }
 
-/// An HTTP/1 connection.
+/// An HTTP/1 connection, for one request at a time.
 #[derive(Debug)]
-pub(super) struct Alone {
+pub(super) struct PooledHttp1 {
     pub(super) sender: http1::SendRequest<Body>,
-    state: State,
+    usage: Usage,
 }
 
 #[derive(Debug)]
-struct State {
+struct Usage {
     generation: u64,
     streams: AtomicU32,
     /// Seconds since 1970.
-    used: AtomicU64,
+    last_used: AtomicU64,
 }
 
-/// A request's place on an HTTP/2 connection, until its answer has come whole.
+/// A request's stream on an HTTP/2 connection, until its response is complete.
 #[derive(Debug)]
-pub(super) struct Stream(Arc<State>);
+pub(super) struct StreamGuard(Arc<Usage>);
 
-impl Drop for Stream {
+impl Drop for StreamGuard {
     fn drop(&mut self) {
-        self.0.used.store(now(), Ordering::Relaxed);
+        self.0.last_used.store(now(), Ordering::Relaxed);
         self.0.streams.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-impl State {
+impl Usage {
     fn new(generation: u64) -> Self {
         Self {
             generation,
             streams: AtomicU32::new(0),
-            used: AtomicU64::new(now()),
+            last_used: AtomicU64::new(now()),
         }
     }
 
-    fn is_trusted(&self, generation: u64) -> bool {
-        let unused = now().saturating_sub(self.used.load(Ordering::Relaxed));
-        self.generation == generation && unused <= TRUSTED_FOR.as_secs()
+    fn is_usable(&self, generation: u64) -> bool {
+        let idle = now().saturating_sub(self.last_used.load(Ordering::Relaxed));
+        self.generation == generation && idle <= IDLE_TIMEOUT.as_secs()
     }
 }
 
-impl Shared {
-    /// Takes a place on the connection.
-    pub(super) fn enter(&self) -> Stream {
-        self.state.streams.fetch_add(1, Ordering::Relaxed);
-        self.state.used.store(now(), Ordering::Relaxed);
-        Stream(Arc::clone(&self.state))
+impl PooledHttp2 {
+    pub(super) fn open_stream(&self) -> StreamGuard {
+        self.usage.streams.fetch_add(1, Ordering::Relaxed);
+        self.usage.last_used.store(now(), Ordering::Relaxed);
+        StreamGuard(Arc::clone(&self.usage))
     }
 
-    fn has_place(&self) -> bool {
-        self.state.streams.load(Ordering::Relaxed) < MOST_STREAMS
+    fn has_free_stream(&self) -> bool {
+        self.usage.streams.load(Ordering::Relaxed) < MAX_STREAMS
     }
 }
 
-impl Pool {
-    /// An HTTP/2 connection with a place for a request.
-    pub(super) fn shared(&self, generation: u64) -> Option<Shared> {
-        let mut kept = self.lock();
-        // Requests that still run on a connection that is not trusted any more keep it alive by themselves.
-        kept.shared
-            .retain(|one| !one.sender.is_closed() && one.state.is_trusted(generation));
-        kept.shared.iter().find(|one| one.has_place()).cloned()
+impl UpstreamPool {
+    /// An HTTP/2 connection with a free stream.
+    pub(super) fn http2(&self, generation: u64) -> Option<PooledHttp2> {
+        let mut connections = self.lock();
+        // Requests that still run on a connection that is dropped here keep it alive by themselves.
+        connections
+            .http2
+            .retain(|one| !one.sender.is_closed() && one.usage.is_usable(generation));
+        let mut free = connections.http2.iter();
+        free.find(|one| one.has_free_stream()).cloned()
     }
 
-    /// An HTTP/1 connection that waits.
-    pub(super) fn alone(&self, generation: u64) -> Option<Alone> {
-        let mut kept = self.lock();
-        kept.waiting
-            .retain(|one| !one.sender.is_closed() && one.state.is_trusted(generation));
-        // The one used last; one that is still busy with the end of its exchange stays for the next.
-        let ready = kept.waiting.iter().rposition(|one| one.sender.is_ready());
-        ready.map(|at| kept.waiting.remove(at))
+    /// An idle HTTP/1 connection.
+    pub(super) fn http1(&self, generation: u64) -> Option<PooledHttp1> {
+        let mut connections = self.lock();
+        let idle = &mut connections.idle_http1;
+        idle.retain(|one| !one.sender.is_closed() && one.usage.is_usable(generation));
+        // The one used last. One that is still busy with the end of its exchange stays for the next request.
+        let ready = idle.iter().rposition(|one| one.sender.is_ready());
+        ready.map(|at| idle.remove(at))
     }
 
     /// Whether connections can't be shared.
@@ -123,37 +124,47 @@ impl Pool {
     }
 
     /// Adds an HTTP/2 connection.
-    pub(super) fn share(&self, sender: http2::SendRequest<Body>, generation: u64) -> Shared {
-        let state = Arc::new(State::new(generation));
-        let shared = Shared { sender, state };
-        let mut kept = self.lock();
-        kept.spoke_http1 = false;
-        kept.shared.push(shared.clone());
-        shared
+    pub(super) fn add_http2(
+        &self,
+        sender: http2::SendRequest<Body>,
+        generation: u64,
+    ) -> PooledHttp2 {
+        let usage = Arc::new(Usage::new(generation));
+        let connection = PooledHttp2 { sender, usage };
+        let mut connections = self.lock();
+        connections.spoke_http1 = false;
+        connections.http2.push(connection.clone());
+        connection
     }
 
-    /// An HTTP/1 connection that was just made.
-    pub(super) fn own(&self, sender: http1::SendRequest<Body>, generation: u64) -> Alone {
+    /// An HTTP/1 connection that was just made. It is in the pool when it is given back.
+    pub(super) fn new_http1(
+        &self,
+        sender: http1::SendRequest<Body>,
+        generation: u64,
+    ) -> PooledHttp1 {
         self.lock().spoke_http1 = true;
-        let state = State::new(generation);
-        Alone { sender, state }
+        let usage = Usage::new(generation);
+        PooledHttp1 { sender, usage }
     }
 
     /// Takes an HTTP/1 connection back after an exchange.
-    pub(super) fn give_back(&self, alone: Alone) {
-        if alone.sender.is_closed() {
+    pub(super) fn give_back(&self, connection: PooledHttp1) {
+        if connection.sender.is_closed() {
             return;
         }
-        alone.state.used.store(now(), Ordering::Relaxed);
-        let mut kept = self.lock();
-        if kept.waiting.len() < MOST_WAITING {
-            kept.waiting.push(alone);
+        connection.usage.last_used.store(now(), Ordering::Relaxed);
+        let mut connections = self.lock();
+        if connections.idle_http1.len() < MAX_IDLE {
+            connections.idle_http1.push(connection);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Kept> {
+    fn lock(&self) -> MutexGuard<'_, Connections> {
         // A poisoned lock guards nothing that a panic could have left half done.
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        self.connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

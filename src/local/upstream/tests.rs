@@ -3,11 +3,12 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use axum::body::to_bytes;
+use axum::body::{Body, to_bytes};
 use bytes::Bytes;
 use futures_util::stream::Empty;
-use http::Method;
+use http::{HeaderValue, Method, StatusCode, header};
 use http_body_util::{Either, Full, StreamBody};
 use hyper::body::Frame;
 use hyper::service::service_fn;
@@ -17,9 +18,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-use super::*;
+use super::{Upstream, UpstreamError};
+use crate::lifecycle::Tasks;
+use crate::local::api_server::ApiServer;
 use crate::local::config::ClusterOptions;
 use crate::protocol::USER_AGENT;
+use crate::protocol::status::{Request, Response};
 
 /// An API server that speaks HTTP/2, and says `held` only when it is told to.
 struct Http2Server {
@@ -104,7 +108,7 @@ async fn answer(
     Ok(http::Response::new(Either::Left(Full::new(body))))
 }
 
-async fn upstream(server: &str, head_limit: Duration) -> Upstream {
+async fn upstream(server: &str, head_timeout: Duration) -> Upstream {
     let options = ClusterOptions {
         server: Some(server.to_owned()),
         insecure_skip_tls_verify: server.starts_with("https").then_some(true),
@@ -112,7 +116,7 @@ async fn upstream(server: &str, head_limit: Duration) -> Upstream {
         ..ClusterOptions::default()
     };
     let api = ApiServer::load(&options).await.unwrap();
-    Upstream::new(api, head_limit, Tasks::new())
+    Upstream::new(api, head_timeout, Tasks::new())
 }
 
 fn request(method: Method, path: &'static str, body: &'static str) -> Request {
@@ -219,7 +223,7 @@ async fn request_timeout_limits_the_wait_for_an_answer() {
         .send(request(Method::GET, "/held", ""))
         .await
         .unwrap_err();
-    assert!(matches!(late, UpstreamError::Late(_)), "{late}");
+    assert!(matches!(late, UpstreamError::Timeout(_)), "{late}");
     assert_eq!(late.problem().status.code, 504);
 }
 
@@ -273,7 +277,7 @@ async fn plain() -> (TcpListener, String) {
 #[tokio::test]
 async fn what_is_asked_for_the_start_page_says_who_asks() {
     let (listener, address) = plain().await;
-    let client = upstream(&address, Duration::ZERO).await.client();
+    let client = upstream(&address, Duration::ZERO).await.kube_client();
     let (asked, head) = tokio::join!(client.apiserver_version(), async {
         let (mut stream, _) = listener.accept().await.unwrap();
         let head = head(&mut stream).await;

@@ -7,22 +7,24 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 
-use super::{Upstream, UpstreamError, down};
-use crate::local::api_server::{Connected, Purpose};
+use super::client::Upstream;
+use super::error::UpstreamError;
+use super::response::with_body;
+use crate::local::api_server::{Purpose, ServerConnection};
 use crate::protocol::status::{Request, Response};
 
 /// What is read at once of a tunnel's side.
-const READ: usize = 32 * 1024;
+const TUNNEL_BUFFER: usize = 32 * 1024;
 
 /// The protocols that a request asks for: `Connection` has the word `upgrade`, and `Upgrade` names them. An offer to go on with
 /// HTTP/2 (`h2c`), as Java and curl make it, is no wish, and is left out (RFC 9110 section 7.8).
-pub(in crate::local) fn asked(headers: &HeaderMap) -> Option<HeaderValue> {
+pub(in crate::local) fn requested_upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
     if !tokens(headers, &header::CONNECTION).any(|token| token.eq_ignore_ascii_case(b"upgrade")) {
         return None;
     }
-    let is_wished = |token: &&[u8]| !token.eq_ignore_ascii_case(b"h2c");
+    let is_requested = |token: &&[u8]| !token.eq_ignore_ascii_case(b"h2c");
     let protocols: Vec<&[u8]> = tokens(headers, &header::UPGRADE)
-        .filter(is_wished)
+        .filter(is_requested)
         .collect();
     HeaderValue::from_bytes(&protocols.join(&b", "[..]))
         .ok()
@@ -39,38 +41,38 @@ fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item =
 }
 
 impl Upstream {
-    /// Sends a request that asks for an upgrade. A 101 becomes a tunnel, every other answer is passed on.
+    /// Sends a request that asks for an upgrade. A 101 becomes a tunnel, every other response is passed on.
     pub(in crate::local) async fn upgrade(
         &self,
         mut request: Request,
     ) -> Result<Response, UpstreamError> {
         #[expect(clippy::disallowed_methods, reason = "joins an upgrade's two sides")]
         let caller = hyper::upgrade::on(&mut request);
-        self.introduce(&mut request).await?;
+        self.authorize(&mut request).await?;
         let headers = request.headers_mut();
         // Whatever else `Connection` named has gone with what it named.
         headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
         *request.version_mut() = Version::HTTP_11;
-        let mut answer = self.within_limit(self.ask(request)).await?;
-        self.judge(&answer);
-        if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
-            return Ok(down(answer));
+        let mut response = self.within_timeout(self.send_alone(request)).await?;
+        self.note_status(&response);
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(with_body(response));
         }
         #[expect(clippy::disallowed_methods, reason = "joins an upgrade's two sides")]
-        let backend = hyper::upgrade::on(&mut answer);
+        let backend = hyper::upgrade::on(&mut response);
         self.tasks.spawn_background(async move {
             if let Err(failed) = join(caller, backend).await {
                 tracing::debug!(error = %failed, "a tunnel broke off");
             }
         });
-        Ok(down(answer))
+        Ok(with_body(response))
     }
 
-    async fn ask(
+    async fn send_alone(
         &self,
         request: Request,
     ) -> Result<http::Response<hyper::body::Incoming>, UpstreamError> {
-        let Connected { io, .. } = self.api.connect(Purpose::Upgrade).await?;
+        let ServerConnection { io, .. } = self.api.connect(Purpose::Upgrade).await?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(io)).await?;
         self.drive(connection.with_upgrades());
         Ok(sender.send_request(request).await?)
@@ -84,6 +86,12 @@ async fn join(
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let (caller, backend) = tokio::try_join!(caller, backend)?;
     let (mut caller, mut backend) = (TokioIo::new(caller), TokioIo::new(backend));
-    tokio::io::copy_bidirectional_with_sizes(&mut caller, &mut backend, READ, READ).await?;
+    tokio::io::copy_bidirectional_with_sizes(
+        &mut caller,
+        &mut backend,
+        TUNNEL_BUFFER,
+        TUNNEL_BUFFER,
+    )
+    .await?;
     Ok(())
 }

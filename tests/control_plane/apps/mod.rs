@@ -40,7 +40,7 @@ const LOST: &[(&str, &str, &str)] = &[
     (
         "tensorboard",
         "its pages say Content-Encoding: identity, and the built-in proxy breaks pages off whose encoding it does not know",
-        "document.body.innerText.includes('The cluster gives no answer')",
+        "document.body.innerText.includes('The cluster does not respond')",
     ),
 ];
 

@@ -1,6 +1,6 @@
 //! Acting as somebody else. In: `--as` and its companions, or the kubeconfig's. Out: the `Impersonate-*` headers.
 //!
-//! A caller that sends `Impersonate-User` itself means what it says, and none of the headers is added then.
+//! A caller that sends `Impersonate-ApiUser` itself means what it says, and none of the headers is added then.
 //!
 //! client-go: `NewImpersonatingRoundTripper` in `transport/round_trippers.go`.
 
@@ -8,7 +8,7 @@ use std::fmt::Write;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::local::api_server::error::AccessError;
+use crate::local::api_server::error::ConfigError;
 use crate::local::api_server::kubeconfig::resolve::Impersonation;
 
 const USER: HeaderName = HeaderName::from_static("impersonate-user");
@@ -25,7 +25,7 @@ pub(in crate::local::api_server) struct Impersonate {
 impl Impersonate {
     pub(in crate::local::api_server) fn of(
         impersonation: &Impersonation,
-    ) -> Result<Self, AccessError> {
+    ) -> Result<Self, ConfigError> {
         let mut headers = vec![(USER, value("--as", &impersonation.user)?)];
         if let Some(uid) = &impersonation.uid {
             headers.push((UID, value("--as-uid", uid)?));
@@ -33,7 +33,7 @@ impl Impersonate {
         for group in &impersonation.groups {
             headers.push((GROUP, value("--as-group", group)?));
         }
-        let unsendable = |_| AccessError::Unsendable {
+        let unsendable = |_| ConfigError::Unsendable {
             name: "--as-user-extra",
         };
         for (key, values) in &impersonation.extra {
@@ -58,8 +58,8 @@ impl Impersonate {
     }
 }
 
-fn value(name: &'static str, text: &str) -> Result<HeaderValue, AccessError> {
-    HeaderValue::from_bytes(text.as_bytes()).map_err(|_| AccessError::Unsendable { name })
+fn value(name: &'static str, text: &str) -> Result<HeaderValue, ConfigError> {
+    HeaderValue::from_bytes(text.as_bytes()).map_err(|_| ConfigError::Unsendable { name })
 }
 
 /// Everything that is no letter of a header's name, and the percent sign, as `%XX`.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::local::api_server::error::AccessError;
+use crate::local::api_server::error::ConfigError;
 use crate::local::api_server::whole_file;
 
 /// Where kubectl's preferences are.
@@ -59,11 +59,11 @@ impl Kuberc {
     pub(in crate::local::api_server) async fn check(
         &self,
         command: &str,
-    ) -> Result<(), AccessError> {
+    ) -> Result<(), ConfigError> {
         let (Self::Usual(path) | Self::Named(path)) = self else {
             return Ok(());
         };
-        let wrong = |what: &'static str| AccessError::Kuberc {
+        let wrong = |what: &'static str| ConfigError::Kuberc {
             path: path.clone(),
             what,
         };
@@ -82,7 +82,7 @@ impl Kuberc {
         match preference.credential_plugin_policy.as_str() {
             "" | "AllowAll" if listed.is_empty() => Ok(()),
             "Allowlist" if listed.iter().any(|entry| is_of(&entry.command, command)) => Ok(()),
-            "Allowlist" | "DenyAll" => Err(AccessError::PluginNotAllowed {
+            "Allowlist" | "DenyAll" => Err(ConfigError::PluginNotAllowed {
                 command: command.to_owned(),
                 path: path.clone(),
             }),

@@ -13,13 +13,13 @@ use http::HeaderValue;
 use secrecy::SecretString;
 use tokio::sync::Mutex;
 
-use super::bearer;
+use super::header::bearer;
 use crate::local::api_server::clock::Clock;
 use crate::local::api_server::error::CredentialError;
 use crate::local::api_server::whole_file;
 
 /// How long a token is used before its file is looked at again.
-const LOOK_INTERVAL: Duration = Duration::from_secs(60);
+const CHECK_INTERVAL: Duration = Duration::from_secs(60);
 /// How soon after a look a 401 leads to another one.
 const REJECTED_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -28,10 +28,10 @@ pub(in crate::local::api_server) struct TokenFile {
     path: PathBuf,
     clock: Clock,
     is_rejected: AtomicBool,
-    last: Mutex<Last>,
+    last: Mutex<LastToken>,
 }
 
-struct Last {
+struct LastToken {
     header: HeaderValue,
     looked_at: SystemTime,
 }
@@ -48,7 +48,7 @@ impl TokenFile {
             (Err(_), Some(token)) => bearer(&token, "the kubeconfig")?,
             (Err(failed), None) => return Err(failed),
         };
-        let last = Last {
+        let last = LastToken {
             header,
             looked_at: clock.now(),
         };
@@ -64,7 +64,7 @@ impl TokenFile {
         let mut last = self.last.lock().await;
         let age = self.clock.since(last.looked_at);
         let is_rejected = self.is_rejected.load(Ordering::Acquire);
-        if age >= LOOK_INTERVAL || (is_rejected && age >= REJECTED_INTERVAL) {
+        if age >= CHECK_INTERVAL || (is_rejected && age >= REJECTED_INTERVAL) {
             self.is_rejected.store(false, Ordering::Release);
             last.looked_at = self.clock.now();
             match read(&self.path).await {

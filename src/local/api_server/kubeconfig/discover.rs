@@ -12,11 +12,11 @@ use std::path::{Path, PathBuf};
 
 use kube::config::{Kubeconfig, KubeconfigError};
 
-use crate::local::api_server::error::AccessError;
+use crate::local::api_server::error::ConfigError;
 use crate::local::api_server::{whole_file, yaml};
 
 /// What was read, and from where.
-pub(in crate::local::api_server) struct Found {
+pub(in crate::local::api_server) struct FoundKubeconfig {
     pub(in crate::local::api_server) kubeconfig: Kubeconfig,
     /// The files that were looked for, for people.
     pub(in crate::local::api_server) looked_at: Vec<PathBuf>,
@@ -24,13 +24,13 @@ pub(in crate::local::api_server) struct Found {
 
 /// The environment as far as it names kubeconfigs.
 #[derive(Clone)]
-pub(in crate::local::api_server) struct Places {
+pub(in crate::local::api_server) struct KubeconfigPaths {
     /// `KUBECONFIG`
     pub(in crate::local::api_server) listed: Option<OsString>,
     pub(in crate::local::api_server) home: Option<PathBuf>,
 }
 
-impl Places {
+impl KubeconfigPaths {
     pub(in crate::local::api_server) fn of_environment() -> Self {
         Self {
             listed: std::env::var_os("KUBECONFIG").filter(|list| !list.is_empty()),
@@ -58,7 +58,7 @@ impl Places {
 /// The files that [`read`] would look at.
 pub(in crate::local::api_server) fn files(
     explicit: Option<&Path>,
-    places: &Places,
+    places: &KubeconfigPaths,
 ) -> Vec<PathBuf> {
     match explicit.filter(|path| !path.as_os_str().is_empty()) {
         Some(path) => vec![path.to_owned()],
@@ -69,10 +69,10 @@ pub(in crate::local::api_server) fn files(
 /// Reads the file that was asked for, or those that the environment names.
 pub(in crate::local::api_server) fn read(
     explicit: Option<&Path>,
-    places: &Places,
-) -> Result<Found, AccessError> {
+    places: &KubeconfigPaths,
+) -> Result<FoundKubeconfig, ConfigError> {
     if let Some(path) = explicit.filter(|path| !path.as_os_str().is_empty()) {
-        return Ok(Found {
+        return Ok(FoundKubeconfig {
             kubeconfig: read_file(path)?,
             looked_at: vec![path.to_owned()],
         });
@@ -81,24 +81,24 @@ pub(in crate::local::api_server) fn read(
     let mut merged = Kubeconfig::default();
     for path in &looked_at {
         let next = match read_file(path) {
-            Err(AccessError::Unreadable { cause, .. }) if cause.kind() == ErrorKind::NotFound => {
+            Err(ConfigError::Unreadable { cause, .. }) if cause.kind() == ErrorKind::NotFound => {
                 continue;
             }
             other => other?,
         };
-        merged = merged.merge(next).map_err(|_| AccessError::Malformed {
+        merged = merged.merge(next).map_err(|_| ConfigError::Malformed {
             path: path.clone(),
             line: None,
         })?;
     }
-    Ok(Found {
+    Ok(FoundKubeconfig {
         kubeconfig: merged,
         looked_at,
     })
 }
 
-fn read_file(path: &Path) -> Result<Kubeconfig, AccessError> {
-    let content = whole_file::read_blocking(path).map_err(|cause| AccessError::Unreadable {
+fn read_file(path: &Path) -> Result<Kubeconfig, ConfigError> {
+    let content = whole_file::read_blocking(path).map_err(|cause| ConfigError::Unreadable {
         path: path.to_owned(),
         cause,
     })?;
@@ -109,12 +109,12 @@ fn read_file(path: &Path) -> Result<Kubeconfig, AccessError> {
 pub(in crate::local::api_server) fn parse(
     content: Vec<u8>,
     path: &Path,
-) -> Result<Kubeconfig, AccessError> {
-    let malformed = |line| AccessError::Malformed {
+) -> Result<Kubeconfig, ConfigError> {
+    let malformed = |line| ConfigError::Malformed {
         path: path.to_owned(),
         line,
     };
-    let text = text(content).ok_or_else(|| AccessError::Unreadable {
+    let text = text(content).ok_or_else(|| ConfigError::Unreadable {
         path: path.to_owned(),
         cause: ErrorKind::InvalidData.into(),
     })?;

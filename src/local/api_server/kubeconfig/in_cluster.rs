@@ -1,6 +1,6 @@
 //! The API server of the pod that this runs in, which is used when no kubeconfig names one.
 //!
-//! In: the environment and the mounted ServiceAccount. Out: an [`Access`] like that of a kubeconfig, or nothing outside of pods.
+//! In: the environment and the mounted ServiceAccount. Out: an [`RestConfig`] like that of a kubeconfig, or nothing outside of pods.
 //! `--token`, `--certificate-authority`, `--namespace` and impersonation still count.
 //!
 //! client-go: `inClusterClientConfig` in `tools/clientcmd/client_config.go`, and `rest/config.go`.
@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use http::Uri;
 use kube::config::{AuthInfo, Cluster, Kubeconfig, NamedAuthInfo, NamedCluster, NamedContext};
 
-use super::resolve::{self, Access};
-use crate::local::api_server::error::AccessError;
+use super::resolve::{self, RestConfig};
+use crate::local::api_server::error::ConfigError;
 use crate::local::config::ClusterOptions;
 
 const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -21,7 +21,7 @@ const NAME: &str = "in-cluster";
 
 /// What a pod knows about its cluster.
 #[derive(Clone)]
-pub(in crate::local::api_server) struct Pod {
+pub(in crate::local::api_server) struct InClusterConfig {
     /// `KUBERNETES_SERVICE_HOST`
     pub(in crate::local::api_server) host: Option<String>,
     /// `KUBERNETES_SERVICE_PORT`
@@ -31,7 +31,7 @@ pub(in crate::local::api_server) struct Pod {
     pub(in crate::local::api_server) folder: PathBuf,
 }
 
-impl Pod {
+impl InClusterConfig {
     pub(in crate::local::api_server) fn of_environment() -> Self {
         let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
         Self {
@@ -46,7 +46,7 @@ impl Pod {
     pub(in crate::local::api_server) async fn access(
         &self,
         options: &ClusterOptions,
-    ) -> Result<Option<Access>, AccessError> {
+    ) -> Result<Option<RestConfig>, ConfigError> {
         let (Some(host), Some(port)) = (&self.host, &self.port) else {
             return Ok(None);
         };
@@ -63,7 +63,7 @@ impl Pod {
             format!("https://{host}:{port}")
         };
         if server.parse::<Uri>().is_err() {
-            return Err(AccessError::BadServer { server });
+            return Err(ConfigError::BadServer { server });
         }
         let roots = self.folder.join("ca.crt");
         let has_roots = tokio::fs::metadata(&roots).await.is_ok();
@@ -79,7 +79,7 @@ impl Pod {
             },
             self.namespace().await,
         );
-        let mut access = resolve::decide(&kubeconfig, options)?;
+        let mut access = resolve::resolve(&kubeconfig, options)?;
         if let Some(access) = &mut access {
             access.context = None;
         }

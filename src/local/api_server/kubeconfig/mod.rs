@@ -8,6 +8,7 @@
 pub(super) mod discover;
 pub(super) mod in_cluster;
 pub(super) mod load;
+mod non_empty;
 pub(super) mod reload;
 pub(super) mod resolve;
 pub(super) mod select;

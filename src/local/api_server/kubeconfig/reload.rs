@@ -7,24 +7,24 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use super::discover;
-use super::load::Surroundings;
+use super::load::Environment;
 use crate::local::api_server::whole_file;
 use crate::local::config::ClusterOptions;
 
 /// The least time between two looks.
-const LOOK_INTERVAL: Duration = Duration::from_secs(5);
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The files of a kubeconfig as they were.
-pub(in crate::local::api_server) struct Reread {
+pub(in crate::local::api_server) struct KubeconfigReloader {
     files: Vec<PathBuf>,
     content: Vec<Option<Vec<u8>>>,
     looked_at: SystemTime,
 }
 
-impl Reread {
+impl KubeconfigReloader {
     pub(in crate::local::api_server) async fn of(
         options: &ClusterOptions,
-        surroundings: &Surroundings,
+        surroundings: &Environment,
     ) -> Self {
         let files = discover::files(options.kubeconfig.as_deref(), &surroundings.places);
         Self {
@@ -35,14 +35,14 @@ impl Reread {
     }
 
     /// Whether it is time for a look.
-    pub(in crate::local::api_server) fn is_due(&self, surroundings: &Surroundings) -> bool {
-        surroundings.clock.since(self.looked_at) >= LOOK_INTERVAL
+    pub(in crate::local::api_server) fn is_due(&self, surroundings: &Environment) -> bool {
+        surroundings.clock.since(self.looked_at) >= CHECK_INTERVAL
     }
 
     /// Whether the files changed since the last look.
     pub(in crate::local::api_server) async fn changed(
         &mut self,
-        surroundings: &Surroundings,
+        surroundings: &Environment,
     ) -> bool {
         self.looked_at = surroundings.clock.now();
         let now = content(&self.files).await;

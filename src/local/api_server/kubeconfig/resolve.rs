@@ -1,4 +1,4 @@
-//! Which API server, and as whom. In: a kubeconfig and kubectl's global flags. Out: [`Access`], in which every question is decided.
+//! Which API server, and as whom. In: a kubeconfig and kubectl's global flags. Out: [`RestConfig`], in which every question is decided.
 //!
 //! The rules are those of client-go. Flags win over the kubeconfig; `--server` drops the kubeconfig's tls-server-name, `--certificate-authority`
 //! and `--insecure-skip-tls-verify` its other ways to trust; an `http://` server, also one without a scheme, gets no credential at all.
@@ -12,18 +12,19 @@ use std::path::PathBuf;
 use http::Uri;
 use http::uri::{Authority, Parts, PathAndQuery, Scheme};
 use kube::config::{AuthInfo, AuthProviderConfig, Cluster, ExecConfig, Kubeconfig};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
-use super::select::Chosen;
-use crate::local::api_server::error::AccessError;
+use super::non_empty::{secret, text};
+use super::select::SelectedContext;
+use crate::local::api_server::error::ConfigError;
 use crate::local::config::ClusterOptions;
 
 /// One API server, and who speaks to it.
-pub(in crate::local::api_server) struct Access {
+pub(in crate::local::api_server) struct RestConfig {
     pub(in crate::local::api_server) context: Option<String>,
     pub(in crate::local::api_server) namespace: String,
     pub(in crate::local::api_server) server: Uri,
-    pub(in crate::local::api_server) trust: Trust,
+    pub(in crate::local::api_server) trust: ServerTrust,
     pub(in crate::local::api_server) tls_server_name: Option<String>,
     pub(in crate::local::api_server) proxy_url: Option<String>,
     pub(in crate::local::api_server) identity: Option<IdentitySource>,
@@ -34,7 +35,7 @@ pub(in crate::local::api_server) struct Access {
 }
 
 /// Whose server certificates are believed.
-pub(in crate::local::api_server) enum Trust {
+pub(in crate::local::api_server) enum ServerTrust {
     System,
     Roots(Pem),
     Anything,
@@ -80,15 +81,15 @@ pub(in crate::local::api_server) struct Impersonation {
 }
 
 /// What the kubeconfig and the flags say; `None` if they name no server at all.
-pub(in crate::local::api_server) fn decide(
+pub(in crate::local::api_server) fn resolve(
     kubeconfig: &Kubeconfig,
     options: &ClusterOptions,
-) -> Result<Option<Access>, AccessError> {
-    let chosen = Chosen::of(kubeconfig, options)?;
+) -> Result<Option<RestConfig>, ConfigError> {
+    let chosen = SelectedContext::of(kubeconfig, options)?;
     let Some(server) = text(chosen.cluster.server.as_ref()) else {
         let is_meant = chosen.context_name.is_some() || options.cluster.is_some();
         return match is_meant {
-            true => Err(AccessError::NoServer {
+            true => Err(ConfigError::NoServer {
                 cluster: chosen.context.cluster,
             }),
             false => Ok(None),
@@ -109,14 +110,14 @@ pub(in crate::local::api_server) fn decide(
     let namespace = text(options.namespace.as_ref())
         .or_else(|| text(chosen.context.namespace.as_ref()))
         .unwrap_or_else(|| "default".to_owned());
-    Ok(Some(Access {
+    Ok(Some(RestConfig {
         context: chosen.context_name,
         namespace,
         server,
         trust: if is_protected {
             trust(&chosen.cluster)?
         } else {
-            Trust::System
+            ServerTrust::System
         },
         tls_server_name: text(chosen.cluster.tls_server_name.as_ref()),
         proxy_url: text(chosen.cluster.proxy_url.as_ref()),
@@ -127,7 +128,7 @@ pub(in crate::local::api_server) fn decide(
     }))
 }
 
-fn trust(cluster: &Cluster) -> Result<Trust, AccessError> {
+fn trust(cluster: &Cluster) -> Result<ServerTrust, ConfigError> {
     let roots = pem(
         cluster
             .certificate_authority_data
@@ -137,9 +138,9 @@ fn trust(cluster: &Cluster) -> Result<Trust, AccessError> {
         cluster.certificate_authority.as_ref(),
     );
     match (cluster.insecure_skip_tls_verify, roots) {
-        (Some(true), Some(_)) => Err(AccessError::InsecureWithRoots),
-        (Some(true), None) => Ok(Trust::Anything),
-        (Some(false) | None, roots) => Ok(roots.map_or(Trust::System, Trust::Roots)),
+        (Some(true), Some(_)) => Err(ConfigError::InsecureWithRoots),
+        (Some(true), None) => Ok(ServerTrust::Anything),
+        (Some(false) | None, roots) => Ok(roots.map_or(ServerTrust::System, ServerTrust::Roots)),
     }
 }
 
@@ -150,7 +151,7 @@ fn pem(data: Option<&SecretString>, file: Option<&String>) -> Option<Pem> {
     }
 }
 
-fn identity(user: &AuthInfo, name: &str) -> Result<Option<IdentitySource>, AccessError> {
+fn identity(user: &AuthInfo, name: &str) -> Result<Option<IdentitySource>, ConfigError> {
     let certificate = pem(
         user.client_certificate_data
             .clone()
@@ -161,7 +162,7 @@ fn identity(user: &AuthInfo, name: &str) -> Result<Option<IdentitySource>, Acces
     let key = pem(user.client_key_data.as_ref(), user.client_key.as_ref());
     match (certificate, key) {
         (Some(certificate), Some(key)) => Ok(Some(IdentitySource { certificate, key })),
-        (Some(_), None) => Err(AccessError::CertificateWithoutKey {
+        (Some(_), None) => Err(ConfigError::CertificateWithoutKey {
             user: name.to_owned(),
         }),
         (None, _) => Ok(None),
@@ -172,8 +173,8 @@ fn credential(
     user: &AuthInfo,
     options: &ClusterOptions,
     name: &str,
-) -> Result<CredentialSource, AccessError> {
-    let several = || AccessError::SeveralCredentials {
+) -> Result<CredentialSource, ConfigError> {
+    let several = || ConfigError::SeveralCredentials {
         user: name.to_owned(),
     };
     let username = text(user.username.as_ref()).unwrap_or_default();
@@ -211,7 +212,7 @@ fn credential(
     }
 }
 
-fn impersonation(user: &AuthInfo) -> Result<Option<Impersonation>, AccessError> {
+fn impersonation(user: &AuthInfo) -> Result<Option<Impersonation>, ConfigError> {
     let groups = user.impersonate_groups.clone().unwrap_or_default();
     let uid = text(user.impersonate_uid.as_ref());
     let extra: BTreeMap<String, Vec<String>> = user
@@ -224,7 +225,7 @@ fn impersonation(user: &AuthInfo) -> Result<Option<Impersonation>, AccessError> 
         if groups.is_empty() && uid.is_none() && extra.is_empty() {
             return Ok(None);
         }
-        return Err(AccessError::ImpersonationWithoutUser);
+        return Err(ConfigError::ImpersonationWithoutUser);
     };
     Ok(Some(Impersonation {
         user: name,
@@ -235,8 +236,8 @@ fn impersonation(user: &AuthInfo) -> Result<Option<Impersonation>, AccessError> 
 }
 
 /// The server's address; without a scheme it is `http`, as for kubectl.
-pub(in crate::local::api_server) fn server_uri(server: &str) -> Result<Uri, AccessError> {
-    let bad = || AccessError::BadServer {
+pub(in crate::local::api_server) fn server_uri(server: &str) -> Result<Uri, ConfigError> {
+    let bad = || ConfigError::BadServer {
         server: without_userinfo(server),
     };
     let has_scheme = server.contains("://");
@@ -272,12 +273,4 @@ pub(in crate::local::api_server) fn without_userinfo(address: &str) -> String {
         }
         _ => address.to_owned(),
     }
-}
-
-pub(in crate::local::api_server) fn text(value: Option<&String>) -> Option<String> {
-    value.filter(|value| !value.is_empty()).cloned()
-}
-
-pub(in crate::local::api_server) fn secret(value: Option<&SecretString>) -> Option<&SecretString> {
-    value.filter(|secret| !secret.expose_secret().is_empty())
 }

@@ -1,4 +1,4 @@
-//! Which entries of a kubeconfig count, with the flags on top. In: a kubeconfig and flags. Out: [`Chosen`], one context, cluster and user.
+//! Which entries of a kubeconfig count, with the flags on top. In: a kubeconfig and flags. Out: [`SelectedContext`], one context, cluster and user.
 //!
 //! An entry that a flag names has to be there; so has the current context. A context's cluster and user may be missing, and are empty then.
 //!
@@ -8,23 +8,23 @@ use std::path::PathBuf;
 
 use kube::config::{AuthInfo, Cluster, Context, Kubeconfig};
 
-use super::resolve::{secret, text};
-use crate::local::api_server::error::AccessError;
+use super::non_empty::{secret, text};
+use crate::local::api_server::error::ConfigError;
 use crate::local::config::ClusterOptions;
 
 /// A kubeconfig's context, cluster and user, with the flags on top.
-pub(in crate::local::api_server) struct Chosen {
+pub(in crate::local::api_server) struct SelectedContext {
     pub(in crate::local::api_server) context_name: Option<String>,
     pub(in crate::local::api_server) context: Context,
     pub(in crate::local::api_server) cluster: Cluster,
     pub(in crate::local::api_server) user: AuthInfo,
 }
 
-impl Chosen {
+impl SelectedContext {
     pub(in crate::local::api_server) fn of(
         kubeconfig: &Kubeconfig,
         options: &ClusterOptions,
-    ) -> Result<Self, AccessError> {
+    ) -> Result<Self, ConfigError> {
         let context_name =
             text(options.context.as_ref()).or_else(|| text(kubeconfig.current_context.as_ref()));
         let mut context = match &context_name {
@@ -50,10 +50,10 @@ impl Chosen {
     }
 }
 
-fn context(kubeconfig: &Kubeconfig, name: &str) -> Result<Context, AccessError> {
+fn context(kubeconfig: &Kubeconfig, name: &str) -> Result<Context, ConfigError> {
     let mut all = kubeconfig.contexts.iter();
     let Some(named) = all.find(|known| known.name == name) else {
-        return Err(AccessError::NoContext {
+        return Err(ConfigError::NoContext {
             name: name.to_owned(),
             known: names(kubeconfig.contexts.iter().map(|known| &known.name)),
         });
@@ -65,12 +65,12 @@ fn cluster(
     kubeconfig: &Kubeconfig,
     context: &Context,
     options: &ClusterOptions,
-) -> Result<Cluster, AccessError> {
+) -> Result<Cluster, ConfigError> {
     let mut all = kubeconfig.clusters.iter();
     match all.find(|known| known.name == context.cluster) {
         Some(named) => Ok(named.cluster.clone().unwrap_or_default()),
         None if text(options.cluster.as_ref()).is_none() => Ok(Cluster::default()),
-        None => Err(AccessError::NoCluster {
+        None => Err(ConfigError::NoCluster {
             name: context.cluster.clone(),
             known: names(kubeconfig.clusters.iter().map(|known| &known.name)),
         }),
@@ -81,12 +81,12 @@ fn user(
     kubeconfig: &Kubeconfig,
     context: &Context,
     options: &ClusterOptions,
-) -> Result<AuthInfo, AccessError> {
+) -> Result<AuthInfo, ConfigError> {
     let mut all = kubeconfig.auth_infos.iter();
     match all.find(|known| Some(&known.name) == context.user.as_ref()) {
         Some(named) => Ok(named.auth_info.clone().unwrap_or_default()),
         None if text(options.user.as_ref()).is_none() => Ok(AuthInfo::default()),
-        None => Err(AccessError::NoUser {
+        None => Err(ConfigError::NoUser {
             name: context.user.clone().unwrap_or_default(),
             known: names(kubeconfig.auth_infos.iter().map(|known| &known.name)),
         }),

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use super::certificates::{Authority, data};
 use super::server::Server;
 use super::{Folder, Hand, ask, kubeconfig, load, load_at, send};
-use crate::local::api_server::{AccessError, ConnectError, Purpose};
+use crate::local::api_server::{ConfigError, ConnectError, Purpose};
 
 async fn server(authority: &Authority) -> (Server, String) {
     let server = Server::start(&authority.issue("api", &["127.0.0.1"]), authority).await;
@@ -193,7 +193,7 @@ async fn an_expired_client_certificate_is_said_with_file_and_time() {
     api.authorize(&mut headers).await.unwrap();
     assert_eq!(headers["authorization"], "Bearer one");
     drop(api);
-    assert!(matches!(failed, AccessError::Material(_)));
+    assert!(matches!(failed, ConfigError::PemKind(_)));
     let _ = &mut server;
 }
 
@@ -204,7 +204,7 @@ async fn a_certificate_without_its_key_is_refused() {
     let failed = load(&folder, &cluster, "{client-certificate: client.crt}").await;
     assert!(matches!(
         failed.unwrap_err(),
-        AccessError::CertificateWithoutKey { .. }
+        ConfigError::CertificateWithoutKey { .. }
     ));
 }
 

@@ -22,7 +22,7 @@ pub(crate) fn kubeconfigs(input: &[u8]) {
                 context,
                 ..ClusterOptions::default()
             };
-            let _ = resolve::decide(kubeconfig, &options);
+            let _ = resolve::resolve(kubeconfig, &options);
         }
     }
     let Ok(text) = std::str::from_utf8(input) else {

@@ -6,13 +6,13 @@ use kube::config::Kubeconfig;
 use secrecy::ExposeSecret;
 
 use super::{Folder, kubeconfig, nothing, options};
-use crate::local::api_server::kubeconfig::discover::Places;
-use crate::local::api_server::kubeconfig::in_cluster::Pod;
-use crate::local::api_server::kubeconfig::load::Surroundings;
+use crate::local::api_server::kubeconfig::discover::KubeconfigPaths;
+use crate::local::api_server::kubeconfig::in_cluster::InClusterConfig;
+use crate::local::api_server::kubeconfig::load::Environment;
 use crate::local::api_server::kubeconfig::resolve::{
-    self, Access, CredentialSource, IdentitySource, Pem, Trust,
+    self, CredentialSource, IdentitySource, Pem, RestConfig, ServerTrust,
 };
-use crate::local::api_server::{AccessError, ApiServer};
+use crate::local::api_server::{ApiServer, ConfigError};
 use crate::local::config::ClusterOptions;
 
 const SEVERAL: &str = "
@@ -28,9 +28,9 @@ users:
 - {name: bob, user: {client-certificate-data: Yg==, client-key-data: Yg==}}
 ";
 
-fn decide(yaml: &str, options: &ClusterOptions) -> Result<Access, AccessError> {
+fn resolve(yaml: &str, options: &ClusterOptions) -> Result<RestConfig, ConfigError> {
     let kubeconfig = Kubeconfig::from_yaml(yaml).unwrap();
-    resolve::decide(&kubeconfig, options).map(|access| access.expect("a server is named"))
+    resolve::resolve(&kubeconfig, options).map(|access| access.expect("a server is named"))
 }
 
 fn flags(set: impl FnOnce(&mut ClusterOptions)) -> ClusterOptions {
@@ -45,12 +45,12 @@ fn some(text: &str) -> Option<String> {
 
 #[test]
 fn the_current_context_counts() {
-    let access = decide(SEVERAL, &ClusterOptions::default()).unwrap();
+    let access = resolve(SEVERAL, &ClusterOptions::default()).unwrap();
     assert_eq!(access.context.as_deref(), Some("a"));
     assert_eq!(access.namespace, "here");
     assert_eq!(access.server, "https://one.example/path");
     assert_eq!(access.tls_server_name.as_deref(), Some("inner"));
-    assert!(matches!(access.trust, Trust::Roots(Pem::Base64(_))));
+    assert!(matches!(access.trust, ServerTrust::Roots(Pem::Base64(_))));
     assert!(access.identity.is_none());
     let CredentialSource::TokenFile { path, fallback } = access.credential else {
         panic!("a token file")
@@ -61,10 +61,10 @@ fn the_current_context_counts() {
 
 #[test]
 fn flags_choose_context_cluster_user_and_namespace() {
-    let access = decide(SEVERAL, &flags(|flags| flags.context = some("b"))).unwrap();
+    let access = resolve(SEVERAL, &flags(|flags| flags.context = some("b"))).unwrap();
     assert_eq!(access.namespace, "default");
     assert_eq!(access.server, "https://two.example/");
-    assert!(matches!(access.trust, Trust::Anything));
+    assert!(matches!(access.trust, ServerTrust::Anything));
     assert!(matches!(access.identity, Some(IdentitySource { .. })));
     assert!(matches!(access.credential, CredentialSource::Nothing));
 
@@ -73,7 +73,7 @@ fn flags_choose_context_cluster_user_and_namespace() {
         flags.user = some("alice");
         flags.namespace = some("there");
     });
-    let access = decide(SEVERAL, &mixed).unwrap();
+    let access = resolve(SEVERAL, &mixed).unwrap();
     assert_eq!(access.namespace, "there");
     assert_eq!(access.server, "https://two.example/");
     assert!(matches!(
@@ -84,17 +84,17 @@ fn flags_choose_context_cluster_user_and_namespace() {
 
 #[test]
 fn what_flags_name_and_nobody_knows_is_told_with_what_is_known() {
-    let failed = decide(SEVERAL, &flags(|flags| flags.context = some("c"))).err();
+    let failed = resolve(SEVERAL, &flags(|flags| flags.context = some("c"))).err();
     let failed = failed.unwrap();
     assert_eq!(failed.to_string(), "the kubeconfig has no context \"c\"");
     let shown = format!("{:?}", failed.problem().advice);
     assert!(shown.contains("The contexts are: a, b."), "{shown}");
-    let failed = decide(SEVERAL, &flags(|flags| flags.cluster = some("c"))).err();
+    let failed = resolve(SEVERAL, &flags(|flags| flags.cluster = some("c"))).err();
     assert!(
-        matches!(failed, Some(AccessError::NoCluster { known, .. }) if known == ["one", "two"])
+        matches!(failed, Some(ConfigError::NoCluster { known, .. }) if known == ["one", "two"])
     );
-    let failed = decide(SEVERAL, &flags(|flags| flags.user = some("c"))).err();
-    assert!(matches!(failed, Some(AccessError::NoUser { known, .. }) if known == ["alice", "bob"]));
+    let failed = resolve(SEVERAL, &flags(|flags| flags.user = some("c"))).err();
+    assert!(matches!(failed, Some(ConfigError::NoUser { known, .. }) if known == ["alice", "bob"]));
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn a_token_flag_wins_over_every_other_header() {
         "{exec: {apiVersion: client.authentication.k8s.io/v1, command: x, interactiveMode: Never}}",
         "{auth-provider: {name: oidc}}",
     ] {
-        let access = decide(&kubeconfig("{server: 'https://x'}", user), &flags(token)).unwrap();
+        let access = resolve(&kubeconfig("{server: 'https://x'}", user), &flags(token)).unwrap();
         let CredentialSource::Token(token) = access.credential else {
             panic!("{user}")
         };
@@ -116,14 +116,14 @@ fn a_token_flag_wins_over_every_other_header() {
 
 #[test]
 fn a_server_flag_drops_the_name_that_was_for_another_one() {
-    let access = decide(SEVERAL, &flags(|flags| flags.server = some("https://x"))).unwrap();
+    let access = resolve(SEVERAL, &flags(|flags| flags.server = some("https://x"))).unwrap();
     assert_eq!(access.tls_server_name, None);
-    assert!(matches!(access.trust, Trust::Roots(_)));
+    assert!(matches!(access.trust, ServerTrust::Roots(_)));
     let named = flags(|flags| {
         flags.server = some("https://x");
         flags.tls_server_name = some("y");
     });
-    let access = decide(SEVERAL, &named).unwrap();
+    let access = resolve(SEVERAL, &named).unwrap();
     assert_eq!(access.tls_server_name.as_deref(), Some("y"));
 }
 
@@ -138,14 +138,14 @@ fn insecure_beside_a_certificate_authority_is_refused_as_by_kubectl() {
         ", certificate-authority: /ca",
         ", certificate-authority-data: b25l",
     ] {
-        let refused = decide(&cluster(more), &ClusterOptions::default());
+        let refused = resolve(&cluster(more), &ClusterOptions::default());
         assert!(
-            matches!(refused, Err(AccessError::InsecureWithRoots)),
+            matches!(refused, Err(ConfigError::InsecureWithRoots)),
             "{more}"
         );
         let secure = flags(|flags| flags.certificate_authority = Some(PathBuf::from("/own")));
         assert!(
-            decide(&cluster(more), &secure).is_ok(),
+            resolve(&cluster(more), &secure).is_ok(),
             "a flag says what is meant"
         );
     }
@@ -153,25 +153,25 @@ fn insecure_beside_a_certificate_authority_is_refused_as_by_kubectl() {
         flags.certificate_authority = Some(PathBuf::from("/own"));
         flags.insecure_skip_tls_verify = Some(true);
     });
-    let refused = decide(&cluster(""), &both);
-    assert!(matches!(refused, Err(AccessError::InsecureWithRoots)));
-    assert!(decide(&cluster(""), &ClusterOptions::default()).is_ok());
+    let refused = resolve(&cluster(""), &both);
+    assert!(matches!(refused, Err(ConfigError::InsecureWithRoots)));
+    assert!(resolve(&cluster(""), &ClusterOptions::default()).is_ok());
 }
 
 #[test]
 fn flags_about_trust_replace_the_kubeconfigs() {
-    let access = decide(
+    let access = resolve(
         SEVERAL,
         &flags(|flags| flags.insecure_skip_tls_verify = Some(true)),
     );
-    assert!(matches!(access.unwrap().trust, Trust::Anything));
+    assert!(matches!(access.unwrap().trust, ServerTrust::Anything));
     let secure = flags(|flags| {
         flags.context = some("b");
         flags.certificate_authority = Some(PathBuf::from("/ca"));
     });
-    let access = decide(SEVERAL, &secure).unwrap();
+    let access = resolve(SEVERAL, &secure).unwrap();
     assert!(
-        matches!(access.trust, Trust::Roots(Pem::File(path)) if path == std::path::Path::new("/ca"))
+        matches!(access.trust, ServerTrust::Roots(Pem::File(path)) if path == std::path::Path::new("/ca"))
     );
 }
 
@@ -182,7 +182,7 @@ fn files_of_flags_replace_data_of_the_kubeconfig() {
         flags.client_certificate = Some(PathBuf::from("/crt"));
         flags.client_key = Some(PathBuf::from("/key"));
     });
-    let identity = decide(SEVERAL, &files).unwrap().identity.unwrap();
+    let identity = resolve(SEVERAL, &files).unwrap().identity.unwrap();
     assert!(
         matches!(identity.certificate, Pem::File(path) if path == std::path::Path::new("/crt"))
     );
@@ -192,7 +192,7 @@ fn files_of_flags_replace_data_of_the_kubeconfig() {
 #[test]
 fn a_client_certificate_makes_a_plugin_needless() {
     let user = "{client-certificate: /c, client-key: /k, exec: {apiVersion: v1, command: x}}";
-    let access = decide(
+    let access = resolve(
         &kubeconfig("{server: 'https://x'}", user),
         &ClusterOptions::default(),
     );
@@ -218,7 +218,7 @@ async fn text_of_windows_is_read_and_half_a_letter_of_it_refused() {
         content.push(b'x');
         let path = folder.write("config", &content);
         let refused = ApiServer::load_in(&options(&path), nothing()).await;
-        assert!(matches!(refused, Err(AccessError::Unreadable { .. })));
+        assert!(matches!(refused, Err(ConfigError::Unreadable { .. })));
     }
 }
 
@@ -247,9 +247,9 @@ fn several_credentials_are_refused() {
         "{exec: {apiVersion: v1, command: x}, auth-provider: {name: oidc}}",
     ] {
         let yaml = kubeconfig("{server: 'https://x'}", user);
-        let failed = decide(&yaml, &ClusterOptions::default()).err();
+        let failed = resolve(&yaml, &ClusterOptions::default()).err();
         assert!(
-            matches!(failed, Some(AccessError::SeveralCredentials { .. })),
+            matches!(failed, Some(ConfigError::SeveralCredentials { .. })),
             "{user}"
         );
     }
@@ -258,10 +258,10 @@ fn several_credentials_are_refused() {
 #[test]
 fn a_group_without_a_user_is_nobody() {
     let group = flags(|flags| flags.impersonate_groups = vec!["chiefs".to_owned()]);
-    let failed = decide(SEVERAL, &group).err();
+    let failed = resolve(SEVERAL, &group).err();
     assert!(matches!(
         failed,
-        Some(AccessError::ImpersonationWithoutUser)
+        Some(ConfigError::ImpersonationWithoutUser)
     ));
     let extras = flags(|flags| {
         flags.impersonate = some("boss");
@@ -271,7 +271,7 @@ fn a_group_without_a_user_is_nobody() {
         ];
     });
     let user = "{as: other, as-user-extra: {k: [old], l: [kept]}}";
-    let access = decide(&kubeconfig("{server: 'https://x'}", user), &extras).unwrap();
+    let access = resolve(&kubeconfig("{server: 'https://x'}", user), &extras).unwrap();
     let impersonation = access.impersonation.unwrap();
     assert_eq!(impersonation.user, "boss");
     assert_eq!(impersonation.extra["k"], ["1", "2"]);
@@ -293,15 +293,15 @@ fn addresses_of_servers() {
     }
     for text in ["", "x/path", "ftp://x", "https://", "https://a b", "/path"] {
         let failed = resolve::server_uri(text).unwrap_err();
-        assert!(matches!(failed, AccessError::BadServer { .. }), "{text}");
+        assert!(matches!(failed, ConfigError::BadServer { .. }), "{text}");
     }
     let failed = resolve::server_uri("ftp://user:hidden@x").unwrap_err();
     assert!(!format!("{failed} {failed:?}").contains("hidden"));
 }
 
-fn listed(files: &[PathBuf]) -> Surroundings {
-    Surroundings {
-        places: Places {
+fn listed(files: &[PathBuf]) -> Environment {
+    Environment {
+        places: KubeconfigPaths {
             listed: Some(std::env::join_paths(files).unwrap()),
             home: None,
         },
@@ -342,8 +342,8 @@ async fn the_file_of_the_home_folder_counts_where_nothing_is_listed() {
     let folder = Folder::new();
     std::fs::create_dir(folder.path(".kube")).unwrap();
     folder.write(".kube/config", kubeconfig("{server: 'https://home'}", "{}"));
-    let surroundings = Surroundings {
-        places: Places {
+    let surroundings = Environment {
+        places: KubeconfigPaths {
             listed: None,
             home: Some(folder.0.clone()),
         },
@@ -373,7 +373,7 @@ async fn no_kubeconfig_at_all_says_what_to_do() {
     let failed = ApiServer::load_in(&options("/nowhere".as_ref()), nothing())
         .await
         .unwrap_err();
-    assert!(matches!(failed, AccessError::Unreadable { .. }), "{failed}");
+    assert!(matches!(failed, ConfigError::Unreadable { .. }), "{failed}");
 }
 
 #[tokio::test]
@@ -413,7 +413,7 @@ async fn of_a_key_that_stands_twice_the_last_counts() {
     let failed = ApiServer::load_in(&options(&path), nothing())
         .await
         .unwrap_err();
-    assert!(matches!(failed, AccessError::Malformed { .. }), "{failed}");
+    assert!(matches!(failed, ConfigError::Malformed { .. }), "{failed}");
 }
 
 #[tokio::test]
@@ -426,7 +426,7 @@ async fn a_kubeconfig_in_utf16_is_read_and_one_that_ends_within_a_character_is_t
     let path = folder.write("config", &content);
     let read = crate::local::api_server::kubeconfig::discover::read(
         Some(&path),
-        &Places {
+        &KubeconfigPaths {
             listed: None,
             home: None,
         },
@@ -444,7 +444,7 @@ async fn a_kubeconfig_in_utf16_is_read_and_one_that_ends_within_a_character_is_t
     let failed = ApiServer::load_in(&options(&path), nothing())
         .await
         .unwrap_err();
-    assert!(matches!(failed, AccessError::Unreadable { .. }), "{failed}");
+    assert!(matches!(failed, ConfigError::Unreadable { .. }), "{failed}");
 }
 
 #[tokio::test]
@@ -452,13 +452,13 @@ async fn in_a_pod_its_service_account_is_the_last_resort() {
     let folder = Folder::new();
     folder.write("token", "pods-token");
     folder.write("namespace", "pods-namespace\n");
-    let pod = |host: &str| Pod {
+    let pod = |host: &str| InClusterConfig {
         host: Some(host.to_owned()),
         port: Some("443".to_owned()),
         namespace: None,
         folder: folder.0.clone(),
     };
-    let surroundings = Surroundings {
+    let surroundings = Environment {
         pod: pod("fd00::1"),
         ..nothing()
     };

@@ -26,11 +26,11 @@ use hyper_util::rt::TokioIo;
 
 use super::clock::Clock;
 use super::credentials::kuberc::Kuberc;
-use super::kubeconfig::discover::Places;
-use super::kubeconfig::in_cluster::Pod;
-use super::kubeconfig::load::Surroundings;
+use super::kubeconfig::discover::KubeconfigPaths;
+use super::kubeconfig::in_cluster::InClusterConfig;
+use super::kubeconfig::load::Environment;
 use super::transport::proxy;
-use super::{AccessError, ApiServer, Purpose};
+use super::{ApiServer, ConfigError, Purpose};
 use crate::lifecycle::Tasks;
 use crate::local::config::ClusterOptions;
 
@@ -94,19 +94,19 @@ impl Hand {
 }
 
 /// An environment with nothing in it.
-fn nothing() -> Surroundings {
-    Surroundings {
-        places: Places {
+fn nothing() -> Environment {
+    Environment {
+        places: KubeconfigPaths {
             listed: None,
             home: None,
         },
-        pod: Pod {
+        pod: InClusterConfig {
             host: None,
             port: None,
             namespace: None,
             folder: PathBuf::from("/nonexistent"),
         },
-        proxies: proxy::Environment::default(),
+        proxies: proxy::ProxyEnvironment::default(),
         clock: Clock::of_system(),
         kuberc: Kuberc::Off,
         tasks: Tasks::new(),
@@ -140,7 +140,7 @@ users:
     )
 }
 
-async fn load(folder: &Folder, cluster: &str, user: &str) -> Result<ApiServer, AccessError> {
+async fn load(folder: &Folder, cluster: &str, user: &str) -> Result<ApiServer, ConfigError> {
     load_at(folder, cluster, user, &Hand::new()).await
 }
 
@@ -149,9 +149,9 @@ async fn load_at(
     cluster: &str,
     user: &str,
     hand: &Hand,
-) -> Result<ApiServer, AccessError> {
+) -> Result<ApiServer, ConfigError> {
     let path = folder.write("config", kubeconfig(cluster, user));
-    let surroundings = Surroundings {
+    let surroundings = Environment {
         clock: hand.clock(),
         ..nothing()
     };

@@ -12,7 +12,7 @@ use http::{HeaderMap, Response, StatusCode};
 use super::certificates::Authority;
 use super::server::{Arrived, Server};
 use super::{Folder, Hand, load_at};
-use crate::local::api_server::{AccessError, ApiServer, CredentialError};
+use crate::local::api_server::{ApiServer, ConfigError, CredentialError};
 
 fn id_token(name: &str, end: SystemTime) -> String {
     let end = end
@@ -138,7 +138,7 @@ async fn an_issuer_in_the_clear_gets_no_refresh_token() {
     let (folder, hand) = (Folder::new(), Hand::new());
     let user = "{auth-provider: {name: oidc, config: {idp-issuer-url: 'http://me:hidden-word@127.0.0.1:1', client-id: me, refresh-token: r0}}}";
     let failed = load_at(&folder, CLUSTER, user, &hand).await.unwrap_err();
-    assert!(matches!(failed, AccessError::BadServer { .. }), "{failed}");
+    assert!(matches!(failed, ConfigError::BadServer { .. }), "{failed}");
     let shown = format!("{failed} {failed:?} {:?}", failed.problem());
     assert!(!shown.contains("hidden-word"), "{shown}");
 }
@@ -147,7 +147,7 @@ async fn an_issuer_in_the_clear_gets_no_refresh_token() {
 async fn providers_that_kubectl_gave_up_are_unknown() {
     let (folder, hand) = (Folder::new(), Hand::new());
     let failed = load_at(&folder, CLUSTER, "{auth-provider: {name: gcp}}", &hand).await;
-    assert!(matches!(failed.unwrap_err(), AccessError::NoProvider { name } if name == "gcp"));
+    assert!(matches!(failed.unwrap_err(), ConfigError::NoProvider { name } if name == "gcp"));
 }
 
 #[tokio::test]

@@ -9,8 +9,8 @@ use super::certificates::{Authority, Pair};
 use super::server::Server;
 use super::{Folder, Hand, ask, load_at};
 use crate::local::api_server::credentials::kuberc::Kuberc;
-use crate::local::api_server::kubeconfig::load::Surroundings;
-use crate::local::api_server::{AccessError, ApiServer, CredentialError};
+use crate::local::api_server::kubeconfig::load::Environment;
+use crate::local::api_server::{ApiServer, ConfigError, CredentialError};
 
 const VERSION: &str = "client.authentication.k8s.io/v1";
 
@@ -220,14 +220,14 @@ async fn a_plugin_that_kubectls_preferences_do_not_allow_is_not_run() {
         "kuberc",
         "apiVersion: kubectl.config.k8s.io/v1beta1\nkind: Preference\ncredentialPluginPolicy: DenyAll\n",
     );
-    let surroundings = Surroundings {
+    let surroundings = Environment {
         kuberc: Kuberc::Usual(kuberc),
         ..super::nothing()
     };
     let refused = ApiServer::load_in(&super::options(&config), surroundings).await;
     let refused = refused.unwrap_err();
     assert!(
-        matches!(&refused, AccessError::PluginNotAllowed { command, .. } if command == "sh"),
+        matches!(&refused, ConfigError::PluginNotAllowed { command, .. } if command == "sh"),
         "{refused}"
     );
     assert_eq!(runs(&folder), 0);
@@ -383,7 +383,7 @@ async fn a_plugin_that_hangs_is_ended() {
     let (failed, running) = tokio::join!(header(&api), running);
     let failed = failed.unwrap_err();
     assert!(
-        matches!(failed, CredentialError::PluginLate { .. }),
+        matches!(failed, CredentialError::PluginTimeout { .. }),
         "{failed}"
     );
     assert_eq!(start.elapsed().as_secs(), 1800);

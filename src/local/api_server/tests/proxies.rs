@@ -11,9 +11,9 @@ use tokio::task::JoinSet;
 use super::certificates::Authority;
 use super::server::Server;
 use super::{Folder, ask, kubeconfig, load, nothing, options};
-use crate::local::api_server::kubeconfig::load::Surroundings;
-use crate::local::api_server::transport::proxy::{Environment, Proxy};
-use crate::local::api_server::{AccessError, ApiServer, ConnectError, Purpose};
+use crate::local::api_server::kubeconfig::load::Environment;
+use crate::local::api_server::transport::proxy::{Proxy, ProxyEnvironment};
+use crate::local::api_server::{ApiServer, ConfigError, ConnectError, Purpose};
 
 /// A proxy that connects to one address whatever it is asked for, and says what that was.
 struct Between {
@@ -139,10 +139,10 @@ async fn the_environments_proxy_is_used_unless_no_proxy_lists_the_server() {
         authority.data()
     );
     let path = folder.write("config", kubeconfig(&cluster, "{}"));
-    let surroundings = Surroundings {
-        proxies: Environment {
+    let surroundings = Environment {
+        proxies: ProxyEnvironment {
             https_proxy: Some(format!("http://{}", proxy.address)),
-            ..Environment::default()
+            ..ProxyEnvironment::default()
         },
         ..nothing()
     };
@@ -193,7 +193,7 @@ async fn a_proxy_that_refuses_is_named_without_its_password() {
 
 #[test]
 fn which_proxy_is_decided_as_go_does() {
-    let environment = |no_proxy: &str| Environment {
+    let environment = |no_proxy: &str| ProxyEnvironment {
         https_proxy: Some("http://secure.proxy:3128".to_owned()),
         http_proxy: Some("plain.proxy:3128".to_owned()),
         no_proxy: Some(no_proxy.to_owned()),
@@ -227,8 +227,8 @@ fn which_proxy_is_decided_as_go_does() {
     let own = Proxy::of(&server, Some("socks5://own:1"), &environment("*"));
     assert_eq!(own.unwrap().unwrap().uri, "socks5://own:1/");
     for wrong in ["ftp://own:1", "socks4://own:1", "http://", "://"] {
-        let failed = Proxy::of(&server, Some(wrong), &Environment::default());
-        assert!(matches!(failed, Err(AccessError::BadProxy)), "{wrong}");
+        let failed = Proxy::of(&server, Some(wrong), &ProxyEnvironment::default());
+        assert!(matches!(failed, Err(ConfigError::BadProxy)), "{wrong}");
     }
 }
 

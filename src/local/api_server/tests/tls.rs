@@ -7,7 +7,7 @@ use tokio_rustls::TlsAcceptor;
 use super::certificates::{Authority, Pair, data};
 use super::server::Server;
 use super::{Folder, ask, load};
-use crate::local::api_server::error::Distrust;
+use crate::local::api_server::error::UntrustedReason;
 use crate::local::api_server::{ConnectError, Purpose};
 use crate::serve::certificates::{Serving, in_version_one, server_config};
 
@@ -34,7 +34,7 @@ async fn tls_server_name_is_what_the_certificate_is_checked_for() {
         panic!("{failed}")
     };
     let name = "127.0.0.1".to_owned();
-    assert_eq!(*reason, Distrust::OtherName { name });
+    assert_eq!(*reason, UntrustedReason::OtherName { name });
     let shown = format!("{:?}", failed.problem());
     assert!(shown.contains("--tls-server-name"), "{shown}");
 }
@@ -53,7 +53,7 @@ async fn another_authority_is_refused() {
         matches!(
             failed,
             ConnectError::Untrusted {
-                reason: Distrust::UnknownIssuer,
+                reason: UntrustedReason::UnknownIssuer,
                 ..
             }
         ),
@@ -119,7 +119,7 @@ async fn a_server_that_says_nothing_is_given_up() {
     let address = listener.local_addr().unwrap();
     let failed = refused(&format!("{{server: 'https://{address}'}}")).await;
     assert!(
-        matches!(failed, ConnectError::HandshakeLate { .. }),
+        matches!(failed, ConnectError::HandshakeTimeout { .. }),
         "{failed}"
     );
 }
@@ -166,7 +166,7 @@ async fn a_server_that_vouches_for_itself_is_believed_by_those_who_have_its_cert
             let named = matches!(
                 failed,
                 ConnectError::Untrusted {
-                    reason: Distrust::OtherName { .. },
+                    reason: UntrustedReason::OtherName { .. },
                     ..
                 }
             );

@@ -13,11 +13,11 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use secrecy::ExposeSecret;
 
-use super::pem::Identity;
+use super::pem::ClientIdentity;
 
 /// What presents the certificate in handshakes; `None` if certificate and key don't belong together.
 pub(in crate::local::api_server) fn resolver(
-    identity: &Identity,
+    identity: &ClientIdentity,
 ) -> Option<Arc<dyn ResolvesClientCert>> {
     let chain = CertificateDer::pem_slice_iter(&identity.certificate)
         .collect::<Result<Vec<_>, _>>()

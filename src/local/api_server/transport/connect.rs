@@ -23,26 +23,29 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tower::{Service, ServiceExt};
 
-use super::proxy::{Kind, Proxy, host_of, port_of};
+use super::proxy::{Proxy, ProxyKind, host_of, port_of};
 use crate::causes::causes;
-use crate::local::api_server::error::{ConnectError, Distrust};
+use crate::local::api_server::error::{ConnectError, UntrustedReason};
 
-const CONNECT_LIMIT: Duration = Duration::from_secs(30);
-const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Go's period of keep-alives.
-const USUAL_KEEPALIVE: Duration = Duration::from_secs(15);
+const DEFAULT_KEEPALIVE: Duration = Duration::from_secs(15);
 
 /// A byte stream, whatever is below it.
-pub(in crate::local) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(in crate::local) trait ByteStream:
+    AsyncRead + AsyncWrite + Send + Unpin
+{
+}
 
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
 
 /// A connection as HTTP is spoken on it.
-pub(in crate::local) type Io = Box<dyn Stream>;
+pub(in crate::local) type Io = Box<dyn ByteStream>;
 
 /// How connections are made.
 #[derive(Clone)]
-pub(in crate::local::api_server) struct Dial {
+pub(in crate::local::api_server) struct Dialer {
     tcp: HttpConnector,
     proxy: Option<Proxy>,
     /// For proxies that speak TLS.
@@ -50,12 +53,12 @@ pub(in crate::local::api_server) struct Dial {
 }
 
 /// TLS with the server: the settings, and the name that its certificate is for.
-pub(in crate::local::api_server) struct Secured {
+pub(in crate::local::api_server) struct TlsTarget {
     pub(in crate::local::api_server) settings: Arc<ClientConfig>,
     pub(in crate::local::api_server) name: ServerName<'static>,
 }
 
-impl Dial {
+impl Dialer {
     /// `keepalive` of zero is the usual period.
     pub(in crate::local::api_server) fn new(
         proxy: Option<Proxy>,
@@ -63,7 +66,7 @@ impl Dial {
         keepalive: Duration,
     ) -> Self {
         let period = if keepalive.is_zero() {
-            USUAL_KEEPALIVE
+            DEFAULT_KEEPALIVE
         } else {
             keepalive
         };
@@ -72,7 +75,7 @@ impl Dial {
         tcp.set_nodelay(true);
         tcp.set_keepalive(Some(period));
         tcp.set_keepalive_interval(Some(period));
-        tcp.set_connect_timeout(Some(CONNECT_LIMIT));
+        tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
         Self {
             tcp,
             proxy,
@@ -85,11 +88,11 @@ impl Dial {
         &self,
         server: &Uri,
     ) -> Result<Io, ConnectError> {
-        let limit = CONNECT_LIMIT;
+        let limit = CONNECT_TIMEOUT;
         let reached = Box::pin(timeout(limit, self.reach(server))).await;
         reached.unwrap_or_else(|_| {
             let address = address_of(server);
-            Err(ConnectError::ConnectLate { address, limit })
+            Err(ConnectError::ConnectTimeout { address, limit })
         })
     }
 
@@ -97,17 +100,17 @@ impl Dial {
     pub(in crate::local::api_server) async fn secured(
         &self,
         server: &Uri,
-        secured: Secured,
+        secured: TlsTarget,
     ) -> Result<(Io, bool), ConnectError> {
         let io = self.plain(server).await?;
-        let Secured { settings, name } = secured;
-        let limit = HANDSHAKE_LIMIT;
+        let TlsTarget { settings, name } = secured;
+        let limit = HANDSHAKE_TIMEOUT;
         let handshake = TlsConnector::from(settings).connect(name.clone(), io);
         let address = address_of(server);
         let tls = match timeout(limit, handshake).await {
             Ok(Ok(tls)) => tls,
             Ok(Err(cause)) => return Err(no_handshake(address, &name, cause)),
-            Err(_) => return Err(ConnectError::HandshakeLate { address, limit }),
+            Err(_) => return Err(ConnectError::HandshakeTimeout { address, limit }),
         };
         let speaks_http2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
         Ok((Box::new(tls), speaks_http2))
@@ -130,7 +133,7 @@ impl Dial {
             async move { dial.to_proxy(uri).await }
         });
         let io = match proxy.kind {
-            Kind::Tunnel => {
+            ProxyKind::Tunnel => {
                 let mut tunnel = Tunnel::new(proxy.uri.clone(), connector);
                 if let Some(login) = proxy.login.basic_auth() {
                     tunnel = tunnel.with_auth(login.clone());
@@ -144,7 +147,7 @@ impl Dial {
                     .await
                     .map_err(|error| failed(causes(&error)))?
             }
-            Kind::Socks5 => {
+            ProxyKind::Socks5 => {
                 let mut socks = SocksV5::new(with_port(&proxy.uri), connector);
                 if let Some((user, password)) = proxy.login.raw_auth() {
                     socks = socks.with_auth(user.to_owned(), password.to_owned());
@@ -205,9 +208,9 @@ impl Dial {
                 cause,
             },
             io::ErrorKind::ConnectionRefused => ConnectError::Refused { address },
-            io::ErrorKind::TimedOut => ConnectError::ConnectLate {
+            io::ErrorKind::TimedOut => ConnectError::ConnectTimeout {
                 address,
-                limit: CONNECT_LIMIT,
+                limit: CONNECT_TIMEOUT,
             },
             _ => ConnectError::Unreachable { address, cause },
         })
@@ -273,18 +276,20 @@ fn no_handshake(address: String, name: &ServerName<'_>, cause: io::Error) -> Con
     }
 }
 
-fn distrust(why: &CertificateError, name: &ServerName<'_>) -> Distrust {
+fn distrust(why: &CertificateError, name: &ServerName<'_>) -> UntrustedReason {
     match why {
-        CertificateError::UnknownIssuer => Distrust::UnknownIssuer,
+        CertificateError::UnknownIssuer => UntrustedReason::UnknownIssuer,
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            Distrust::OtherName {
+            UntrustedReason::OtherName {
                 name: name.to_str().into_owned(),
             }
         }
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => Distrust::Expired,
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            Distrust::NotYetValid
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            UntrustedReason::Expired
         }
-        other => Distrust::Other(other.to_string()),
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            UntrustedReason::NotYetValid
+        }
+        other => UntrustedReason::Other(other.to_string()),
     }
 }

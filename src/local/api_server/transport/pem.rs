@@ -10,42 +10,42 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use secrecy::{ExposeSecret, SecretSlice};
 
-use crate::local::api_server::error::{Material, MaterialError};
+use crate::local::api_server::error::{PemError, PemKind};
 use crate::local::api_server::kubeconfig::resolve::{IdentitySource, Pem};
 use crate::local::api_server::whole_file;
 
 /// A client certificate with its key, both PEM.
 #[derive(Clone)]
-pub(in crate::local::api_server) struct Identity {
+pub(in crate::local::api_server) struct ClientIdentity {
     pub(in crate::local::api_server) certificate: Vec<u8>,
     pub(in crate::local::api_server) key: SecretSlice<u8>,
     /// Where it is from, for people.
     pub(in crate::local::api_server) origin: String,
 }
 
-impl Eq for Identity {}
+impl Eq for ClientIdentity {}
 
-impl PartialEq for Identity {
+impl PartialEq for ClientIdentity {
     fn eq(&self, other: &Self) -> bool {
         self.certificate == other.certificate
             && self.key.expose_secret() == other.key.expose_secret()
     }
 }
 
-impl Identity {
+impl ClientIdentity {
     /// Reads certificate and key and looks whether they are what they should be.
     pub(in crate::local::api_server) async fn read(
         source: &IdentitySource,
-    ) -> Result<Self, MaterialError> {
-        let certificate = read(&source.certificate, Material::ClientCertificate).await?;
-        let key = read(&source.key, Material::ClientKey).await?;
+    ) -> Result<Self, PemError> {
+        let certificate = read(&source.certificate, PemKind::ClientCertificate).await?;
+        let key = read(&source.key, PemKind::ClientKey).await?;
         Self::of(certificate, key.into(), origin(&source.certificate)).map_err(
             |failed| match failed {
-                MaterialError::Malformed {
-                    material: Material::ClientKey,
+                PemError::Malformed {
+                    material: PemKind::ClientKey,
                     ..
-                } => MaterialError::Malformed {
-                    material: Material::ClientKey,
+                } => PemError::Malformed {
+                    material: PemKind::ClientKey,
                     origin: origin(&source.key),
                 },
                 other => other,
@@ -58,16 +58,16 @@ impl Identity {
         certificate: Vec<u8>,
         key: SecretSlice<u8>,
         origin: String,
-    ) -> Result<Self, MaterialError> {
+    ) -> Result<Self, PemError> {
         if certificates(&certificate).is_none_or(|certificates| certificates.is_empty()) {
-            return Err(MaterialError::Malformed {
-                material: Material::ClientCertificate,
+            return Err(PemError::Malformed {
+                material: PemKind::ClientCertificate,
                 origin,
             });
         }
         if PrivateKeyDer::from_pem_slice(key.expose_secret()).is_err() {
-            return Err(MaterialError::Malformed {
-                material: Material::ClientKey,
+            return Err(PemError::Malformed {
+                material: PemKind::ClientKey,
                 origin,
             });
         }
@@ -90,12 +90,12 @@ impl Identity {
 }
 
 /// The roots in a PEM, as DER.
-pub(in crate::local::api_server) async fn roots(pem: &Pem) -> Result<Vec<Vec<u8>>, MaterialError> {
-    let bytes = read(pem, Material::Roots).await?;
+pub(in crate::local::api_server) async fn roots(pem: &Pem) -> Result<Vec<Vec<u8>>, PemError> {
+    let bytes = read(pem, PemKind::Roots).await?;
     certificates(&bytes)
         .filter(|roots| !roots.is_empty())
-        .ok_or_else(|| MaterialError::Malformed {
-            material: Material::Roots,
+        .ok_or_else(|| PemError::Malformed {
+            material: PemKind::Roots,
             origin: origin(pem),
         })
 }
@@ -110,22 +110,20 @@ fn certificates(pem: &[u8]) -> Option<Vec<Vec<u8>>> {
 /// Reads a whole PEM.
 pub(in crate::local::api_server) async fn read(
     pem: &Pem,
-    material: Material,
-) -> Result<Vec<u8>, MaterialError> {
+    material: PemKind,
+) -> Result<Vec<u8>, PemError> {
     match pem {
-        Pem::File(path) => {
-            whole_file::read(path)
-                .await
-                .map_err(|cause| MaterialError::Unreadable {
-                    material,
-                    origin: path.display().to_string(),
-                    cause,
-                })
-        }
+        Pem::File(path) => whole_file::read(path)
+            .await
+            .map_err(|cause| PemError::Unreadable {
+                material,
+                origin: path.display().to_string(),
+                cause,
+            }),
         Pem::Base64(text) => {
             STANDARD
                 .decode(text.expose_secret())
-                .map_err(|_| MaterialError::Malformed {
+                .map_err(|_| PemError::Malformed {
                     material,
                     origin: origin(pem),
                 })

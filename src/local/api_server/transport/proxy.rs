@@ -11,12 +11,12 @@ use http::Uri;
 use http::uri::Scheme;
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 
-use crate::local::api_server::error::AccessError;
+use crate::local::api_server::error::ConfigError;
 
 /// A proxy, and how one logs in there.
 #[derive(Clone)]
 pub(in crate::local::api_server) struct Proxy {
-    pub(in crate::local::api_server) kind: Kind,
+    pub(in crate::local::api_server) kind: ProxyKind,
     /// Scheme, host and port, without credentials.
     pub(in crate::local::api_server) uri: Uri,
     pub(in crate::local::api_server) login: Intercept,
@@ -24,7 +24,7 @@ pub(in crate::local::api_server) struct Proxy {
 
 /// How a proxy is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::local::api_server) enum Kind {
+pub(in crate::local::api_server) enum ProxyKind {
     /// CONNECT, in the clear or over TLS.
     Tunnel,
     Socks5,
@@ -32,13 +32,13 @@ pub(in crate::local::api_server) enum Kind {
 
 /// The environment as far as it is about proxies.
 #[derive(Clone, Default)]
-pub(in crate::local::api_server) struct Environment {
+pub(in crate::local::api_server) struct ProxyEnvironment {
     pub(in crate::local::api_server) https_proxy: Option<String>,
     pub(in crate::local::api_server) http_proxy: Option<String>,
     pub(in crate::local::api_server) no_proxy: Option<String>,
 }
 
-impl Environment {
+impl ProxyEnvironment {
     pub(in crate::local::api_server) fn read() -> Self {
         let first = |names: [&str; 2]| {
             let set = names.iter().filter_map(|name| std::env::var(name).ok());
@@ -56,11 +56,11 @@ impl Proxy {
     pub(in crate::local::api_server) fn of(
         server: &Uri,
         proxy_url: Option<&str>,
-        environment: &Environment,
-    ) -> Result<Option<Self>, AccessError> {
+        environment: &ProxyEnvironment,
+    ) -> Result<Option<Self>, ConfigError> {
         if let Some(proxy_url) = proxy_url {
             let matcher = Matcher::builder().all(proxy_url.to_owned()).build();
-            let login = matcher.intercept(server).ok_or(AccessError::BadProxy)?;
+            let login = matcher.intercept(server).ok_or(ConfigError::BadProxy)?;
             return Self::through(login).map(Some);
         }
         if is_loopback(server) {
@@ -82,17 +82,17 @@ impl Proxy {
             .intercept(server)
             .is_none()
         {
-            return Err(AccessError::BadProxy);
+            return Err(ConfigError::BadProxy);
         }
         matcher.intercept(server).map(Self::through).transpose()
     }
 
-    fn through(login: Intercept) -> Result<Self, AccessError> {
+    fn through(login: Intercept) -> Result<Self, ConfigError> {
         let uri = login.uri().clone();
         let kind = match uri.scheme_str() {
-            Some("http" | "https") => Kind::Tunnel,
-            Some("socks5" | "socks5h") => Kind::Socks5,
-            _ => return Err(AccessError::BadProxy),
+            Some("http" | "https") => ProxyKind::Tunnel,
+            Some("socks5" | "socks5h") => ProxyKind::Socks5,
+            _ => return Err(ConfigError::BadProxy),
         };
         Ok(Self { kind, uri, login })
     }

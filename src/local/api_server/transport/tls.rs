@@ -1,6 +1,6 @@
 //! How TLS is spoken with the API server. In: where roots and client certificate stand. Out: settings for a new connection.
 //!
-//! Files are read again for each new connection, and now and then for requests on kept ones; a changed client certificate makes a new
+//! Files are read again for each new connection, and now and then for requests on connections that exist; a changed client certificate makes a new
 //! generation. What can't be read or used any more leaves the last good settings in place.
 //!
 //! client-go: `transport/transport.go`, `transport/cert_rotation.go`.
@@ -18,18 +18,26 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
 
 use super::client_certificate;
-use super::pem::{self, Identity};
-use super::verify::Verifier;
-use crate::local::api_server::Purpose;
+use super::pem::{self, ClientIdentity};
+use super::verify::ServerVerifier;
 use crate::local::api_server::clock::Clock;
-use crate::local::api_server::error::{Material, MaterialError};
-use crate::local::api_server::kubeconfig::resolve::{IdentitySource, Trust};
+use crate::local::api_server::error::{PemError, PemKind};
+use crate::local::api_server::kubeconfig::resolve::{IdentitySource, ServerTrust};
 
-/// How long a kept connection may go on without a look at the files of its client certificate.
-const LOOK_INTERVAL: Duration = Duration::from_secs(60);
+/// How long a connection may go on without a look at the files of its client certificate.
+const CHECK_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How soon after a look a 401 leads to another one.
 const REJECTED_INTERVAL: Duration = Duration::from_secs(5);
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::local) enum Purpose {
+    /// Requests and responses: HTTP/2 where the server speaks it.
+    Exchange,
+    /// One request that becomes another protocol: HTTP/1.1.
+    Upgrade,
+}
 
 /// What becomes of a client certificate whose time is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,36 +50,36 @@ pub(in crate::local::api_server) enum WhenExpired {
 
 /// The settings that hold now.
 pub(in crate::local::api_server) struct Tls {
-    trust: Trust,
+    trust: ServerTrust,
     identity: Option<IdentitySource>,
     when_expired: WhenExpired,
     clock: Clock,
     generation: Arc<AtomicU64>,
     is_rejected: AtomicBool,
-    kept: Mutex<Option<Kept>>,
+    cached: Mutex<Option<CachedSettings>>,
 }
 
-struct Kept {
+struct CachedSettings {
     made_from: Inputs,
-    settings: Settings,
-    looked_at: SystemTime,
+    settings: TlsSettings,
+    checked_at: SystemTime,
 }
 
 #[derive(PartialEq)]
 struct Inputs {
     roots: Option<Vec<Vec<u8>>>,
-    identity: Option<Arc<Identity>>,
+    identity: Option<Arc<ClientIdentity>>,
 }
 
 /// TLS settings of one generation.
 #[derive(Clone)]
-pub(in crate::local::api_server) struct Settings {
+pub(in crate::local::api_server) struct TlsSettings {
     exchange: Arc<ClientConfig>,
     upgrade: Arc<ClientConfig>,
     pub(in crate::local::api_server) generation: u64,
 }
 
-impl Settings {
+impl TlsSettings {
     pub(in crate::local::api_server) fn of(&self, purpose: Purpose) -> Arc<ClientConfig> {
         Arc::clone(match purpose {
             Purpose::Exchange => &self.exchange,
@@ -83,7 +91,7 @@ impl Settings {
 impl Tls {
     /// `generation` is counted up with each change of the client certificate.
     pub(in crate::local::api_server) fn new(
-        trust: Trust,
+        trust: ServerTrust,
         identity: Option<IdentitySource>,
         when_expired: WhenExpired,
         (clock, generation): (Clock, Arc<AtomicU64>),
@@ -95,12 +103,12 @@ impl Tls {
             clock,
             generation,
             is_rejected: AtomicBool::new(false),
-            kept: Mutex::new(None),
+            cached: Mutex::new(None),
         }
     }
 
-    /// Settings for servers that one is nobody to.
-    pub(in crate::local::api_server) fn anonymous(trust: Trust) -> Self {
+    /// TlsSettings for servers that one is nobody to.
+    pub(in crate::local::api_server) fn anonymous(trust: ServerTrust) -> Self {
         Self::new(
             trust,
             None,
@@ -115,29 +123,29 @@ impl Tls {
     }
 
     /// Looks at the client certificate's files, unless that was done lately; `of_plugin` is the client certificate of an exec plugin.
-    pub(in crate::local::api_server) async fn look(
+    pub(in crate::local::api_server) async fn check_identity(
         &self,
-        of_plugin: Option<&Arc<Identity>>,
-    ) -> Result<(), MaterialError> {
+        of_plugin: Option<&Arc<ClientIdentity>>,
+    ) -> Result<(), PemError> {
         if of_plugin.is_none() && self.identity.is_none() {
             return Ok(());
         }
-        let mut kept = self.kept.lock().await;
-        let is_due = match &*kept {
+        let mut cached = self.cached.lock().await;
+        let is_due = match &*cached {
             None => of_plugin.is_some(),
-            Some(kept) if of_plugin.is_some() => kept.made_from.identity.as_ref() != of_plugin,
-            Some(kept) => {
+            Some(cached) if of_plugin.is_some() => cached.made_from.identity.as_ref() != of_plugin,
+            Some(cached) => {
                 let interval = if self.is_rejected.load(Ordering::Acquire) {
                     REJECTED_INTERVAL
                 } else {
-                    LOOK_INTERVAL
+                    CHECK_INTERVAL
                 };
-                self.clock.since(kept.looked_at) >= interval
+                self.clock.since(cached.checked_at) >= interval
             }
         };
         if is_due {
             self.is_rejected.store(false, Ordering::Release);
-            self.renew(&mut kept, of_plugin).await?;
+            self.renew(&mut cached, of_plugin).await?;
         }
         Ok(())
     }
@@ -145,65 +153,68 @@ impl Tls {
     /// The settings for a new connection.
     pub(in crate::local::api_server) async fn settings(
         &self,
-        of_plugin: Option<&Arc<Identity>>,
-    ) -> Result<Settings, MaterialError> {
-        let mut kept = self.kept.lock().await;
-        self.renew(&mut kept, of_plugin).await
+        of_plugin: Option<&Arc<ClientIdentity>>,
+    ) -> Result<TlsSettings, PemError> {
+        let mut cached = self.cached.lock().await;
+        self.renew(&mut cached, of_plugin).await
     }
 
+    /// TlsSettings made of what the files say now. Where they can't be read or used any more, the last good ones stay.
     async fn renew(
         &self,
-        kept: &mut Option<Kept>,
-        of_plugin: Option<&Arc<Identity>>,
-    ) -> Result<Settings, MaterialError> {
-        let made = match self.inputs(of_plugin).await {
-            Ok(inputs) => match kept {
-                Some(kept) if kept.made_from == inputs => Ok(None),
-                _ => self.make(&inputs).map(|configs| Some((inputs, configs))),
-            },
+        cached: &mut Option<CachedSettings>,
+        of_plugin: Option<&Arc<ClientIdentity>>,
+    ) -> Result<TlsSettings, PemError> {
+        let inputs = self.inputs(of_plugin).await;
+        let Some(last) = cached.as_mut() else {
+            let made = self.make(inputs?, None)?;
+            return Ok(cached.insert(made).settings.clone());
+        };
+        let renewed = match inputs {
+            Ok(inputs) if inputs == last.made_from => Ok(()),
+            Ok(inputs) => self.make(inputs, Some(last)).map(|made| *last = made),
             Err(failed) => Err(failed),
         };
-        match (made, &mut *kept) {
-            (Ok(Some((inputs, [exchange, upgrade]))), _) => {
-                let is_new_identity = kept
-                    .as_ref()
-                    .is_some_and(|kept| kept.made_from.identity != inputs.identity);
-                if is_new_identity {
-                    self.generation.fetch_add(1, Ordering::AcqRel);
-                }
-                let settings = Settings {
-                    exchange,
-                    upgrade,
-                    generation: self.generation.load(Ordering::Acquire),
-                };
-                *kept = Some(Kept {
-                    made_from: inputs,
-                    settings: settings.clone(),
-                    looked_at: self.clock.now(),
-                });
-                Ok(settings)
-            }
-            (Ok(None), Some(kept)) => {
-                kept.looked_at = self.clock.now();
-                Ok(kept.settings.clone())
-            }
-            (Err(failed @ MaterialError::Expired { .. }), _) | (Err(failed), None) => Err(failed),
-            (Err(failed), Some(kept)) => {
+        match renewed {
+            Ok(()) => {}
+            // The API server would refuse it, and say nothing about the reason.
+            Err(failed @ PemError::Expired { .. }) => return Err(failed),
+            Err(failed) => {
                 tracing::warn!(error = %failed, "the last good TLS settings stay in force");
-                kept.looked_at = self.clock.now();
-                Ok(kept.settings.clone())
             }
-            (Ok(None), None) => unreachable!("settings are only unchanged where there are some"),
         }
+        last.checked_at = self.clock.now();
+        Ok(last.settings.clone())
     }
 
-    async fn inputs(&self, of_plugin: Option<&Arc<Identity>>) -> Result<Inputs, MaterialError> {
+    /// Another client certificate makes a new generation.
+    fn make(
+        &self,
+        inputs: Inputs,
+        last: Option<&CachedSettings>,
+    ) -> Result<CachedSettings, PemError> {
+        let [exchange, upgrade] = self.configs(&inputs)?;
+        if last.is_some_and(|last| last.made_from.identity != inputs.identity) {
+            self.generation.fetch_add(1, Ordering::AcqRel);
+        }
+        Ok(CachedSettings {
+            made_from: inputs,
+            settings: TlsSettings {
+                exchange,
+                upgrade,
+                generation: self.generation.load(Ordering::Acquire),
+            },
+            checked_at: self.clock.now(),
+        })
+    }
+
+    async fn inputs(&self, of_plugin: Option<&Arc<ClientIdentity>>) -> Result<Inputs, PemError> {
         let roots = match &self.trust {
-            Trust::Roots(pem) => Some(pem::roots(pem).await?),
-            Trust::System | Trust::Anything => None,
+            ServerTrust::Roots(pem) => Some(pem::roots(pem).await?),
+            ServerTrust::System | ServerTrust::Anything => None,
         };
         let identity = match (&self.identity, of_plugin) {
-            (Some(source), _) => Some(Arc::new(Identity::read(source).await?)),
+            (Some(source), _) => Some(Arc::new(ClientIdentity::read(source).await?)),
             (None, of_plugin) => of_plugin.cloned(),
         };
         if let Some(identity) = &identity
@@ -211,30 +222,31 @@ impl Tls {
             && let Some(at) = identity.expired(self.clock.now())
         {
             let origin = identity.origin.clone();
-            return Err(MaterialError::Expired { origin, at });
+            return Err(PemError::Expired { origin, at });
         }
         Ok(Inputs { roots, identity })
     }
 
-    fn make(&self, inputs: &Inputs) -> Result<[Arc<ClientConfig>; 2], MaterialError> {
+    /// For exchanges and for upgrades.
+    fn configs(&self, inputs: &Inputs) -> Result<[Arc<ClientConfig>; 2], PemError> {
         // kube asks the operating system for its roots where the kubeconfig has none, and knows how to believe anything.
         let mut config = kube::Config::new(Uri::from_static("https://localhost"));
         // Given roots get a verifier of this folder's in place of kube's.
         config.root_cert.clone_from(&inputs.roots);
-        config.accept_invalid_certs = matches!(self.trust, Trust::Anything);
+        config.accept_invalid_certs = matches!(self.trust, ServerTrust::Anything);
         let mut settings = match &inputs.identity {
             None => config.rustls_client_config().ok(),
             Some(identity) => with_identity(&config, identity),
         }
-        .ok_or_else(|| MaterialError::Unusable {
+        .ok_or_else(|| PemError::Unusable {
             origin: inputs.identity.as_ref().map_or_else(
                 || "the kubeconfig".to_owned(),
                 |identity| identity.origin.clone(),
             ),
         })?;
         if let Some(roots) = &inputs.roots {
-            let verifier = Verifier::of(roots).ok_or(MaterialError::Malformed {
-                material: Material::Roots,
+            let verifier = ServerVerifier::of(roots).ok_or(PemError::Malformed {
+                material: PemKind::Roots,
                 origin: "the kubeconfig or the file that it names".to_owned(),
             })?;
             settings
@@ -250,7 +262,7 @@ impl Tls {
 }
 
 /// With the client certificate as kube presents it, or else as one that rustls does not read.
-fn with_identity(config: &kube::Config, identity: &Identity) -> Option<ClientConfig> {
+fn with_identity(config: &kube::Config, identity: &ClientIdentity) -> Option<ClientConfig> {
     let mut with_certificate = config.clone();
     let key = STANDARD.encode(identity.key.expose_secret());
     with_certificate.auth_info.client_certificate_data =

@@ -16,12 +16,12 @@ use x509_parser::time::ASN1Time;
 
 /// Believes what the roots signed, and the roots.
 #[derive(Debug)]
-pub(in crate::local::api_server) struct Verifier {
+pub(in crate::local::api_server) struct ServerVerifier {
     signed: Arc<WebPkiServerVerifier>,
     roots: Vec<Vec<u8>>,
 }
 
-impl Verifier {
+impl ServerVerifier {
     /// `None` if one of the roots is no certificate that can be used.
     pub(in crate::local::api_server) fn of(roots: &[Vec<u8>]) -> Option<Self> {
         let mut store = RootCertStore::empty();
@@ -37,7 +37,7 @@ impl Verifier {
     }
 }
 
-impl ServerCertVerifier for Verifier {
+impl ServerCertVerifier for ServerVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,

@@ -14,12 +14,12 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use tokio::time::Instant;
 
-use super::host_route::Place;
+use super::host_route::HostRoute;
 use super::random_token::{NoRandomness, random_token};
 use crate::lifecycle::Tasks;
 use crate::local::inbound::client_kind::ClientKind;
 use crate::local::problem::{Advice, Problem};
-use crate::local::temporary_file::Leftover;
+use crate::local::temporary_file::TemporaryFile;
 use crate::local::terminal::print;
 use crate::protocol::host::without_port;
 use crate::protocol::status::{Request, Response, Status};
@@ -35,24 +35,24 @@ const COOKIE: &str = "Throughway-Local";
 const TICKET_LIFETIME: Duration = Duration::from_secs(60);
 
 /// Tickets at the same time; a browser needs one for each host that it opens.
-const MOST_TICKETS: usize = 256;
+const MAX_TICKETS: usize = 256;
 
 /// Who is logged in, and what lets others in.
 #[derive(Debug)]
-pub(in crate::local) struct Logins {
+pub(in crate::local) struct BrowserLogins {
     /// What the cookies hold.
     session: String,
-    given: Mutex<Given>,
+    secrets: Mutex<LoginSecrets>,
     /// Where the API's own host is, `localhost:8001`.
     home: String,
     tasks: Tasks,
 }
 
 #[derive(Debug)]
-struct Given {
+struct LoginSecrets {
     token: String,
     /// What leads a browser to the token.
-    page: Option<Leftover>,
+    page: Option<TemporaryFile>,
     tickets: HashMap<String, Ticket>,
 }
 
@@ -64,18 +64,18 @@ struct Ticket {
 
 /// What becomes of a request.
 #[derive(Debug)]
-pub(in crate::local) enum Admission {
+pub(in crate::local) enum LoginCheck {
     /// It goes on, without the cookie.
-    Entered,
-    Answer(Response),
+    LoggedIn,
+    Respond(Response),
 }
 
-impl Logins {
+impl BrowserLogins {
     /// `home` is what browsers have in their address.
     pub(in crate::local) fn new(home: String, tasks: Tasks) -> Result<Self, NoRandomness> {
         Ok(Self {
             session: random_token()?,
-            given: Mutex::new(Given {
+            secrets: Mutex::new(LoginSecrets {
                 token: random_token()?,
                 page: None,
                 tickets: HashMap::new(),
@@ -91,7 +91,7 @@ impl Logins {
     }
 
     /// Takes care of a page that leads to the present token: it goes when the token was used.
-    pub(in crate::local) fn opened(&self, page: Leftover) {
+    pub(in crate::local) fn opened(&self, page: TemporaryFile) {
         self.lock().page = Some(page);
     }
 
@@ -108,26 +108,26 @@ impl Logins {
     }
 
     /// Lets a request of a browser that is logged in pass, and others log in.
-    pub(in crate::local) fn admit(
+    pub(in crate::local) fn check(
         &self,
         host: &str,
-        place: &Place,
+        place: &HostRoute,
         client: ClientKind,
         request: &mut Request,
-    ) -> Result<Admission, Problem> {
+    ) -> Result<LoginCheck, Problem> {
         let path = request.uri().path();
-        let query = Query::of(request.uri());
-        if *place == Place::Api && path == LOGIN_PATH {
-            return self.log_in(host, request, &query).map(Admission::Answer);
+        let query = LoginQuery::of(request.uri());
+        if *place == HostRoute::Api && path == LOGIN_PATH {
+            return self.log_in(host, request, &query).map(LoginCheck::Respond);
         }
-        if *place != Place::Api && path == ENTER_PATH {
-            return self.enter(host, &query).map(Admission::Answer);
+        if *place != HostRoute::Api && path == ENTER_PATH {
+            return self.enter(host, &query).map(LoginCheck::Respond);
         }
         if self.is_logged_in(request.headers()) {
-            without_cookie(request.headers_mut());
-            return Ok(Admission::Entered);
+            remove_cookie(request.headers_mut());
+            return Ok(LoginCheck::LoggedIn);
         }
-        let may_be_sent_home = *place != Place::Api
+        let may_be_sent_home = *place != HostRoute::Api
             && client == ClientKind::Navigation
             && matches!(*request.method(), Method::GET | Method::HEAD);
         if may_be_sent_home {
@@ -138,12 +138,17 @@ impl Logins {
             let to = format!("http://{host}{whole}");
             let to = utf8_percent_encode(&to, NON_ALPHANUMERIC);
             let home = format!("http://{}{LOGIN_PATH}?to={to}", self.home);
-            return Ok(Admission::Answer(see_other(&home)));
+            return Ok(LoginCheck::Respond(see_other(&home)));
         }
         Err(not_logged_in())
     }
 
-    fn log_in(&self, host: &str, request: &Request, query: &Query) -> Result<Response, Problem> {
+    fn log_in(
+        &self,
+        host: &str,
+        request: &Request,
+        query: &LoginQuery,
+    ) -> Result<Response, Problem> {
         if without_port(host) != "localhost" && without_port(host) != without_port(&self.home) {
             return Err(not_logged_in());
         }
@@ -154,13 +159,13 @@ impl Logins {
             return Err(not_logged_in());
         }
         let to = query.get("to").unwrap_or_else(|| "/".to_owned());
-        let mut answer = see_other(&self.onwards(&to).unwrap_or_else(|| "/".to_owned()));
+        let mut response = see_other(&self.onwards(&to).unwrap_or_else(|| "/".to_owned()));
         if has_token {
-            answer
+            response
                 .headers_mut()
                 .insert(header::SET_COOKIE, self.cookie());
         }
-        Ok(answer)
+        Ok(response)
     }
 
     /// Where a browser that is logged in goes: a path here, or another host of this server with a ticket for it.
@@ -172,17 +177,17 @@ impl Logins {
         let host = uri
             .authority()
             .filter(|_| uri.scheme_str() == Some("http"))?;
-        let is_ours = matches!(Place::of(host.as_str()), Ok(Place::Target(_)))
+        let is_ours = matches!(HostRoute::of(host.as_str()), Ok(HostRoute::Target(_)))
             && host.port_u16() == self.home.parse::<http::uri::Authority>().ok()?.port_u16()
             && !host.as_str().contains('@');
         if !is_ours {
             return None;
         }
         let ticket = random_token().ok()?;
-        let mut given = self.lock();
+        let mut secrets = self.lock();
         let now = Instant::now();
-        given.tickets.retain(|_, ticket| ticket.until > now);
-        if given.tickets.len() >= MOST_TICKETS {
+        secrets.tickets.retain(|_, ticket| ticket.until > now);
+        if secrets.tickets.len() >= MAX_TICKETS {
             return None;
         }
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
@@ -190,11 +195,11 @@ impl Logins {
         let onwards = format!("http://{host}{ENTER_PATH}?ticket={ticket}&to={path}");
         let host = host.as_str().to_ascii_lowercase();
         let until = now + TICKET_LIFETIME;
-        given.tickets.insert(ticket, Ticket { host, until });
+        secrets.tickets.insert(ticket, Ticket { host, until });
         Some(onwards)
     }
 
-    fn enter(&self, host: &str, query: &Query) -> Result<Response, Problem> {
+    fn enter(&self, host: &str, query: &LoginQuery) -> Result<Response, Problem> {
         let shown = query.get("ticket").unwrap_or_default();
         let ticket = self.lock().tickets.remove(&shown);
         let is_good = ticket.is_some_and(|ticket| {
@@ -204,25 +209,25 @@ impl Logins {
             return Err(not_logged_in());
         }
         let to = query.get("to").filter(|to| is_path(to));
-        let mut answer = see_other(to.as_deref().unwrap_or("/"));
-        answer
+        let mut response = see_other(to.as_deref().unwrap_or("/"));
+        response
             .headers_mut()
             .insert(header::SET_COOKIE, self.cookie());
-        Ok(answer)
+        Ok(response)
     }
 
     /// Whether a token is the one that was printed; then another is printed in its place.
     fn use_token(&self, shown: &str) -> bool {
-        let mut given = self.lock();
-        if !is_same(shown.as_bytes(), &given.token) {
+        let mut secrets = self.lock();
+        if !is_same(shown.as_bytes(), &secrets.token) {
             return false;
         }
         let Ok(next) = random_token() else {
             return false;
         };
-        given.token = next;
-        given.page = None;
-        drop(given);
+        secrets.token = next;
+        secrets.page = None;
+        drop(secrets);
         let line = format!(
             "A browser logged in. For another one: {}\n",
             self.address("")
@@ -250,14 +255,14 @@ impl Logins {
         .expect("a hexadecimal number is header text")
     }
 
-    fn lock(&self) -> MutexGuard<'_, Given> {
+    fn lock(&self) -> MutexGuard<'_, LoginSecrets> {
         // A poisoned lock guards nothing that a panic could have left half done.
-        self.given.lock().unwrap_or_else(PoisonError::into_inner)
+        self.secrets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Takes our cookie out of what is sent on.
-pub(in crate::local) fn without_cookie(headers: &mut HeaderMap) {
+pub(in crate::local) fn remove_cookie(headers: &mut HeaderMap) {
     if !cookies(headers).any(|(name, _)| name == COOKIE.as_bytes()) {
         return;
     }
@@ -334,9 +339,9 @@ fn not_logged_in() -> Problem {
 }
 
 /// The query of an address.
-struct Query(String);
+struct LoginQuery(String);
 
-impl Query {
+impl LoginQuery {
     fn of(uri: &Uri) -> Self {
         Self(uri.query().unwrap_or_default().to_owned())
     }

@@ -14,18 +14,18 @@ fn get(path: &str, cookie: Option<&str>) -> Request {
     request
 }
 
-fn admit(logins: &Logins, host: &str, request: &mut Request) -> Result<Admission, Problem> {
-    let place = Place::of(host).unwrap();
-    logins.admit(host, &place, ClientKind::Navigation, request)
+fn admit(logins: &BrowserLogins, host: &str, request: &mut Request) -> Result<LoginCheck, Problem> {
+    let place = HostRoute::of(host).unwrap();
+    logins.check(host, &place, ClientKind::Navigation, request)
 }
 
 fn answered(
-    logins: &Logins,
+    logins: &BrowserLogins,
     host: &str,
     path: &str,
     cookie: Option<&str>,
 ) -> Option<(String, Option<String>)> {
-    let Ok(Admission::Answer(answer)) = admit(logins, host, &mut get(path, cookie)) else {
+    let Ok(LoginCheck::Respond(answer)) = admit(logins, host, &mut get(path, cookie)) else {
         return None;
     };
     let text = |name| {
@@ -45,7 +45,7 @@ fn path(address: &str) -> &str {
 
 #[tokio::test]
 async fn a_token_lets_one_browser_in_and_no_second() {
-    let logins = Logins::new("localhost:8001".to_owned(), Tasks::new()).unwrap();
+    let logins = BrowserLogins::new("localhost:8001".to_owned(), Tasks::new()).unwrap();
     let address = logins.address("");
     let (location, cookie) = answered(&logins, "localhost:8001", path(&address), None).unwrap();
     assert_eq!(location, "/");
@@ -55,16 +55,16 @@ async fn a_token_lets_one_browser_in_and_no_second() {
     let mut request = get("/api", Some(&format!("a=1; {cookie}; b=2")));
     assert!(matches!(
         admit(&logins, "localhost:8001", &mut request),
-        Ok(Admission::Entered)
+        Ok(LoginCheck::LoggedIn)
     ));
     assert_eq!(request.headers()[header::COOKIE], "a=1; b=2");
 }
 
 #[tokio::test]
 async fn the_page_that_leads_to_a_token_goes_with_it() {
-    let logins = Logins::new("localhost:8001".to_owned(), Tasks::new()).unwrap();
+    let logins = BrowserLogins::new("localhost:8001".to_owned(), Tasks::new()).unwrap();
     let page = std::env::temp_dir().join(format!("throughway-login-{}", std::process::id()));
-    logins.opened(Leftover::create(page.clone(), b"").unwrap());
+    logins.opened(TemporaryFile::create(page.clone(), b"").unwrap());
     let address = logins.address("");
     assert!(
         answered(
@@ -82,7 +82,7 @@ async fn the_page_that_leads_to_a_token_goes_with_it() {
 
 #[tokio::test]
 async fn nobody_else_gets_anything() {
-    let logins = Logins::new("localhost:8001".to_owned(), Tasks::new()).unwrap();
+    let logins = BrowserLogins::new("localhost:8001".to_owned(), Tasks::new()).unwrap();
     for cookie in [
         None,
         Some("Throughway-Local="),
@@ -101,7 +101,7 @@ async fn nobody_else_gets_anything() {
 
 #[tokio::test(start_paused = true)]
 async fn a_ticket_is_for_one_host_once_and_not_for_long() {
-    let logins = Logins::new("localhost:8001".to_owned(), Tasks::new()).unwrap();
+    let logins = BrowserLogins::new("localhost:8001".to_owned(), Tasks::new()).unwrap();
     let (home, none) = answered(&logins, TARGET, "/deep?a=b", None).unwrap();
     assert_eq!(none, None);
     let (_, cookie) = answered(&logins, "localhost:8001", path(&logins.address("")), None).unwrap();
@@ -129,7 +129,7 @@ async fn a_ticket_is_for_one_host_once_and_not_for_long() {
 
 #[tokio::test]
 async fn a_login_leads_nowhere_else() {
-    let logins = Logins::new("localhost:8001".to_owned(), Tasks::new()).unwrap();
+    let logins = BrowserLogins::new("localhost:8001".to_owned(), Tasks::new()).unwrap();
     for to in [
         "http://evil.example/",
         "//evil.example/",
@@ -167,7 +167,7 @@ async fn a_login_leads_nowhere_else() {
 
 #[test]
 fn cookies_that_are_no_ascii_hide_nothing() {
-    let logins = Logins::new("localhost:8001".to_owned(), Tasks::new()).unwrap();
+    let logins = BrowserLogins::new("localhost:8001".to_owned(), Tasks::new()).unwrap();
     let own = format!("{COOKIE}={}", logins.session);
     let line = format!("name=\u{fc}; {own}; a=\"1\"; b");
     let mut request = get("/", None);
@@ -175,7 +175,7 @@ fn cookies_that_are_no_ascii_hide_nothing() {
     request.headers_mut().insert(header::COOKIE, line);
     assert!(matches!(
         admit(&logins, TARGET, &mut request),
-        Ok(Admission::Entered)
+        Ok(LoginCheck::LoggedIn)
     ));
     let left = request.headers()[header::COOKIE].as_bytes();
     assert_eq!(left, "name=\u{fc}; a=\"1\"; b".as_bytes());

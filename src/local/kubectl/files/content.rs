@@ -10,16 +10,17 @@ use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 use super::conditions::{self, Condition};
+use super::opened::{FileRequest, Opened};
 use super::ranges::{self, BadRange, Multipart, Part};
-use super::{Opened, Request, names, sniff};
+use super::{names, sniff};
 use crate::local::kubectl::plain;
 use crate::protocol::status::Response;
 
 /// How much of a file is read at once.
 const CHUNK_LENGTH: usize = 64 * 1024;
 
-/// Answers with a file.
-pub(super) async fn serve(opened: Opened, request: &Request) -> Response {
+/// Responds with a file.
+pub(super) async fn serve(opened: Opened, request: &FileRequest) -> Response {
     let modified = opened.modified();
     let condition = conditions::check(request.method(), request.headers(), modified);
     let mut response = match condition {

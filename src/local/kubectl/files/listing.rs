@@ -3,13 +3,14 @@
 use axum::body::Body;
 use http::{HeaderValue, StatusCode, header};
 
-use super::{Opened, Request, conditions};
+use super::conditions;
+use super::opened::{FileRequest, Opened};
 use crate::local::kubectl::plain;
 use crate::local::kubectl::request_path::{as_text, escape};
 use crate::protocol::status::Response;
 
-/// Answers with a directory's entries.
-pub(super) async fn serve(directory: &Opened, request: &Request) -> Response {
+/// Responds with a directory's entries.
+pub(super) async fn serve(directory: &Opened, request: &FileRequest) -> Response {
     let modified = directory.modified();
     if conditions::is_unchanged(request.method(), request.headers(), modified) {
         return plain::empty(StatusCode::NOT_MODIFIED);

@@ -17,52 +17,31 @@ mod conditions;
 mod content;
 mod listing;
 mod names;
+mod opened;
 mod ranges;
 mod sniff;
 
-use std::fs::Metadata;
-use std::io;
-use std::path::{Path, PathBuf};
-
 use http::{HeaderValue, StatusCode, header};
-use tokio::fs::File;
 
-use self::conditions::Modified;
+use self::opened::{FileRequest, Opened, open, open_below};
 use super::plain;
-use super::request_path::{RequestPath, as_text, rooted};
+use super::request_path::RequestPath;
 use crate::local::config::StaticFiles;
 use crate::protocol::status::Response;
 
 const INDEX: &str = "index.html";
 
-/// A request without its body, which no file has a use for.
-pub(in crate::local) type Request = http::Request<()>;
-
-/// Something that was opened.
-struct Opened {
-    file: File,
-    path: PathBuf,
-    metadata: Metadata,
-}
-
-/// Why nothing was opened.
-enum NotOpened {
-    Absent,
-    Forbidden,
-    Other,
-}
-
-/// Answers a request for a file.
-pub(in crate::local) async fn serve(files: &StaticFiles, request: &Request) -> Response {
+/// Responds to a request for a file.
+pub(in crate::local) async fn serve(files: &StaticFiles, request: &FileRequest) -> Response {
     let Some(path) = path_below(&files.prefix, request.uri().path()) else {
         return plain::not_found();
     };
     if path.ends_with(b"/index.html") {
         return redirect(request, b"./".to_vec());
     }
-    let opened = match open(&files.directory, &path).await {
+    let opened = match open_below(&files.directory, &path).await {
         Ok(opened) => opened,
-        Err(problem) => return problem.answer(),
+        Err(problem) => return problem.response(),
     };
     let ends_in_slash = path.ends_with(b"/");
     if opened.metadata.is_dir() {
@@ -82,8 +61,8 @@ pub(in crate::local) async fn serve(files: &StaticFiles, request: &Request) -> R
     content::serve(opened, request).await
 }
 
-async fn directory(directory: Opened, request: &Request) -> Response {
-    match opened(&directory.path.join(INDEX)).await {
+async fn directory(directory: Opened, request: &FileRequest) -> Response {
+    match open(&directory.path.join(INDEX)).await {
         Ok(index) if index.metadata.is_dir() => listing::serve(&index, request).await,
         Ok(index) => content::serve(index, request).await,
         Err(_) => listing::serve(&directory, request).await,
@@ -101,77 +80,8 @@ fn path_below(prefix: &str, path: &str) -> Option<Vec<u8>> {
     Some([root, below].concat())
 }
 
-async fn open(directory: &Path, path: &[u8]) -> Result<Opened, NotOpened> {
-    let path = rooted(path);
-    let name = str::from_utf8(&path).map_err(|_| NotOpened::Absent)?;
-    if name.contains('\0') {
-        return Err(NotOpened::Absent);
-    }
-    let mut whole = directory.to_owned();
-    if name.len() > 1 {
-        whole.push(&name[1..]);
-    }
-    opened(&whole).await
-}
-
-async fn opened(path: &Path) -> Result<Opened, NotOpened> {
-    // Whoever opens a pipe waits for its other side.
-    if let Ok(found) = tokio::fs::metadata(path).await
-        && !found.is_file()
-        && !found.is_dir()
-    {
-        return Err(NotOpened::Forbidden);
-    }
-    let file = match File::open(path).await {
-        Ok(file) => file,
-        Err(cause) => return Err(NotOpened::because(&cause, path).await),
-    };
-    let metadata = file.metadata().await.map_err(|_| NotOpened::Other)?;
-    Ok(Opened {
-        file,
-        path: path.to_owned(),
-        metadata,
-    })
-}
-
-impl NotOpened {
-    /// A path that goes on behind a file is one that is not there.
-    async fn because(cause: &io::Error, path: &Path) -> Self {
-        match cause.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Self::Absent,
-            io::ErrorKind::PermissionDenied => Self::Forbidden,
-            _ => match tokio::fs::metadata(path).await {
-                Ok(metadata) if !metadata.is_dir() => Self::Absent,
-                Ok(_) | Err(_) => Self::Other,
-            },
-        }
-    }
-
-    fn answer(self) -> Response {
-        match self {
-            Self::Absent => plain::not_found(),
-            Self::Forbidden => plain::text(StatusCode::FORBIDDEN, "403 Forbidden"),
-            Self::Other => plain::text(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "500 Internal Server Error",
-            ),
-        }
-    }
-}
-
-impl Opened {
-    fn modified(&self) -> Modified {
-        Modified::at(self.metadata.modified().ok())
-    }
-
-    fn name(&self) -> String {
-        let name = self.path.file_name().unwrap_or_default();
-        as_text(name.as_encoded_bytes())
-    }
-}
-
 /// 301 to a relative path, with the request's query. The path stays decoded; a line break in it is a space.
-fn redirect(request: &Request, mut path: Vec<u8>) -> Response {
+fn redirect(request: &FileRequest, mut path: Vec<u8>) -> Response {
     if let Some(query) = request.uri().query().filter(|query| !query.is_empty()) {
         path.push(b'?');
         path.extend_from_slice(query.as_bytes());

@@ -5,6 +5,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 
 use http::Method;
 
+use std::path::PathBuf;
+
 use super::*;
 
 /// A directory that goes with the test.

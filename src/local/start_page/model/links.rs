@@ -7,7 +7,7 @@ use super::objects::{ObjectKey, StoredPort, StoredService};
 use super::rights::{Right, Rights};
 use super::snapshot::Link;
 use crate::local::config::{TargetKind, TargetScheme};
-use crate::local::inbound::host_route::{Place, Target};
+use crate::local::inbound::host_route::{HostRoute, Target};
 use crate::local::targets::mode::ProxyMode;
 
 /// The link of a port, in the first spelling that the user has a right to.
@@ -54,7 +54,7 @@ fn spellings(
     };
     let mut ports = Vec::with_capacity(3);
     // The built-in proxy takes a name without a port for the port without a name.
-    let alone = port.name.is_empty() || *mode == ProxyMode::Throughway;
+    let alone = port.name.is_empty() || matches!(mode, ProxyMode::Throughway(_));
     if service.ports.len() == 1 && alone && scheme.is_none() {
         ports.push(None);
     }
@@ -75,7 +75,7 @@ fn spellings(
 
 /// Whether the origin's name leads back to the target. What a cluster calls its objects is not this program's to trust.
 fn leads_back(target: &Target) -> bool {
-    Place::of(&target.host()).is_ok_and(|place| place == Place::Target(target.clone()))
+    HostRoute::of(&target.host()).is_ok_and(|place| place == HostRoute::Target(target.clone()))
 }
 
 #[cfg(test)]
@@ -135,7 +135,14 @@ mod tests {
         };
         let yes = |host: &str| vec![(host.to_owned(), Right::Yes)];
         let host = yes("web.demo.svc.localhost");
-        assert_eq!(hosts(&named, &ProxyMode::Throughway, &all), host);
+        assert_eq!(
+            hosts(
+                &named,
+                &ProxyMode::Throughway("throughway.dev".into()),
+                &all
+            ),
+            host
+        );
         let built_in = ProxyMode::BuiltIn { limits: vec![] };
         let host = yes("80.web.demo.svc.localhost");
         assert_eq!(hosts(&named, &built_in, &all), host);
@@ -144,7 +151,14 @@ mod tests {
         assert_eq!(hosts(&unnamed, &built_in, &all), host);
         let secure = service(vec![port("", 443, TargetScheme::Https)]);
         let host = yes("https-443.web.demo.svc.localhost");
-        assert_eq!(hosts(&secure, &ProxyMode::Throughway, &all), host);
+        assert_eq!(
+            hosts(
+                &secure,
+                &ProxyMode::Throughway("throughway.dev".into()),
+                &all
+            ),
+            host
+        );
     }
 
     #[test]
@@ -155,14 +169,22 @@ mod tests {
         ]);
         let rights = only(&["web:http", "https:web:8443"]);
         assert_eq!(
-            hosts(&service, &ProxyMode::Throughway, &rights),
+            hosts(
+                &service,
+                &ProxyMode::Throughway("throughway.dev".into()),
+                &rights
+            ),
             [
                 ("http.web.demo.svc.localhost".to_owned(), Right::Yes),
                 ("https-8443.web.demo.svc.localhost".to_owned(), Right::Yes),
             ]
         );
         assert_eq!(
-            hosts(&service, &ProxyMode::Throughway, &only(&["web"])),
+            hosts(
+                &service,
+                &ProxyMode::Throughway("throughway.dev".into()),
+                &only(&["web"])
+            ),
             [
                 ("80.web.demo.svc.localhost".to_owned(), Right::No),
                 ("https-8443.web.demo.svc.localhost".to_owned(), Right::No),
@@ -178,7 +200,7 @@ mod tests {
                 &key(name),
                 &service,
                 &service.ports[0],
-                &ProxyMode::Throughway,
+                &ProxyMode::Throughway("throughway.dev".into()),
                 &Rights::default(),
             );
             assert_eq!(found, Link::Nameless, "{name}");

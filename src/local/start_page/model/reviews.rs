@@ -4,6 +4,7 @@
 //! the rules of each namespace, and only where an authorizer can't list its rules, a namespace's Services all and one by one.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ const MAX_NAMES: usize = 200;
 /// Asks for every name segment of every namespace. Only refused credentials fail it; all else leaves questions open.
 pub(in crate::local::start_page) async fn review(
     client: Client,
-    group: &'static str,
+    group: Arc<str>,
     questions: BTreeMap<String, Vec<String>>,
 ) -> Result<Rights, ClusterError> {
     let reviews = Reviews {
@@ -59,7 +60,7 @@ pub(in crate::local::start_page) async fn review(
 
 struct Reviews {
     client: Client,
-    group: &'static str,
+    group: Arc<str>,
     /// Whether the credentials were refused.
     refused: AtomicBool,
 }
@@ -78,7 +79,7 @@ impl Reviews {
             ..SelfSubjectRulesReview::default()
         };
         let status = self.create(&review).await?.status?;
-        let found = rights::from_rules(&status.resource_rules, self.group);
+        let found = rights::from_rules(&status.resource_rules, &self.group);
         if found == NamespaceRights::All || !status.incomplete {
             return Some((namespace, found));
         }
@@ -98,7 +99,7 @@ impl Reviews {
     async fn may(&self, namespace: &str, name: &str) -> Option<bool> {
         let attributes = ResourceAttributes {
             verb: Some(VERB.to_owned()),
-            group: Some(self.group.to_owned()),
+            group: Some(self.group.to_string()),
             resource: Some(RESOURCE.to_owned()),
             subresource: Some(SUBRESOURCE.to_owned()),
             namespace: Some(namespace.to_owned()),

@@ -1,5 +1,7 @@
 //! What the start page shows at one moment: plain data, which rendering and tests need nothing else for.
 
+use std::sync::Arc;
+
 use super::cluster_error::ClusterError;
 use super::rights::Right;
 use crate::local::inbound::host_route::Target;
@@ -11,7 +13,7 @@ pub(in crate::local::start_page) struct Snapshot {
     pub(in crate::local::start_page) namespaces: Vec<Namespace>,
     pub(in crate::local::start_page) visibility: Visibility,
     /// The API group that rights are in, where it is known.
-    pub(in crate::local::start_page) group: Option<&'static str>,
+    pub(in crate::local::start_page) group: Option<Arc<str>>,
     /// Whether all that was asked for has been answered or refused.
     pub(in crate::local::start_page) settled: bool,
     pub(in crate::local::start_page) error: Option<ClusterError>,

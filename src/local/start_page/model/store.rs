@@ -226,7 +226,10 @@ mod tests {
     }
 
     fn book() -> ClusterStore {
-        ClusterStore::new("demo".to_owned(), ProxyMode::Throughway)
+        ClusterStore::new(
+            "demo".to_owned(),
+            ProxyMode::Throughway("throughway.dev".into()),
+        )
     }
 
     fn names(book: &ClusterStore) -> Vec<String> {

@@ -95,7 +95,9 @@ async fn another_way_is_told_with_its_links() {
     let mut page = Listening::to(&world).await;
     page.until(|event| order(event) == &json!(["ns-demo"]))
         .await;
-    world.mode.send_replace(ProxyMode::Throughway);
+    world
+        .mode
+        .send_replace(ProxyMode::Throughway("throughway.dev".into()));
     let link = "http://web.demo.svc.localhost:8001/";
     let has_link = |event: &Value| {
         event["changed"]["ns-demo"]

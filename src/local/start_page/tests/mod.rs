@@ -25,7 +25,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        Self::with_mode(ProxyMode::Throughway)
+        Self::with_mode(ProxyMode::Throughway("throughway.dev".into()))
     }
 
     fn with_mode(mode: ProxyMode) -> Self {

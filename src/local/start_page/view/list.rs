@@ -50,7 +50,7 @@ pub(in crate::local::start_page) fn sections(
 ) -> Vec<Section> {
     let namespaces = snapshot.namespaces.iter();
     let sections: Vec<Section> = namespaces
-        .filter_map(|namespace| section(namespace, search, port, snapshot.group))
+        .filter_map(|namespace| section(namespace, search, port, snapshot.group.as_deref()))
         .collect();
     if !sections.is_empty() {
         return sections;
@@ -102,7 +102,7 @@ fn section(
     namespace: &Namespace,
     search: &Search,
     port: &str,
-    group: Option<&'static str>,
+    group: Option<&str>,
 ) -> Option<Section> {
     let services = namespace.services.iter();
     let found: Vec<&Service> = services
@@ -130,7 +130,7 @@ fn section(
     Some(Section { id, html })
 }
 
-fn no_right(group: Option<&'static str>) -> Html {
+fn no_right(group: Option<&str>) -> Html {
     let right = match group {
         Some("") | None => "services/proxy".to_owned(),
         // As kubectl writes it.

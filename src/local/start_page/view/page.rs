@@ -56,7 +56,7 @@ fn markup(view: &View<'_>) -> String {
 fn mode(mode: &ProxyMode) -> &'static str {
     match mode {
         ProxyMode::Unknown => "throughway local",
-        ProxyMode::Throughway => "throughway local, through the cluster's Throughway",
+        ProxyMode::Throughway(_) => "throughway local, through the cluster's Throughway",
         ProxyMode::BuiltIn { .. } => "throughway local, through the cluster's built-in proxy",
     }
 }

@@ -6,7 +6,8 @@
 //!
 //! client-go: `plugin/pkg/client/auth/exec/exec.go`.
 
-mod answer;
+mod credential;
+mod output;
 mod process;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,31 +16,23 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
-use http::HeaderValue;
 use kube::config::ExecConfig;
 use tokio::sync::oneshot;
 
 pub(super) use process::Program;
 
-use super::Means;
+use super::context::CredentialContext;
 use crate::lifecycle::Tasks;
 use crate::local::api_server::clock::Clock;
-use crate::local::api_server::error::{AccessError, CredentialError};
-use crate::local::api_server::transport::pem::Identity;
+use crate::local::api_server::error::{ConfigError, CredentialError};
+use credential::ExecCredential;
 
 /// How long before its end a credential is made anew.
-const SLACK: Duration = Duration::from_secs(10);
+const EXPIRY_SKEW: Duration = Duration::from_secs(10);
 /// The least time between two runs.
-const REST: Duration = Duration::from_secs(5);
+const RETRY_BACKOFF: Duration = Duration::from_secs(5);
 
-/// What a plugin gave.
-pub(super) struct Given {
-    pub(super) header: Option<HeaderValue>,
-    pub(super) identity: Option<Arc<Identity>>,
-    expires: Option<SystemTime>,
-}
-
-type Run = Shared<BoxFuture<'static, Result<Arc<Given>, CredentialError>>>;
+type Run = Shared<BoxFuture<'static, Result<Arc<ExecCredential>, CredentialError>>>;
 
 /// A plugin and what it gave last.
 pub(in crate::local::api_server) struct Exec(Arc<Inner>);
@@ -49,36 +42,39 @@ struct Inner {
     tasks: Tasks,
     clock: Clock,
     is_rejected: AtomicBool,
-    state: Mutex<State>,
+    state: Mutex<ExecState>,
 }
 
 #[derive(Default)]
-struct State {
-    given: Option<(SystemTime, Arc<Given>)>,
+struct ExecState {
+    credential: Option<(SystemTime, Arc<ExecCredential>)>,
     failed: Option<(SystemTime, CredentialError)>,
     running: Option<Run>,
 }
 
 impl Exec {
-    pub(super) fn of(config: ExecConfig, means: &Means<'_>) -> Result<Self, AccessError> {
+    pub(super) fn of(
+        config: ExecConfig,
+        context: &CredentialContext<'_>,
+    ) -> Result<Self, ConfigError> {
         Ok(Self(Arc::new(Inner {
-            program: Program::of(config, means)?,
-            tasks: means.tasks.clone(),
-            clock: means.clock.clone(),
+            program: Program::of(config, context)?,
+            tasks: context.tasks.clone(),
+            clock: context.clock.clone(),
             is_rejected: AtomicBool::new(false),
             state: Mutex::default(),
         })))
     }
 
     /// The credential for a request that starts now.
-    pub(super) async fn credential(&self) -> Result<Arc<Given>, CredentialError> {
+    pub(super) async fn credential(&self) -> Result<Arc<ExecCredential>, CredentialError> {
         let run = {
             let mut state = self.0.state();
             match state.running.clone() {
                 Some(run) => run,
                 None => {
-                    if let Some(kept) = self.0.kept(&state) {
-                        return kept;
+                    if let Some(cached) = self.0.cached(&state) {
+                        return cached;
                     }
                     let run = self.start();
                     state.running = Some(run.clone());
@@ -103,7 +99,7 @@ impl Exec {
         let (sender, receiver) = oneshot::channel();
         self.0.tasks.spawn_background(async move {
             let result = inner.program.run(&inner.tasks).await.map(Arc::new);
-            inner.put_down(&result);
+            inner.record(&result);
             // Whoever asked may be gone.
             let _ = sender.send(result);
         });
@@ -120,12 +116,12 @@ impl Exec {
 
 impl Inner {
     /// Takes note of what came of a run, for whoever asks next.
-    fn put_down(&self, result: &Result<Arc<Given>, CredentialError>) {
+    fn record(&self, result: &Result<Arc<ExecCredential>, CredentialError>) {
         let mut state = self.state();
         state.running = None;
         match result {
-            Ok(given) => {
-                state.given = Some((self.clock.now(), Arc::clone(given)));
+            Ok(credential) => {
+                state.credential = Some((self.clock.now(), Arc::clone(credential)));
                 state.failed = None;
             }
             Err(failed) => state.failed = Some((self.clock.now(), failed.clone())),
@@ -133,27 +129,27 @@ impl Inner {
     }
 
     /// What need not be made anew.
-    fn kept(&self, state: &State) -> Option<Result<Arc<Given>, CredentialError>> {
+    fn cached(&self, state: &ExecState) -> Option<Result<Arc<ExecCredential>, CredentialError>> {
         if let Some((at, failed)) = &state.failed
-            && self.clock.since(*at) < REST
+            && self.clock.since(*at) < RETRY_BACKOFF
         {
             return Some(Err(failed.clone()));
         }
-        let (made, given) = state.given.as_ref()?;
+        let (made, credential) = state.credential.as_ref()?;
         let age = self.clock.since(*made);
-        if self.is_rejected.load(Ordering::Acquire) && age >= REST {
+        if self.is_rejected.load(Ordering::Acquire) && age >= RETRY_BACKOFF {
             return None;
         }
-        let Some(expires) = given.expires else {
-            return Some(Ok(Arc::clone(given)));
+        let Some(expires) = credential.expires else {
+            return Some(Ok(Arc::clone(credential)));
         };
         // Of a short life only a part is given up.
         let lifetime = expires.duration_since(*made).unwrap_or_default();
-        let is_fresh = age < lifetime.saturating_sub(SLACK.min(lifetime / 4));
-        is_fresh.then(|| Ok(Arc::clone(given)))
+        let is_fresh = age < lifetime.saturating_sub(EXPIRY_SKEW.min(lifetime / 4));
+        is_fresh.then(|| Ok(Arc::clone(credential)))
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ExecState> {
         self.state
             .lock()
             .expect("nothing that holds the lock can panic")

@@ -17,19 +17,20 @@ use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::{Given, answer};
+use super::credential::ExecCredential;
+use super::output;
 use crate::lifecycle::Tasks;
-use crate::local::api_server::credentials::Means;
-use crate::local::api_server::error::{AccessError, CredentialError};
+use crate::local::api_server::credentials::context::CredentialContext;
+use crate::local::api_server::error::{ConfigError, CredentialError};
 
 /// How long a plugin may take. Those that open a browser or show a code wait for a person; issuers give a code half an hour at most.
-const PLUGIN_LIMIT: Duration = Duration::from_secs(1800);
+const PLUGIN_TIMEOUT: Duration = Duration::from_secs(1800);
 /// How long what a plugin wrote before its end may take to arrive.
-const PIPE_GRACE: Duration = Duration::from_millis(100);
-/// The most that is read of an answer.
-const MOST_ANSWER: u64 = 1024 * 1024;
+const PIPE_TIMEOUT: Duration = Duration::from_millis(100);
+/// The most that is read of its output.
+const MAX_OUTPUT_BYTES: u64 = 1024 * 1024;
 /// The most that is shown of a plugin's last line.
-const MOST_LINE: usize = 300;
+const MAX_LINE_CHARS: usize = 300;
 
 const VERSIONS: [&str; 2] = [
     "client.authentication.k8s.io/v1",
@@ -50,10 +51,10 @@ pub(in crate::local::api_server) struct Program {
 impl Program {
     pub(in crate::local::api_server) fn of(
         config: ExecConfig,
-        means: &Means<'_>,
-    ) -> Result<Self, AccessError> {
-        let cluster = means.cluster;
-        let wrong = |what: &'static str| AccessError::Plugin { what };
+        context: &CredentialContext<'_>,
+    ) -> Result<Self, ConfigError> {
+        let cluster = context.cluster;
+        let wrong = |what: &'static str| ConfigError::Plugin { what };
         let command = config.command.filter(|command| !command.is_empty());
         let api_version = config.api_version.unwrap_or_default();
         if !VERSIONS.contains(&api_version.as_str()) {
@@ -67,7 +68,7 @@ impl Program {
             None => ExecInteractiveMode::IfAvailable,
         };
         let command = command.ok_or_else(|| wrong("it has no command"))?;
-        let told = config.provide_cluster_info.then(|| cluster.try_into());
+        let exec_info = config.provide_cluster_info.then(|| cluster.try_into());
         let variables = config.env.unwrap_or_default().into_iter();
         Ok(Self {
             command,
@@ -78,20 +79,20 @@ impl Program {
             api_version,
             interactive,
             install_hint: config.install_hint.map(|hint| printable(&hint)),
-            cluster: told.transpose().map_err(|_| {
+            cluster: exec_info.transpose().map_err(|_| {
                 wrong("it is to be told the certificate authority, which can't be read")
             })?,
         })
     }
 
     /// Runs the plugin to its end.
-    pub(super) async fn run(&self, tasks: &Tasks) -> Result<Given, CredentialError> {
+    pub(super) async fn run(&self, tasks: &Tasks) -> Result<ExecCredential, CredentialError> {
         let command = || self.command.clone();
         let child = self.start()?;
-        let Ok(ended) = timeout(PLUGIN_LIMIT, wait(child, tasks)).await else {
-            return Err(CredentialError::PluginLate {
+        let Ok(ended) = timeout(PLUGIN_TIMEOUT, wait(child, tasks)).await else {
+            return Err(CredentialError::PluginTimeout {
                 command: command(),
-                limit: PLUGIN_LIMIT,
+                limit: PLUGIN_TIMEOUT,
             });
         };
         let (status, printed, last_line) =
@@ -106,7 +107,7 @@ impl Program {
                 last_line,
             });
         }
-        answer::read(&printed, &self.api_version, &self.command)
+        output::read(&printed, &self.api_version, &self.command)
     }
 
     fn start(&self) -> Result<Child, CredentialError> {
@@ -125,7 +126,7 @@ impl Program {
         command
             .args(&self.arguments)
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
-            .env("KUBERNETES_EXEC_INFO", self.told(is_interactive))
+            .env("KUBERNETES_EXEC_INFO", self.exec_info(is_interactive))
             .stdin(if is_interactive {
                 Stdio::inherit()
             } else {
@@ -146,8 +147,8 @@ impl Program {
         })
     }
 
-    /// What the plugin is told.
-    fn told(&self, is_interactive: bool) -> String {
+    /// What the plugin is told: `KUBERNETES_EXEC_INFO`.
+    fn exec_info(&self, is_interactive: bool) -> String {
         let mut spec = json!({ "interactive": is_interactive });
         if let Some(cluster) = &self.cluster {
             spec["cluster"] = json!(cluster);
@@ -180,7 +181,7 @@ async fn wait(
         let mut reading = pin!(everything(child.stdout.take(), &mut printed));
         tokio::select! {
             status = child.wait() => {
-                timeout(PIPE_GRACE, reading).await.unwrap_or(Ok(()))?;
+                timeout(PIPE_TIMEOUT, reading).await.unwrap_or(Ok(()))?;
                 status?
             }
             read = &mut reading => {
@@ -189,7 +190,7 @@ async fn wait(
             }
         }
     };
-    let _ = timeout(PIPE_GRACE, passed).await;
+    let _ = timeout(PIPE_TIMEOUT, passed).await;
     Ok((status, printed, last_line(&tail)))
 }
 
@@ -201,7 +202,7 @@ async fn everything(
     printed: &mut Vec<u8>,
 ) -> std::io::Result<()> {
     if let Some(stdout) = stdout {
-        stdout.take(MOST_ANSWER).read_to_end(printed).await?;
+        stdout.take(MAX_OUTPUT_BYTES).read_to_end(printed).await?;
     }
     Ok(())
 }
@@ -232,5 +233,5 @@ fn last_line(tail: &Tail) -> Option<String> {
 /// The text without control characters, which could lead a terminal astray, and not longer than a person reads.
 fn printable(text: &str) -> String {
     let shown = text.chars().filter(|letter| !letter.is_control());
-    shown.take(MOST_LINE).collect()
+    shown.take(MAX_LINE_CHARS).collect()
 }

@@ -20,17 +20,16 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tokio::time::timeout;
 
-use crate::local::api_server::Purpose;
-use crate::local::api_server::error::{AccessError, CredentialError};
-use crate::local::api_server::kubeconfig::resolve::{self, Trust};
-use crate::local::api_server::transport::connect::{Dial, Secured};
-use crate::local::api_server::transport::proxy::{Environment, Proxy, host_of};
-use crate::local::api_server::transport::tls::Tls;
+use crate::local::api_server::error::{ConfigError, CredentialError};
+use crate::local::api_server::kubeconfig::resolve::{self, ServerTrust};
+use crate::local::api_server::transport::connect::{Dialer, TlsTarget};
+use crate::local::api_server::transport::proxy::{Proxy, ProxyEnvironment, host_of};
+use crate::local::api_server::transport::tls::{Purpose, Tls};
 
-/// How long the issuer may take for one answer, connecting included.
-const ISSUER_LIMIT: Duration = Duration::from_secs(30);
-/// The most that is read of an answer.
-const MOST_ANSWER: usize = 1024 * 1024;
+/// How long the issuer may take for one response, connecting included.
+const ISSUER_TIMEOUT: Duration = Duration::from_secs(30);
+/// The most that is read of an response.
+const MAX_RESPONSE_BYTES: usize = 1024 * 1024;
 
 /// Where tokens are fetched.
 pub(super) struct Issuer {
@@ -38,29 +37,29 @@ pub(super) struct Issuer {
     client_id: String,
     client_secret: Option<SecretString>,
     tls: Tls,
-    dial: Dial,
+    dial: Dialer,
 }
 
 /// What the issuer gave.
-pub(super) struct Fetched {
+pub(super) struct FetchedTokens {
     pub(super) id_token: SecretString,
     pub(super) refresh_token: Option<SecretString>,
 }
 
 #[derive(Deserialize)]
-struct Discovery {
+struct DiscoveryDocument {
     token_endpoint: String,
 }
 
 #[derive(Deserialize)]
-struct Tokens {
+struct TokenResponse {
     id_token: Option<String>,
     refresh_token: Option<String>,
 }
 
 /// Where the client's name and secret go.
 #[derive(Debug, Clone, Copy)]
-enum Login {
+enum ClientAuthentication {
     Header,
     Form,
 }
@@ -70,14 +69,14 @@ impl Issuer {
         url: &str,
         client_id: String,
         client_secret: Option<SecretString>,
-        trust: Trust,
-        proxies: &Environment,
-    ) -> Result<Self, AccessError> {
+        trust: ServerTrust,
+        proxies: &ProxyEnvironment,
+    ) -> Result<Self, ConfigError> {
         let url = url.trim_end_matches('/').to_owned();
         let uri = resolve::server_uri(&url)?;
         if uri.scheme() != Some(&Scheme::HTTPS) {
             let server = resolve::without_userinfo(&url);
-            return Err(AccessError::BadServer { server });
+            return Err(ConfigError::BadServer { server });
         }
         let proxy = Proxy::of(&uri, None, proxies)?;
         Ok(Self {
@@ -85,7 +84,7 @@ impl Issuer {
             client_id,
             client_secret,
             tls: Tls::anonymous(trust),
-            dial: Dial::new(proxy, None, Duration::ZERO),
+            dial: Dialer::new(proxy, None, Duration::ZERO),
         })
     }
 
@@ -93,22 +92,22 @@ impl Issuer {
     pub(super) async fn refresh(
         &self,
         refresh_token: &SecretString,
-    ) -> Result<Fetched, CredentialError> {
+    ) -> Result<FetchedTokens, CredentialError> {
         let discovery = format!("{}/.well-known/openid-configuration", self.url);
         let request = Request::get(&discovery).body(Body::empty());
         let request = request.map_err(|_| self.failed("its address is malformed"))?;
-        let (status, answer) = self.ask(request).await?;
+        let (status, response) = self.send(request).await?;
         if !status.is_success() {
             return Err(self.failed("its discovery document is not there"));
         }
-        let Discovery { token_endpoint } = serde_json::from_slice(&answer)
+        let DiscoveryDocument { token_endpoint } = serde_json::from_slice(&response)
             .map_err(|_| self.failed("its discovery document is malformed"))?;
         let mut refused = self.failed("it refused the refresh token");
-        for login in [Login::Header, Login::Form] {
-            let request = self.token_request(&token_endpoint, refresh_token, login)?;
-            let (status, answer) = self.ask(request).await?;
+        for authentication in [ClientAuthentication::Header, ClientAuthentication::Form] {
+            let request = self.token_request(&token_endpoint, refresh_token, authentication)?;
+            let (status, response) = self.send(request).await?;
             if status.is_success() {
-                return self.tokens(&answer);
+                return self.tokens(&response);
             }
             if status.is_server_error() {
                 refused = self.failed("it has an error of its own");
@@ -117,14 +116,14 @@ impl Issuer {
         Err(refused)
     }
 
-    fn tokens(&self, answer: &[u8]) -> Result<Fetched, CredentialError> {
-        let tokens: Tokens =
-            serde_json::from_slice(answer).map_err(|_| self.failed("its answer is malformed"))?;
+    fn tokens(&self, response: &[u8]) -> Result<FetchedTokens, CredentialError> {
+        let tokens: TokenResponse = serde_json::from_slice(response)
+            .map_err(|_| self.failed("its response is malformed"))?;
         let id_token = tokens.id_token.filter(|token| !token.is_empty());
-        Ok(Fetched {
+        Ok(FetchedTokens {
             id_token: id_token
                 .map(SecretString::from)
-                .ok_or_else(|| self.failed("its answer has no ID token"))?,
+                .ok_or_else(|| self.failed("its response has no ID token"))?,
             refresh_token: tokens
                 .refresh_token
                 .filter(|token| !token.is_empty())
@@ -136,7 +135,7 @@ impl Issuer {
         &self,
         endpoint: &str,
         refresh_token: &SecretString,
-        login: Login,
+        authentication: ClientAuthentication,
     ) -> Result<Request<Body>, CredentialError> {
         let secret = self
             .client_secret
@@ -150,8 +149,8 @@ impl Issuer {
             .method(Method::POST)
             .uri(endpoint)
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
-        match login {
-            Login::Header => {
+        match authentication {
+            ClientAuthentication::Header => {
                 let pair = format!("{}:{}", encoded(&self.client_id), encoded(secret));
                 let value = format!("Basic {}", STANDARD.encode(pair));
                 let mut value =
@@ -159,7 +158,7 @@ impl Issuer {
                 value.set_sensitive(true);
                 request = request.header(AUTHORIZATION, value);
             }
-            Login::Form => {
+            ClientAuthentication::Form => {
                 form = format!("{form}&client_id={}", encoded(&self.client_id));
                 if !secret.is_empty() {
                     form = format!("{form}&client_secret={}", encoded(secret));
@@ -171,10 +170,10 @@ impl Issuer {
             .map_err(|_| self.failed("its token endpoint is malformed"))
     }
 
-    async fn ask(&self, request: Request<Body>) -> Result<(StatusCode, Vec<u8>), CredentialError> {
-        match timeout(ISSUER_LIMIT, Box::pin(self.exchange(request))).await {
-            Ok(answer) => answer,
-            Err(_) => Err(self.failed("it does not answer")),
+    async fn send(&self, request: Request<Body>) -> Result<(StatusCode, Vec<u8>), CredentialError> {
+        match timeout(ISSUER_TIMEOUT, Box::pin(self.exchange(request))).await {
+            Ok(response) => response,
+            Err(_) => Err(self.failed("it does not respond")),
         }
     }
 
@@ -196,7 +195,7 @@ impl Issuer {
         };
         let settings = self.tls.settings(None).await;
         let settings = settings.map_err(|failed| unreachable(failed.to_string()))?;
-        let secured = Secured {
+        let secured = TlsTarget {
             settings: settings.of(Purpose::Upgrade),
             name,
         };
@@ -212,19 +211,19 @@ impl Issuer {
         let host = HeaderValue::from_str(authority.as_str()).map_err(|_| malformed())?;
         headers.insert(HOST, host);
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        let answer = async {
+        let response = async {
             let response = sender.send_request(request).await.map_err(broken)?;
             let status = response.status();
-            let body = Limited::new(response.into_body(), MOST_ANSWER);
+            let body = Limited::new(response.into_body(), MAX_RESPONSE_BYTES);
             let body = body.collect().await;
-            let body = body.map_err(|_| self.failed("its answer broke off"))?;
+            let body = body.map_err(|_| self.failed("its response broke off"))?;
             Ok((status, body.to_bytes().to_vec()))
         };
-        let mut answer = std::pin::pin!(answer);
+        let mut response = std::pin::pin!(response);
         tokio::select! {
-            answered = &mut answer => answered,
-            // The end of the connection may come with the end of the answer.
-            _ = connection => answer.await,
+            received = &mut response => received,
+            // The end of the connection may come with the end of the response.
+            _ = connection => response.await,
         }
     }
 

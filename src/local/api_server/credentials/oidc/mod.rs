@@ -21,32 +21,33 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tokio::sync::{Mutex, oneshot};
 
-use super::{Means, bearer};
+use super::context::CredentialContext;
+use super::header::bearer;
 use crate::lifecycle::Tasks;
 use crate::local::api_server::clock::Clock;
-use crate::local::api_server::error::{AccessError, CredentialError};
-use crate::local::api_server::kubeconfig::resolve::{Pem, Trust};
-use issuer::{Fetched, Issuer};
+use crate::local::api_server::error::{ConfigError, CredentialError};
+use crate::local::api_server::kubeconfig::resolve::{Pem, ServerTrust};
+use issuer::{FetchedTokens, Issuer};
 
 /// How long before its end a token is replaced.
-const SLACK: Duration = Duration::from_secs(10);
+const EXPIRY_SKEW: Duration = Duration::from_secs(10);
 /// The least time between two tries that failed.
-const REST: Duration = Duration::from_secs(5);
+const RETRY_BACKOFF: Duration = Duration::from_secs(5);
 
 /// A login with an issuer of ID tokens.
 pub(in crate::local::api_server) struct Oidc {
-    login: Arc<Login>,
+    login: Arc<OidcLogin>,
     tasks: Tasks,
 }
 
-struct Login {
+struct OidcLogin {
     clock: Clock,
     files: Vec<PathBuf>,
     issuer: Option<Issuer>,
-    state: Mutex<State>,
+    state: Mutex<OidcState>,
 }
 
-struct State {
+struct OidcState {
     id_token: Option<SecretString>,
     refresh_token: Option<SecretString>,
     failed: Option<(SystemTime, CredentialError)>,
@@ -60,16 +61,16 @@ struct Claims {
 impl Oidc {
     pub(super) fn of(
         mut settings: HashMap<String, String>,
-        means: Means<'_>,
-    ) -> Result<Self, AccessError> {
+        context: CredentialContext<'_>,
+    ) -> Result<Self, ConfigError> {
         let mut setting = |name: &str| settings.remove(name).filter(|value| !value.is_empty());
         let roots = match (
             setting("idp-certificate-authority-data"),
             setting("idp-certificate-authority"),
         ) {
-            (Some(data), _) => Trust::Roots(Pem::Base64(SecretString::from(data))),
-            (None, Some(file)) => Trust::Roots(Pem::File(PathBuf::from(file))),
-            (None, None) => Trust::System,
+            (Some(data), _) => ServerTrust::Roots(Pem::Base64(SecretString::from(data))),
+            (None, Some(file)) => ServerTrust::Roots(Pem::File(PathBuf::from(file))),
+            (None, None) => ServerTrust::System,
         };
         let issuer = match (setting("idp-issuer-url"), setting("client-id")) {
             (Some(url), Some(client_id)) => {
@@ -79,24 +80,24 @@ impl Oidc {
                     client_id,
                     client_secret,
                     roots,
-                    means.proxies,
+                    context.proxies,
                 )?)
             }
             _ => None,
         };
-        let state = State {
+        let state = OidcState {
             id_token: setting("id-token").map(SecretString::from),
             refresh_token: setting("refresh-token").map(SecretString::from),
             failed: None,
         };
         Ok(Self {
-            login: Arc::new(Login {
-                clock: means.clock,
-                files: means.files,
+            login: Arc::new(OidcLogin {
+                clock: context.clock,
+                files: context.files,
                 issuer,
                 state: Mutex::new(state),
             }),
-            tasks: means.tasks.clone(),
+            tasks: context.tasks.clone(),
         })
     }
 
@@ -121,16 +122,16 @@ impl Oidc {
     }
 }
 
-impl Login {
+impl OidcLogin {
     /// What need not be fetched.
-    fn present(&self, state: &State) -> Option<Result<HeaderValue, CredentialError>> {
+    fn present(&self, state: &OidcState) -> Option<Result<HeaderValue, CredentialError>> {
         if let Some(token) = &state.id_token
             && self.is_fresh(token)
         {
             return Some(bearer(token, "the issuer of ID tokens"));
         }
         let (at, failed) = state.failed.as_ref()?;
-        (self.clock.since(*at) < REST).then(|| Err(failed.clone()))
+        (self.clock.since(*at) < RETRY_BACKOFF).then(|| Err(failed.clone()))
     }
 
     async fn renewed(&self) -> Result<HeaderValue, CredentialError> {
@@ -144,7 +145,7 @@ impl Login {
             return Err(CredentialError::LoginExpired);
         };
         match issuer.refresh(refresh_token).await {
-            Ok(Fetched {
+            Ok(FetchedTokens {
                 id_token,
                 refresh_token,
             }) => {
@@ -166,15 +167,15 @@ impl Login {
     }
 
     fn is_fresh(&self, token: &SecretString) -> bool {
-        let Some(end) = end_of(token.expose_secret()) else {
+        let Some(expiry) = expiry_of(token.expose_secret()) else {
             return false;
         };
-        self.clock.now() + SLACK < end
+        self.clock.now() + EXPIRY_SKEW < expiry
     }
 }
 
 /// When an ID token ends; who signed it is for the API server to look at.
-fn end_of(token: &str) -> Option<SystemTime> {
+fn expiry_of(token: &str) -> Option<SystemTime> {
     let payload = token.split('.').nth(1)?;
     let payload = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
     let claims: Claims = serde_json::from_slice(&payload).ok()?;

@@ -15,7 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::fs;
 use tokio::io::AsyncWriteExt;
 
-use crate::local::temporary_file::Leftover;
+use crate::local::temporary_file::TemporaryFile;
 
 /// How often a lock is asked for that somebody else has, and how long after each time.
 const LOCK_TRIES: usize = 5;
@@ -67,7 +67,7 @@ async fn write(file: &Path, text: &SecretString) -> io::Result<()> {
     let mut number = [0; 8];
     aws_lc_rs::rand::fill(&mut number).map_err(io::Error::other)?;
     let number = u64::from_ne_bytes(number);
-    let draft = Leftover(beside(file, &format!(".throughway-{number:016x}")));
+    let draft = TemporaryFile(beside(file, &format!(".throughway-{number:016x}")));
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true).mode(0o600);
     let mut opened = options.open(&draft.0).await?;
@@ -79,7 +79,7 @@ async fn write(file: &Path, text: &SecretString) -> io::Result<()> {
 
 /// kubectl's lock on a kubeconfig, until this is dropped.
 struct Lock {
-    _file: Leftover,
+    _file: TemporaryFile,
 }
 
 impl Lock {
@@ -90,7 +90,7 @@ impl Lock {
             match options.write(true).create_new(true).open(&path).await {
                 Ok(_) => {
                     return Ok(Self {
-                        _file: Leftover(path),
+                        _file: TemporaryFile(path),
                     });
                 }
                 Err(taken)

@@ -1,6 +1,6 @@
-//! What a plugin prints: an `ExecCredential` in JSON or YAML, as client-go decodes it. Out: what it [`Given`], with nothing of the text in errors.
+//! What a plugin prints: an `ExecCredential` in JSON or YAML, as client-go decodes it. Out: an [`ExecCredential`], with nothing of the text in errors.
 //!
-//! Refuses another version than was asked for, an answer without a credential, and a certificate without its key.
+//! Refuses another version than was asked for, output without a credential, and a certificate without its key.
 //!
 //! <https://kubernetes.io/docs/reference/config-api/client-authentication.v1/>
 
@@ -11,25 +11,25 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::Given;
-use crate::local::api_server::credentials::bearer;
+use super::credential::ExecCredential;
+use crate::local::api_server::credentials::header::bearer;
 use crate::local::api_server::error::CredentialError;
-use crate::local::api_server::transport::pem::Identity;
+use crate::local::api_server::transport::pem::ClientIdentity;
 use crate::local::api_server::yaml;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct ExecCredential {
+struct ExecCredentialObject {
     #[serde(default)]
     kind: String,
     #[serde(default)]
     api_version: String,
-    status: Option<Status>,
+    status: Option<ExecCredentialStatus>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Status {
+struct ExecCredentialStatus {
     expiration_timestamp: Option<Time>,
     token: Option<SecretText>,
     client_certificate_data: Option<String>,
@@ -52,13 +52,13 @@ pub(super) fn read(
     printed: &[u8],
     api_version: &str,
     command: &str,
-) -> Result<Given, CredentialError> {
-    let wrong = |what: &'static str| CredentialError::PluginAnswer {
+) -> Result<ExecCredential, CredentialError> {
+    let wrong = |what: &'static str| CredentialError::PluginOutput {
         command: command.to_owned(),
         what,
     };
     // What the parser says may quote the text.
-    let credential: ExecCredential = serde_json::from_slice(printed)
+    let credential: ExecCredentialObject = serde_json::from_slice(printed)
         .or_else(|_| serde_saphyr::from_slice(printed))
         .ok()
         .or_else(|| {
@@ -80,7 +80,7 @@ pub(super) fn read(
     let identity = match (certificate, key) {
         (None, None) => None,
         (Some(certificate), Some(key)) => {
-            let identity = Identity::of(certificate.into_bytes(), bytes(&key), origin());
+            let identity = ClientIdentity::of(certificate.into_bytes(), bytes(&key), origin());
             let identity =
                 identity.map_err(|_| wrong("its client certificate or key is no PEM"))?;
             Some(Arc::new(identity))
@@ -90,7 +90,7 @@ pub(super) fn read(
     if token.is_none() && identity.is_none() {
         return Err(wrong("it has neither a token nor a client certificate"));
     }
-    Ok(Given {
+    Ok(ExecCredential {
         header: token.map(|token| bearer(&token.0, &origin())).transpose()?,
         identity,
         expires: status

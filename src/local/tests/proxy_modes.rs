@@ -229,3 +229,29 @@ async fn a_service_without_a_tcp_port_is_not_asked_for_one() {
         assert!(said.contains(words) && !said.contains("name one"), "{said}");
     }
 }
+
+/// A cluster whose Throughway has a group of its own.
+fn with_another_group(path: &str) -> Response {
+    if !path.starts_with("/apis/gate.example.org/") {
+        return api_server(path);
+    }
+    let mut response = empty(StatusCode::OK);
+    let origin = HeaderValue::from_static("http://web.demo.svc.localhost:8001");
+    response.headers_mut().insert("throughway-origin", origin);
+    response
+}
+
+#[tokio::test]
+async fn a_throughway_of_another_group_is_found_by_its_flag() {
+    let flags = ["--api-group=gate.example.org"];
+    let world = World::in_front_of(with_another_group, "", &flags).await;
+    assert_eq!(world.ask(WEB, "GET /", &[]).await.status(), 200);
+    let by_throughway = "GET /apis/gate.example.org/v1/namespaces/demo/services/web/proxy/";
+    assert_eq!(world.proxied(), [by_throughway]);
+    let page = "GET /apis/gate.example.org/v1/namespaces/demo/services/web/proxy/x";
+    let response = world.ask(API, page, &TYPED).await;
+    assert_eq!(response.status(), 307);
+    let location = &response.headers()["location"];
+    assert_eq!(location, "http://web.demo.svc.localhost:8001/x");
+    assert_eq!(world.proxied().len(), 1);
+}

@@ -10,25 +10,25 @@ use http_body_util::BodyExt;
 
 /// Whether the caller's body broke off. One that is empty can't.
 #[derive(Debug, Default)]
-pub(super) struct BrokeOff(Option<Arc<AtomicBool>>);
+pub(super) struct BodyFailure(Option<Arc<AtomicBool>>);
 
-impl BrokeOff {
+impl BodyFailure {
     pub(super) fn happened(&self) -> bool {
         let flag = self.0.as_ref();
-        flag.is_some_and(|broke_off| broke_off.load(Ordering::Acquire))
+        flag.is_some_and(|failed| failed.load(Ordering::Acquire))
     }
 }
 
 /// The same body, watched.
-pub(super) fn watched(body: Body) -> (Body, BrokeOff) {
+pub(super) fn watched(body: Body) -> (Body, BodyFailure) {
     if body.is_end_stream() {
-        return (body, BrokeOff::default());
+        return (body, BodyFailure::default());
     }
-    let broke_off = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&broke_off);
+    let failed = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&failed);
     let body = body.map_err(move |failed| {
         flag.store(true, Ordering::Release);
         failed
     });
-    (Body::new(body), BrokeOff(Some(broke_off)))
+    (Body::new(body), BodyFailure(Some(failed)))
 }

@@ -6,7 +6,8 @@ use axum::body::Body;
 use http::{HeaderValue, Method, header};
 use tower::service_fn;
 
-use super::{Upstream, UpstreamError};
+use super::client::Upstream;
+use super::error::UpstreamError;
 use crate::local::config::Filtering;
 use crate::local::kubectl::filter;
 use crate::protocol::USER_AGENT;
@@ -14,12 +15,12 @@ use crate::protocol::status::{Response, Status};
 
 impl Upstream {
     /// Asks the cluster for this program.
-    pub(in crate::local) fn client(&self) -> kube::Client {
-        self.client_within(Filtering::Off)
+    pub(in crate::local) fn kube_client(&self) -> kube::Client {
+        self.kube_client_within(Filtering::Off)
     }
 
     /// The same for somebody, who learns no more by it than by asking for it: the start page.
-    pub(in crate::local) fn client_within(&self, rules: Filtering) -> kube::Client {
+    pub(in crate::local) fn kube_client_within(&self, rules: Filtering) -> kube::Client {
         let (upstream, rules) = (self.clone(), Arc::new(rules));
         let namespace = self.api.default_namespace().to_owned();
         let service = service_fn(move |request: http::Request<kube::client::Body>| {

@@ -11,9 +11,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use tokio::process::Command;
 
 use super::inbound::host_route::Target;
-use super::inbound::login::Logins;
+use super::inbound::login::BrowserLogins;
 use super::inbound::random_token::random_token;
-use super::temporary_file::Leftover;
+use super::temporary_file::TemporaryFile;
 use super::terminal::{NoOutput, print};
 use crate::lifecycle::memory::with_usual_pages;
 use crate::protocol::html_escape;
@@ -34,7 +34,11 @@ const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC
 
 /// Opens a target's origin; a browser that has to log in is let in on the way. The address is printed too, for where there is
 /// no browser.
-pub(super) fn target(target: &Target, port: u16, logins: Option<&Logins>) -> Result<(), NoOutput> {
+pub(super) fn open_target(
+    target: &Target,
+    port: u16,
+    logins: Option<&BrowserLogins>,
+) -> Result<(), NoOutput> {
     let origin = format!("http://{}:{port}/", target.host());
     print(&format!("Opening {origin}"))?;
     match logins {
@@ -53,7 +57,7 @@ pub(super) fn target(target: &Target, port: u16, logins: Option<&Logins>) -> Res
 }
 
 /// A page that leads to an address.
-fn page(address: &str) -> io::Result<Leftover> {
+fn page(address: &str) -> io::Result<TemporaryFile> {
     let folder = std::env::var_os("XDG_RUNTIME_DIR")
         .map(PathBuf::from)
         .filter(|folder| folder.is_absolute());
@@ -64,13 +68,13 @@ fn page(address: &str) -> io::Result<Leftover> {
         "<!doctype html><meta charset=utf-8><meta name=referrer content=no-referrer><title>throughway local</title>\n\
          <meta http-equiv=refresh content=\"0;url={address}\"><a href=\"{address}\">Log in</a>\n"
     );
-    Leftover::create(
+    TemporaryFile::create(
         folder.join(format!("throughway-{name}.html")),
         page.as_bytes(),
     )
 }
 
-fn address(page: &Leftover) -> String {
+fn address(page: &TemporaryFile) -> String {
     let path = page.0.as_os_str().as_encoded_bytes();
     format!("file://{}", percent_encode(path, IN_PATH))
 }

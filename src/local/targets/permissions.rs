@@ -13,10 +13,10 @@ use tokio::time::Instant;
 use crate::local::inbound::host_route::Target;
 use crate::protocol::envelope;
 
-const HOLDS_FOR: Duration = Duration::from_secs(30);
+const CACHE_TTL: Duration = Duration::from_secs(30);
 
 /// Targets that are remembered; beyond it all are forgotten.
-const MOST_KEPT: usize = 1000;
+const MAX_TARGETS: usize = 1000;
 
 /// What the right is called that a request needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub(super) enum Verb {
 }
 
 /// How many there are.
-const VERBS: usize = 6;
+const VERB_COUNT: usize = 6;
 
 impl Verb {
     pub(super) fn of(method: &Method) -> Self {
@@ -50,40 +50,40 @@ impl Verb {
 
 /// How a target's last request through Throughway ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum Permission {
     Allowed,
     /// 403 of the cluster, not of the target.
     Refused,
 }
 
 /// What is known of a target, for each verb.
-type OfTarget = [Option<(Instant, Standing)>; VERBS];
+type ByVerb = [Option<(Instant, Permission)>; VERB_COUNT];
 
 /// Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Standings(Arc<Mutex<HashMap<Target, OfTarget>>>);
+pub(super) struct PermissionCache(Arc<Mutex<HashMap<Target, ByVerb>>>);
 
-impl Standings {
-    pub(super) fn of(&self, target: &Target, verb: Verb) -> Option<Standing> {
+impl PermissionCache {
+    pub(super) fn get(&self, target: &Target, verb: Verb) -> Option<Permission> {
         let known = self.lock();
-        let (since, standing) = known.get(target)?[verb as usize]?;
-        (since.elapsed() < HOLDS_FOR).then_some(standing)
+        let (since, permission) = known.get(target)?[verb as usize]?;
+        (since.elapsed() < CACHE_TTL).then_some(permission)
     }
 
     /// Takes note of an answer. One that says what is known already counts from the first.
-    pub(super) fn set(&self, target: &Target, verb: Verb, standing: Standing) {
-        if self.of(target, verb) == Some(standing) {
+    pub(super) fn set(&self, target: &Target, verb: Verb, permission: Permission) {
+        if self.get(target, verb) == Some(permission) {
             return;
         }
         let mut known = self.lock();
-        if known.len() >= MOST_KEPT && !known.contains_key(target) {
+        if known.len() >= MAX_TARGETS && !known.contains_key(target) {
             known.clear();
         }
-        let of_target = known.entry(target.clone()).or_default();
-        of_target[verb as usize] = Some((Instant::now(), standing));
+        let by_verb = known.entry(target.clone()).or_default();
+        by_verb[verb as usize] = Some((Instant::now(), permission));
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Target, OfTarget>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Target, ByVerb>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
