@@ -2,7 +2,7 @@
 
 use super::api_server::Verification;
 use super::inbound::host_route::Target;
-use super::inbound::listen::Listener;
+use super::inbound::listen::CompanionListener;
 use super::inbound::login::BrowserLogins;
 use super::targets::detector::ModeDetector;
 use super::targets::mode::ProxyMode;
@@ -12,7 +12,7 @@ use crate::local::config::{
 };
 
 /// Where it serves, and what about it may surprise.
-pub(super) fn serving(listener: &Listener, config: &LocalConfig) -> Result<(), NoOutput> {
+pub(super) fn serving(listener: &CompanionListener, config: &LocalConfig) -> Result<(), NoOutput> {
     match &config.api.filter {
         Filtering::Off if matches!(config.listen, LocalListen::Tcp { .. }) => warn(
             "the rules for requests are off; pages of a browser that can reach this port may use your credentials",
@@ -48,7 +48,7 @@ pub(super) fn files(files: Option<&StaticFiles>) {
 }
 
 /// `--forward`.
-pub(super) fn forwarding(listener: &Listener, target: &Target) -> Result<(), NoOutput> {
+pub(super) fn forwarding(listener: &CompanionListener, target: &Target) -> Result<(), NoOutput> {
     let host = target.host();
     let name = host.strip_suffix(".localhost").unwrap_or(&host);
     print(&format!("Forwarding from {listener} to {name}"))

@@ -30,7 +30,7 @@ mod upstream;
 
 pub use inbound::listen::ListenError;
 pub use inbound::random_token::NoRandomness;
-pub use server::{Companion, StartError};
+pub use server::{Companion, LocalStartError};
 pub use terminal::NoOutput;
 
 use crate::local::config::LocalConfig;
@@ -39,7 +39,7 @@ use crate::local::config::LocalConfig;
 ///
 /// # Errors
 /// The companion could not be started.
-pub fn run(config: LocalConfig) -> Result<(), StartError> {
+pub fn run(config: LocalConfig) -> Result<(), LocalStartError> {
     // One thread carries all of a person's requests; a second one costs each of them a fifth more, to wake the other.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

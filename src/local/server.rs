@@ -15,11 +15,11 @@ use hyper_util::server::conn::auto;
 
 use super::api_server::{ApiServer, ConfigError};
 use super::inbound::host_route::Target;
-use super::inbound::listen::{self, AcceptedConnection, ListenError, Listener};
+use super::inbound::listen::{self, AcceptedConnection, CompanionListener, ListenError};
 use super::inbound::login::BrowserLogins;
 use super::inbound::random_token::NoRandomness;
 use super::inbound::request_line::RequestLines;
-use super::kubectl::api::{Api, Caller};
+use super::kubectl::api::{Api, CallerAddress};
 use super::pipeline::{self, ListenerScope, LocalPipeline};
 use super::start_page::{Facts, StartPage};
 use super::targets::detector::ModeDetector;
@@ -42,7 +42,7 @@ const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 
 /// Why there is no companion.
 #[derive(Debug, thiserror::Error)]
-pub enum StartError {
+pub enum LocalStartError {
     #[error("{0}")]
     Access(String),
     #[error(transparent)]
@@ -57,7 +57,7 @@ pub enum StartError {
     System(#[from] io::Error),
 }
 
-impl From<ConfigError> for StartError {
+impl From<ConfigError> for LocalStartError {
     fn from(failed: ConfigError) -> Self {
         Self::Access(problem_text(&failed.problem()))
     }
@@ -66,9 +66,9 @@ impl From<ConfigError> for StartError {
 /// A companion whose ports are taken.
 #[derive(Debug)]
 pub struct Companion {
-    main: Listener,
+    main: CompanionListener,
     /// `--forward`.
-    forwards: Vec<(Listener, Arc<Target>)>,
+    forwards: Vec<(CompanionListener, Arc<Target>)>,
     pipeline: Arc<LocalPipeline>,
     api_server: ApiServer,
     tasks: Tasks,
@@ -79,14 +79,14 @@ impl Companion {
     ///
     /// # Errors
     /// Something that the configuration or the kubeconfig names can't be used.
-    pub async fn build(config: &LocalConfig) -> Result<Self, StartError> {
+    pub async fn build(config: &LocalConfig) -> Result<Self, LocalStartError> {
         let api_server = ApiServer::load(&config.cluster).await?;
         let namespace = namespace(config, &api_server);
-        let main = Listener::bind(&config.listen).await?;
+        let main = CompanionListener::bind(&config.listen).await?;
         let mut forwards = Vec::new();
         for forward in &config.forwards {
             let listen = listen::beside(&config.listen, forward.port);
-            let listener = Listener::bind(&listen).await;
+            let listener = CompanionListener::bind(&listen).await;
             let listener = listener.map_err(ListenError::of_forward)?;
             let target = Target::of(&forward.target, &namespace);
             forwards.push((listener, Arc::new(target)));
@@ -175,7 +175,7 @@ impl Companion {
 }
 
 /// Serves until a signal.
-pub(super) async fn serve(config: LocalConfig) -> Result<(), StartError> {
+pub(super) async fn serve(config: LocalConfig) -> Result<(), LocalStartError> {
     let mut signals = Signals::listen()?;
     let companion = tokio::select! {
         companion = Companion::build(&config) => companion?,
@@ -199,10 +199,10 @@ fn namespace(config: &LocalConfig, api_server: &ApiServer) -> String {
 /// Makes the stages that every request passes.
 pub(super) fn pipeline(
     config: &LocalConfig,
-    main: &Listener,
+    main: &CompanionListener,
     api_server: ApiServer,
     tasks: &Tasks,
-) -> Result<Arc<LocalPipeline>, StartError> {
+) -> Result<Arc<LocalPipeline>, LocalStartError> {
     let context = api_server.context().map(str::to_owned);
     let server = api_server.url().to_string();
     let default_namespace = api_server.default_namespace().to_owned();
@@ -234,16 +234,16 @@ pub(super) fn pipeline(
 
 fn logins(
     config: &LocalConfig,
-    main: &Listener,
+    main: &CompanionListener,
     api: &Api,
     tasks: &Tasks,
-) -> Result<Option<BrowserLogins>, StartError> {
+) -> Result<Option<BrowserLogins>, LocalStartError> {
     let logins = match config.login {
         Login::NotAsked => return Ok(None),
         Login::OneTimeToken => BrowserLogins::new(main.home(), tasks.clone())?,
     };
     if !api.accepts_host(logins.home()) {
-        return Err(StartError::LoginHost(logins.home().to_owned()));
+        return Err(LocalStartError::LoginHost(logins.home().to_owned()));
     }
     Ok(Some(logins))
 }
@@ -266,7 +266,7 @@ impl Target {
 }
 
 async fn accept(
-    listener: Listener,
+    listener: CompanionListener,
     scope: ListenerScope,
     pipeline: Arc<LocalPipeline>,
     tasks: Tasks,
@@ -324,7 +324,7 @@ async fn connection(
 fn extension(address: Option<HeaderValue>) -> http::Extensions {
     let mut extensions = http::Extensions::new();
     if let Some(address) = address {
-        extensions.insert(Caller(address));
+        extensions.insert(CallerAddress(address));
     }
     extensions
 }

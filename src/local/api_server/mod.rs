@@ -29,15 +29,15 @@ use rustls::pki_types::ServerName;
 use tokio::sync::{Mutex, oneshot};
 
 pub(super) use error::{ConfigError, ConnectError, CredentialError};
-pub(super) use transport::connect::Io;
-pub(super) use transport::tls::Purpose;
+pub(super) use transport::connect::BoxedIo;
+pub(super) use transport::tls::ConnectionPurpose;
 
 use kubeconfig::load::Environment;
 use kubeconfig::reload::KubeconfigReloader;
 use kubeconfig::resolve::{RestConfig, ServerTrust};
-use transport::connect::{Dialer, TlsTarget};
+use transport::connect::{ApiDialer, TlsTarget};
 use transport::proxy::Proxy;
-use transport::tls::Tls;
+use transport::tls::TlsSource;
 use user::ApiUser;
 
 use crate::local::config::ClusterOptions;
@@ -47,22 +47,22 @@ const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The API server, and who speaks to it. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct ApiServer(Arc<Inner>);
+pub(super) struct ApiServer(Arc<ApiServerState>);
 
-struct Inner {
+struct ApiServerState {
     context: Option<String>,
     namespace: String,
     url: Uri,
     verification: Verification,
     /// What the server's certificate is checked for.
     name: ServerName<'static>,
-    dial: Dialer,
+    dial: ApiDialer,
     user: ArcSwap<ApiUser>,
     generation: Arc<AtomicU64>,
     is_rejected: AtomicBool,
-    reread: Mutex<KubeconfigReloader>,
+    reloader: Mutex<KubeconfigReloader>,
     options: ClusterOptions,
-    surroundings: Environment,
+    environment: Environment,
 }
 
 /// Whether the server's certificate is looked at.
@@ -75,7 +75,7 @@ pub(super) enum Verification {
 
 /// A connection that is ready for HTTP.
 pub(super) struct ServerConnection {
-    pub(super) io: Io,
+    pub(super) io: BoxedIo,
     pub(super) speaks_http2: bool,
     pub(super) generation: u64,
 }
@@ -108,17 +108,17 @@ impl ApiServer {
 
     async fn load_in(
         options: &ClusterOptions,
-        surroundings: Environment,
+        environment: Environment,
     ) -> Result<Self, ConfigError> {
         // Before the kubeconfig is read for use, so that no change between the two is missed.
-        let reread = KubeconfigReloader::of(options, &surroundings).await;
-        let access = kubeconfig::load::access(options, &surroundings).await?;
+        let reloader = KubeconfigReloader::of(options, &environment).await;
+        let access = kubeconfig::load::access(options, &environment).await?;
         let proxy_url = access.proxy_url.as_deref();
-        let proxy = Proxy::of(&access.server, proxy_url, &surroundings.proxies)?;
+        let proxy = Proxy::of(&access.server, proxy_url, &environment.proxies)?;
         let proxy_tls = match &proxy {
             Some(proxy) if proxy.uri.scheme() == Some(&Scheme::HTTPS) => {
-                let system = Tls::anonymous(ServerTrust::System);
-                Some(system.settings(None).await?.of(Purpose::Upgrade))
+                let system = TlsSource::anonymous(ServerTrust::System);
+                Some(system.settings(None).await?.of(ConnectionPurpose::Upgrade))
             }
             _ => None,
         };
@@ -128,7 +128,7 @@ impl ApiServer {
             context: access.context.clone().or(options.context.clone()),
             ..options.clone()
         };
-        Ok(Self(Arc::new(Inner {
+        Ok(Self(Arc::new(ApiServerState {
             context: access.context.clone(),
             namespace: access.namespace.clone(),
             url: access.server.clone(),
@@ -137,15 +137,15 @@ impl ApiServer {
                 ServerTrust::System | ServerTrust::Roots(_) => Verification::Checked,
             },
             name: server_name(&access)?,
-            dial: Dialer::new(proxy, proxy_tls, options.keepalive),
+            dial: ApiDialer::new(proxy, proxy_tls, options.keepalive),
             user: ArcSwap::from_pointee(
-                ApiUser::of(access, &options, &surroundings, Arc::clone(&generation)).await?,
+                ApiUser::of(access, &options, &environment, Arc::clone(&generation)).await?,
             ),
             generation,
             is_rejected: AtomicBool::new(false),
-            reread: Mutex::new(reread),
+            reloader: Mutex::new(reloader),
             options,
-            surroundings,
+            environment,
         })))
     }
 
@@ -162,7 +162,7 @@ impl ApiServer {
     pub(super) async fn finish(&self) {
         if !self
             .0
-            .surroundings
+            .environment
             .tasks
             .end(Duration::ZERO, FINISH_TIMEOUT)
             .await
@@ -182,8 +182,11 @@ impl ApiServer {
     }
 
     /// A connection of its own to the API server.
-    pub(super) async fn connect(&self, purpose: Purpose) -> Result<ServerConnection, ConnectError> {
-        let Inner { url, dial, .. } = &*self.0;
+    pub(super) async fn connect(
+        &self,
+        purpose: ConnectionPurpose,
+    ) -> Result<ServerConnection, ConnectError> {
+        let ApiServerState { url, dial, .. } = &*self.0;
         let user = self.0.user.load_full();
         let Some(settings) = user.settings().await? else {
             return Ok(ServerConnection {
@@ -210,15 +213,15 @@ impl ApiServer {
         let mut user = self.0.user.load_full();
         // A refresh token may be good for one use only, and kubectl may have used it since.
         if self.0.is_rejected.load(Ordering::Acquire) || user.is_about_to_refresh().await {
-            self.reread().await;
+            self.reload().await;
             user = self.0.user.load_full();
         }
         let Err(failed) = user.authorize(headers).await else {
             return Ok(());
         };
-        match self.reread().await {
-            Reload::New => self.0.user.load_full().authorize(headers).await,
-            Reload::Old => Err(failed),
+        match self.reload().await {
+            Reload::Changed => self.0.user.load_full().authorize(headers).await,
+            Reload::Unchanged => Err(failed),
         }
     }
 
@@ -236,45 +239,39 @@ impl ApiServer {
 
     /// Takes the user from the kubeconfig again if that changed. A request that is given up between the look and the change
     /// would lose the change, so a task of its own does it.
-    async fn reread(&self) -> Reload {
+    async fn reload(&self) -> Reload {
         let api = self.clone();
         let (sender, receiver) = oneshot::channel();
-        self.0.surroundings.tasks.spawn_background(async move {
+        self.0.environment.tasks.spawn_background(async move {
             // Whoever asked may be gone.
-            let _ = sender.send(api.reread_now().await);
+            let _ = sender.send(api.reload_now().await);
         });
-        receiver.await.unwrap_or(Reload::Old)
+        receiver.await.unwrap_or(Reload::Unchanged)
     }
 
     /// Another server is not gone over to.
-    async fn reread_now(&self) -> Reload {
-        let Inner {
-            surroundings,
+    async fn reload_now(&self) -> Reload {
+        let ApiServerState {
+            environment,
             options,
             ..
         } = &*self.0;
-        let mut reread = self.0.reread.lock().await;
-        if !reread.is_due(surroundings) {
-            return Reload::Old;
+        let mut reloader = self.0.reloader.lock().await;
+        if !reloader.is_due(environment) {
+            return Reload::Unchanged;
         }
         self.0.is_rejected.store(false, Ordering::Release);
-        if !reread.changed(surroundings).await {
-            return Reload::Old;
+        if !reloader.changed(environment).await {
+            return Reload::Unchanged;
         }
-        let user = match kubeconfig::load::access(options, surroundings).await {
+        let user = match kubeconfig::load::access(options, environment).await {
             Ok(access) if access.server == self.0.url => {
                 self.0.generation.fetch_add(1, Ordering::AcqRel);
-                ApiUser::of(
-                    access,
-                    options,
-                    surroundings,
-                    Arc::clone(&self.0.generation),
-                )
-                .await
+                ApiUser::of(access, options, environment, Arc::clone(&self.0.generation)).await
             }
             Ok(_) => {
                 tracing::warn!("the kubeconfig names another server now; start anew to use it");
-                return Reload::Old;
+                return Reload::Unchanged;
             }
             Err(failed) => Err(failed),
         };
@@ -282,11 +279,11 @@ impl ApiServer {
             Ok(user) => {
                 tracing::info!("the kubeconfig changed and was read again");
                 self.0.user.store(Arc::new(user));
-                Reload::New
+                Reload::Changed
             }
             Err(failed) => {
                 tracing::warn!(error = %failed, "the kubeconfig changed and can't be used; what it said before counts");
-                Reload::Old
+                Reload::Unchanged
             }
         }
     }
@@ -294,8 +291,8 @@ impl ApiServer {
 
 /// What came of reading the kubeconfig again.
 enum Reload {
-    New,
-    Old,
+    Changed,
+    Unchanged,
 }
 
 fn server_name(access: &RestConfig) -> Result<ServerName<'static>, ConfigError> {

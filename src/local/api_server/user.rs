@@ -10,19 +10,19 @@ use http::uri::Scheme;
 use http::{HeaderMap, HeaderValue};
 
 use super::credentials::context::CredentialContext;
-use super::credentials::{Credentials, Impersonate};
+use super::credentials::{Impersonate, UserCredentials};
 use super::error::{ConfigError, ConnectError, CredentialError, PemError};
 use super::kubeconfig::discover;
 use super::kubeconfig::load::Environment;
-use super::kubeconfig::resolve::{CredentialSource, RestConfig};
-use super::transport::tls::{Tls, TlsSettings, WhenExpired};
+use super::kubeconfig::resolve::{RestConfig, UserCredential};
+use super::transport::tls::{TlsSettings, TlsSource, WhenExpired};
 use crate::local::config::ClusterOptions;
 
 /// A user as the kubeconfig describes it now.
 pub(super) struct ApiUser {
     /// `None` for a server without TLS.
-    tls: Option<Tls>,
-    credentials: Credentials,
+    tls: Option<TlsSource>,
+    credentials: UserCredentials,
     impersonate: Option<Impersonate>,
 }
 
@@ -30,18 +30,18 @@ impl ApiUser {
     pub(super) async fn of(
         access: RestConfig,
         options: &ClusterOptions,
-        surroundings: &Environment,
+        environment: &Environment,
         generation: Arc<AtomicU64>,
     ) -> Result<Self, ConfigError> {
-        let clock = || surroundings.clock.clone();
+        let clock = || environment.clock.clone();
         let tls = if access.server.scheme() == Some(&Scheme::HTTPS) {
             let when_expired = match access.credential {
-                CredentialSource::Nothing => WhenExpired::Refuse,
+                UserCredential::Nothing => WhenExpired::Refuse,
                 _ => WhenExpired::Send,
             };
             let times = (clock(), generation);
-            let tls = Tls::new(access.trust, access.identity, when_expired, times);
-            if !matches!(access.credential, CredentialSource::Exec(_)) {
+            let tls = TlsSource::new(access.trust, access.identity, when_expired, times);
+            if !matches!(access.credential, UserCredential::Exec(_)) {
                 tls.settings(None).await?;
             }
             Some(tls)
@@ -50,15 +50,15 @@ impl ApiUser {
         };
         let context = CredentialContext {
             cluster: &access.cluster,
-            proxies: &surroundings.proxies,
-            files: discover::files(options.kubeconfig.as_deref(), &surroundings.places),
+            proxies: &environment.proxies,
+            files: discover::files(options.kubeconfig.as_deref(), &environment.paths),
             clock: clock(),
-            kuberc: &surroundings.kuberc,
-            tasks: &surroundings.tasks,
+            kuberc: &environment.kuberc,
+            tasks: &environment.tasks,
         };
         Ok(Self {
             tls,
-            credentials: Credentials::of(access.credential, context).await?,
+            credentials: UserCredentials::of(access.credential, context).await?,
             impersonate: access
                 .impersonation
                 .as_ref()

@@ -45,7 +45,7 @@ impl ListenError {
 
 /// A listening socket.
 #[derive(Debug)]
-pub(in crate::local) enum Listener {
+pub(in crate::local) enum CompanionListener {
     Tcp(TcpPort),
     Unix(UnixSocket),
 }
@@ -122,7 +122,7 @@ pub(in crate::local) fn beside(listen: &LocalListen, port: u16) -> LocalListen {
     LocalListen::Tcp { address, port }
 }
 
-impl Listener {
+impl CompanionListener {
     pub(in crate::local) async fn bind(listen: &LocalListen) -> Result<Self, ListenError> {
         match listen {
             LocalListen::Tcp { address, port } => {
@@ -179,7 +179,7 @@ impl Listener {
     }
 }
 
-impl fmt::Display for Listener {
+impl fmt::Display for CompanionListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(port) => port.address.fmt(f),
@@ -250,7 +250,7 @@ async fn tcp(address: SocketAddr) -> Result<TcpListener, ListenError> {
 
 /// Takes the place of a socket, used or left behind, but of no other file. The socket is made where nobody else can reach it
 /// and moved when its permissions are set, so that it is open to its user alone from the first moment.
-fn unix(path: &Path) -> io::Result<Listener> {
+fn unix(path: &Path) -> io::Result<CompanionListener> {
     match std::fs::symlink_metadata(path) {
         Ok(found) if !found.file_type().is_socket() => {
             return Err(io::ErrorKind::AddrInUse.into());
@@ -265,7 +265,7 @@ fn unix(path: &Path) -> io::Result<Listener> {
     // Why there is no socket is worth more than why there is still a folder.
     let _ = std::fs::remove_dir(&folder);
     let (listener, found) = bound?;
-    Ok(Listener::Unix(UnixSocket {
+    Ok(CompanionListener::Unix(UnixSocket {
         listener,
         path: path.to_owned(),
         file: (found.dev(), found.ino()),
@@ -308,7 +308,7 @@ mod tests {
     #[tokio::test]
     async fn both_loopbacks_are_held_on_the_same_port() {
         for (asked, other) in [(V4, V6), (V6, V4)] {
-            let listener = Listener::bind(&on(asked, 0)).await.unwrap();
+            let listener = CompanionListener::bind(&on(asked, 0)).await.unwrap();
             for address in [asked, other] {
                 let to = SocketAddr::from((address, listener.port()));
                 let taken = TcpListener::bind(to).await;
@@ -326,7 +326,7 @@ mod tests {
     async fn a_port_that_somebody_has_on_the_other_loopback_is_in_use() {
         let theirs = TcpListener::bind((V6, 0)).await.unwrap();
         let port = theirs.local_addr().unwrap().port();
-        match Listener::bind(&on(V4, port)).await {
+        match CompanionListener::bind(&on(V4, port)).await {
             Err(ListenError::InUse(taken)) => assert_eq!(taken, (V6, port).into()),
             other => panic!("{other:?}"),
         }
@@ -340,7 +340,7 @@ mod tests {
             ("::1", "localhost"),
             ("127.0.0.2", "127.0.0.2"),
         ] {
-            let listener = Listener::bind(&on(address.parse().unwrap(), 0))
+            let listener = CompanionListener::bind(&on(address.parse().unwrap(), 0))
                 .await
                 .unwrap();
             assert_eq!(listener.home(), format!("{host}:{}", listener.port()));
@@ -352,7 +352,7 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("throughway-socket-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let path = folder.join("k");
-        let bind = async || Listener::bind(&LocalListen::Unix(path.clone())).await;
+        let bind = async || CompanionListener::bind(&LocalListen::Unix(path.clone())).await;
         let first = bind().await.unwrap();
         assert_eq!(first.home(), "localhost");
         let second = bind().await.unwrap();

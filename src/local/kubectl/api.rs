@@ -30,7 +30,7 @@ pub(in crate::local) struct Api {
 
 /// Where a request's connection comes from.
 #[derive(Debug, Clone)]
-pub(in crate::local) struct Caller(pub(in crate::local) HeaderValue);
+pub(in crate::local) struct CallerAddress(pub(in crate::local) HeaderValue);
 
 impl Api {
     /// Whether a browser's user wants to see what there is. The rules have to accept the path of it, too.
@@ -118,7 +118,7 @@ impl Api {
             let status = Status::bad_request("the path has bytes that no path has");
             Problem::new(status, "No such path")
         })?;
-        let caller = request.extensions_mut().remove::<Caller>();
+        let caller = request.extensions_mut().remove::<CallerAddress>();
         let headers = request.headers_mut();
         let trailers = hop_by_hop::accepts_trailers(headers);
         hop_by_hop::remove(headers);
@@ -126,7 +126,7 @@ impl Api {
         if trailers {
             headers.insert(header::TE, HeaderValue::from_static("trailers"));
         }
-        if let Some(Caller(address)) = caller {
+        if let Some(CallerAddress(address)) = caller {
             let list = forwarded_for::with(headers, &address);
             headers.insert(X_FORWARDED_FOR, list);
         }

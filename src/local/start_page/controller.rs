@@ -1,7 +1,7 @@
 //! Controller of the start page: lists, watches, permission reviews, retries. Out: a snapshot after each change.
 //!
 //! Services are listed for the whole cluster; where that is forbidden, in the default namespace and in those that can be
-//! listed. What it does about a cluster that does not answer is told by its [`Phase`].
+//! listed. What it does about a cluster that does not answer is told by its [`WatchPhase`].
 //!
 //! One task does it all: lists, watches and reviews are futures inside it, so the store has one writer and nothing is left
 //! running when it ends.
@@ -20,13 +20,13 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
 
 use super::model::cluster_error::ClusterError;
-use super::model::objects::{RawEndpointSlice, RawService};
+use super::model::objects::{ListedEndpointSlice, ListedService};
 use super::model::reviews;
 use super::model::rights::Rights;
 use super::model::snapshot::{Snapshot, Visibility};
-use super::model::store::{ClusterStore, Scope, WatchEvent};
-use super::model::watch::{Change, Watched, WatchedKind, list_and_watch};
-use super::phase::{Phase, PhaseEvent, Probe, Running, find_namespaces, probe_after};
+use super::model::store::{ClusterStore, ObjectEvent, Scope};
+use super::model::watch::{ClusterChange, Watched, WatchedKind, list_and_watch};
+use super::phase::{PhaseEvent, Probe, Running, WatchPhase, find_namespaces, probe_after};
 use crate::local::targets::mode::ProxyMode;
 
 /// Changes that wait for the controller.
@@ -71,10 +71,10 @@ pub(super) async fn run(
 struct Controller {
     client: Client,
     store: ClusterStore,
-    sender: mpsc::Sender<Change>,
-    changes: mpsc::Receiver<Change>,
+    sender: mpsc::Sender<ClusterChange>,
+    changes: mpsc::Receiver<ClusterChange>,
     watches: FuturesUnordered<Running<()>>,
-    phase: Phase,
+    phase: WatchPhase,
     /// How long after the next failure the cluster is probed.
     probe_backoff: Duration,
     /// First lists that did not come yet.
@@ -102,7 +102,7 @@ impl Controller {
             sender,
             changes,
             watches: FuturesUnordered::new(),
-            phase: Phase::listing(),
+            phase: WatchPhase::listing(),
             probe_backoff: MIN_PROBE_BACKOFF,
             awaited: BTreeSet::new(),
             rights: RightsRefresh {
@@ -118,12 +118,12 @@ impl Controller {
     }
 
     /// Lists everything anew.
-    fn relist(&mut self, phase: Phase) {
+    fn relist(&mut self, phase: WatchPhase) {
         self.stop_watches(phase);
         self.watch_scope(&Scope::Cluster);
     }
 
-    fn stop_watches(&mut self, phase: Phase) {
+    fn stop_watches(&mut self, phase: WatchPhase) {
         self.watches.clear();
         self.awaited.clear();
         self.phase = phase;
@@ -132,17 +132,17 @@ impl Controller {
     }
 
     fn watch_scope(&mut self, scope: &Scope) {
-        let services = Watched::<RawService> {
+        let services = Watched::<ListedService> {
             api: self.api_of(scope),
             kind: WatchedKind::Services,
             scope: scope.clone(),
-            change: Change::Services,
+            change: ClusterChange::Services,
         };
-        let slices = Watched::<RawEndpointSlice> {
+        let slices = Watched::<ListedEndpointSlice> {
             api: self.api_of(scope),
             kind: WatchedKind::EndpointSlices,
             scope: scope.clone(),
-            change: Change::EndpointSlices,
+            change: ClusterChange::EndpointSlices,
         };
         for kind in [WatchedKind::Services, WatchedKind::EndpointSlices] {
             self.awaited.insert((kind, scope.clone()));
@@ -164,36 +164,38 @@ impl Controller {
         }
     }
 
-    fn apply(&mut self, change: Change) {
+    fn apply(&mut self, change: ClusterChange) {
         match change {
-            Change::Services(event) => {
-                if let WatchEvent::Listed(scope, _) = &event {
+            ClusterChange::Services(event) => {
+                if let ObjectEvent::Listed(scope, _) = &event {
                     self.services_listed(scope.clone());
                 }
                 self.store.services.apply(event);
                 self.services_changed();
             }
-            Change::EndpointSlices(event) => {
-                if let WatchEvent::Listed(scope, _) = &event {
+            ClusterChange::EndpointSlices(event) => {
+                if let ObjectEvent::Listed(scope, _) = &event {
                     self.awaited
                         .remove(&(WatchedKind::EndpointSlices, scope.clone()));
                 }
                 self.store.slices.apply(event);
             }
-            Change::Forbidden(WatchedKind::Services, Scope::Cluster) => self.find_namespaces(),
-            Change::Forbidden(WatchedKind::Services, scope) => {
+            ClusterChange::Forbidden(WatchedKind::Services, Scope::Cluster) => {
+                self.find_namespaces()
+            }
+            ClusterChange::Forbidden(WatchedKind::Services, scope) => {
                 self.awaited.remove(&(WatchedKind::Services, scope.clone()));
-                let nothing = WatchEvent::Listed(scope, Vec::new());
+                let nothing = ObjectEvent::Listed(scope, Vec::new());
                 self.store.services.apply(nothing);
                 self.services_changed();
             }
             // Services are shown without their endpoints, too.
-            Change::Forbidden(kind, scope)
-            | Change::Failed(kind @ WatchedKind::EndpointSlices, scope, _) => {
+            ClusterChange::Forbidden(kind, scope)
+            | ClusterChange::Failed(kind @ WatchedKind::EndpointSlices, scope, _) => {
                 self.awaited.remove(&(kind, scope));
             }
-            Change::Failed(WatchedKind::Services, _, error) => self.failed(error),
-            Change::WatchBroke => self.watch_broke(),
+            ClusterChange::Failed(WatchedKind::Services, _, error) => self.failed(error),
+            ClusterChange::WatchBroke => self.watch_broke(),
         }
         self.schedule_publication();
     }
@@ -205,7 +207,7 @@ impl Controller {
         };
         self.awaited.remove(&(WatchedKind::Services, scope));
         self.store.error = None;
-        self.phase = Phase::Watching { probe: None };
+        self.phase = WatchPhase::Watching { probe: None };
         self.probe_backoff = MIN_PROBE_BACKOFF;
     }
 
@@ -232,13 +234,13 @@ impl Controller {
         self.store.error = None;
         let default_namespace = self.store.default_namespace.clone();
         let search = find_namespaces(self.client.clone(), default_namespace);
-        self.stop_watches(Phase::FindingNamespaces { search });
+        self.stop_watches(WatchPhase::FindingNamespaces { search });
     }
 
     fn phase_ended(&mut self, event: PhaseEvent) {
         match event {
             PhaseEvent::NamespacesFound(found) => {
-                self.phase = Phase::Watching { probe: None };
+                self.phase = WatchPhase::Watching { probe: None };
                 self.store.retain(&found);
                 for name in found {
                     self.watch_scope(&Scope::Namespace(name));
@@ -247,20 +249,20 @@ impl Controller {
             PhaseEvent::Probed(Ok(())) if self.store.error.is_some() => {
                 // A cluster that answers small questions only is not asked all of them again and again.
                 self.probe_backoff = (self.probe_backoff * 2).min(MAX_PROBE_BACKOFF);
-                self.relist(Phase::listing());
+                self.relist(WatchPhase::listing());
             }
-            PhaseEvent::Probed(Ok(())) => self.phase = Phase::Watching { probe: None },
+            PhaseEvent::Probed(Ok(())) => self.phase = WatchPhase::Watching { probe: None },
             PhaseEvent::Probed(Err(error)) => {
                 // The probe that ended is no longer there, so that the next one starts.
-                self.phase = Phase::Watching { probe: None };
+                self.phase = WatchPhase::Watching { probe: None };
                 self.failed(error);
             }
             // The lists go on: one may come yet.
             PhaseEvent::SilenceTimeout => {
-                self.phase = Phase::silent();
+                self.phase = WatchPhase::silent();
                 self.store.error = Some(ClusterError::Silent);
             }
-            PhaseEvent::RelistTimeout => self.relist(Phase::silent()),
+            PhaseEvent::RelistTimeout => self.relist(WatchPhase::silent()),
         }
         self.schedule_publication();
     }
@@ -268,28 +270,30 @@ impl Controller {
     /// A list or a probe failed. Lists are tried again by their watches; the probe finds out sooner that the cluster is back.
     fn failed(&mut self, error: ClusterError) {
         if error == ClusterError::Unauthorized {
-            self.stop_watches(Phase::LoggedOut);
+            self.stop_watches(WatchPhase::LoggedOut);
             self.store.error = Some(error);
             return;
         }
-        let probe = match std::mem::replace(&mut self.phase, Phase::LoggedOut) {
+        let probe = match std::mem::replace(&mut self.phase, WatchPhase::LoggedOut) {
             // Nothing runs that could fail.
-            Phase::LoggedOut => return,
-            Phase::Watching { probe: Some(probe) } | Phase::Unreachable { probe } => probe,
-            Phase::Watching { probe: None }
-            | Phase::Listing { .. }
-            | Phase::FindingNamespaces { .. }
-            | Phase::Silent { .. } => self.probe_after(self.probe_backoff),
+            WatchPhase::LoggedOut => return,
+            WatchPhase::Watching { probe: Some(probe) } | WatchPhase::Unreachable { probe } => {
+                probe
+            }
+            WatchPhase::Watching { probe: None }
+            | WatchPhase::Listing { .. }
+            | WatchPhase::FindingNamespaces { .. }
+            | WatchPhase::Silent { .. } => self.probe_after(self.probe_backoff),
         };
-        self.phase = Phase::Unreachable { probe };
+        self.phase = WatchPhase::Unreachable { probe };
         self.store.error = Some(error);
     }
 
     /// A watch that breaks may be resumed at once, so only a probe that fails as well makes it an error.
     fn watch_broke(&mut self) {
-        if matches!(self.phase, Phase::Watching { probe: None }) {
+        if matches!(self.phase, WatchPhase::Watching { probe: None }) {
             let probe = Some(self.probe_after(Duration::ZERO));
-            self.phase = Phase::Watching { probe };
+            self.phase = WatchPhase::Watching { probe };
         }
     }
 
@@ -339,7 +343,7 @@ impl Controller {
     fn refresh(&mut self) {
         if self.store.error.take().is_some() {
             self.rights.are_known = false;
-            self.relist(Phase::listing());
+            self.relist(WatchPhase::listing());
             // At once, as the page waits for it.
             self.publication = Some(Box::pin(std::future::ready(())));
         } else if self.rights.asked.elapsed() >= RIGHTS_INTERVAL {
@@ -354,7 +358,7 @@ impl Controller {
     }
 
     fn snapshot(&mut self) -> Snapshot {
-        let is_searching = matches!(self.phase, Phase::FindingNamespaces { .. });
+        let is_searching = matches!(self.phase, WatchPhase::FindingNamespaces { .. });
         self.store.settled = self.awaited.is_empty() && !is_searching && self.rights.are_known;
         self.store.snapshot()
     }

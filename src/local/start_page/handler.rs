@@ -13,7 +13,7 @@ use super::controller;
 use super::facts::Facts;
 use super::model::snapshot::Snapshot;
 use super::view::sse::{self, OpenPage};
-use super::view::{View, assets, page};
+use super::view::{PageView, assets, page};
 use super::viewers::{ControllerState, Viewers};
 use crate::lifecycle::Tasks;
 use crate::protocol::status::{Request, Response};
@@ -53,7 +53,7 @@ impl StartPage {
         self.record_view();
         let snapshot = self.settled_snapshot().await;
         let mode = self.0.facts.mode.borrow().clone();
-        page::start_page(&View {
+        page::start_page(&PageView {
             snapshot: &snapshot,
             facts: &self.0.facts,
             mode: &mode,

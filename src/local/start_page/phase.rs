@@ -35,7 +35,7 @@ pub(super) type Running<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// A small request that shows whether the cluster answers: `Err` where it does not.
 pub(super) type Probe = Running<Result<(), ClusterError>>;
 
-pub(super) enum Phase {
+pub(super) enum WatchPhase {
     /// Everything was asked for, and no list came yet.
     Listing { silence_timer: Running<()> },
     /// The whole cluster may not be listed.
@@ -59,7 +59,7 @@ pub(super) enum PhaseEvent {
     Probed(Result<(), ClusterError>),
 }
 
-impl Phase {
+impl WatchPhase {
     pub(super) fn listing() -> Self {
         Self::Listing {
             silence_timer: Box::pin(tokio::time::sleep(SILENCE_TIMEOUT)),

@@ -20,7 +20,7 @@ const MAX_TARGETS: usize = 1000;
 
 /// What the right is called that a request needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verb {
+pub(super) enum AccessVerb {
     Get,
     Create,
     Update,
@@ -33,7 +33,7 @@ pub(super) enum Verb {
 /// How many there are.
 const VERB_COUNT: usize = 6;
 
-impl Verb {
+impl AccessVerb {
     pub(super) fn of(method: &Method) -> Self {
         match method.as_str() {
             "GET" | "HEAD" => Self::Get,
@@ -64,14 +64,14 @@ type ByVerb = [Option<(Instant, Permission)>; VERB_COUNT];
 pub(super) struct PermissionCache(Arc<Mutex<HashMap<Target, ByVerb>>>);
 
 impl PermissionCache {
-    pub(super) fn get(&self, target: &Target, verb: Verb) -> Option<Permission> {
+    pub(super) fn get(&self, target: &Target, verb: AccessVerb) -> Option<Permission> {
         let known = self.lock();
         let (since, permission) = known.get(target)?[verb as usize]?;
         (since.elapsed() < CACHE_TTL).then_some(permission)
     }
 
     /// Takes note of an answer. One that says what is known already counts from the first.
-    pub(super) fn set(&self, target: &Target, verb: Verb, permission: Permission) {
+    pub(super) fn set(&self, target: &Target, verb: AccessVerb, permission: Permission) {
         if self.get(target, verb) == Some(permission) {
             return;
         }

@@ -9,7 +9,7 @@ use http::StatusCode;
 use super::built_in;
 use super::detector::ModeDetector;
 use super::mode::ProxyMode;
-use super::permissions::{Permission, PermissionCache, Verb};
+use super::permissions::{AccessVerb, Permission, PermissionCache};
 use super::ports::PortCache;
 use super::refusal::{self, ForbiddenReason};
 use super::request::TargetRequest;
@@ -75,7 +75,7 @@ impl TargetProxy {
         request: TargetRequest<'_>,
     ) -> Result<Response, Problem> {
         let target = request.target;
-        let verb = Verb::of(request.request.method());
+        let verb = AccessVerb::of(request.request.method());
         // A copy for the built-in proxy, if Throughway refuses. What changes something is not sent twice.
         let copy = match self.permissions.get(target, verb) {
             Some(Permission::Refused) => return self.send_to_built_in(request).await,

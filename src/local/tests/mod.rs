@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 
 use super::api_server::ApiServer;
 use super::inbound::host_route::{HostRoute, Target};
-use super::inbound::listen::{Listener, PeerLocation};
+use super::inbound::listen::{CompanionListener, PeerLocation};
 use super::pipeline::{self, ListenerScope, LocalPipeline};
 use super::server;
 use crate::cli;
@@ -170,7 +170,7 @@ async fn pipeline(server: &str, flags: &[&str]) -> Arc<LocalPipeline> {
         panic!("a wrong command line: {flags:?}")
     };
     let tasks = Tasks::new();
-    let main = Listener::bind(&config.listen).await.unwrap();
+    let main = CompanionListener::bind(&config.listen).await.unwrap();
     let api = ApiServer::load(&config.cluster).await.unwrap();
     server::pipeline(&config, &main, api, &tasks).unwrap()
 }

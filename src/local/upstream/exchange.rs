@@ -30,7 +30,7 @@ use super::client::Upstream;
 use super::error::UpstreamError;
 use super::pool::{MAX_STREAMS, PooledHttp1, PooledHttp2, UpstreamPool};
 use super::response::{set_host, with_body};
-use crate::local::api_server::{Purpose, ServerConnection};
+use crate::local::api_server::{ConnectionPurpose, ServerConnection};
 use crate::protocol::status::{Request, Response};
 
 /// How often a silent HTTP/2 connection is asked whether it is alive, and how long it may take to say so.
@@ -122,7 +122,7 @@ impl Upstream {
             io,
             speaks_http2,
             generation,
-        } = self.api.connect(Purpose::Exchange).await?;
+        } = self.api.connect(ConnectionPurpose::Exchange).await?;
         if speaks_http2 {
             let (sender, connection) = http2::Builder::new(TokioExecutor::new())
                 .timer(TokioTimer::new())

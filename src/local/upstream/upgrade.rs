@@ -10,7 +10,7 @@ use hyper_util::rt::TokioIo;
 use super::client::Upstream;
 use super::error::UpstreamError;
 use super::response::with_body;
-use crate::local::api_server::{Purpose, ServerConnection};
+use crate::local::api_server::{ConnectionPurpose, ServerConnection};
 use crate::protocol::status::{Request, Response};
 
 /// What is read at once of a tunnel's side.
@@ -72,7 +72,7 @@ impl Upstream {
         &self,
         request: Request,
     ) -> Result<http::Response<hyper::body::Incoming>, UpstreamError> {
-        let ServerConnection { io, .. } = self.api.connect(Purpose::Upgrade).await?;
+        let ServerConnection { io, .. } = self.api.connect(ConnectionPurpose::Upgrade).await?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(io)).await?;
         self.drive(connection.with_upgrades());
         Ok(sender.send_request(request).await?)

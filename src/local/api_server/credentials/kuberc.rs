@@ -33,11 +33,11 @@ struct Preference {
     #[serde(default)]
     credential_plugin_policy: String,
     #[serde(default)]
-    credential_plugin_allowlist: Vec<Entry>,
+    credential_plugin_allowlist: Vec<KubercEntry>,
 }
 
 #[derive(Deserialize)]
-struct Entry {
+struct KubercEntry {
     /// A path, or a name that is looked for in `PATH`; Kubernetes 1.35 calls the field `name`.
     #[serde(alias = "name")]
     command: String,

@@ -25,11 +25,11 @@ use oidc::Oidc;
 use token_file::TokenFile;
 
 use super::error::{ConfigError, CredentialError};
-use super::kubeconfig::resolve::CredentialSource;
+use super::kubeconfig::resolve::UserCredential;
 use super::transport::pem::ClientIdentity;
 
 /// A user's credential.
-pub(super) enum Credentials {
+pub(super) enum UserCredentials {
     Nothing,
     /// The same for every request.
     Fixed(HeaderValue),
@@ -40,38 +40,38 @@ pub(super) enum Credentials {
 
 /// A credential as it is now.
 #[derive(Default)]
-pub(super) struct Credential {
+pub(super) struct RequestCredential {
     /// `Authorization`
     pub(super) header: Option<HeaderValue>,
     /// A client certificate that comes with it.
     pub(super) identity: Option<Arc<ClientIdentity>>,
 }
 
-impl Credentials {
+impl UserCredentials {
     pub(super) async fn of(
-        source: CredentialSource,
+        source: UserCredential,
         context: CredentialContext<'_>,
     ) -> Result<Self, ConfigError> {
         Ok(match source {
-            CredentialSource::Nothing => Self::Nothing,
-            CredentialSource::Token(token) => {
+            UserCredential::Nothing => Self::Nothing,
+            UserCredential::Token(token) => {
                 Self::Fixed(bearer(&token, "the kubeconfig or --token")?)
             }
-            CredentialSource::TokenFile { path, fallback } => {
+            UserCredential::TokenFile { path, fallback } => {
                 Self::TokenFile(TokenFile::open(path, fallback, context.clock).await?)
             }
-            CredentialSource::Basic { username, password } => {
+            UserCredential::Basic { username, password } => {
                 Self::Fixed(basic(&username, &password))
             }
-            CredentialSource::Exec(config) => {
+            UserCredential::Exec(config) => {
                 let command = config.command.as_deref().unwrap_or_default();
                 context.kuberc.check(command).await?;
                 Self::Exec(Exec::of(*config, &context)?)
             }
-            CredentialSource::Provider(provider) if provider.name == "oidc" => {
+            UserCredential::Provider(provider) if provider.name == "oidc" => {
                 Self::Oidc(Oidc::of(provider.config, context)?)
             }
-            CredentialSource::Provider(provider) => {
+            UserCredential::Provider(provider) => {
                 let name = provider.name;
                 return Err(ConfigError::NoProvider { name });
             }
@@ -79,7 +79,7 @@ impl Credentials {
     }
 
     /// The credential for a request that starts now.
-    pub(super) async fn credential(&self) -> Result<Credential, CredentialError> {
+    pub(super) async fn credential(&self) -> Result<RequestCredential, CredentialError> {
         let header = match self {
             Self::Nothing => None,
             Self::Fixed(value) => Some(value.clone()),
@@ -87,13 +87,13 @@ impl Credentials {
             Self::Oidc(login) => Some(login.header().await?),
             Self::Exec(plugin) => {
                 let given = plugin.credential().await?;
-                return Ok(Credential {
+                return Ok(RequestCredential {
                     header: given.header.clone(),
                     identity: given.identity.clone(),
                 });
             }
         };
-        Ok(Credential {
+        Ok(RequestCredential {
             header,
             identity: None,
         })

@@ -58,18 +58,18 @@ impl KubeconfigPaths {
 /// The files that [`read`] would look at.
 pub(in crate::local::api_server) fn files(
     explicit: Option<&Path>,
-    places: &KubeconfigPaths,
+    paths: &KubeconfigPaths,
 ) -> Vec<PathBuf> {
     match explicit.filter(|path| !path.as_os_str().is_empty()) {
         Some(path) => vec![path.to_owned()],
-        None => places.files(),
+        None => paths.files(),
     }
 }
 
 /// Reads the file that was asked for, or those that the environment names.
 pub(in crate::local::api_server) fn read(
     explicit: Option<&Path>,
-    places: &KubeconfigPaths,
+    paths: &KubeconfigPaths,
 ) -> Result<FoundKubeconfig, ConfigError> {
     if let Some(path) = explicit.filter(|path| !path.as_os_str().is_empty()) {
         return Ok(FoundKubeconfig {
@@ -77,7 +77,7 @@ pub(in crate::local::api_server) fn read(
             looked_at: vec![path.to_owned()],
         });
     }
-    let looked_at = places.files();
+    let looked_at = paths.files();
     let mut merged = Kubeconfig::default();
     for path in &looked_at {
         let next = match read_file(path) {

@@ -20,7 +20,7 @@ use crate::local::config::ClusterOptions;
 /// Everything outside of the flags that is looked at.
 #[derive(Clone)]
 pub(in crate::local::api_server) struct Environment {
-    pub(in crate::local::api_server) places: KubeconfigPaths,
+    pub(in crate::local::api_server) paths: KubeconfigPaths,
     pub(in crate::local::api_server) pod: InClusterConfig,
     pub(in crate::local::api_server) proxies: proxy::ProxyEnvironment,
     pub(in crate::local::api_server) clock: Clock,
@@ -34,7 +34,7 @@ pub(in crate::local::api_server) struct Environment {
 impl Environment {
     pub(in crate::local::api_server) fn of_environment() -> Self {
         Self {
-            places: KubeconfigPaths::of_environment(),
+            paths: KubeconfigPaths::of_environment(),
             pod: InClusterConfig::of_environment(),
             proxies: proxy::ProxyEnvironment::read(),
             clock: Clock::of_system(),
@@ -50,19 +50,19 @@ impl Environment {
 /// Decides which API server it is, and as whom.
 pub(in crate::local::api_server) async fn access(
     options: &ClusterOptions,
-    surroundings: &Environment,
+    environment: &Environment,
 ) -> Result<RestConfig, ConfigError> {
     let FoundKubeconfig {
         kubeconfig,
         looked_at,
-    } = found(options, surroundings).await?;
+    } = found(options, environment).await?;
     if let Some(access) = resolve::resolve(&kubeconfig, options)? {
         return Ok(access);
     }
-    if let Some(access) = surroundings.pod.access(options).await? {
+    if let Some(access) = environment.pod.access(options).await? {
         return Ok(access);
     }
-    let Some(master) = surroundings.master.clone() else {
+    let Some(master) = environment.master.clone() else {
         return Err(ConfigError::Nowhere { looked_at });
     };
     let options = ClusterOptions {
@@ -76,10 +76,10 @@ pub(in crate::local::api_server) async fn access(
 /// Reads kubeconfigs beside this thread: one may be a pipe that nobody writes to, and then Ctrl-C is still heard.
 async fn found(
     options: &ClusterOptions,
-    surroundings: &Environment,
+    environment: &Environment,
 ) -> Result<FoundKubeconfig, ConfigError> {
-    let (explicit, places) = (options.kubeconfig.clone(), surroundings.places.clone());
-    let read = tokio::task::spawn_blocking(move || discover::read(explicit.as_deref(), &places));
+    let (explicit, paths) = (options.kubeconfig.clone(), environment.paths.clone());
+    let read = tokio::task::spawn_blocking(move || discover::read(explicit.as_deref(), &paths));
     read.await.unwrap_or_else(|gone| {
         Err(ConfigError::Unreadable {
             path: options.kubeconfig.clone().unwrap_or_default(),

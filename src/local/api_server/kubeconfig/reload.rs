@@ -24,27 +24,27 @@ pub(in crate::local::api_server) struct KubeconfigReloader {
 impl KubeconfigReloader {
     pub(in crate::local::api_server) async fn of(
         options: &ClusterOptions,
-        surroundings: &Environment,
+        environment: &Environment,
     ) -> Self {
-        let files = discover::files(options.kubeconfig.as_deref(), &surroundings.places);
+        let files = discover::files(options.kubeconfig.as_deref(), &environment.paths);
         Self {
             content: content(&files).await,
             files,
-            looked_at: surroundings.clock.now(),
+            looked_at: environment.clock.now(),
         }
     }
 
     /// Whether it is time for a look.
-    pub(in crate::local::api_server) fn is_due(&self, surroundings: &Environment) -> bool {
-        surroundings.clock.since(self.looked_at) >= CHECK_INTERVAL
+    pub(in crate::local::api_server) fn is_due(&self, environment: &Environment) -> bool {
+        environment.clock.since(self.looked_at) >= CHECK_INTERVAL
     }
 
     /// Whether the files changed since the last look.
     pub(in crate::local::api_server) async fn changed(
         &mut self,
-        surroundings: &Environment,
+        environment: &Environment,
     ) -> bool {
-        self.looked_at = surroundings.clock.now();
+        self.looked_at = environment.clock.now();
         let now = content(&self.files).await;
         let changed = now != self.content;
         self.content = now;

@@ -28,7 +28,7 @@ pub(in crate::local::api_server) struct RestConfig {
     pub(in crate::local::api_server) tls_server_name: Option<String>,
     pub(in crate::local::api_server) proxy_url: Option<String>,
     pub(in crate::local::api_server) identity: Option<IdentitySource>,
-    pub(in crate::local::api_server) credential: CredentialSource,
+    pub(in crate::local::api_server) credential: UserCredential,
     pub(in crate::local::api_server) impersonation: Option<Impersonation>,
     /// The cluster as an exec plugin is told about it.
     pub(in crate::local::api_server) cluster: Cluster,
@@ -55,7 +55,7 @@ pub(in crate::local::api_server) struct IdentitySource {
 }
 
 /// What goes into `Authorization`, or comes from a plugin.
-pub(in crate::local::api_server) enum CredentialSource {
+pub(in crate::local::api_server) enum UserCredential {
     Nothing,
     Token(SecretString),
     TokenFile {
@@ -85,46 +85,46 @@ pub(in crate::local::api_server) fn resolve(
     kubeconfig: &Kubeconfig,
     options: &ClusterOptions,
 ) -> Result<Option<RestConfig>, ConfigError> {
-    let chosen = SelectedContext::of(kubeconfig, options)?;
-    let Some(server) = text(chosen.cluster.server.as_ref()) else {
-        let is_meant = chosen.context_name.is_some() || options.cluster.is_some();
+    let selected = SelectedContext::of(kubeconfig, options)?;
+    let Some(server) = text(selected.cluster.server.as_ref()) else {
+        let is_meant = selected.context_name.is_some() || options.cluster.is_some();
         return match is_meant {
             true => Err(ConfigError::NoServer {
-                cluster: chosen.context.cluster,
+                cluster: selected.context.cluster,
             }),
             false => Ok(None),
         };
     };
     let server = server_uri(&server)?;
     let is_protected = server.scheme() == Some(&Scheme::HTTPS);
-    let user_name = chosen.context.user.clone();
+    let user_name = selected.context.user.clone();
     let (identity, credential) = if is_protected {
         let user_name = user_name.unwrap_or_default();
         (
-            identity(&chosen.user, &user_name)?,
-            credential(&chosen.user, options, &user_name)?,
+            identity(&selected.user, &user_name)?,
+            credential(&selected.user, options, &user_name)?,
         )
     } else {
-        (None, CredentialSource::Nothing)
+        (None, UserCredential::Nothing)
     };
     let namespace = text(options.namespace.as_ref())
-        .or_else(|| text(chosen.context.namespace.as_ref()))
+        .or_else(|| text(selected.context.namespace.as_ref()))
         .unwrap_or_else(|| "default".to_owned());
     Ok(Some(RestConfig {
-        context: chosen.context_name,
+        context: selected.context_name,
         namespace,
         server,
         trust: if is_protected {
-            trust(&chosen.cluster)?
+            trust(&selected.cluster)?
         } else {
             ServerTrust::System
         },
-        tls_server_name: text(chosen.cluster.tls_server_name.as_ref()),
-        proxy_url: text(chosen.cluster.proxy_url.as_ref()),
+        tls_server_name: text(selected.cluster.tls_server_name.as_ref()),
+        proxy_url: text(selected.cluster.proxy_url.as_ref()),
         identity,
         credential,
-        impersonation: impersonation(&chosen.user)?,
-        cluster: chosen.cluster,
+        impersonation: impersonation(&selected.user)?,
+        cluster: selected.cluster,
     }))
 }
 
@@ -173,7 +173,7 @@ fn credential(
     user: &AuthInfo,
     options: &ClusterOptions,
     name: &str,
-) -> Result<CredentialSource, ConfigError> {
+) -> Result<UserCredential, ConfigError> {
     let several = || ConfigError::SeveralCredentials {
         user: name.to_owned(),
     };
@@ -189,26 +189,26 @@ fn credential(
         }
     }
     if let Some(path) = token_file {
-        return Ok(CredentialSource::TokenFile {
+        return Ok(UserCredential::TokenFile {
             path: PathBuf::from(path),
             fallback: token.cloned(),
         });
     }
     if let Some(token) = token {
-        return Ok(CredentialSource::Token(token.clone()));
+        return Ok(UserCredential::Token(token.clone()));
     }
     if is_basic {
         let password = password.cloned().unwrap_or_default();
-        return Ok(CredentialSource::Basic { username, password });
+        return Ok(UserCredential::Basic { username, password });
     }
     match (&user.auth_provider, &user.exec) {
         (Some(_), Some(_)) => Err(several()),
-        (Some(provider), None) => Ok(CredentialSource::Provider(provider.clone())),
+        (Some(provider), None) => Ok(UserCredential::Provider(provider.clone())),
         // A client certificate of the kubeconfig is enough, then no plugin is asked.
         (None, Some(exec)) if identity(user, name)?.is_none() => {
-            Ok(CredentialSource::Exec(Box::new(exec.clone())))
+            Ok(UserCredential::Exec(Box::new(exec.clone())))
         }
-        (None, _) => Ok(CredentialSource::Nothing),
+        (None, _) => Ok(UserCredential::Nothing),
     }
 }
 

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use super::certificates::{Authority, data};
 use super::server::Server;
 use super::{Folder, Hand, ask, kubeconfig, load, load_at, send};
-use crate::local::api_server::{ConfigError, ConnectError, Purpose};
+use crate::local::api_server::{ConfigError, ConnectError, ConnectionPurpose};
 
 async fn server(authority: &Authority) -> (Server, String) {
     let server = Server::start(&authority.issue("api", &["127.0.0.1"]), authority).await;
@@ -159,7 +159,7 @@ async fn a_renewed_client_certificate_makes_a_new_generation() {
 
     // A new connection looks at once.
     write("carol");
-    let connected = api.connect(Purpose::Exchange).await.unwrap();
+    let connected = api.connect(ConnectionPurpose::Exchange).await.unwrap();
     assert_eq!(connected.generation, api.generation());
     assert!(connected.speaks_http2);
     ask(&api).await;
@@ -220,7 +220,8 @@ async fn a_server_in_the_clear_gets_no_credential() {
         api.authorize(&mut headers).await.unwrap();
         assert!(headers.is_empty());
         assert_eq!(api.url().scheme_str(), Some("http"));
-        let (connected, _) = tokio::join!(api.connect(Purpose::Exchange), listener.accept());
+        let (connected, _) =
+            tokio::join!(api.connect(ConnectionPurpose::Exchange), listener.accept());
         assert!(!connected.unwrap().speaks_http2);
     }
 }
@@ -241,7 +242,7 @@ async fn debug_shows_no_credential() {
     let api = load(&folder, &cluster, "{token: hidden-token}")
         .await
         .unwrap();
-    let connected = api.connect(Purpose::Exchange).await;
+    let connected = api.connect(ConnectionPurpose::Exchange).await;
     let text = format!("{api:?} {connected:?}");
     assert!(!text.contains("hidden-token"), "{text}");
     let mut headers = HeaderMap::new();

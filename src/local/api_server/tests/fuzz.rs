@@ -1,4 +1,4 @@
-//! Kubeconfigs: whatever stands in a file, reading it has a result, and what is chosen of it too. JSON is YAML, so a file that
+//! Kubeconfigs: whatever stands in a file, reading it has a result, and what is selected of it too. JSON is YAML, so a file that
 //! a reader of JSON takes says the same here.
 
 use std::path::Path;

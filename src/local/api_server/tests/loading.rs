@@ -10,7 +10,7 @@ use crate::local::api_server::kubeconfig::discover::KubeconfigPaths;
 use crate::local::api_server::kubeconfig::in_cluster::InClusterConfig;
 use crate::local::api_server::kubeconfig::load::Environment;
 use crate::local::api_server::kubeconfig::resolve::{
-    self, CredentialSource, IdentitySource, Pem, RestConfig, ServerTrust,
+    self, IdentitySource, Pem, RestConfig, ServerTrust, UserCredential,
 };
 use crate::local::api_server::{ApiServer, ConfigError};
 use crate::local::config::ClusterOptions;
@@ -52,7 +52,7 @@ fn the_current_context_counts() {
     assert_eq!(access.tls_server_name.as_deref(), Some("inner"));
     assert!(matches!(access.trust, ServerTrust::Roots(Pem::Base64(_))));
     assert!(access.identity.is_none());
-    let CredentialSource::TokenFile { path, fallback } = access.credential else {
+    let UserCredential::TokenFile { path, fallback } = access.credential else {
         panic!("a token file")
     };
     assert_eq!(path, PathBuf::from("/file"));
@@ -66,7 +66,7 @@ fn flags_choose_context_cluster_user_and_namespace() {
     assert_eq!(access.server, "https://two.example/");
     assert!(matches!(access.trust, ServerTrust::Anything));
     assert!(matches!(access.identity, Some(IdentitySource { .. })));
-    assert!(matches!(access.credential, CredentialSource::Nothing));
+    assert!(matches!(access.credential, UserCredential::Nothing));
 
     let mixed = flags(|flags| {
         flags.cluster = some("two");
@@ -78,7 +78,7 @@ fn flags_choose_context_cluster_user_and_namespace() {
     assert_eq!(access.server, "https://two.example/");
     assert!(matches!(
         access.credential,
-        CredentialSource::TokenFile { .. }
+        UserCredential::TokenFile { .. }
     ));
 }
 
@@ -107,7 +107,7 @@ fn a_token_flag_wins_over_every_other_header() {
         "{auth-provider: {name: oidc}}",
     ] {
         let access = resolve(&kubeconfig("{server: 'https://x'}", user), &flags(token)).unwrap();
-        let CredentialSource::Token(token) = access.credential else {
+        let UserCredential::Token(token) = access.credential else {
             panic!("{user}")
         };
         assert_eq!(token.expose_secret(), "flag");
@@ -198,7 +198,7 @@ fn a_client_certificate_makes_a_plugin_needless() {
     );
     assert!(matches!(
         access.unwrap().credential,
-        CredentialSource::Nothing
+        UserCredential::Nothing
     ));
 }
 
@@ -301,7 +301,7 @@ fn addresses_of_servers() {
 
 fn listed(files: &[PathBuf]) -> Environment {
     Environment {
-        places: KubeconfigPaths {
+        paths: KubeconfigPaths {
             listed: Some(std::env::join_paths(files).unwrap()),
             home: None,
         },
@@ -325,8 +325,8 @@ async fn of_several_files_the_first_that_says_something_counts() {
         kubeconfig("{server: 'https://third'}", "{token: three}").replace("here", "third"),
     );
     let missing = folder.path("missing");
-    let surroundings = listed(&[missing, first, second, third]);
-    let api = ApiServer::load_in(&ClusterOptions::default(), surroundings)
+    let environment = listed(&[missing, first, second, third]);
+    let api = ApiServer::load_in(&ClusterOptions::default(), environment)
         .await
         .unwrap();
     assert_eq!(api.url(), "https://second/");
@@ -342,14 +342,14 @@ async fn the_file_of_the_home_folder_counts_where_nothing_is_listed() {
     let folder = Folder::new();
     std::fs::create_dir(folder.path(".kube")).unwrap();
     folder.write(".kube/config", kubeconfig("{server: 'https://home'}", "{}"));
-    let surroundings = Environment {
-        places: KubeconfigPaths {
+    let environment = Environment {
+        paths: KubeconfigPaths {
             listed: None,
             home: Some(folder.0.clone()),
         },
         ..nothing()
     };
-    let api = ApiServer::load_in(&ClusterOptions::default(), surroundings)
+    let api = ApiServer::load_in(&ClusterOptions::default(), environment)
         .await
         .unwrap();
     assert_eq!(api.url(), "https://home/");
@@ -458,11 +458,11 @@ async fn in_a_pod_its_service_account_is_the_last_resort() {
         namespace: None,
         folder: folder.0.clone(),
     };
-    let surroundings = Environment {
+    let environment = Environment {
         pod: pod("fd00::1"),
         ..nothing()
     };
-    let api = ApiServer::load_in(&ClusterOptions::default(), surroundings.clone())
+    let api = ApiServer::load_in(&ClusterOptions::default(), environment.clone())
         .await
         .unwrap();
     assert_eq!(api.url(), "https://[fd00::1]:443/");
@@ -473,7 +473,7 @@ async fn in_a_pod_its_service_account_is_the_last_resort() {
     assert_eq!(headers["authorization"], "Bearer pods-token");
 
     let path = folder.write("config", kubeconfig("{server: 'https://other'}", "{}"));
-    let api = ApiServer::load_in(&options(&path), surroundings)
+    let api = ApiServer::load_in(&options(&path), environment)
         .await
         .unwrap();
     assert_eq!(api.url(), "https://other/");

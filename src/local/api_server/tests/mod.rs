@@ -30,7 +30,7 @@ use super::kubeconfig::discover::KubeconfigPaths;
 use super::kubeconfig::in_cluster::InClusterConfig;
 use super::kubeconfig::load::Environment;
 use super::transport::proxy;
-use super::{ApiServer, ConfigError, Purpose};
+use super::{ApiServer, ConfigError, ConnectionPurpose};
 use crate::lifecycle::Tasks;
 use crate::local::config::ClusterOptions;
 
@@ -96,7 +96,7 @@ impl Hand {
 /// An environment with nothing in it.
 fn nothing() -> Environment {
     Environment {
-        places: KubeconfigPaths {
+        paths: KubeconfigPaths {
             listed: None,
             home: None,
         },
@@ -151,11 +151,11 @@ async fn load_at(
     hand: &Hand,
 ) -> Result<ApiServer, ConfigError> {
     let path = folder.write("config", kubeconfig(cluster, user));
-    let surroundings = Environment {
+    let environment = Environment {
         clock: hand.clock(),
         ..nothing()
     };
-    ApiServer::load_in(&options(&path), surroundings).await
+    ApiServer::load_in(&options(&path), environment).await
 }
 
 /// One request over a connection of its own, as the product makes it.
@@ -166,7 +166,10 @@ async fn ask(api_server: &ApiServer) {
 }
 
 async fn send(api_server: &ApiServer, headers: HeaderMap) {
-    let connected = api_server.connect(Purpose::Upgrade).await.unwrap();
+    let connected = api_server
+        .connect(ConnectionPurpose::Upgrade)
+        .await
+        .unwrap();
     assert!(!connected.speaks_http2);
     let io = TokioIo::new(connected.io);
     let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await.unwrap();

@@ -220,11 +220,11 @@ async fn a_plugin_that_kubectls_preferences_do_not_allow_is_not_run() {
         "kuberc",
         "apiVersion: kubectl.config.k8s.io/v1beta1\nkind: Preference\ncredentialPluginPolicy: DenyAll\n",
     );
-    let surroundings = Environment {
+    let environment = Environment {
         kuberc: Kuberc::Usual(kuberc),
         ..super::nothing()
     };
-    let refused = ApiServer::load_in(&super::options(&config), surroundings).await;
+    let refused = ApiServer::load_in(&super::options(&config), environment).await;
     let refused = refused.unwrap_err();
     assert!(
         matches!(&refused, ConfigError::PluginNotAllowed { command, .. } if command == "sh"),
@@ -454,7 +454,7 @@ async fn a_token_of_the_flags_needs_no_plugin() {
         .await
         .unwrap();
     assert_eq!(header(&api).await.unwrap(), "Bearer flag");
-    api.connect(crate::local::api_server::Purpose::Exchange)
+    api.connect(crate::local::api_server::ConnectionPurpose::Exchange)
         .await
         .unwrap();
     assert_eq!(runs(&folder), 0);

@@ -13,7 +13,7 @@ use super::server::Server;
 use super::{Folder, ask, kubeconfig, load, nothing, options};
 use crate::local::api_server::kubeconfig::load::Environment;
 use crate::local::api_server::transport::proxy::{Proxy, ProxyEnvironment};
-use crate::local::api_server::{ApiServer, ConfigError, ConnectError, Purpose};
+use crate::local::api_server::{ApiServer, ConfigError, ConnectError, ConnectionPurpose};
 
 /// A proxy that connects to one address whatever it is asked for, and says what that was.
 struct Between {
@@ -139,14 +139,14 @@ async fn the_environments_proxy_is_used_unless_no_proxy_lists_the_server() {
         authority.data()
     );
     let path = folder.write("config", kubeconfig(&cluster, "{}"));
-    let surroundings = Environment {
+    let environment = Environment {
         proxies: ProxyEnvironment {
             https_proxy: Some(format!("http://{}", proxy.address)),
             ..ProxyEnvironment::default()
         },
         ..nothing()
     };
-    let api = ApiServer::load_in(&options(&path), surroundings)
+    let api = ApiServer::load_in(&options(&path), environment)
         .await
         .unwrap();
     ask(&api).await;
@@ -184,7 +184,7 @@ async fn a_proxy_that_refuses_is_named_without_its_password() {
         proxy.address
     );
     let api = load(&folder, &cluster, "{}").await.unwrap();
-    let failed = api.connect(Purpose::Exchange).await.unwrap_err();
+    let failed = api.connect(ConnectionPurpose::Exchange).await.unwrap_err();
     assert!(matches!(failed, ConnectError::Proxy { .. }), "{failed}");
     let shown = format!("{failed} {failed:?} {:?}", failed.problem());
     assert!(shown.contains(&proxy.address.to_string()), "{shown}");
@@ -242,7 +242,7 @@ async fn a_proxy_may_speak_tls_with_the_systems_trust() {
     );
     let api = Arc::new(load(&folder, &cluster, "{}").await.unwrap());
     // The test's authority is none of the system's, and this says how far the way goes.
-    let failed = api.connect(Purpose::Exchange).await.unwrap_err();
+    let failed = api.connect(ConnectionPurpose::Exchange).await.unwrap_err();
     let ConnectError::Proxy { reason, .. } = &failed else {
         panic!("{failed}")
     };

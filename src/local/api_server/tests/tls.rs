@@ -8,13 +8,13 @@ use super::certificates::{Authority, Pair, data};
 use super::server::Server;
 use super::{Folder, ask, load};
 use crate::local::api_server::error::UntrustedReason;
-use crate::local::api_server::{ConnectError, Purpose};
+use crate::local::api_server::{ConnectError, ConnectionPurpose};
 use crate::serve::certificates::{Serving, in_version_one, server_config};
 
 async fn refused(cluster: &str) -> ConnectError {
     let folder = Folder::new();
     let api = load(&folder, cluster, "{}").await.unwrap();
-    api.connect(Purpose::Exchange).await.unwrap_err()
+    api.connect(ConnectionPurpose::Exchange).await.unwrap_err()
 }
 
 #[tokio::test]
@@ -92,9 +92,9 @@ async fn roots_in_a_file_beside_the_kubeconfig_are_read_again() {
         server.url()
     );
     let api = load(&folder, &cluster, "{}").await.unwrap();
-    api.connect(Purpose::Exchange).await.unwrap_err();
+    api.connect(ConnectionPurpose::Exchange).await.unwrap_err();
     folder.write("ca.crt", authority.pem());
-    let connected = api.connect(Purpose::Exchange).await.unwrap();
+    let connected = api.connect(ConnectionPurpose::Exchange).await.unwrap();
     assert!(connected.speaks_http2);
     assert_eq!(connected.generation, 0);
 }
@@ -211,7 +211,7 @@ async fn a_client_certificate_of_version_one_is_presented() {
     let api = load(&folder, &cluster, &user(&pair.certificate, &pair.key))
         .await
         .unwrap();
-    let (connected, accepted) = tokio::join!(api.connect(Purpose::Exchange), async {
+    let (connected, accepted) = tokio::join!(api.connect(ConnectionPurpose::Exchange), async {
         let (tcp, _) = listener.accept().await.unwrap();
         acceptor.accept(tcp).await.unwrap()
     });
@@ -224,7 +224,7 @@ async fn a_client_certificate_of_version_one_is_presented() {
     let api = load(&folder, &cluster, &user(&pair.certificate, &other.key)).await;
     let failed = match api {
         Ok(api) => api
-            .connect(Purpose::Exchange)
+            .connect(ConnectionPurpose::Exchange)
             .await
             .unwrap_err()
             .to_string(),

@@ -41,11 +41,11 @@ pub(in crate::local) trait ByteStream:
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
 
 /// A connection as HTTP is spoken on it.
-pub(in crate::local) type Io = Box<dyn ByteStream>;
+pub(in crate::local) type BoxedIo = Box<dyn ByteStream>;
 
 /// How connections are made.
 #[derive(Clone)]
-pub(in crate::local::api_server) struct Dialer {
+pub(in crate::local::api_server) struct ApiDialer {
     tcp: HttpConnector,
     proxy: Option<Proxy>,
     /// For proxies that speak TLS.
@@ -58,7 +58,7 @@ pub(in crate::local::api_server) struct TlsTarget {
     pub(in crate::local::api_server) name: ServerName<'static>,
 }
 
-impl Dialer {
+impl ApiDialer {
     /// `keepalive` of zero is the usual period.
     pub(in crate::local::api_server) fn new(
         proxy: Option<Proxy>,
@@ -87,7 +87,7 @@ impl Dialer {
     pub(in crate::local::api_server) async fn plain(
         &self,
         server: &Uri,
-    ) -> Result<Io, ConnectError> {
+    ) -> Result<BoxedIo, ConnectError> {
         let limit = CONNECT_TIMEOUT;
         let reached = Box::pin(timeout(limit, self.reach(server))).await;
         reached.unwrap_or_else(|_| {
@@ -101,7 +101,7 @@ impl Dialer {
         &self,
         server: &Uri,
         secured: TlsTarget,
-    ) -> Result<(Io, bool), ConnectError> {
+    ) -> Result<(BoxedIo, bool), ConnectError> {
         let io = self.plain(server).await?;
         let TlsTarget { settings, name } = secured;
         let limit = HANDSHAKE_TIMEOUT;
@@ -116,7 +116,7 @@ impl Dialer {
         Ok((Box::new(tls), speaks_http2))
     }
 
-    async fn reach(&self, server: &Uri) -> Result<Io, ConnectError> {
+    async fn reach(&self, server: &Uri) -> Result<BoxedIo, ConnectError> {
         let Some(proxy) = &self.proxy else {
             return Ok(Box::new(self.direct(server).await?));
         };
@@ -165,7 +165,7 @@ impl Dialer {
         Ok(io.into_inner())
     }
 
-    async fn to_proxy(&self, uri: Uri) -> Result<TokioIo<Io>, ConnectError> {
+    async fn to_proxy(&self, uri: Uri) -> Result<TokioIo<BoxedIo>, ConnectError> {
         let tcp = self.direct(&uri).await?;
         let Some(settings) = self
             .proxy_tls

@@ -32,7 +32,7 @@ const REJECTED_INTERVAL: Duration = Duration::from_secs(5);
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::local) enum Purpose {
+pub(in crate::local) enum ConnectionPurpose {
     /// Requests and responses: HTTP/2 where the server speaks it.
     Exchange,
     /// One request that becomes another protocol: HTTP/1.1.
@@ -49,7 +49,7 @@ pub(in crate::local::api_server) enum WhenExpired {
 }
 
 /// The settings that hold now.
-pub(in crate::local::api_server) struct Tls {
+pub(in crate::local::api_server) struct TlsSource {
     trust: ServerTrust,
     identity: Option<IdentitySource>,
     when_expired: WhenExpired,
@@ -80,15 +80,15 @@ pub(in crate::local::api_server) struct TlsSettings {
 }
 
 impl TlsSettings {
-    pub(in crate::local::api_server) fn of(&self, purpose: Purpose) -> Arc<ClientConfig> {
+    pub(in crate::local::api_server) fn of(&self, purpose: ConnectionPurpose) -> Arc<ClientConfig> {
         Arc::clone(match purpose {
-            Purpose::Exchange => &self.exchange,
-            Purpose::Upgrade => &self.upgrade,
+            ConnectionPurpose::Exchange => &self.exchange,
+            ConnectionPurpose::Upgrade => &self.upgrade,
         })
     }
 }
 
-impl Tls {
+impl TlsSource {
     /// `generation` is counted up with each change of the client certificate.
     pub(in crate::local::api_server) fn new(
         trust: ServerTrust,

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 use super::conditions::{self, Condition};
 use super::opened::{FileRequest, Opened};
-use super::ranges::{self, BadRange, Multipart, Part};
+use super::ranges::{self, BadRange, Multipart, RangePart};
 use super::{names, sniff};
 use crate::local::kubectl::plain;
 use crate::protocol::status::Response;
@@ -64,18 +64,18 @@ async fn content(mut opened: Opened, range: &str, method: &Method) -> Result<Res
     let headers = response.headers_mut();
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     let body = match parts[..] {
-        [] => Written::Part(Part {
+        [] => Written::RangePart(RangePart {
             start: 0,
             length: size,
         }),
         [part] => {
             headers.insert(header::CONTENT_RANGE, value(part.content_range(size)));
-            Written::Part(part)
+            Written::RangePart(part)
         }
         [..] => Written::Several(Multipart::new(parts, &content_type, size)),
     };
     let (content_type, length) = match &body {
-        Written::Part(part) => (content_type, part.length),
+        Written::RangePart(part) => (content_type, part.length),
         Written::Several(multipart) => (multipart.content_type(), multipart.length()),
     };
     headers.insert(header::CONTENT_TYPE, value(content_type));
@@ -87,22 +87,22 @@ async fn content(mut opened: Opened, range: &str, method: &Method) -> Result<Res
 }
 
 enum Written {
-    Part(Part),
+    RangePart(RangePart),
     Several(Multipart),
 }
 
 impl Written {
     fn body(self, file: File) -> Body {
-        let pieces: Vec<Piece> = match self {
-            Self::Part(part) => vec![Piece::File(part)],
+        let pieces: Vec<BodyPiece> = match self {
+            Self::RangePart(part) => vec![BodyPiece::File(part)],
             Self::Several(multipart) => {
                 let pieces = multipart
                     .pieces()
-                    .flat_map(|(head, part)| [Piece::Text(head), Piece::File(part)]);
-                pieces.chain([Piece::Text(multipart.end())]).collect()
+                    .flat_map(|(head, part)| [BodyPiece::Text(head), BodyPiece::File(part)]);
+                pieces.chain([BodyPiece::Text(multipart.end())]).collect()
             }
         };
-        let reading = Reading {
+        let reading = PieceReader {
             file,
             pieces: pieces.into_iter(),
             left: 0,
@@ -119,26 +119,26 @@ impl Written {
     }
 }
 
-enum Piece {
+enum BodyPiece {
     Text(String),
-    File(Part),
+    File(RangePart),
 }
 
 /// A body that is being written.
-struct Reading {
+struct PieceReader {
     file: File,
-    pieces: std::vec::IntoIter<Piece>,
+    pieces: std::vec::IntoIter<BodyPiece>,
     /// How much of the file is still missing of the present part.
     left: u64,
 }
 
-impl Reading {
+impl PieceReader {
     async fn next(&mut self) -> io::Result<Option<Bytes>> {
         while self.left == 0 {
             match self.pieces.next() {
                 None => return Ok(None),
-                Some(Piece::Text(text)) => return Ok(Some(Bytes::from(text))),
-                Some(Piece::File(part)) => {
+                Some(BodyPiece::Text(text)) => return Ok(Some(Bytes::from(text))),
+                Some(BodyPiece::File(part)) => {
                     self.file.seek(SeekFrom::Start(part.start)).await?;
                     self.left = part.length;
                 }
@@ -162,7 +162,7 @@ impl Reading {
 }
 
 /// The parts that are asked for. An empty file has none that could lie behind its end, and is answered whole.
-fn parts(range: &str, size: u64) -> Result<Vec<Part>, BadRange> {
+fn parts(range: &str, size: u64) -> Result<Vec<RangePart>, BadRange> {
     match ranges::parse(range, size) {
         Err(BadRange::NoOverlap) if size == 0 => Ok(Vec::new()),
         parsed => parsed,

@@ -80,19 +80,19 @@ const KNOWN: &[(&str, &str)] = &[
 
 /// The type of a file, by its name.
 pub(super) async fn content_type(name: &str) -> Option<String> {
-    static TABLE: OnceCell<Table> = OnceCell::const_new();
-    let table = TABLE.get_or_init(Table::of_this_machine).await;
+    static TABLE: OnceCell<TypeTable> = OnceCell::const_new();
+    let table = TABLE.get_or_init(TypeTable::of_this_machine).await;
     table.find(name).map(str::to_owned)
 }
 
 /// Endings without their dot, and types.
 #[derive(Debug, Default)]
-struct Table {
+struct TypeTable {
     exact: HashMap<String, String>,
     lower: HashMap<String, String>,
 }
 
-impl Table {
+impl TypeTable {
     fn known() -> Self {
         let mut table = Self::default();
         for (content_type, endings) in KNOWN {
@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn endings_are_looked_up_in_any_case() {
-        let table = Table::known();
+        let table = TypeTable::known();
         for (name, expected) in [
             ("index.html", Some("text/html; charset=utf-8")),
             ("INDEX.HTML", Some("text/html; charset=utf-8")),
@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn the_first_line_of_the_database_counts_and_never_beats_the_known() {
-        let mut table = Table::known();
+        let mut table = TypeTable::known();
         table.read_globs(
             "# comment\n50:text/x-c:*.cc\n50:text/x-c++src:*.C:cs\n50:text/x-csrc:*.c\n40:text/second:*.cc\n\
              50:text/other:*.html\n50:x/glob:*.[ab]\n50:x/whole:makefile\n50:x/empty:*.\n",
@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_line_of_mime_types_replaces_what_was_known() {
-        let mut table = Table::known();
+        let mut table = TypeTable::known();
         table.read_types("# comment\ntext/other html xyz # css\napplication/none\n");
         assert_eq!(table.find("a.html"), Some("text/other; charset=utf-8"));
         assert_eq!(table.find("a.xyz"), Some("text/other; charset=utf-8"));

@@ -4,7 +4,7 @@
 
 /// A part of a file, from its first byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Part {
+pub(super) struct RangePart {
     pub(super) start: u64,
     pub(super) length: u64,
 }
@@ -17,7 +17,7 @@ pub(super) enum BadRange {
     NoOverlap,
 }
 
-impl Part {
+impl RangePart {
     /// As `Content-Range`. Go writes `0--1` for a part of nothing.
     pub(super) fn content_range(self, size: u64) -> String {
         let last = i128::from(self.start) + i128::from(self.length) - 1;
@@ -29,7 +29,7 @@ impl Part {
 const MOST_PARTS: usize = 100;
 
 /// The parts that a `Range` names, none if it is empty or names too many.
-pub(super) fn parse(range: &str, size: u64) -> Result<Vec<Part>, BadRange> {
+pub(super) fn parse(range: &str, size: u64) -> Result<Vec<RangePart>, BadRange> {
     if range.is_empty() {
         return Ok(Vec::new());
     }
@@ -52,13 +52,13 @@ pub(super) fn parse(range: &str, size: u64) -> Result<Vec<Part>, BadRange> {
 }
 
 /// One part; none if it begins behind the end.
-fn part(text: &str, size: u64) -> Result<Option<Part>, BadRange> {
+fn part(text: &str, size: u64) -> Result<Option<RangePart>, BadRange> {
     let (start, end) = text.split_once('-').ok_or(BadRange::Malformed)?;
     let (start, end) = (trim(start), trim(end));
     if start.is_empty() {
         let length = number(end)?.min(size);
         let start = size - length;
-        return Ok(Some(Part { start, length }));
+        return Ok(Some(RangePart { start, length }));
     }
     let start = number(start)?;
     if start >= size {
@@ -66,14 +66,14 @@ fn part(text: &str, size: u64) -> Result<Option<Part>, BadRange> {
     }
     if end.is_empty() {
         let length = size - start;
-        return Ok(Some(Part { start, length }));
+        return Ok(Some(RangePart { start, length }));
     }
     let end = number(end)?;
     if start > end {
         return Err(BadRange::Malformed);
     }
     let length = end.min(size - 1) - start + 1;
-    Ok(Some(Part { start, length }))
+    Ok(Some(RangePart { start, length }))
 }
 
 fn number(text: &str) -> Result<u64, BadRange> {
@@ -91,11 +91,11 @@ pub(super) struct Multipart {
     boundary: String,
     content_type: String,
     size: u64,
-    parts: Vec<Part>,
+    parts: Vec<RangePart>,
 }
 
 impl Multipart {
-    pub(super) fn new(parts: Vec<Part>, content_type: &str, size: u64) -> Self {
+    pub(super) fn new(parts: Vec<RangePart>, content_type: &str, size: u64) -> Self {
         let boundary = std::iter::repeat_with(|| format!("{:02x}", fastrand::u8(..)))
             .take(30)
             .collect();
@@ -112,7 +112,7 @@ impl Multipart {
     }
 
     /// Each part with what is written before it.
-    pub(super) fn pieces(&self) -> impl Iterator<Item = (String, Part)> {
+    pub(super) fn pieces(&self) -> impl Iterator<Item = (String, RangePart)> {
         self.parts.iter().enumerate().map(|(index, part)| {
             let line_end = if index == 0 { "" } else { "\r\n" };
             let head = format!(
@@ -189,11 +189,11 @@ mod tests {
     #[test]
     fn several_parts_have_the_length_that_they_say() {
         let parts = vec![
-            Part {
+            RangePart {
                 start: 0,
                 length: 1,
             },
-            Part {
+            RangePart {
                 start: 8,
                 length: 2,
             },

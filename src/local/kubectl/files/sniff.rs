@@ -33,65 +33,80 @@ const TAGS: &[&[u8]] = &[
 ];
 
 /// What documents and text begin with.
-const DOCUMENTS: &[(&[Part], &str)] = &[
-    (&[Part(0, b"%PDF-")], "application/pdf"),
-    (&[Part(0, b"%!PS-Adobe-")], "application/postscript"),
+const DOCUMENTS: &[(&[SignaturePart], &str)] = &[
+    (&[SignaturePart(0, b"%PDF-")], "application/pdf"),
     (
-        &[Part(0, b"\xFE\xFF"), LONGER_THAN_3],
+        &[SignaturePart(0, b"%!PS-Adobe-")],
+        "application/postscript",
+    ),
+    (
+        &[SignaturePart(0, b"\xFE\xFF"), LONGER_THAN_3],
         "text/plain; charset=utf-16be",
     ),
     (
-        &[Part(0, b"\xFF\xFE"), LONGER_THAN_3],
+        &[SignaturePart(0, b"\xFF\xFE"), LONGER_THAN_3],
         "text/plain; charset=utf-16le",
     ),
-    (&[Part(0, b"\xEF\xBB\xBF"), LONGER_THAN_3], TEXT),
+    (&[SignaturePart(0, b"\xEF\xBB\xBF"), LONGER_THAN_3], TEXT),
 ];
 
 /// Images, sound and films before MP4.
-const MEDIA: &[(&[Part], &str)] = &[
-    (&[Part(0, b"\x00\x00\x01\x00")], "image/x-icon"),
-    (&[Part(0, b"\x00\x00\x02\x00")], "image/x-icon"),
-    (&[Part(0, b"BM")], "image/bmp"),
-    (&[Part(0, b"GIF87a")], "image/gif"),
-    (&[Part(0, b"GIF89a")], "image/gif"),
-    (&[Part(0, b"RIFF"), Part(8, b"WEBPVP")], "image/webp"),
-    (&[Part(0, b"\x89PNG\r\n\x1A\n")], "image/png"),
-    (&[Part(0, b"\xFF\xD8\xFF")], "image/jpeg"),
-    (&[Part(0, b"FORM"), Part(8, b"AIFF")], "audio/aiff"),
-    (&[Part(0, b"ID3")], "audio/mpeg"),
-    (&[Part(0, b"OggS\x00")], "application/ogg"),
-    (&[Part(0, b"MThd\x00\x00\x00\x06")], "audio/midi"),
-    (&[Part(0, b"RIFF"), Part(8, b"AVI ")], "video/avi"),
-    (&[Part(0, b"RIFF"), Part(8, b"WAVE")], "audio/wave"),
+const MEDIA: &[(&[SignaturePart], &str)] = &[
+    (&[SignaturePart(0, b"\x00\x00\x01\x00")], "image/x-icon"),
+    (&[SignaturePart(0, b"\x00\x00\x02\x00")], "image/x-icon"),
+    (&[SignaturePart(0, b"BM")], "image/bmp"),
+    (&[SignaturePart(0, b"GIF87a")], "image/gif"),
+    (&[SignaturePart(0, b"GIF89a")], "image/gif"),
+    (
+        &[SignaturePart(0, b"RIFF"), SignaturePart(8, b"WEBPVP")],
+        "image/webp",
+    ),
+    (&[SignaturePart(0, b"\x89PNG\r\n\x1A\n")], "image/png"),
+    (&[SignaturePart(0, b"\xFF\xD8\xFF")], "image/jpeg"),
+    (
+        &[SignaturePart(0, b"FORM"), SignaturePart(8, b"AIFF")],
+        "audio/aiff",
+    ),
+    (&[SignaturePart(0, b"ID3")], "audio/mpeg"),
+    (&[SignaturePart(0, b"OggS\x00")], "application/ogg"),
+    (&[SignaturePart(0, b"MThd\x00\x00\x00\x06")], "audio/midi"),
+    (
+        &[SignaturePart(0, b"RIFF"), SignaturePart(8, b"AVI ")],
+        "video/avi",
+    ),
+    (
+        &[SignaturePart(0, b"RIFF"), SignaturePart(8, b"WAVE")],
+        "audio/wave",
+    ),
 ];
 
 /// Films after MP4, fonts, archives and programs.
-const OTHERS: &[(&[Part], &str)] = &[
-    (&[Part(0, b"\x1A\x45\xDF\xA3")], "video/webm"),
-    (&[Part(34, b"LP")], "application/vnd.ms-fontobject"),
-    (&[Part(0, b"\x00\x01\x00\x00")], "font/ttf"),
-    (&[Part(0, b"OTTO")], "font/otf"),
-    (&[Part(0, b"ttcf")], "font/collection"),
-    (&[Part(0, b"wOFF")], "font/woff"),
-    (&[Part(0, b"wOF2")], "font/woff2"),
-    (&[Part(0, b"\x1F\x8B\x08")], "application/x-gzip"),
-    (&[Part(0, b"PK\x03\x04")], "application/zip"),
+const OTHERS: &[(&[SignaturePart], &str)] = &[
+    (&[SignaturePart(0, b"\x1A\x45\xDF\xA3")], "video/webm"),
+    (&[SignaturePart(34, b"LP")], "application/vnd.ms-fontobject"),
+    (&[SignaturePart(0, b"\x00\x01\x00\x00")], "font/ttf"),
+    (&[SignaturePart(0, b"OTTO")], "font/otf"),
+    (&[SignaturePart(0, b"ttcf")], "font/collection"),
+    (&[SignaturePart(0, b"wOFF")], "font/woff"),
+    (&[SignaturePart(0, b"wOF2")], "font/woff2"),
+    (&[SignaturePart(0, b"\x1F\x8B\x08")], "application/x-gzip"),
+    (&[SignaturePart(0, b"PK\x03\x04")], "application/zip"),
     (
-        &[Part(0, b"Rar!\x1A\x07\x00")],
+        &[SignaturePart(0, b"Rar!\x1A\x07\x00")],
         "application/x-rar-compressed",
     ),
     (
-        &[Part(0, b"Rar!\x1A\x07\x01\x00")],
+        &[SignaturePart(0, b"Rar!\x1A\x07\x01\x00")],
         "application/x-rar-compressed",
     ),
-    (&[Part(0, b"\x00asm")], "application/wasm"),
+    (&[SignaturePart(0, b"\x00asm")], "application/wasm"),
 ];
 
 /// Bytes at a place.
-struct Part(usize, &'static [u8]);
+struct SignaturePart(usize, &'static [u8]);
 
 /// The signatures of byte order marks are four bytes long.
-const LONGER_THAN_3: Part = Part(4, b"");
+const LONGER_THAN_3: SignaturePart = SignaturePart(4, b"");
 
 /// The type of content that begins with these bytes.
 pub(super) fn content_type(beginning: &[u8]) -> &'static str {
@@ -119,9 +134,9 @@ pub(super) fn content_type(beginning: &[u8]) -> &'static str {
     }
 }
 
-fn find(signatures: &[(&[Part], &'static str)], beginning: &[u8]) -> Option<&'static str> {
+fn find(signatures: &[(&[SignaturePart], &'static str)], beginning: &[u8]) -> Option<&'static str> {
     let found = signatures.iter().find(|(parts, _)| {
-        parts.iter().all(|Part(at, bytes)| {
+        parts.iter().all(|SignaturePart(at, bytes)| {
             beginning
                 .get(*at..)
                 .is_some_and(|rest| rest.starts_with(bytes))

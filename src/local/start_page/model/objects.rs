@@ -52,22 +52,22 @@ pub(in crate::local::start_page) trait WatchedObject {
 
 #[derive(Debug, Clone, Resource, Deserialize)]
 #[resource(inherit = k8s_openapi::api::core::v1::Service)]
-pub(in crate::local::start_page) struct RawService {
+pub(in crate::local::start_page) struct ListedService {
     metadata: ObjectMeta,
     #[serde(default)]
-    spec: RawSpec,
+    spec: ListedSpec,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
-struct RawSpec {
-    ports: Option<Vec<RawPort>>,
+struct ListedSpec {
+    ports: Option<Vec<ListedPort>>,
     #[serde(default, rename = "type")]
     kind: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct RawPort {
+struct ListedPort {
     #[serde(default)]
     name: String,
     port: u16,
@@ -77,33 +77,33 @@ struct RawPort {
 
 #[derive(Debug, Clone, Resource, Deserialize)]
 #[resource(inherit = k8s_openapi::api::discovery::v1::EndpointSlice)]
-pub(in crate::local::start_page) struct RawEndpointSlice {
+pub(in crate::local::start_page) struct ListedEndpointSlice {
     metadata: ObjectMeta,
-    endpoints: Option<Vec<RawEndpoint>>,
+    endpoints: Option<Vec<ListedEndpoint>>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct RawEndpoint {
+struct ListedEndpoint {
     addresses: Option<Vec<String>>,
-    conditions: Option<RawConditions>,
-    target_ref: Option<RawReference>,
+    conditions: Option<ListedConditions>,
+    target_ref: Option<ListedReference>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
-struct RawConditions {
+struct ListedConditions {
     ready: Option<bool>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
-struct RawReference {
+struct ListedReference {
     #[serde(default)]
     kind: String,
     #[serde(default)]
     name: String,
 }
 
-impl WatchedObject for RawService {
+impl WatchedObject for ListedService {
     type Stored = StoredService;
 
     fn store(self) -> Option<(ObjectKey, StoredService)> {
@@ -121,7 +121,7 @@ impl WatchedObject for RawService {
     }
 }
 
-impl WatchedObject for RawEndpointSlice {
+impl WatchedObject for ListedEndpointSlice {
     type Stored = StoredSlice;
 
     fn store(self) -> Option<(ObjectKey, StoredSlice)> {
@@ -138,8 +138,8 @@ impl WatchedObject for RawEndpointSlice {
     }
 }
 
-impl From<RawPort> for StoredPort {
-    fn from(raw: RawPort) -> Self {
+impl From<ListedPort> for StoredPort {
+    fn from(raw: ListedPort) -> Self {
         Self {
             scheme: scheme(raw.app_protocol.as_deref(), &raw.name, raw.port),
             name: raw.name,
@@ -149,8 +149,8 @@ impl From<RawPort> for StoredPort {
     }
 }
 
-impl From<RawEndpoint> for StoredEndpoint {
-    fn from(raw: RawEndpoint) -> Self {
+impl From<ListedEndpoint> for StoredEndpoint {
+    fn from(raw: ListedEndpoint) -> Self {
         let mut addresses = raw.addresses.unwrap_or_default().into_iter();
         Self {
             backing: match raw.target_ref {
@@ -220,7 +220,7 @@ mod tests {
             "endpoints": [{"addresses": ["10.0.0.1"]},
                 {"addresses": ["10.0.0.2"], "conditions": {"ready": false},
                     "targetRef": {"kind": "Pod", "name": "web-1"}}]});
-        let slice: RawEndpointSlice = serde_json::from_value(slice).unwrap();
+        let slice: ListedEndpointSlice = serde_json::from_value(slice).unwrap();
         let (key, slice) = slice.store().unwrap();
         assert_eq!((&*key.namespace, &*key.name), ("demo", "web-x"));
         let endpoint = |backing: &str, ready| StoredEndpoint {
@@ -230,7 +230,7 @@ mod tests {
         let expected = [endpoint("10.0.0.1", true), endpoint("Pod/web-1", false)];
         assert_eq!(slice.endpoints, expected);
         let nobodys = json!({"metadata": {"name": "x", "namespace": "demo"}, "endpoints": null});
-        let nobodys: RawEndpointSlice = serde_json::from_value(nobodys).unwrap();
+        let nobodys: ListedEndpointSlice = serde_json::from_value(nobodys).unwrap();
         assert_eq!(nobodys.store(), None);
     }
 }

@@ -32,7 +32,7 @@ pub(in crate::local::start_page) async fn review(
     group: Arc<str>,
     questions: BTreeMap<String, Vec<String>>,
 ) -> Result<Rights, ClusterError> {
-    let reviews = Reviews {
+    let reviews = RightsReviews {
         client,
         group,
         refused: AtomicBool::new(false),
@@ -58,14 +58,14 @@ pub(in crate::local::start_page) async fn review(
     })
 }
 
-struct Reviews {
+struct RightsReviews {
     client: Client,
     group: Arc<str>,
     /// Whether the credentials were refused.
     refused: AtomicBool,
 }
 
-impl Reviews {
+impl RightsReviews {
     async fn namespace(
         &self,
         namespace: String,

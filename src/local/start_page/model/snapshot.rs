@@ -10,7 +10,7 @@ use crate::local::inbound::host_route::Target;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(in crate::local::start_page) struct Snapshot {
     /// Only those with Services: the default one first, then by name.
-    pub(in crate::local::start_page) namespaces: Vec<Namespace>,
+    pub(in crate::local::start_page) namespaces: Vec<ShownNamespace>,
     pub(in crate::local::start_page) visibility: Visibility,
     /// The API group that rights are in, where it is known.
     pub(in crate::local::start_page) group: Option<Arc<str>>,
@@ -32,15 +32,15 @@ pub(in crate::local::start_page) enum Visibility {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::local::start_page) struct Namespace {
+pub(in crate::local::start_page) struct ShownNamespace {
     pub(in crate::local::start_page) name: String,
-    pub(in crate::local::start_page) services: Vec<Service>,
+    pub(in crate::local::start_page) services: Vec<ShownService>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::local::start_page) struct Service {
+pub(in crate::local::start_page) struct ShownService {
     pub(in crate::local::start_page) name: String,
-    pub(in crate::local::start_page) ports: Vec<Port>,
+    pub(in crate::local::start_page) ports: Vec<ShownPort>,
     pub(in crate::local::start_page) status: EndpointStatus,
 }
 
@@ -58,7 +58,7 @@ pub(in crate::local::start_page) enum EndpointStatus {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::local::start_page) struct Port {
+pub(in crate::local::start_page) struct ShownPort {
     /// Empty for a port without a name.
     pub(in crate::local::start_page) name: String,
     pub(in crate::local::start_page) number: u16,
@@ -82,7 +82,7 @@ impl Snapshot {
     }
 }
 
-impl Service {
+impl ShownService {
     /// What a search is compared with.
     pub(in crate::local::start_page) fn words(&self, namespace: &str) -> String {
         let mut words = format!("{} {namespace}", self.name);

@@ -8,7 +8,9 @@ use super::cluster_error::ClusterError;
 use super::links;
 use super::objects::{ObjectKey, StoredService, StoredSlice};
 use super::rights::Rights;
-use super::snapshot::{EndpointStatus, Namespace, Port, Service, Snapshot, Visibility};
+use super::snapshot::{
+    EndpointStatus, ShownNamespace, ShownPort, ShownService, Snapshot, Visibility,
+};
 use crate::local::targets::mode::ProxyMode;
 
 /// Where something is listed and watched.
@@ -20,7 +22,7 @@ pub(in crate::local::start_page) enum Scope {
 
 /// What a watch tells.
 #[derive(Debug)]
-pub(in crate::local::start_page) enum WatchEvent<T> {
+pub(in crate::local::start_page) enum ObjectEvent<T> {
     /// All that a list holds; changes follow.
     Listed(Scope, Vec<(ObjectKey, T)>),
     Applied(ObjectKey, T),
@@ -56,9 +58,9 @@ impl<T> Default for ObjectStore<T> {
 }
 
 impl<T> ObjectStore<T> {
-    pub(in crate::local::start_page) fn apply(&mut self, event: WatchEvent<T>) {
+    pub(in crate::local::start_page) fn apply(&mut self, event: ObjectEvent<T>) {
         match event {
-            WatchEvent::Listed(scope, objects) => {
+            ObjectEvent::Listed(scope, objects) => {
                 self.objects.retain(|key, _| match &scope {
                     Scope::Cluster => false,
                     Scope::Namespace(name) => key.namespace != *name,
@@ -66,10 +68,10 @@ impl<T> ObjectStore<T> {
                 self.objects.extend(objects);
                 self.listed.insert(scope);
             }
-            WatchEvent::Applied(key, object) => {
+            ObjectEvent::Applied(key, object) => {
                 self.objects.insert(key, object);
             }
-            WatchEvent::Deleted(key) => {
+            ObjectEvent::Deleted(key) => {
                 self.objects.remove(&key);
             }
         }
@@ -122,12 +124,12 @@ impl ClusterStore {
 
     pub(in crate::local::start_page) fn snapshot(&self) -> Snapshot {
         let statuses = self.statuses();
-        let mut namespaces = Vec::<Namespace>::new();
+        let mut namespaces = Vec::<ShownNamespace>::new();
         for (key, service) in &self.services.objects {
             let service = self.service(key, service, &statuses);
             match namespaces.last_mut() {
                 Some(last) if last.name == key.namespace => last.services.push(service),
-                _ => namespaces.push(Namespace {
+                _ => namespaces.push(ShownNamespace {
                     name: key.namespace.clone(),
                     services: vec![service],
                 }),
@@ -149,7 +151,7 @@ impl ClusterStore {
         key: &ObjectKey,
         service: &StoredService,
         statuses: &BTreeMap<(&str, &str), EndpointStatus>,
-    ) -> Service {
+    ) -> ShownService {
         let found = statuses.get(&(&*key.namespace, &*key.name)).copied();
         let status = match found {
             _ if service.external_name => EndpointStatus::ExternalName,
@@ -159,12 +161,12 @@ impl ClusterStore {
             }
             None => EndpointStatus::Unknown,
         };
-        let port = |port| Port {
+        let port = |port| ShownPort {
             link: links::link(key, service, port, &self.mode, &self.rights),
             name: port.name.clone(),
             number: port.number,
         };
-        Service {
+        ShownService {
             name: key.name.clone(),
             ports: service.ports.iter().map(port).collect(),
             status,
@@ -225,15 +227,15 @@ mod tests {
         }
     }
 
-    fn book() -> ClusterStore {
+    fn store() -> ClusterStore {
         ClusterStore::new(
             "demo".to_owned(),
             ProxyMode::Throughway("throughway.dev".into()),
         )
     }
 
-    fn names(book: &ClusterStore) -> Vec<String> {
-        let namespaces = book.snapshot().namespaces.into_iter();
+    fn names(store: &ClusterStore) -> Vec<String> {
+        let namespaces = store.snapshot().namespaces.into_iter();
         namespaces
             .flat_map(|one| {
                 let services = one.services.into_iter();
@@ -244,37 +246,42 @@ mod tests {
 
     #[test]
     fn a_list_forgets_what_is_no_longer_in_its_scope() {
-        let mut book = book();
+        let mut store = store();
         let all = [key("a", "web"), key("b", "web"), key("demo", "web")];
         let all = all.map(|key| (key, service())).to_vec();
-        book.services.apply(WatchEvent::Listed(Scope::Cluster, all));
-        assert_eq!(names(&book), ["demo/web", "a/web", "b/web"]);
+        store
+            .services
+            .apply(ObjectEvent::Listed(Scope::Cluster, all));
+        assert_eq!(names(&store), ["demo/web", "a/web", "b/web"]);
         let some = vec![(key("a", "new"), service())];
         let scope = Scope::Namespace("a".to_owned());
-        book.services.apply(WatchEvent::Listed(scope, some));
-        assert_eq!(names(&book), ["demo/web", "a/new", "b/web"]);
-        book.services.apply(WatchEvent::Deleted(key("demo", "web")));
-        book.services
-            .apply(WatchEvent::Applied(key("b", "db"), service()));
-        assert_eq!(names(&book), ["a/new", "b/db", "b/web"]);
-        let none = WatchEvent::Listed(Scope::Cluster, Vec::new());
-        book.services.apply(none);
-        assert_eq!(names(&book), Vec::<String>::new());
+        store.services.apply(ObjectEvent::Listed(scope, some));
+        assert_eq!(names(&store), ["demo/web", "a/new", "b/web"]);
+        store
+            .services
+            .apply(ObjectEvent::Deleted(key("demo", "web")));
+        store
+            .services
+            .apply(ObjectEvent::Applied(key("b", "db"), service()));
+        assert_eq!(names(&store), ["a/new", "b/db", "b/web"]);
+        let none = ObjectEvent::Listed(Scope::Cluster, Vec::new());
+        store.services.apply(none);
+        assert_eq!(names(&store), Vec::<String>::new());
     }
 
     #[test]
     fn a_pod_in_two_slices_is_one_endpoint() {
-        let mut book = book();
+        let mut store = store();
         let services = ["web", "db", "none"].map(|name| (key("demo", name), service()));
-        let listed = WatchEvent::Listed(Scope::Cluster, services.to_vec());
-        book.services.apply(listed);
-        let status = |book: &ClusterStore| {
-            let services = book.snapshot().namespaces.remove(0).services;
+        let listed = ObjectEvent::Listed(Scope::Cluster, services.to_vec());
+        store.services.apply(listed);
+        let status = |store: &ClusterStore| {
+            let services = store.snapshot().namespaces.remove(0).services;
             let statuses = services.into_iter().map(|one| (one.name, one.status));
             statuses.collect::<Vec<_>>()
         };
         let all = |status| ["db", "none", "web"].map(|name| (name.to_owned(), status));
-        assert_eq!(status(&book), all(EndpointStatus::Unknown));
+        assert_eq!(status(&store), all(EndpointStatus::Unknown));
         let slices = vec![
             (
                 key("demo", "web-4"),
@@ -287,11 +294,11 @@ mod tests {
             (key("demo", "db-4"), slice("db", &[("Pod/db-0", false)])),
             (key("other", "web-4"), slice("web", &[("Pod/x", true)])),
         ];
-        let listed = WatchEvent::Listed(Scope::Cluster, slices);
-        book.slices.apply(listed);
+        let listed = ObjectEvent::Listed(Scope::Cluster, slices);
+        store.slices.apply(listed);
         let endpoints = |ready, all| EndpointStatus::Endpoints { ready, all };
         assert_eq!(
-            status(&book),
+            status(&store),
             [
                 ("db".to_owned(), endpoints(0, 1)),
                 ("none".to_owned(), endpoints(0, 0)),

@@ -1,4 +1,4 @@
-//! One kind of object in one scope, for as long as it is looked at. Out: [`Change`]s.
+//! One kind of object in one scope, for as long as it is looked at. Out: [`ClusterChange`]s.
 //!
 //! kube's watcher lists, then watches, and resumes after a break. A list that is forbidden ends it; a watch that is forbidden
 //! where the list is not becomes a list again and again.
@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 use super::cluster_error::{self, ClusterError};
 use super::objects::{ObjectKey, StoredService, StoredSlice, WatchedObject};
-use super::store::{Scope, WatchEvent};
+use super::store::{ObjectEvent, Scope};
 
 /// Objects in one page of a list.
 const PAGE_SIZE: u32 = 500;
@@ -24,9 +24,9 @@ const PAGE_SIZE: u32 = 500;
 const RELIST_INTERVAL: Duration = Duration::from_secs(15);
 
 #[derive(Debug)]
-pub(in crate::local::start_page) enum Change {
-    Services(WatchEvent<StoredService>),
-    EndpointSlices(WatchEvent<StoredSlice>),
+pub(in crate::local::start_page) enum ClusterChange {
+    Services(ObjectEvent<StoredService>),
+    EndpointSlices(ObjectEvent<StoredSlice>),
     /// Nothing may be listed there.
     Forbidden(WatchedKind, Scope),
     /// A list failed; it is tried again.
@@ -41,12 +41,12 @@ pub(in crate::local::start_page) enum WatchedKind {
     EndpointSlices,
 }
 
-/// Objects of one kind, and the [`Change`] that tells of them.
+/// Objects of one kind, and the [`ClusterChange`] that tells of them.
 pub(in crate::local::start_page) struct Watched<K: WatchedObject> {
     pub(in crate::local::start_page) api: Api<K>,
     pub(in crate::local::start_page) kind: WatchedKind,
     pub(in crate::local::start_page) scope: Scope,
-    pub(in crate::local::start_page) change: fn(WatchEvent<K::Stored>) -> Change,
+    pub(in crate::local::start_page) change: fn(ObjectEvent<K::Stored>) -> ClusterChange,
 }
 
 enum NextStep {
@@ -57,7 +57,7 @@ enum NextStep {
 
 pub(in crate::local::start_page) async fn list_and_watch<K>(
     watched: Watched<K>,
-    changes: mpsc::Sender<Change>,
+    changes: mpsc::Sender<ClusterChange>,
 ) where
     K: WatchedObject + kube::Resource + Clone + Debug + DeserializeOwned + Send + 'static,
     K::DynamicType: Default,
@@ -90,7 +90,11 @@ pub(in crate::local::start_page) async fn list_and_watch<K>(
 }
 
 impl<K: WatchedObject> Watched<K> {
-    fn event(&self, event: Event<K>, list: &mut Vec<(ObjectKey, K::Stored)>) -> Option<Change> {
+    fn event(
+        &self,
+        event: Event<K>,
+        list: &mut Vec<(ObjectKey, K::Stored)>,
+    ) -> Option<ClusterChange> {
         let event = match event {
             Event::Init => {
                 list.clear();
@@ -100,35 +104,35 @@ impl<K: WatchedObject> Watched<K> {
                 list.extend(object.store());
                 return None;
             }
-            Event::InitDone => WatchEvent::Listed(self.scope.clone(), std::mem::take(list)),
-            Event::Delete(object) => WatchEvent::Deleted(object.key()),
+            Event::InitDone => ObjectEvent::Listed(self.scope.clone(), std::mem::take(list)),
+            Event::Delete(object) => ObjectEvent::Deleted(object.key()),
             Event::Apply(object) => {
                 let key = object.key();
                 match object.store() {
-                    Some((key, stored)) => WatchEvent::Applied(key, stored),
-                    None => WatchEvent::Deleted(key),
+                    Some((key, stored)) => ObjectEvent::Applied(key, stored),
+                    None => ObjectEvent::Deleted(key),
                 }
             }
         };
         Some((self.change)(event))
     }
 
-    fn failure(&self, failed: &watcher::Error) -> (Option<Change>, NextStep) {
+    fn failure(&self, failed: &watcher::Error) -> (Option<ClusterChange>, NextStep) {
         match failed {
             watcher::Error::InitialListFailed(failed) if cluster_error::is_forbidden(failed) => {
-                let forbidden = Change::Forbidden(self.kind, self.scope.clone());
+                let forbidden = ClusterChange::Forbidden(self.kind, self.scope.clone());
                 (Some(forbidden), NextStep::End)
             }
             watcher::Error::InitialListFailed(failed) => {
                 let error = ClusterError::of(failed);
-                let change = Change::Failed(self.kind, self.scope.clone(), error);
+                let change = ClusterChange::Failed(self.kind, self.scope.clone(), error);
                 (Some(change), NextStep::Resume)
             }
             watcher::Error::WatchStartFailed(failed) if cluster_error::is_forbidden(failed) => {
                 (None, NextStep::ListAgain)
             }
             watcher::Error::WatchStartFailed(_) | watcher::Error::WatchFailed(_) => {
-                (Some(Change::WatchBroke), NextStep::Resume)
+                (Some(ClusterChange::WatchBroke), NextStep::Resume)
             }
             watcher::Error::WatchError(_) | watcher::Error::NoResourceVersion => {
                 (None, NextStep::Resume)

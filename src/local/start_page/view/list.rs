@@ -5,7 +5,7 @@ use crate::local::inbound::host_route::Target;
 use crate::local::pages::html::Html;
 use crate::local::start_page::model::rights::Right;
 use crate::local::start_page::model::snapshot::{
-    EndpointStatus, Link, Namespace, Port, Service, Snapshot,
+    EndpointStatus, Link, ShownNamespace, ShownPort, ShownService, Snapshot,
 };
 
 const SECTION: &str = r#"<section class="namespace{{class}}" id="{{id}}" aria-labelledby="{{id}}-h"><h2 id="{{id}}-h">{{name}}</h2>{{note}}<ul class="services">{{rows}}</ul></section>"#;
@@ -99,13 +99,13 @@ fn count(snapshot: &Snapshot) -> String {
 }
 
 fn section(
-    namespace: &Namespace,
+    namespace: &ShownNamespace,
     search: &Search,
     port: &str,
     group: Option<&str>,
 ) -> Option<Section> {
     let services = namespace.services.iter();
-    let found: Vec<&Service> = services
+    let found: Vec<&ShownService> = services
         .filter(|service| search.finds(&service.words(&namespace.name)))
         .collect();
     if found.is_empty() {
@@ -140,7 +140,7 @@ fn no_right(group: Option<&str>) -> Html {
 }
 
 /// Whether it is known of every port of a namespace that the user may not reach it.
-fn is_closed(namespace: &Namespace) -> bool {
+fn is_closed(namespace: &ShownNamespace) -> bool {
     let ports = namespace.services.iter().flat_map(|one| &one.ports);
     let mut rights = ports.filter_map(|port| match port.link {
         Link::To(_, right) => Some(right),
@@ -154,7 +154,7 @@ fn is_closed(namespace: &Namespace) -> bool {
     some && closed
 }
 
-fn row(service: &Service, namespace: &str, port: &str) -> Html {
+fn row(service: &ShownService, namespace: &str, port: &str) -> Html {
     let is_outside = service.status == EndpointStatus::ExternalName;
     let name = Html::text(&service.name);
     let reach = match &service.ports[..] {
@@ -183,7 +183,7 @@ fn row(service: &Service, namespace: &str, port: &str) -> Html {
 }
 
 /// Where a port leads, unless it is known that it leads nowhere.
-fn open(port: &Port) -> Option<&Target> {
+fn open(port: &ShownPort) -> Option<&Target> {
     match &port.link {
         Link::To(target, Right::Yes | Right::Unknown) => Some(target),
         Link::To(_, Right::No) | Link::OtherTransport(_) | Link::Nameless => None,
@@ -195,7 +195,7 @@ fn url(target: Option<&Target>, port: &str) -> Html {
     Html::text(&format!("http://{host}{port}/"))
 }
 
-fn port_of_several(service: &Service, one: &Port, port: &str, is_outside: bool) -> Html {
+fn port_of_several(service: &ShownService, one: &ShownPort, port: &str, is_outside: bool) -> Html {
     let why = match &one.link {
         _ if is_outside => Html::default(),
         Link::To(_, Right::No) => Html::fixed(WHY_NO_RIGHT),
@@ -217,7 +217,7 @@ fn port_of_several(service: &Service, one: &Port, port: &str, is_outside: bool) 
 }
 
 /// Name and number, and whether it is reached over TLS if the name does not say so.
-fn port_text(port: &Port) -> Html {
+fn port_text(port: &ShownPort) -> Html {
     let is_tls =
         matches!(&port.link, Link::To(target, _) if target.scheme == Some(TargetScheme::Https));
     let mut text = String::new();
@@ -233,7 +233,7 @@ fn port_text(port: &Port) -> Html {
     [Html::text(&text), Html::fixed(tls)].into_iter().collect()
 }
 
-fn status(service: &Service) -> Html {
+fn status(service: &ShownService) -> Html {
     let (class, text) = match service.status {
         EndpointStatus::Unknown => return Html::default(),
         EndpointStatus::ExternalName => ("plain", "a name outside the cluster".to_owned()),

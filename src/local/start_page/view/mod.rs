@@ -1,6 +1,6 @@
 //! A snapshot as HTML, and its changes as server-sent events.
 //!
-//! In: a [`View`]. Out: responses. Everything that comes from elsewhere becomes markup through
+//! In: a [`PageView`]. Out: responses. Everything that comes from elsewhere becomes markup through
 //! [`Html`](crate::local::pages::html::Html) alone.
 
 pub(super) mod assets;
@@ -15,7 +15,7 @@ use crate::local::targets::mode::ProxyMode;
 
 /// Everything that a start page is made of.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct View<'a> {
+pub(super) struct PageView<'a> {
     pub(super) snapshot: &'a Snapshot,
     pub(super) facts: &'a Facts,
     pub(super) mode: &'a ProxyMode,
@@ -24,8 +24,8 @@ pub(super) struct View<'a> {
     pub(super) search: &'a str,
 }
 
-impl View<'_> {
-    /// The port in [`View::host`], with its colon, or nothing.
+impl PageView<'_> {
+    /// The port in [`PageView::host`], with its colon, or nothing.
     fn port(&self) -> &str {
         match self.host.rfind(':') {
             Some(colon)

@@ -1,6 +1,6 @@
 //! What is wrong, above the list: an error of the cluster, missing rights, a proxy with limits, a browser on another machine.
 
-use super::View;
+use super::PageView;
 use crate::local::pages::html::Html;
 use crate::local::pages::problem::advice;
 use crate::local::problem::{Advice, shell_word};
@@ -16,7 +16,7 @@ const LIMITS: &str = r#"<details class="notice"><summary>{{title}}</summary><p>W
 const LIMIT: &str = "<li>{{limit}}</li>";
 
 /// Everything that the person should know before the list.
-pub(super) fn notices(view: &View<'_>) -> Html {
+pub(super) fn notices(view: &PageView<'_>) -> Html {
     let notices = [
         cluster_error(view),
         visibility(view),
@@ -38,7 +38,7 @@ fn notice(class: &'static str, title: &'static str, sentence: &str, more: Html) 
     )
 }
 
-fn cluster_error(view: &View<'_>) -> Option<Html> {
+fn cluster_error(view: &PageView<'_>) -> Option<Html> {
     let facts = view.facts;
     let server = &facts.server;
     let (title, sentence, more) = match view.snapshot.error.as_ref()? {
@@ -88,7 +88,7 @@ fn whoami(facts: &Facts) -> String {
     }
 }
 
-fn visibility(view: &View<'_>) -> Option<Html> {
+fn visibility(view: &PageView<'_>) -> Option<Html> {
     if !view.snapshot.settled || view.snapshot.error.is_some() {
         return None;
     }
@@ -125,7 +125,7 @@ fn proxy_limits(mode: &ProxyMode) -> Option<Html> {
 }
 
 /// Names below `localhost` lead to the machine of the browser.
-fn other_machine(view: &View<'_>) -> Option<Html> {
+fn other_machine(view: &PageView<'_>) -> Option<Html> {
     let name = without_port(view.host);
     let here = ["localhost", "127.0.0.1", "[::1]"];
     if name.is_empty() || here.iter().any(|one| name.eq_ignore_ascii_case(one)) {

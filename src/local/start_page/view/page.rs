@@ -4,7 +4,7 @@ use http::HeaderValue;
 use percent_encoding::percent_decode_str;
 
 use super::list::{self, Search};
-use super::{View, notices};
+use super::{PageView, notices};
 use crate::local::pages::document::page_with_policy;
 use crate::local::pages::html::Html;
 use crate::local::targets::mode::ProxyMode;
@@ -15,7 +15,7 @@ const PAGE: &str = include_str!("page.html");
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
     form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-pub(in crate::local::start_page) fn start_page(view: &View<'_>) -> Response {
+pub(in crate::local::start_page) fn start_page(view: &PageView<'_>) -> Response {
     page_with_policy(markup(view), HeaderValue::from_static(PAGE_POLICY))
 }
 
@@ -27,7 +27,7 @@ pub(in crate::local::start_page) fn search(query: Option<&str>) -> String {
     percent_decode_str(&search).decode_utf8_lossy().into_owned()
 }
 
-fn markup(view: &View<'_>) -> String {
+fn markup(view: &PageView<'_>) -> String {
     let search = Search::of(view.search);
     let port = view.port();
     let name = view.facts.context.as_deref();

@@ -15,7 +15,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use super::list::{self, Search};
-use super::{View, notices};
+use super::{PageView, notices};
 use crate::lifecycle::Tasks;
 use crate::local::pages::html::Html;
 use crate::local::start_page::facts::Facts;
@@ -111,7 +111,7 @@ impl OpenPage {
     fn update(&mut self) -> Bytes {
         let snapshot = self.snapshots.borrow_and_update().clone();
         let mode = self.mode.borrow_and_update().clone();
-        let view = View {
+        let view = PageView {
             snapshot: &snapshot,
             facts: &self.facts,
             mode: &mode,

@@ -35,9 +35,9 @@ const RETRY_BACKOFF: Duration = Duration::from_secs(5);
 type Run = Shared<BoxFuture<'static, Result<Arc<ExecCredential>, CredentialError>>>;
 
 /// A plugin and what it gave last.
-pub(in crate::local::api_server) struct Exec(Arc<Inner>);
+pub(in crate::local::api_server) struct Exec(Arc<ExecPlugin>);
 
-struct Inner {
+struct ExecPlugin {
     program: Program,
     tasks: Tasks,
     clock: Clock,
@@ -57,7 +57,7 @@ impl Exec {
         config: ExecConfig,
         context: &CredentialContext<'_>,
     ) -> Result<Self, ConfigError> {
-        Ok(Self(Arc::new(Inner {
+        Ok(Self(Arc::new(ExecPlugin {
             program: Program::of(config, context)?,
             tasks: context.tasks.clone(),
             clock: context.clock.clone(),
@@ -114,7 +114,7 @@ impl Exec {
     }
 }
 
-impl Inner {
+impl ExecPlugin {
     /// Takes note of what came of a run, for whoever asks next.
     fn record(&self, result: &Result<Arc<ExecCredential>, CredentialError>) {
         let mut state = self.state();

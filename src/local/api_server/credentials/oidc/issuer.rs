@@ -22,9 +22,9 @@ use tokio::time::timeout;
 
 use crate::local::api_server::error::{ConfigError, CredentialError};
 use crate::local::api_server::kubeconfig::resolve::{self, ServerTrust};
-use crate::local::api_server::transport::connect::{Dialer, TlsTarget};
+use crate::local::api_server::transport::connect::{ApiDialer, TlsTarget};
 use crate::local::api_server::transport::proxy::{Proxy, ProxyEnvironment, host_of};
-use crate::local::api_server::transport::tls::{Purpose, Tls};
+use crate::local::api_server::transport::tls::{ConnectionPurpose, TlsSource};
 
 /// How long the issuer may take for one response, connecting included.
 const ISSUER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -36,8 +36,8 @@ pub(super) struct Issuer {
     url: String,
     client_id: String,
     client_secret: Option<SecretString>,
-    tls: Tls,
-    dial: Dialer,
+    tls: TlsSource,
+    dial: ApiDialer,
 }
 
 /// What the issuer gave.
@@ -83,8 +83,8 @@ impl Issuer {
             url,
             client_id,
             client_secret,
-            tls: Tls::anonymous(trust),
-            dial: Dialer::new(proxy, None, Duration::ZERO),
+            tls: TlsSource::anonymous(trust),
+            dial: ApiDialer::new(proxy, None, Duration::ZERO),
         })
     }
 
@@ -196,7 +196,7 @@ impl Issuer {
         let settings = self.tls.settings(None).await;
         let settings = settings.map_err(|failed| unreachable(failed.to_string()))?;
         let secured = TlsTarget {
-            settings: settings.of(Purpose::Upgrade),
+            settings: settings.of(ConnectionPurpose::Upgrade),
             name,
         };
         let connected = self.dial.secured(&uri, secured).await;

@@ -54,7 +54,7 @@ struct OidcState {
 }
 
 #[derive(Deserialize)]
-struct Claims {
+struct IdTokenClaims {
     exp: f64,
 }
 
@@ -178,7 +178,7 @@ impl OidcLogin {
 fn expiry_of(token: &str) -> Option<SystemTime> {
     let payload = token.split('.').nth(1)?;
     let payload = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
-    let claims: Claims = serde_json::from_slice(&payload).ok()?;
+    let claims: IdTokenClaims = serde_json::from_slice(&payload).ok()?;
     let since_epoch = Duration::try_from_secs_f64(claims.exp).ok()?;
     SystemTime::UNIX_EPOCH.checked_add(since_epoch)
 }

@@ -44,7 +44,10 @@ pub(super) async fn replace(files: &[PathBuf], changes: &[(SecretString, SecretS
 }
 
 /// Replaces what is found in a file, and returns what is not.
-async fn replace_in<'c>(file: &Path, changes: &[&'c Change]) -> io::Result<Vec<&'c Change>> {
+async fn replace_in<'c>(
+    file: &Path,
+    changes: &[&'c TokenChange],
+) -> io::Result<Vec<&'c TokenChange>> {
     // A link stays one.
     let Ok(file) = fs::canonicalize(file).await else {
         return Ok(changes.to_vec());
@@ -60,7 +63,7 @@ async fn replace_in<'c>(file: &Path, changes: &[&'c Change]) -> io::Result<Vec<&
     Ok(missing)
 }
 
-type Change = (SecretString, SecretString);
+type TokenChange = (SecretString, SecretString);
 
 async fn write(file: &Path, text: &SecretString) -> io::Result<()> {
     let rights = fs::metadata(file).await?.permissions();

@@ -9,10 +9,13 @@ use secrecy::{ExposeSecret, SecretString};
 /// A shorter text could be in the file for another reason.
 const LEAST_TOKEN: usize = 12;
 
-type Change = (SecretString, SecretString);
+type TokenChange = (SecretString, SecretString);
 
 /// Replaces tokens, each wherever it stands.
-pub(super) fn tokens<'c>(text: &str, changes: &[&'c Change]) -> (SecretString, Vec<&'c Change>) {
+pub(super) fn tokens<'c>(
+    text: &str,
+    changes: &[&'c TokenChange],
+) -> (SecretString, Vec<&'c TokenChange>) {
     let mut now = text.to_owned();
     let mut missing = Vec::new();
     for change in changes {
