@@ -7,10 +7,12 @@
 
 mod certificates;
 mod credentials;
+mod files;
 pub(crate) mod fuzz;
 mod loading;
 mod oidc;
 mod plugin;
+mod plugin_output;
 mod proxies;
 mod server;
 mod tls;

@@ -12,7 +12,7 @@ use crate::local::api_server::credentials::kuberc::Kuberc;
 use crate::local::api_server::kubeconfig::load::Environment;
 use crate::local::api_server::{ApiServer, ConfigError, CredentialError};
 
-const VERSION: &str = "client.authentication.k8s.io/v1";
+pub(super) const VERSION: &str = "client.authentication.k8s.io/v1";
 
 /// A script that counts its runs and gives `token-RUN`, which lives for some seconds from the hand's time on.
 fn tokens(folder: &Folder, hand: &Hand, lifetime: u64) {
@@ -41,7 +41,7 @@ fn runs(folder: &Folder) -> usize {
 
 /// A user with the script as plugin. The shell reads it: a file that was just written can't always be run, as a process that another test starts
 /// may hold it open for a moment.
-fn user(folder: &Folder, more: &str) -> String {
+pub(super) fn user(folder: &Folder, more: &str) -> String {
     let script = folder.path("plugin");
     format!(
         "{{exec: {{apiVersion: {VERSION}, command: sh, interactiveMode: Never, args: ['{}', get, a b]{more}}}}}",
@@ -49,7 +49,7 @@ fn user(folder: &Folder, more: &str) -> String {
     )
 }
 
-async fn server(authority: &Authority) -> (Server, String) {
+pub(super) async fn server(authority: &Authority) -> (Server, String) {
     let server = Server::start(&authority.issue("api", &["127.0.0.1"]), authority).await;
     let cluster = format!(
         "{{server: {}, certificate-authority-data: {}, tls-server-name: 127.0.0.1, extensions: [{{name: client.authentication.k8s.io/exec, extension: {{audience: x}}}}]}}",
@@ -59,7 +59,7 @@ async fn server(authority: &Authority) -> (Server, String) {
     (server, cluster)
 }
 
-async fn header(api: &ApiServer) -> Result<String, CredentialError> {
+pub(super) async fn header(api: &ApiServer) -> Result<String, CredentialError> {
     let mut headers = HeaderMap::new();
     api.authorize(&mut headers).await?;
     Ok(headers["authorization"].to_str().unwrap().to_owned())
@@ -174,40 +174,6 @@ sh -c 'while [ ! -e end ]; do sleep 0.05; done; echo bye >&2 && : > ended' &
     // And it may go on writing.
     folder.write("end", "");
     soon(|| folder.path("ended").exists()).await;
-}
-
-/// As client-go decodes it.
-#[tokio::test]
-async fn of_an_answers_key_that_stands_twice_the_last_counts() {
-    let (folder, authority, hand) = (Folder::new(), Authority::new("root"), Hand::new());
-    let (_server, cluster) = server(&authority).await;
-    let status = r#"{"token":"old","token":"last"}"#;
-    folder.write(
-        "plugin",
-        format!(
-            "#!/bin/sh\necho '{{\"apiVersion\":\"{VERSION}\",\"kind\":\"ExecCredential\",\"status\":{status}}}'\n"
-        ),
-    );
-    let api = load_at(&folder, &cluster, &user(&folder, ""), &hand)
-        .await
-        .unwrap();
-    assert_eq!(header(&api).await.unwrap(), "Bearer last");
-}
-
-#[tokio::test]
-async fn an_answer_may_be_yaml() {
-    let (folder, authority, hand) = (Folder::new(), Authority::new("root"), Hand::new());
-    let (_server, cluster) = server(&authority).await;
-    folder.write(
-        "plugin",
-        format!(
-            "#!/bin/sh\ncat <<E\napiVersion: {VERSION}\nkind: ExecCredential\nstatus:\n  token: of-yaml\nE\n"
-        ),
-    );
-    let api = load_at(&folder, &cluster, &user(&folder, ""), &hand)
-        .await
-        .unwrap();
-    assert_eq!(header(&api).await.unwrap(), "Bearer of-yaml");
 }
 
 #[tokio::test]
@@ -396,48 +362,6 @@ async fn a_plugin_that_hangs_is_ended() {
         took < Duration::from_secs(15),
         "it ended by itself: {took:?}"
     );
-}
-
-#[tokio::test]
-async fn answers_that_are_none_are_told_without_their_text() {
-    for (answer, expected) in [
-        ("secret-text", "it is no ExecCredential in JSON or YAML"),
-        (
-            r#"{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1beta1","status":{"token":"secret-text"}}"#,
-            "its apiVersion is not the kubeconfig's",
-        ),
-        (
-            r#"{"kind":"Secret","apiVersion":"client.authentication.k8s.io/v1","status":{"token":"secret-text"}}"#,
-            "its kind is not ExecCredential",
-        ),
-        (
-            r#"{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1"}"#,
-            "it has no status",
-        ),
-        (
-            r#"{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1","status":{}}"#,
-            "it has neither a token nor a client certificate",
-        ),
-        (
-            r#"{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1","status":{"clientKeyData":"secret-text"}}"#,
-            "it has a client certificate or a key, but not both",
-        ),
-        (
-            r#"{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1","status":{"clientCertificateData":"x","clientKeyData":"secret-text"}}"#,
-            "its client certificate or key is no PEM",
-        ),
-    ] {
-        let (folder, authority, hand) = (Folder::new(), Authority::new("root"), Hand::new());
-        let (_server, cluster) = server(&authority).await;
-        folder.write("answer", answer);
-        folder.write("plugin", "#!/bin/sh\ncat \"$(dirname \"$0\")/answer\"\n");
-        let api = load_at(&folder, &cluster, &user(&folder, ""), &hand)
-            .await
-            .unwrap();
-        let failed = header(&api).await.unwrap_err();
-        assert!(failed.to_string().ends_with(expected), "{failed}");
-        assert!(!format!("{failed:?} {failed}").contains("secret-text"));
-    }
 }
 
 #[tokio::test]
