@@ -1,8 +1,9 @@
-//! An error with the whole chain of its causes, in one line, for logs.
+//! The chain of an error's causes: all of it in one line, for logs, and whether a socket's timeout is in it.
 //!
 //! The outermost error says which step failed; the innermost says why. Nobody can mend anything without the second.
 
 use std::error::Error;
+use std::io;
 
 /// What a line has at the most, in bytes. Causes may quote what a stranger sent.
 const MAX_LENGTH: usize = 1024;
@@ -28,10 +29,20 @@ pub fn causes(error: &(dyn Error + 'static)) -> String {
     line
 }
 
+/// Whether the kernel gave a connection up: nothing was acknowledged, or taken, for `TCP_USER_TIMEOUT`.
+pub fn is_socket_timeout(error: &(dyn Error + 'static)) -> bool {
+    let mut next = error.source();
+    while let Some(cause) = next {
+        if let Some(io) = cause.downcast_ref::<io::Error>() {
+            return io.kind() == io::ErrorKind::TimedOut;
+        }
+        next = cause.source();
+    }
+    false
+}
+
 #[cfg(test)]
 mod tests {
-    use std::io;
-
     use super::*;
 
     #[derive(Debug, thiserror::Error)]

@@ -15,7 +15,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-pub use poll::{LastTurn, OnWake};
+pub use poll::{PollLast, PollOnOwnWake};
 pub use progress::ProgressTimeout;
 
 use futures_util::FutureExt;
@@ -50,7 +50,7 @@ impl Tasks {
             tokio::select! {
                 biased;
                 () = task => {}
-                () = OnWake::new(stopped.cancelled_owned()) => {}
+                () = PollOnOwnWake::new(stopped.cancelled_owned()) => {}
             }
         }));
     }
@@ -66,7 +66,7 @@ impl Tasks {
             tokio::select! {
                 biased;
                 () = task => {}
-                () = OnWake::new(stopped.cancelled_owned()) => {}
+                () = PollOnOwnWake::new(stopped.cancelled_owned()) => {}
             }
         });
     }

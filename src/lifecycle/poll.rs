@@ -13,27 +13,27 @@ use futures_util::task::AtomicWaker;
 
 /// A waker that wakes the task and remembers that it was this one.
 #[derive(Debug, Default)]
-struct Bell {
-    rung: AtomicBool,
+struct FlagWaker {
+    is_woken: AtomicBool,
     task: AtomicWaker,
 }
 
-impl Wake for Bell {
+impl Wake for FlagWaker {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.rung.store(true, Ordering::Release);
+        self.is_woken.store(true, Ordering::Release);
         self.task.wake();
     }
 }
 
-impl Bell {
-    /// Whether it has rung since it was asked last. Whoever asks is woken when it rings.
-    fn has_rung(&self, context: &Context<'_>) -> bool {
+impl FlagWaker {
+    /// Whether it was woken since it was asked last. Whoever asks is woken with it.
+    fn take_woken(&self, context: &Context<'_>) -> bool {
         self.task.register(context.waker());
-        self.rung.load(Ordering::Relaxed) && self.rung.swap(false, Ordering::Acquire)
+        self.is_woken.load(Ordering::Relaxed) && self.is_woken.swap(false, Ordering::Acquire)
     }
 }
 
@@ -42,45 +42,45 @@ impl Bell {
 /// Whatever waits for the server's end beside its work would otherwise look at it each time that the work goes on, under a
 /// lock that all tasks share.
 #[derive(Debug)]
-pub struct OnWake<F> {
+pub struct PollOnOwnWake<F> {
     future: Pin<Box<F>>,
-    bell: Arc<Bell>,
+    waker: Arc<FlagWaker>,
 }
 
-impl<F> OnWake<F> {
+impl<F> PollOnOwnWake<F> {
     pub fn new(future: F) -> Self {
-        let bell = Bell::default();
-        bell.rung.store(true, Ordering::Relaxed);
+        let waker = FlagWaker::default();
+        waker.is_woken.store(true, Ordering::Relaxed);
         Self {
             future: Box::pin(future),
-            bell: Arc::new(bell),
+            waker: Arc::new(waker),
         }
     }
 }
 
-impl<F: Future> Future for OnWake<F> {
+impl<F: Future> Future for PollOnOwnWake<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        if !self.bell.has_rung(context) {
+        if !self.waker.take_woken(context) {
             return Poll::Pending;
         }
-        let waker = Waker::from(Arc::clone(&self.bell));
+        let waker = Waker::from(Arc::clone(&self.waker));
         self.future.as_mut().poll(&mut Context::from_waker(&waker))
     }
 }
 
 /// Polls a future only after every other task that is ready has run.
 ///
-/// What those tasks have to say through it then goes out together: the answers of many requests in one write.
+/// What those tasks have to say through it then goes out together: the responses of many requests in one write.
 #[derive(Debug)]
-pub struct LastTurn<F> {
+pub struct PollLast<F> {
     future: Pin<Box<F>>,
-    turn: Arc<Bell>,
+    turn: Arc<FlagWaker>,
     asked: bool,
 }
 
-impl<F> LastTurn<F> {
+impl<F> PollLast<F> {
     pub fn new(future: F) -> Self {
         Self {
             future: Box::pin(future),
@@ -95,11 +95,11 @@ impl<F> LastTurn<F> {
     }
 }
 
-impl<F: Future> Future for LastTurn<F> {
+impl<F: Future> Future for PollLast<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        let has_turn = self.turn.has_rung(context);
+        let has_turn = self.turn.take_woken(context);
         if !self.asked {
             self.asked = true;
             let waker = Waker::from(Arc::clone(&self.turn));
@@ -133,7 +133,7 @@ mod tests {
             polls += 1;
             pin!(ends.notified()).poll(context)
         });
-        let mut waiting = OnWake::new(counted);
+        let mut waiting = PollOnOwnWake::new(counted);
         for _ in 0..3 {
             tokio::select! {
                 biased;
@@ -155,7 +155,7 @@ mod tests {
             theirs.notify_one();
         });
         tokio::select! {
-            () = OnWake::new(ends.notified()) => {}
+            () = PollOnOwnWake::new(ends.notified()) => {}
             () = pending() => {}
         }
         assert!(others.join_next().await.unwrap().is_ok());
@@ -171,7 +171,7 @@ mod tests {
         }
         drop(say);
         let mut seen = Vec::new();
-        LastTurn::new(poll_fn(|context| {
+        PollLast::new(poll_fn(|context| {
             let mut together = 0;
             while let Poll::Ready(next) = said.poll_recv(context) {
                 if next.is_none() {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// The limit of a wait in which nothing moves.
+/// The timeout of a wait in which nothing moves.
 #[derive(Debug)]
 pub struct ProgressTimeout {
     timeout: Duration,
@@ -20,7 +20,7 @@ pub struct ProgressTimeout {
 }
 
 impl ProgressTimeout {
-    /// Zero is no limit.
+    /// Zero is no timeout.
     pub fn new(timeout: Duration) -> Self {
         Self {
             timeout,

@@ -69,7 +69,7 @@ impl Router {
             certificate_expires: self.serving.not_after().map_or(0, seconds),
             access_lines_lost: self.stages.access.lost(),
             tunnels: self.stages.forward.tunnels() as u64,
-            kept_connections: self.stages.forward.kept_connections() as u64,
+            idle_connections: self.stages.forward.idle_connections() as u64,
             limited_known_reviews: self.stages.reviews.limited_known(),
             limited_unknown_reviews: self.stages.reviews.limited_unknown(),
             refused_requests: FULL.map(|full| self.stages.in_flight.refused(full)),

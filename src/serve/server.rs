@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::lifecycle::{Signals, Tasks};
+use crate::protocol::status::Request;
 use crate::serve::api::{self, Check, Health};
 use crate::serve::app_login::Logins;
 use crate::serve::authentication::Authentication;
@@ -141,10 +142,9 @@ impl Server {
             tasks,
             shutdown,
         } = self;
-        tasks.spawn(
-            listener
-                .serve(move |peer, request| Box::pin(Arc::clone(&router).respond(peer, request))),
-        );
+        tasks.spawn(listener.serve(move |peer: Peer, request: Box<Request>| {
+            Box::pin(Arc::clone(&router).respond(peer, request))
+        }));
         signals.next().await;
         tracing::info!(delay = ?shutdown.delay, grace = ?shutdown.grace, "ending");
         let graceful = tokio::select! {
@@ -159,7 +159,9 @@ impl Server {
         let router = self.router;
         let listener = self.listener;
         listener
-            .serve(move |peer, request| Box::pin(Arc::clone(&router).respond(peer, request)))
+            .serve(move |peer: Peer, request: Box<Request>| {
+                Box::pin(Arc::clone(&router).respond(peer, request))
+            })
             .await;
     }
 }

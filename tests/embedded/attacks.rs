@@ -100,7 +100,7 @@ async fn a_header_block_without_end_ends_the_connection() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_caller_that_does_not_finish_its_headers_is_let_go() {
     let s = Setting::with(|config| {
-        config.listen.limits.header_read_limit = Duration::from_millis(50);
+        config.listen.limits.header_read_timeout = Duration::from_millis(50);
     })
     .await;
     let mut stream = s.client("").connect().await;
@@ -119,7 +119,7 @@ async fn a_caller_that_does_not_finish_its_headers_is_let_go() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_caller_that_never_asks_for_anything_is_let_go() {
     let s = Setting::with(|config| {
-        config.listen.limits.header_read_limit = Duration::from_millis(200);
+        config.listen.limits.header_read_timeout = Duration::from_millis(200);
     })
     .await;
     for begun in [&b""[..], b"P", b"PRI * HTTP/2.0\r\n"] {
@@ -137,7 +137,7 @@ async fn a_caller_that_never_asks_for_anything_is_let_go() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stranger_who_only_asks_for_documents_is_let_go_after_each() {
     // Nothing else ends the connection while the test runs.
-    let s = Setting::with(|config| config.listen.limits.header_read_limit = 2 * LIMIT).await;
+    let s = Setting::with(|config| config.listen.limits.header_read_timeout = 2 * LIMIT).await;
     let mut stream = s.client("").connect().await;
     stream
         .write_all(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -155,7 +155,7 @@ async fn a_stranger_who_only_asks_for_documents_is_let_go_after_each() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_caller_that_does_not_shake_hands_is_let_go() {
     let s = Setting::with(|config| {
-        config.listen.limits.handshake_limit = Duration::from_millis(50);
+        config.listen.limits.handshake_timeout = Duration::from_millis(50);
     })
     .await;
     let mut stream = TcpStream::connect(s.address).await.unwrap();

@@ -25,7 +25,7 @@ async fn setting() -> Setting {
     Setting::with(|config| {
         config.listen.limits.max_connections = 64;
         // Longer than the test: nobody gets in because a stalled one was late.
-        config.listen.limits.handshake_limit = 2 * LIMIT;
+        config.listen.limits.handshake_timeout = 2 * LIMIT;
     })
     .await
 }

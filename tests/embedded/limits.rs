@@ -221,7 +221,7 @@ async fn strangers_get_health_and_no_document() {
 #[tokio::test(flavor = "multi_thread")]
 async fn unfinished_heads_of_strangers_have_one_bound_for_all_of_them() {
     // Nothing else ends a connection while the test runs.
-    let s = Setting::with(|config| config.listen.limits.header_read_limit = 2 * LIMIT).await;
+    let s = Setting::with(|config| config.listen.limits.header_read_timeout = 2 * LIMIT).await;
     let head = [&b"GET / HTTP/1.1\r\nX-Long: "[..], &[b'x'; 63 << 10]].concat();
     let mut open = JoinSet::new();
     for _ in 0..150 {

@@ -215,13 +215,13 @@ fn cookie_names(browsers: &args::Browsers) -> CookieNames {
 
 fn forward(flags: &args::Backends, browsers: &args::Browsers) -> ForwardConfig {
     ForwardConfig {
-        connect_limit: flags.backend_connect_timeout,
-        tls_handshake_limit: flags.backend_tls_handshake_timeout,
-        response_header_limit: flags.backend_response_header_timeout,
+        connect_timeout: flags.backend_connect_timeout,
+        tls_handshake_timeout: flags.backend_tls_handshake_timeout,
+        response_header_timeout: flags.backend_response_header_timeout,
         exchange_idle_timeout: flags.exchange_idle_timeout,
         idle_connection_lifetime: flags.backend_idle_connection_timeout,
         max_idle_per_endpoint: flags.backend_max_idle_connections,
-        tunnel_idle_limit: flags.tunnel_idle_timeout,
+        tunnel_idle_timeout: flags.tunnel_idle_timeout,
         tunnel_authorization_interval: flags.tunnel_authorization_interval,
         max_tunnels: flags.max_tunnels,
         never_forward_cookies: cookie_names(browsers),

@@ -107,11 +107,11 @@ pub struct ConnectionLimits {
     /// Header lines of one request, 1000, besides those in which the front proxy names the user.
     pub max_header_lines: usize,
     /// From the first byte of a request to the end of its headers, 32 s.
-    pub header_read_limit: Duration,
+    pub header_read_timeout: Duration,
     /// TLS handshake, 10 s.
-    pub handshake_limit: Duration,
+    pub handshake_timeout: Duration,
     /// An HTTP/2 or kept HTTP/1 connection without a request ends after this, 90 s as in k8s.io/apiserver.
-    pub idle_limit: Duration,
+    pub idle_timeout: Duration,
     /// `--exchange-idle-timeout`: how long a caller may leave a response untaken that is there for it; 0 is no limit.
     pub exchange_idle_timeout: Duration,
     /// Connections at the same time.
@@ -129,9 +129,9 @@ impl ConnectionLimits {
             max_streams: 1000,
             max_header_bytes: 65_535,
             max_header_lines: 1000,
-            header_read_limit: Duration::from_secs(32),
-            handshake_limit: Duration::from_secs(10),
-            idle_limit: Duration::from_secs(90),
+            header_read_timeout: Duration::from_secs(32),
+            handshake_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(90),
             exchange_idle_timeout: Duration::from_secs(300),
             max_connections: 5000,
             max_connections_per_address: 1000,
@@ -274,19 +274,19 @@ pub enum KubeletTls {
 #[derive(Debug, Clone)]
 pub struct ForwardConfig {
     /// TCP connect to a backend, 5 s.
-    pub connect_limit: Duration,
+    pub connect_timeout: Duration,
     /// TLS handshake with a backend, 5 s.
-    pub tls_handshake_limit: Duration,
+    pub tls_handshake_timeout: Duration,
     /// From the request's end to the answer's head; 0 is no limit.
-    pub response_header_limit: Duration,
+    pub response_header_timeout: Duration,
     /// `--exchange-idle-timeout`: how long a backend may leave a request's body untaken that is there for it; 0 is no limit.
     pub exchange_idle_timeout: Duration,
-    /// How long a kept connection to a backend waits for its next request.
+    /// How long an idle connection to a backend waits for its next request.
     pub idle_connection_lifetime: Duration,
     /// Kept connections that wait, per endpoint.
     pub max_idle_per_endpoint: usize,
     /// A tunnel in which nothing moves ends after this; 0 is no limit.
-    pub tunnel_idle_limit: Duration,
+    pub tunnel_idle_timeout: Duration,
     /// How often it is asked whether a tunnel's caller may still have it; 0 is never.
     pub tunnel_authorization_interval: Duration,
     /// Tunnels at the same time.

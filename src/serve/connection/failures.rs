@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::places::NoPlace;
+use super::slots::NoSlot;
 use crate::causes::causes;
 
 /// One line in this time; how many others there were goes along with the next.
@@ -34,8 +34,8 @@ impl HandshakeFailures {
         }
     }
 
-    /// There was no place for a connection.
-    pub(super) fn no_place(&self, address: SocketAddr, why: NoPlace) {
+    /// There was no slot for a connection.
+    pub(super) fn no_slot(&self, address: SocketAddr, why: NoSlot) {
         if let Some(unsaid) = self.may_say(Instant::now()) {
             tracing::warn!(peer.address = %address, unsaid, "a connection was closed: {why}");
         }

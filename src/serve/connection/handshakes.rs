@@ -1,10 +1,10 @@
-//! Places for connections that shake hands. In: an address. Out: a place, always.
+//! Slots for connections that shake hands. In: an address. Out: a slot, always.
 //!
 //! Who comes shows only after the handshake. Until then kube-apiserver is among strangers, and may even share its address with
-//! some. So a newcomer is never refused and never waits: where there is no place, an unfinished handshake is ended for it. That
+//! some. So a newcomer is never refused and never waits: where there is no slot, an unfinished handshake is ended for it. That
 //! is the oldest one of the newcomer's own address, if this has its share; else the oldest one of the address whose
 //! handshakes have waited longest, all added up. A handshake that is carried on takes milliseconds: it is hit only by whoever
-//! fills an address' share, or all places from many addresses, within that time.
+//! fills an address' share, or all slots from many addresses, within that time.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// All places, of which one address has a share.
+/// All slots, of which one address has a share.
 #[derive(Debug)]
 pub(super) struct Handshakes {
     begun: Mutex<Begun>,
@@ -66,7 +66,7 @@ impl Handshakes {
         })
     }
 
-    /// A place for a connection of this address, whoever has to go for it.
+    /// A slot for a connection of this address, whoever has to go for it.
     pub(super) fn begin(self: &Arc<Self>, of: IpAddr) -> Handshake {
         let moment = self.start.elapsed();
         let ended = Arc::new(Notify::new());
@@ -106,7 +106,7 @@ impl Begun {
         self.by_address.get(&of).map_or(0, |own| own.open.len())
     }
 
-    /// The address whose handshakes have waited longest, all added up. It is looked for only when all places are taken.
+    /// The address whose handshakes have waited longest, all added up. It is looked for only when all slots are taken.
     fn slowest(&self, now: Duration) -> Option<IpAddr> {
         let waited = |own: &OfAddress| {
             let count = u32::try_from(own.open.len()).unwrap_or(u32::MAX);
@@ -212,7 +212,7 @@ mod tests {
             stalled.push(all.begin(ip(host)));
             a_while().await;
         }
-        // More at once than there would be places if the stalled were left alone.
+        // More at once than there would be slots if the stalled were left alone.
         let good: Vec<Handshake> = (0..4).map(|at| all.begin(ip(100 + at))).collect();
         assert_eq!(which_ended(&good), [] as [usize; 0]);
         assert_eq!(which_ended(&stalled).len(), 4);
@@ -220,7 +220,7 @@ mod tests {
         assert_eq!(all.begun().total, 4);
     }
 
-    /// As many addresses as there are places, each with one: whoever opens two at once is not the one that holds the most.
+    /// As many addresses as there are slots, each with one: whoever opens two at once is not the one that holds the most.
     #[tokio::test(start_paused = true)]
     async fn who_has_waited_longest_goes_and_not_who_has_just_begun_two() {
         let all = Handshakes::new(MAX, MAX_OF_ADDRESS);

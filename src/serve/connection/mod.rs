@@ -1,25 +1,28 @@
 //! 1, a caller connects. In: a TCP stream. Out: a [`Peer`], and the requests of its connection.
 //!
-//! TLS 1.2 or 1.3, HTTP/2 or HTTP/1.1 by ALPN; a client certificate is asked for and never required. What a caller may
-//! take of this server before anybody knows them is limited here: connections, handshake time, header bytes and lines,
-//! streams, idle time. Right after the handshake the certificate says whether the front proxy is at the other end, which is
+//! TLS 1.2 or 1.3, HTTP/2 or HTTP/1.1 by ALPN; a client certificate is asked for and never required. Limits that
+//! apply before authentication: connections, handshake time, header bytes and lines, streams, idle time. Right after the handshake the certificate says whether the front proxy is at the other end, which is
 //! the only one whose connection many users share ([`PeerClass`]). k8s.io/apiserver: `pkg/server/secure_serving.go`.
 //!
-//! Refuses by closing: a handshake that is late, broken or in another's way, a connection for which there is no place, one on which nothing
+//! Refuses by closing: a handshake that is late, broken or in another's way, a connection for which there is no slot, one on which nothing
 //! is asked. A request whose headers exceed the limits gets 431.
 
+mod activity;
 mod cork;
+mod error;
 mod failures;
+mod graceful;
+mod handler;
 mod handshakes;
 mod head_budget;
+mod head_limits;
 mod http2;
 mod peer;
-mod places;
 mod protocol;
+mod slots;
 mod upgraded;
 
 use std::fmt;
-use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -30,6 +33,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
+pub use handler::Handler;
 pub use peer::{Peer, PeerClass};
 #[cfg(test)]
 pub(crate) use upgraded::tests::upgrade as upgrade_for_tests;
@@ -37,12 +41,12 @@ pub use upgraded::{Upgraded, into_stream};
 
 use crate::causes::causes;
 use crate::lifecycle::Tasks;
-use crate::protocol::status::{Request, Response};
 use crate::serve::config::{ConnectionLimits, ListenConfig};
 use cork::Cork;
+use error::ConnectionError;
 use failures::HandshakeFailures;
 use head_budget::HeadBudget;
-use places::{Places, Shaking};
+use slots::{ConnectionSlots, HandshakeSlot};
 
 /// How many connections the kernel holds for a server that is busy accepting.
 const BACKLOG: i32 = 1024;
@@ -67,7 +71,7 @@ pub struct Listener {
 /// What all connections share.
 struct Shared {
     limits: ConnectionLimits,
-    places: Places,
+    slots: ConnectionSlots,
     heads: HeadBudget,
     failures: HandshakeFailures,
     tls: TlsAcceptor,
@@ -108,7 +112,7 @@ impl Listener {
             address: tcp.local_addr()?,
             tcp,
             of_connections: Arc::new(Shared {
-                places: Places::new(&config.limits),
+                slots: ConnectionSlots::new(&config.limits),
                 limits: config.limits.clone(),
                 heads: HeadBudget::default(),
                 failures: HandshakeFailures::default(),
@@ -124,27 +128,19 @@ impl Listener {
         self.address
     }
 
-    /// Accepts connections until the server drains; `answer` is called for every request.
-    pub async fn serve<A, F>(self, answer: A)
-    where
-        A: Fn(Peer, Box<Request>) -> F + Clone + Send + Sync + 'static,
-        F: Future<Output = Response> + Send + 'static,
-    {
+    /// Accepts connections until the server drains; `handler` is called for every request.
+    pub async fn serve(self, handler: impl Handler) {
         let tasks = self.of_connections.tasks.clone();
         tokio::select! {
-            () = self.accept(answer) => {}
+            () = self.accept(handler) => {}
             () = tasks.draining() => {}
         }
     }
 
-    async fn accept<A, F>(&self, answer: A)
-    where
-        A: Fn(Peer, Box<Request>) -> F + Clone + Send + Sync + 'static,
-        F: Future<Output = Response> + Send + 'static,
-    {
+    async fn accept(&self, handler: impl Handler) {
         loop {
             match self.tcp.accept().await {
-                Ok((stream, address)) => self.start(stream, address, answer.clone()),
+                Ok((stream, address)) => self.start(stream, address, handler.clone()),
                 Err(failed) => {
                     tracing::warn!(error = %failed, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -153,25 +149,21 @@ impl Listener {
         }
     }
 
-    /// Lets a connection begin. One for which there is no place is closed at once: if it waited, it would keep those behind
+    /// Lets a connection begin. One for which there is no slot is closed at once: if it waited, it would keep those behind
     /// it waiting, kube-apiserver's among them.
-    fn start<A, F>(&self, stream: TcpStream, address: SocketAddr, answer: A)
-    where
-        A: Fn(Peer, Box<Request>) -> F + Clone + Send + Sync + 'static,
-        F: Future<Output = Response> + Send + 'static,
-    {
+    fn start(&self, stream: TcpStream, address: SocketAddr, handler: impl Handler) {
         let shared = Arc::clone(&self.of_connections);
-        let shaking = match shared.places.shake(address.ip()) {
-            Ok(shaking) => shaking,
-            Err(no_place) => return shared.failures.no_place(address, no_place),
+        let handshaking = match shared.slots.for_handshake(address.ip()) {
+            Ok(slot) => slot,
+            Err(no_slot) => return shared.failures.no_slot(address, no_slot),
         };
         self.of_connections.tasks.spawn(async move {
-            match connection(stream, address, shaking, &shared, answer).await {
+            match connection(stream, address, handshaking, &shared, handler).await {
                 Ok(()) => {}
-                Err(protocol::Ended::NoPlace(no_place)) => {
-                    shared.failures.no_place(address, no_place);
+                Err(ConnectionError::NoSlot(no_slot)) => {
+                    shared.failures.no_slot(address, no_slot);
                 }
-                Err(protocol::Ended::Handshake(failed)) => shared.failures.failed(address, &failed),
+                Err(ConnectionError::Handshake(failed)) => shared.failures.failed(address, &failed),
                 Err(ended) => {
                     let error = causes(&ended);
                     tracing::debug!(peer.address = %address, error, "connection ended");
@@ -181,17 +173,13 @@ impl Listener {
     }
 }
 
-async fn connection<A, F>(
+async fn connection(
     stream: TcpStream,
     address: SocketAddr,
-    shaking: Shaking,
+    handshaking: HandshakeSlot,
     shared: &Shared,
-    answer: A,
-) -> Result<(), protocol::Ended>
-where
-    A: Fn(Peer, Box<Request>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Response> + Send + 'static,
-{
+    handler: impl Handler,
+) -> Result<(), ConnectionError> {
     let (limits, tasks) = (&shared.limits, &shared.tasks);
     stream.set_nodelay(true)?;
     SockRef::from(&stream).set_tcp_notsent_lowat(MAX_UNSENT_BYTES)?;
@@ -199,15 +187,17 @@ where
         // A caller that reads nothing at all for so long has a window of 0, which the kernel counts as unacknowledged.
         SockRef::from(&stream).set_tcp_user_timeout(Some(limits.exchange_idle_timeout))?;
     }
-    let handshake =
-        tokio::time::timeout(limits.handshake_limit, shared.tls.accept(Cork::new(stream)));
+    let handshake = tokio::time::timeout(
+        limits.handshake_timeout,
+        shared.tls.accept(Cork::new(stream)),
+    );
     // Cancel-safe: whichever side is dropped, the connection ends or the handshake is over.
     let stream = tokio::select! {
         biased;
         shaken = handshake => shaken
-            .map_err(|_| protocol::Ended::HandshakeLate)?
-            .map_err(protocol::Ended::Handshake)?,
-        no_place = shaking.displaced() => return Err(no_place.into()),
+            .map_err(|_| ConnectionError::HandshakeTimeout)?
+            .map_err(ConnectionError::Handshake)?,
+        no_slot = handshaking.displaced() => return Err(no_slot.into()),
     };
     let session = stream.get_ref().1;
     let certificates = session.peer_certificates().unwrap_or_default();
@@ -219,12 +209,14 @@ where
             .collect(),
     );
     peer.classify((shared.classify)(&peer));
-    let _place = shared.places.keep(shaking, address.ip(), peer.class())?;
+    let _slot = shared
+        .slots
+        .for_connection(handshaking, address.ip(), peer.class())?;
     match session.alpn_protocol() {
-        Some(b"h2") => protocol::serve_http2(stream, peer, limits, tasks, answer).await,
+        Some(b"h2") => protocol::serve_http2(stream, peer, limits, tasks, handler).await,
         _ => {
             let heads = shared.heads.of_connection();
-            protocol::serve_http1(stream, peer, limits, tasks, heads, answer).await
+            protocol::serve_http1(stream, peer, limits, tasks, heads, handler).await
         }
     }
 }

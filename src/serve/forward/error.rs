@@ -1,18 +1,20 @@
-//! Why a request got no answer that can be passed on, and what the caller is told of it.
+//! Why a request got no response that can be passed on, and what the caller is told of it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::transport::connection::MAX_HEADER_LINES;
+use super::transport::connection::{MAX_HEADER_LINES, is_malformed};
+use super::transport::io::IoState;
+use super::transport::stream::UNACKNOWLEDGED_TIMEOUT;
 use super::transport::tls_failure;
-use crate::causes::causes;
+use crate::causes::{causes, is_socket_timeout};
 use crate::protocol::status::Status;
 use crate::serve::certificates::NoKubeletCredential;
 use crate::serve::fairness::Full;
 use crate::serve::refusal::{Fault, Refuse};
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ForwardError {
     #[error("error trying to reach service: {address} refused the connection")]
@@ -21,20 +23,20 @@ pub enum ForwardError {
         #[source]
         cause: Arc<std::io::Error>,
     },
-    #[error("error trying to reach service: no connection to {address} within {limit:?}")]
-    ConnectLate {
+    #[error("error trying to reach service: no connection to {address} within {timeout:?}")]
+    ConnectTimeout {
         address: SocketAddr,
-        limit: Duration,
+        timeout: Duration,
     },
-    #[error("error trying to reach service: no TLS handshake with {address} within {limit:?}")]
-    HandshakeLate {
+    #[error("error trying to reach service: no TLS handshake with {address} within {timeout:?}")]
+    HandshakeTimeout {
         address: SocketAddr,
-        limit: Duration,
+        timeout: Duration,
     },
     #[error("error trying to reach service: {address} does not speak TLS; try http:NAME:PORT")]
     NotTls { address: SocketAddr },
     #[error("error trying to reach service: {address} speaks TLS; try https:NAME:PORT")]
-    Tls { address: SocketAddr },
+    SpeaksTls { address: SocketAddr },
     #[error("error trying to reach service: TLS with {address} failed: {}", tls_failure::of_handshake(.cause))]
     Handshake {
         address: SocketAddr,
@@ -46,7 +48,7 @@ pub enum ForwardError {
         address: SocketAddr,
         alert: rustls::AlertDescription,
     },
-    #[error("error trying to reach service: {address} closed the connection without an answer")]
+    #[error("error trying to reach service: {address} closed the connection without a response")]
     Closed {
         address: SocketAddr,
         #[source]
@@ -61,35 +63,37 @@ pub enum ForwardError {
         #[source]
         cause: Arc<hyper::Error>,
     },
-    /// A head of too many bytes is [`Self::NoAnswer`]: it ends before anybody sees that it is one.
+    /// A head of too many bytes is [`Self::FloodBeforeResponse`]: it ends before anybody sees that it is one.
     #[error(
-        "error trying to reach service: {address}'s answer has more than {MAX_HEADER_LINES} header lines, or a name above 64 KiB"
+        "error trying to reach service: {address}'s response has more than {MAX_HEADER_LINES} header lines, or a name above 64 KiB"
     )]
     HeadTooLarge { address: SocketAddr },
-    #[error("error trying to reach service: {address} sent too much before its answer")]
-    NoAnswer { address: SocketAddr },
-    #[error("error trying to reach service: {address} sent no answer within {limit:?}")]
-    AnswerLate {
+    #[error("error trying to reach service: {address} sent too much before its response")]
+    FloodBeforeResponse { address: SocketAddr },
+    #[error("error trying to reach service: {address} sent no response within {timeout:?}")]
+    ResponseTimeout {
         address: SocketAddr,
-        limit: Duration,
+        timeout: Duration,
     },
     #[error(
         "error trying to reach service: {address} did not take the request's body for {timeout:?}"
     )]
-    NotTaken {
+    BodyNotTaken {
         address: SocketAddr,
         timeout: Duration,
     },
     /// What the kernel says when `TCP_USER_TIMEOUT` is over: the backend is gone without a word, or reads nothing.
-    #[error("error trying to reach service: {address} acknowledged or took nothing for {limit:?}")]
+    #[error(
+        "error trying to reach service: {address} acknowledged or took nothing for {timeout:?}"
+    )]
     Unacknowledged {
         address: SocketAddr,
-        limit: Duration,
+        timeout: Duration,
     },
     #[error("the request's body broke off")]
     CallerGone(#[source] Arc<hyper::Error>),
     #[error("invalid upgrade response: status code {0}")]
-    UpgradeAnswer(u16),
+    UpgradeResponse(u16),
     #[error("the backend switched to a protocol that was not asked for")]
     UpgradeProtocol,
     #[error("only websocket and SPDY/3.1 are tunnelled, not {0:?}")]
@@ -109,21 +113,21 @@ impl Refuse for ForwardError {
         let message = self.to_string();
         match self {
             Self::Refused { .. } | Self::KubeletCredential(_) => Status::unavailable(message),
-            Self::ConnectLate { .. }
-            | Self::HandshakeLate { .. }
-            | Self::AnswerLate { .. }
-            | Self::NotTaken { .. }
+            Self::ConnectTimeout { .. }
+            | Self::HandshakeTimeout { .. }
+            | Self::ResponseTimeout { .. }
+            | Self::BodyNotTaken { .. }
             | Self::Unacknowledged { .. } => Status::gateway_timeout(message),
             Self::NotTls { .. }
-            | Self::Tls { .. }
+            | Self::SpeaksTls { .. }
             | Self::Handshake { .. }
             | Self::TlsAlert { .. }
             | Self::Closed { .. }
             | Self::Malformed { .. }
             | Self::HeadTooLarge { .. }
-            | Self::NoAnswer { .. } => Status::bad_gateway(message),
+            | Self::FloodBeforeResponse { .. } => Status::bad_gateway(message),
             // What the caller has sent behind a refused upgrade was meant for a tunnel and is no request.
-            Self::UpgradeAnswer(_) | Self::UpgradeProtocol => {
+            Self::UpgradeResponse(_) | Self::UpgradeProtocol => {
                 Status::bad_gateway(message).closing()
             }
             Self::CallerGone(_) | Self::Protocol(_) | Self::Unsendable => {
@@ -137,21 +141,21 @@ impl Refuse for ForwardError {
     fn reason(&self) -> &'static str {
         match self {
             Self::Refused { .. } => "connect_refused",
-            Self::ConnectLate { .. } => "connect_late",
-            Self::HandshakeLate { .. } => "handshake_late",
+            Self::ConnectTimeout { .. } => "connect_late",
+            Self::HandshakeTimeout { .. } => "handshake_late",
             Self::NotTls { .. } => "not_tls",
-            Self::Tls { .. } => "speaks_tls",
+            Self::SpeaksTls { .. } => "speaks_tls",
             Self::Handshake { .. } => "handshake",
             Self::TlsAlert { .. } => "tls_alert",
             Self::Closed { .. } => "closed",
             Self::Malformed { .. } => "malformed",
             Self::HeadTooLarge { .. } => "head_too_large",
-            Self::NoAnswer { .. } => "no_answer",
-            Self::AnswerLate { .. } => "answer_late",
-            Self::NotTaken { .. } => "body_not_taken",
+            Self::FloodBeforeResponse { .. } => "no_answer",
+            Self::ResponseTimeout { .. } => "answer_late",
+            Self::BodyNotTaken { .. } => "body_not_taken",
             Self::Unacknowledged { .. } => "unacknowledged",
             Self::CallerGone(_) => "caller_gone",
-            Self::UpgradeAnswer(_) => "upgrade_answer",
+            Self::UpgradeResponse(_) => "upgrade_answer",
             Self::UpgradeProtocol => "upgrade_protocol",
             Self::Protocol(_) => "protocol",
             Self::KubeletUpgrade => "kubelet_upgrade",
@@ -172,21 +176,60 @@ impl Refuse for ForwardError {
             | Self::Unsendable => Fault::Caller,
             Self::TooManyTunnels(Full::Everybody) | Self::KubeletCredential(_) => Fault::Server,
             Self::Refused { .. }
-            | Self::ConnectLate { .. }
-            | Self::HandshakeLate { .. }
+            | Self::ConnectTimeout { .. }
+            | Self::HandshakeTimeout { .. }
             | Self::NotTls { .. }
-            | Self::Tls { .. }
+            | Self::SpeaksTls { .. }
             | Self::Handshake { .. }
             | Self::TlsAlert { .. }
             | Self::Closed { .. }
             | Self::Malformed { .. }
             | Self::HeadTooLarge { .. }
-            | Self::NoAnswer { .. }
-            | Self::AnswerLate { .. }
-            | Self::NotTaken { .. }
+            | Self::FloodBeforeResponse { .. }
+            | Self::ResponseTimeout { .. }
+            | Self::BodyNotTaken { .. }
             | Self::Unacknowledged { .. }
-            | Self::UpgradeAnswer(_)
+            | Self::UpgradeResponse(_)
             | Self::UpgradeProtocol => Fault::Backend,
+        }
+    }
+}
+
+impl ForwardError {
+    /// A connection that ended before anything was known of the request.
+    pub(super) fn closed(address: SocketAddr, cause: hyper::Error) -> Self {
+        Self::Closed {
+            address,
+            cause: Arc::new(cause),
+        }
+    }
+
+    /// What hyper's error means, with what is known of the connection. The connection comes first: its own end, by a flood
+    /// or an alert of TLS, is to hyper an error of reading and no more.
+    pub(super) fn of_exchange(address: SocketAddr, state: &IoState, cause: hyper::Error) -> Self {
+        let is_of_the_callers_body = cause.is_user();
+        if state.is_flood() {
+            Self::FloodBeforeResponse { address }
+        } else if state.looks_like_tls() {
+            Self::SpeaksTls { address }
+        } else if let Some(alert) = state.alert() {
+            Self::TlsAlert { address, alert }
+        } else if is_of_the_callers_body {
+            Self::CallerGone(Arc::new(cause))
+        } else if cause.is_parse_too_large() {
+            Self::HeadTooLarge { address }
+        } else if cause.is_parse() || is_malformed(&cause) {
+            Self::Malformed {
+                address,
+                cause: Arc::new(cause),
+            }
+        } else if is_socket_timeout(&cause) {
+            Self::Unacknowledged {
+                address,
+                timeout: UNACKNOWLEDGED_TIMEOUT,
+            }
+        } else {
+            Self::closed(address, cause)
         }
     }
 }

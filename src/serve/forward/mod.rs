@@ -1,20 +1,21 @@
-//! 9, send it on. In: a [`Permit`], a [`EndpointOrder`], the request. Out: the backend's answer, and which endpoint gave it.
+//! 9, send it on. In: a [`Permit`], a [`EndpointOrder`], the request. Out: the backend's response, and which endpoint gave it.
 //!
-//! Plain exchanges go over kept connections and stream both ways; upgrades get a connection of their own and become a
+//! Plain exchanges go over pooled connections and stream both ways; upgrades get a connection of their own and become a
 //! tunnel after a 101, and only then. What the caller sent inside the target is what the backend gets; the deliberate
 //! changes are all in `headers/`.
 //!
 //! Refuses: 400 for a protocol that is not tunnelled, 403 for an upgrade to a kubelet, 429 when there are too many tunnels,
-//! 502 for an answer that is none, 503 when no connection is made, 504 when a limit passes. [`ForwardError`] has them all.
+//! 502 for a response that is none, 503 when no connection is made, 504 when a timeout is over. [`ForwardError`] has them all.
 //!
 //! Kubernetes: `pkg/util/proxy/upgradeaware.go` of k8s.io/apimachinery.
 
-mod body;
 mod error;
 mod exchange;
-mod expect;
 mod headers;
+mod request;
+mod response_body;
 mod response_timeout;
+mod retry;
 mod transport;
 mod tunnel;
 mod upgrade;
@@ -25,7 +26,7 @@ pub use error::ForwardError;
 pub use headers::{
     HOST_COOKIES, ORIGIN_HEADERS, OWN_COOKIES, is_own_cookie, speaks_for_the_origin,
 };
-pub use tunnel::reauthorization::{Answer, Reauthorize};
+pub use tunnel::reauthorization::{Reauthorize, Reauthorized};
 
 use crate::lifecycle::Tasks;
 use crate::protocol::status::{Request, Response};
@@ -38,11 +39,10 @@ use crate::serve::connection::Peer;
 use crate::serve::endpoint::{Endpoint, EndpointOrder, Outliers};
 use crate::serve::fairness::{Full, Places};
 use crate::serve::request_context::RequestContext;
-use transport::connector::Dialer;
+use transport::connector::Connector;
 use transport::pool::Pool;
-use upgrade::Asked;
 
-/// An answer, and the endpoint that gave it.
+/// A response, and the endpoint that gave it.
 #[derive(Debug)]
 pub struct Forwarded {
     pub response: Response,
@@ -60,7 +60,7 @@ pub struct Credentials {
 #[derive(Debug)]
 pub struct Forward {
     config: ForwardConfig,
-    dialer: Dialer,
+    connector: Connector,
     logins: Logins,
     pool: Arc<Pool>,
     tunnels: Arc<Places>,
@@ -68,12 +68,12 @@ pub struct Forward {
     tasks: Tasks,
 }
 
-/// Who asked, and how their request goes on.
+/// Who asked, and what is known of how their request goes on.
 #[derive(Debug, Clone, Copy)]
-struct Sender<'a> {
+struct ForwardContext<'a> {
     peer: &'a Peer,
     permit: &'a Permit,
-    context: &'a Arc<RequestContext>,
+    request_context: &'a Arc<RequestContext>,
     config: &'a ForwardConfig,
     client: &'a ClientInfo,
 }
@@ -92,7 +92,7 @@ impl Forward {
         ));
         tasks.spawn_required("connection-pool", Arc::clone(&pool).sweep());
         Self {
-            dialer: Dialer::new(config.clone(), credentials.kubelet, outliers),
+            connector: Connector::new(config.clone(), credentials.kubelet, outliers),
             logins: credentials.logins,
             tunnels: Places::new(config.max_tunnels),
             authorizer,
@@ -107,28 +107,26 @@ impl Forward {
     /// Cancel-safe: when the caller is gone and this future is dropped, so is the backend's connection.
     ///
     /// # Errors
-    /// There is no answer that can be passed on; see [`ForwardError`].
+    /// There is no response that can be passed on; see [`ForwardError`].
     pub async fn send(
         &self,
         peer: &Peer,
         permit: &Permit,
         client: &ClientInfo,
-        context: &Arc<RequestContext>,
+        request_context: &Arc<RequestContext>,
         choice: EndpointOrder,
         request: Box<Request>,
     ) -> Result<Forwarded, ForwardError> {
-        let sender = Sender {
+        let context = ForwardContext {
             peer,
             permit,
-            context,
+            request_context,
             config: &self.config,
             client,
         };
-        match upgrade::asked(&request, choice.first.scheme)? {
-            Asked::Tunnel(protocol) => {
-                Box::pin(self.upgrade(sender, choice, request, protocol)).await
-            }
-            Asked::Plain => self.exchange(sender, choice, request).await,
+        match upgrade::requested_protocol(&request, choice.first.scheme)? {
+            Some(protocol) => Box::pin(self.upgrade(context, choice, request, protocol)).await,
+            None => self.exchange(context, choice, request).await,
         }
     }
 
@@ -142,9 +140,9 @@ impl Forward {
         self.tunnels.taken()
     }
 
-    /// Kept connections that wait for a request.
-    pub fn kept_connections(&self) -> usize {
-        self.pool.waiting()
+    /// Connections that wait for a request.
+    pub fn idle_connections(&self) -> usize {
+        self.pool.idle()
     }
 }
 

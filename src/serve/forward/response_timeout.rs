@@ -1,58 +1,62 @@
-//! How long an answer may take. In: a request that is on its way. Out: the head of its answer, or whose time is over.
+//! How long a response may take. In: a request that is on its way. Out: the head of its response, or which timeout is over.
 //!
-//! Two limits run beside each other: `--backend-response-header-timeout` while nothing moves, and `--exchange-idle-timeout` while the
-//! backend does not take what there is of the request's body.
+//! Two timeouts run beside each other: `--backend-response-header-timeout` while nothing moves, and `--exchange-idle-timeout`
+//! while the backend does not take what there is of the request's body.
 
 use std::time::Duration;
 
-use super::body::Taken;
+use super::transport::request_body::Backpressure;
 use super::{Forward, ForwardError};
 use crate::serve::endpoint::Endpoint;
 use crate::serve::request_context::RequestContext;
 
 impl Forward {
-    /// Waits for the answer's head. The limit counts from the last byte of the request that moved. It is another one, and
-    /// shorter, while the backend does not take what there is of the request's body.
-    pub(super) async fn within_limit<A>(
+    /// Waits for the response's head. The timeout counts from the last byte of the request that moved. It is another one,
+    /// and shorter, while the backend does not take what there is of the request's body.
+    pub(super) async fn within_timeouts<R>(
         &self,
         context: &RequestContext,
         endpoint: &Endpoint,
-        taken: Option<Taken>,
-        answer: impl Future<Output = A>,
-    ) -> Result<A, ForwardError> {
-        let limit = self.config.response_header_limit;
-        let timeout = self.config.exchange_idle_timeout;
-        let idle = taken.as_ref().filter(|_| !timeout.is_zero());
-        let is_idle = || idle.is_some_and(Taken::is_waited_for);
-        let mut answer = std::pin::pin!(answer);
-        let step = match (limit.is_zero(), idle) {
-            (true, None) => return Ok(answer.await),
-            (true, Some(_)) => timeout,
-            (false, None) => limit,
-            (false, Some(_)) => limit.min(timeout),
+        backpressure: Option<Backpressure>,
+        response: impl Future<Output = R>,
+    ) -> Result<R, ForwardError> {
+        let header_timeout = self.config.response_header_timeout;
+        let idle_timeout = self.config.exchange_idle_timeout;
+        let body = backpressure.as_ref().filter(|_| !idle_timeout.is_zero());
+        let is_stalled = || body.is_some_and(Backpressure::is_stalled);
+        let mut response = std::pin::pin!(response);
+        let step = match (header_timeout.is_zero(), body) {
+            (true, None) => return Ok(response.await),
+            (true, Some(_)) => idle_timeout,
+            (false, None) => header_timeout,
+            (false, Some(_)) => header_timeout.min(idle_timeout),
         };
-        let (mut silent, mut untaken) = (Duration::ZERO, Duration::ZERO);
+        // A timer that is set anew for each byte that moves would cost more than the bytes. So it runs in steps, and after
+        // each it is seen whether anything moved; a timeout is late by one step at the most.
+        let (mut silent, mut stalled) = (Duration::ZERO, Duration::ZERO);
         loop {
-            let (moved, was_idle) = (context.moved(), is_idle());
-            if let Ok(answer) = tokio::time::timeout(step, answer.as_mut()).await {
-                return Ok(answer);
+            let (moved, was_stalled) = (context.moved(), is_stalled());
+            if let Ok(response) = tokio::time::timeout(step, response.as_mut()).await {
+                return Ok(response);
             }
             if context.moved() != moved {
-                (silent, untaken) = (Duration::ZERO, Duration::ZERO);
+                (silent, stalled) = (Duration::ZERO, Duration::ZERO);
                 continue;
             }
             silent += step;
-            untaken = if was_idle && is_idle() {
-                untaken + step
+            stalled = if was_stalled && is_stalled() {
+                stalled + step
             } else {
                 Duration::ZERO
             };
             let address = *endpoint.address;
-            if idle.is_some() && untaken >= timeout {
-                return Err(ForwardError::NotTaken { address, timeout });
+            if body.is_some() && stalled >= idle_timeout {
+                let timeout = idle_timeout;
+                return Err(ForwardError::BodyNotTaken { address, timeout });
             }
-            if !limit.is_zero() && silent >= limit {
-                return Err(ForwardError::AnswerLate { address, limit });
+            if !header_timeout.is_zero() && silent >= header_timeout {
+                let timeout = header_timeout;
+                return Err(ForwardError::ResponseTimeout { address, timeout });
             }
         }
     }

@@ -9,74 +9,45 @@ use std::sync::Arc;
 use axum::body::Body;
 use http::{HeaderMap, HeaderValue, StatusCode, Version, header};
 use hyper::body::Incoming;
-use hyper_util::rt::TokioIo;
+use hyper::upgrade::OnUpgrade;
 
-use super::body::{Down, Up};
-use super::exchange::{failed, inside};
-use super::transport::connection::{Spelling, http1_settings};
-use super::transport::connector::{Dialled, Purpose};
-use super::transport::io::{Io, Received};
-use super::tunnel::reauthorization::Standing;
-use super::{Forward, ForwardError, Forwarded, Sender, headers, tunnel};
+use super::response_body::ResponseBody;
+use super::transport::connector::{NewConnection, Purpose};
+use super::transport::handshake;
+use super::transport::io::IoState;
+use super::tunnel::reauthorization::Reauthorization;
+use super::tunnel::{self, Protocol};
+use super::{Forward, ForwardContext, ForwardError, Forwarded};
 use crate::protocol::hop_by_hop;
 use crate::protocol::status::{Request, Response};
 use crate::serve::destination::Scheme;
 use crate::serve::endpoint::{Endpoint, EndpointOrder};
+use crate::serve::fairness::Place;
 
-/// What may be tunnelled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Protocol {
-    WebSocket,
-    /// kubectl's exec, attach and port-forward before WebSockets.
-    Spdy,
-}
-
-/// What a request asks for.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Asked {
-    Plain,
-    Tunnel(Protocol),
-}
-
-impl Protocol {
-    fn parse(token: &[u8]) -> Option<Self> {
-        if token.eq_ignore_ascii_case(b"websocket") {
-            Some(Self::WebSocket)
-        } else if token.eq_ignore_ascii_case(b"spdy/3.1") {
-            Some(Self::Spdy)
-        } else {
-            None
-        }
-    }
-
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::WebSocket => "websocket",
-            Self::Spdy => "SPDY/3.1",
-        }
-    }
-}
-
-/// Reads what a request asks for. Of HTTP/1.0, `Upgrade` is ignored (RFC 9110 section 7.8); HTTP/2 has none.
-pub(super) fn asked(request: &Request, scheme: Scheme) -> Result<Asked, ForwardError> {
+/// The protocol that a request asks to be upgraded to. Of HTTP/1.0, `Upgrade` is ignored (RFC 9110 section 7.8); HTTP/2 has
+/// none.
+pub(super) fn requested_protocol(
+    request: &Request,
+    scheme: Scheme,
+) -> Result<Option<Protocol>, ForwardError> {
     if request.version() != Version::HTTP_11 {
-        return Ok(Asked::Plain);
+        return Ok(None);
     }
     let headers = request.headers();
     if !tokens(headers, &header::CONNECTION).any(|token| token.eq_ignore_ascii_case(b"upgrade")) {
-        return Ok(Asked::Plain);
+        return Ok(None);
     }
     let offered: Vec<&[u8]> = tokens(headers, &header::UPGRADE)
         .filter(|token| !token.eq_ignore_ascii_case(b"h2c"))
         .collect();
     let Some(first) = offered.first() else {
-        return Ok(Asked::Plain);
+        return Ok(None);
     };
     if scheme == Scheme::Kubelet {
         return Err(ForwardError::KubeletUpgrade);
     }
     match offered.iter().find_map(|token| Protocol::parse(token)) {
-        Some(protocol) => Ok(Asked::Tunnel(protocol)),
+        Some(protocol) => Ok(Some(protocol)),
         None => Err(ForwardError::Protocol(
             String::from_utf8_lossy(first).into_owned(),
         )),
@@ -95,39 +66,38 @@ fn tokens<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> impl Iterato
 impl Forward {
     pub(super) async fn upgrade(
         &self,
-        sender: Sender<'_>,
-        choice: EndpointOrder,
+        context: ForwardContext<'_>,
+        candidates: EndpointOrder,
         mut request: Box<Request>,
         protocol: Protocol,
     ) -> Result<Forwarded, ForwardError> {
-        let place = self
+        // Before anything is dialled: a caller without a slot costs no backend a connection.
+        let slot = self
             .tunnels
-            .take(sender.permit.holder(), &sender.permit.info().namespace)?;
+            .take(context.permit.holder(), &context.permit.info().namespace)?;
         #[expect(
             clippy::disallowed_methods,
             reason = "the one place that joins upgraded connections"
         )]
         let caller = hyper::upgrade::on(&mut *request);
-        let Dialled { io, endpoint, .. } = self.dialer.dial(&choice, Purpose::Upgrade).await?;
-        sender.context.metrics().connected();
-        let (address, received) = (*endpoint.address, io.received());
-        let (mut requests, connection) = http1_settings(Spelling::Kept)
-            .handshake(TokioIo::new(io))
-            .await
-            .map_err(|cause| ForwardError::Closed {
-                address,
-                cause: Arc::new(cause),
-            })?;
-        self.drive_upgradeable(connection);
-        let request = self.asking_to_upgrade(sender, &endpoint, request, protocol)?;
-        let answer = requests.send_request(request);
-        let mut answer = self.head(sender, &endpoint, &received, answer).await?;
-        match answer.status() {
+        let NewConnection { io, endpoint, .. } = self
+            .connector
+            .connect(&candidates, Purpose::Upgrade)
+            .await?;
+        context.request_context.metrics().connected();
+        let connection = handshake::http1_with_upgrades(io, &self.tasks).await;
+        let (mut requests, state) =
+            connection.map_err(|cause| ForwardError::closed(*endpoint.address, cause))?;
+        let request = self.upgrade_request(context, &endpoint, request, protocol)?;
+        let response = requests.send_request(request);
+        let response = self.head(context, &endpoint, &state, response);
+        let mut response = response.await?;
+        match response.status() {
             StatusCode::SWITCHING_PROTOCOLS => {}
-            status if status.as_u16() >= 400 => return Ok(refused(sender, endpoint, answer)),
-            status => return Err(ForwardError::UpgradeAnswer(status.as_u16())),
+            status if status.as_u16() >= 400 => return Ok(refused(context, endpoint, response)),
+            status => return Err(ForwardError::UpgradeResponse(status.as_u16())),
         }
-        let agreed = tokens(answer.headers(), &header::UPGRADE).find_map(Protocol::parse);
+        let agreed = tokens(response.headers(), &header::UPGRADE).find_map(Protocol::parse);
         if agreed != Some(protocol) {
             return Err(ForwardError::UpgradeProtocol);
         }
@@ -135,108 +105,83 @@ impl Forward {
             clippy::disallowed_methods,
             reason = "the one place that joins upgraded connections"
         )]
-        let backend = hyper::upgrade::on(&mut answer);
-        sender
-            .context
-            .note(|record| record.upgrade = Some(protocol.as_str()));
-        self.tasks.spawn(tunnel::run(tunnel::Ends {
-            caller,
-            backend,
-            protocol,
-            idle_limit: self.config.tunnel_idle_limit,
-            write_timeout: self.config.exchange_idle_timeout,
-            context: Arc::clone(sender.context),
-            standing: self.standing(sender),
-            tasks: self.tasks.clone(),
-            _place: place,
-        }));
+        let backend = hyper::upgrade::on(&mut response);
+        self.start_tunnel(context, caller, backend, protocol, slot);
         Ok(Forwarded {
-            response: switching(answer),
+            response: switching(response),
             endpoint,
         })
     }
 
-    /// Waits for the head of the answer, within what a backend may send and take for it.
+    /// Starts the task that joins both ends as soon as they have switched.
+    fn start_tunnel(
+        &self,
+        context: ForwardContext<'_>,
+        caller: OnUpgrade,
+        backend: OnUpgrade,
+        protocol: Protocol,
+        slot: Place,
+    ) {
+        context
+            .request_context
+            .note(|record| record.upgrade = Some(protocol.as_str()));
+        self.tasks.spawn(tunnel::run(tunnel::Setup {
+            caller,
+            backend,
+            protocol,
+            idle_timeout: self.config.tunnel_idle_timeout,
+            write_timeout: self.config.exchange_idle_timeout,
+            context: Arc::clone(context.request_context),
+            reauthorization: Reauthorization::new(
+                context.peer,
+                context.permit,
+                &self.authorizer,
+                self.config.tunnel_authorization_interval,
+            ),
+            tasks: self.tasks.clone(),
+            _slot: slot,
+        }));
+    }
+
+    /// Waits for the head of the response, within what a backend may send and take for it.
     async fn head(
         &self,
-        sender: Sender<'_>,
+        context: ForwardContext<'_>,
         endpoint: &Endpoint,
-        received: &Received,
-        answer: impl Future<Output = Result<http::Response<Incoming>, hyper::Error>>,
+        state: &IoState,
+        response: impl Future<Output = Result<http::Response<Incoming>, hyper::Error>>,
     ) -> Result<http::Response<Incoming>, ForwardError> {
-        received.expect_answer();
-        let answer = self.within_limit(sender.context, endpoint, None, answer);
-        let answer = answer.await?;
-        let answer = answer.map_err(|cause| failed(*endpoint.address, received, cause))?;
-        received.answered();
-        Ok(answer)
-    }
-
-    fn standing(&self, sender: Sender<'_>) -> Standing {
-        Standing::new(
-            sender.peer,
-            sender.permit,
-            &self.authorizer,
-            self.config.tunnel_authorization_interval,
-        )
-    }
-
-    pub(super) fn asking_to_upgrade(
-        &self,
-        sender: Sender<'_>,
-        endpoint: &Endpoint,
-        request: Box<Request>,
-        protocol: Protocol,
-    ) -> Result<http::Request<Up>, ForwardError> {
-        let (mut parts, body) = request.into_parts();
-        let authorization = self
-            .logins
-            .authorization(sender.permit, sender.client, &parts.headers);
-        let authority = parts.uri.authority().map(http::uri::Authority::as_str);
-        parts.headers =
-            headers::to_backend(sender, endpoint, authority, parts.headers, authorization);
-        parts
-            .headers
-            .insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-        parts
-            .headers
-            .insert(header::UPGRADE, HeaderValue::from_static(protocol.as_str()));
-        parts.uri = inside(sender, endpoint)?;
-        Ok(http::Request::from_parts(
-            parts,
-            Up::new(body, Arc::clone(sender.context), None),
-        ))
-    }
-
-    fn drive_upgradeable(
-        &self,
-        connection: hyper::client::conn::http1::Connection<TokioIo<Io>, Up>,
-    ) {
-        self.tasks.spawn_background(async move {
-            if let Err(failed) = connection.with_upgrades().await {
-                tracing::debug!(error = %failed, "a connection to a backend broke off");
-            }
-        });
+        state.expect_response();
+        let response = self.within_timeouts(context.request_context, endpoint, None, response);
+        let response = response.await?;
+        let failed = |cause| ForwardError::of_exchange(*endpoint.address, state, cause);
+        let response = response.map_err(failed)?;
+        state.response_arrived();
+        Ok(response)
     }
 }
 
 /// A refusal that is passed on; no connection outlives it.
-fn refused(sender: Sender<'_>, endpoint: Endpoint, answer: http::Response<Incoming>) -> Forwarded {
-    let (mut parts, body) = answer.into_parts();
+fn refused(
+    context: ForwardContext<'_>,
+    endpoint: Endpoint,
+    response: http::Response<Incoming>,
+) -> Forwarded {
+    let (mut parts, body) = response.into_parts();
     hop_by_hop::remove(&mut parts.headers);
     parts
         .headers
         .insert(header::CONNECTION, HeaderValue::from_static("close"));
-    let body = Body::new(Down::new(body, Arc::clone(sender.context), None));
+    let body = ResponseBody::new(body, Arc::clone(context.request_context), None);
     Forwarded {
-        response: Response::from_parts(parts, body),
+        response: Response::from_parts(parts, Body::new(body)),
         endpoint,
     }
 }
 
 /// The backend's 101, with its headers as they came but for those of its connection.
-fn switching(answer: http::Response<Incoming>) -> Response {
-    let (mut parts, _) = answer.into_parts();
+fn switching(response: http::Response<Incoming>) -> Response {
+    let (mut parts, _) = response.into_parts();
     let agreed = parts.headers.get(header::UPGRADE).cloned();
     hop_by_hop::remove(&mut parts.headers);
     parts
@@ -252,7 +197,10 @@ fn switching(answer: http::Response<Incoming>) -> Response {
 mod tests {
     use super::*;
 
-    fn ask(lines: &[(&str, &str)], scheme: Scheme) -> Result<Asked, ForwardError> {
+    fn protocol_of(
+        lines: &[(&str, &str)],
+        scheme: Scheme,
+    ) -> Result<Option<Protocol>, ForwardError> {
         let mut request = Request::new(Body::empty());
         for (name, value) in lines {
             let name = header::HeaderName::try_from(*name).unwrap();
@@ -260,31 +208,27 @@ mod tests {
                 .headers_mut()
                 .append(name, HeaderValue::try_from(*value).unwrap());
         }
-        asked(&request, scheme)
+        requested_protocol(&request, scheme)
     }
 
     #[test]
     fn an_upgrade_is_a_token_and_names_a_known_protocol() {
         for (connection, upgrade, expected) in [
-            ("Upgrade", "websocket", Asked::Tunnel(Protocol::WebSocket)),
+            ("Upgrade", "websocket", Some(Protocol::WebSocket)),
             (
                 "keep-alive,  uPGRADE",
                 "WebSocket",
-                Asked::Tunnel(Protocol::WebSocket),
+                Some(Protocol::WebSocket),
             ),
-            ("Upgrade", "SPDY/3.1", Asked::Tunnel(Protocol::Spdy)),
-            (
-                "Upgrade",
-                "h2c, websocket",
-                Asked::Tunnel(Protocol::WebSocket),
-            ),
-            ("Upgrade, HTTP2-Settings", "h2c", Asked::Plain),
-            ("xupgradey", "websocket", Asked::Plain),
-            ("upgraded", "websocket", Asked::Plain),
-            ("keep-alive", "websocket", Asked::Plain),
-            ("Upgrade", "", Asked::Plain),
+            ("Upgrade", "SPDY/3.1", Some(Protocol::Spdy)),
+            ("Upgrade", "h2c, websocket", Some(Protocol::WebSocket)),
+            ("Upgrade, HTTP2-Settings", "h2c", None),
+            ("xupgradey", "websocket", None),
+            ("upgraded", "websocket", None),
+            ("keep-alive", "websocket", None),
+            ("Upgrade", "", None),
         ] {
-            let found = ask(
+            let found = protocol_of(
                 &[("Connection", connection), ("Upgrade", upgrade)],
                 Scheme::Http,
             )
@@ -292,8 +236,8 @@ mod tests {
             assert_eq!(found, expected, "{connection} / {upgrade}");
         }
         assert_eq!(
-            ask(&[("Connection", "Upgrade")], Scheme::Http).unwrap(),
-            Asked::Plain
+            protocol_of(&[("Connection", "Upgrade")], Scheme::Http).unwrap(),
+            None
         );
     }
 
@@ -301,11 +245,11 @@ mod tests {
     fn other_protocols_and_kubelets_are_refused() {
         let lines = [("Connection", "upgrade"), ("Upgrade", "tcp")];
         assert!(
-            matches!(ask(&lines, Scheme::Http), Err(ForwardError::Protocol(name)) if name == "tcp")
+            matches!(protocol_of(&lines, Scheme::Http), Err(ForwardError::Protocol(name)) if name == "tcp")
         );
         let lines = [("Connection", "upgrade"), ("Upgrade", "websocket")];
         assert!(matches!(
-            ask(&lines, Scheme::Kubelet),
+            protocol_of(&lines, Scheme::Kubelet),
             Err(ForwardError::KubeletUpgrade)
         ));
     }

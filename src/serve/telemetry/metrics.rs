@@ -84,7 +84,7 @@ pub struct Gauges {
     pub certificate_expires: u64,
     pub access_lines_lost: u64,
     pub tunnels: u64,
-    pub kept_connections: u64,
+    pub idle_connections: u64,
     pub limited_known_reviews: u64,
     pub limited_unknown_reviews: u64,
     /// For everybody, one user, one namespace.
@@ -161,7 +161,7 @@ impl Metrics {
         );
         registry.register(
             "throughway_backend_retries",
-            "Requests sent again because a kept connection had been closed",
+            "Requests sent again because a pooled connection had been closed",
             metrics.retries.clone(),
         );
         Self {
@@ -278,9 +278,9 @@ const GAUGES: [(&str, &str, &str); 11] = [
         "Tunnels under way",
     ),
     (
-        "throughway_backend_kept_connections",
+        "throughway_backend_idle_connections",
         "gauge",
-        "Kept connections that wait for a request",
+        "Connections to backends that wait for a request",
     ),
     ("process_resident_memory_bytes", "gauge", "Resident memory"),
     (
@@ -331,7 +331,7 @@ impl Gauges {
             number(self.certificate_expires),
             number(self.access_lines_lost),
             number(self.tunnels),
-            number(self.kept_connections),
+            number(self.idle_connections),
             memory,
             cpu,
         ]

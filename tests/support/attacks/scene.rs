@@ -19,7 +19,7 @@ const DEAF: &str = "10.77.0.37:8080";
 /// What is stuck does not become an answer after this long.
 pub const ANSWERED: Duration = Duration::from_secs(20);
 
-/// More than `UNACKNOWLEDGED_LIMIT` of `src/serve/forward/transport/connector.rs`.
+/// More than `UNACKNOWLEDGED_TIMEOUT` of `src/serve/forward/transport/stream.rs`.
 const UPLOADS_END: Duration = Duration::from_secs(90);
 
 /// The pods, and whose requests they get.

@@ -31,13 +31,13 @@ enum Turn {
 
 impl KeepAlive {
     pub(super) fn new(ping: Option<PingPong>, limits: &ConnectionLimits) -> Self {
-        let interval = limits.idle_limit / 3;
+        let interval = limits.idle_timeout / 3;
         Self {
             ping,
             turn: Turn::Quiet,
             timer: Box::pin(sleep(interval)),
             interval,
-            timeout: limits.header_read_limit,
+            timeout: limits.header_read_timeout,
         }
     }
 

@@ -24,11 +24,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::PeerClass;
 use super::cork::Turn;
-use super::protocol::Ended;
+use super::error::ConnectionError;
 use crate::protocol::status::{Request, Response};
 use crate::serve::config::ConnectionLimits;
 use keep_alive::KeepAlive;
-use stream::{Broken, Taker};
+use stream::{ExchangeError, Taker};
 
 /// What a caller may send on one stream before it is read, in bytes; no more than this is held of one body.
 const STREAM_WINDOW: u32 = 32 << 10;
@@ -148,7 +148,7 @@ where
     A: FnOnce(Request) -> F + Send + 'static,
     F: Future<Output = Response> + Send + 'static,
 {
-    type Output = Result<(), Ended>;
+    type Output = Result<(), ConnectionError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
@@ -168,7 +168,7 @@ where
                 }
                 State::Open { http, keep_alive } => {
                     if keep_alive.poll(context).is_ready() {
-                        return Poll::Ready(Err(Ended::Unreachable));
+                        return Poll::Ready(Err(ConnectionError::PingTimeout));
                     }
                     let mut accepted = http.poll_accept(context);
                     if accepted.is_pending() && this.turn.uncork() {
@@ -183,7 +183,7 @@ where
                     let exchange = Box::pin(exchange);
                     TokioExecutor::new().execute(async move {
                         match exchange.await {
-                            Ok(()) | Err(Broken::NotTaken) => {}
+                            Ok(()) | Err(ExchangeError::NotTaken) => {}
                             Err(broken) => {
                                 tracing::debug!(error = %broken, "an exchange broke off");
                             }

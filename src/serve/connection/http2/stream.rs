@@ -41,12 +41,12 @@ const CONNECTION_HEADERS: [HeaderName; 6] = [
     header::UPGRADE,
 ];
 
-/// How long an answer waits for the end of a body that nobody will read.
-const UNREAD_BODY_LIMIT: Duration = Duration::from_millis(100);
+/// How long a response waits for the end of a body that nobody will read.
+const UNREAD_BODY_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Why an exchange broke off.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Broken {
+pub(super) enum ExchangeError {
     #[error("the caller took the request back: {0}")]
     Reset(Reason),
     #[error("the stream failed")]
@@ -72,16 +72,16 @@ pub(super) async fn exchange<A, F>(
     request: http::Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
     taker: Taker,
-    answer: A,
-) -> Result<(), Broken>
+    handler: A,
+) -> Result<(), ExchangeError>
 where
     A: FnOnce(Request) -> F,
     F: Future<Output = Response>,
 {
     let (intake, request) = with_body(request);
     // Pinned here and lent: passed on by value, the future would be part of this one twice, and copied each time.
-    let answering = pin!(answer(request));
-    let Some(response) = response(&mut respond, intake.as_ref(), answering).await? else {
+    let responding = pin!(handler(request));
+    let Some(response) = response(&mut respond, intake.as_ref(), responding).await? else {
         return Ok(());
     };
     if let Some(intake) = &intake
@@ -117,7 +117,7 @@ where
         pipe.poll(context)
     });
     let sent = sent.await;
-    if matches!(sent, Err(Broken::NotTaken)) {
+    if matches!(sent, Err(ExchangeError::NotTaken)) {
         taker.took_nothing(context.as_deref());
     }
     sent
@@ -154,8 +154,8 @@ fn with_body(request: http::Request<RecvStream>) -> (Option<Intake>, Request) {
 async fn response(
     respond: &mut SendResponse<Bytes>,
     intake: Option<&Intake>,
-    mut answering: Pin<&mut impl Future<Output = Response>>,
-) -> Result<Option<Response>, Broken> {
+    mut responding: Pin<&mut impl Future<Output = Response>>,
+) -> Result<Option<Response>, ExchangeError> {
     poll_fn(|context| {
         if let Some(intake) = intake {
             intake.poll(context);
@@ -163,11 +163,11 @@ async fn response(
                 return Poll::Ready(Ok(None));
             }
         }
-        if let Poll::Ready(response) = answering.as_mut().poll(context) {
+        if let Poll::Ready(response) = responding.as_mut().poll(context) {
             return Poll::Ready(Ok(Some(response)));
         }
         let reason = ready!(respond.poll_reset(context))?;
-        Poll::Ready(Err(Broken::Reset(reason)))
+        Poll::Ready(Err(ExchangeError::Reset(reason)))
     })
     .await
 }
@@ -176,8 +176,8 @@ async fn response(
 /// answered as if the rest were fine; what is short or on its way already is waited for.
 async fn is_sound(intake: &Intake) -> bool {
     let ended = poll_fn(|context| intake.poll_unread(context));
-    // What takes longer is a body that is not worth waiting for: the answer says so sooner.
-    let _ = tokio::time::timeout(UNREAD_BODY_LIMIT, ended).await;
+    // What takes longer is a body that is not worth waiting for: the response says so sooner.
+    let _ = tokio::time::timeout(UNREAD_BODY_TIMEOUT, ended).await;
     intake.breach().is_none()
 }
 
@@ -218,17 +218,17 @@ struct Pipe {
 }
 
 impl Pipe {
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Broken>> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ExchangeError>> {
         loop {
             if let Poll::Ready(reason) = self.stream.poll_reset(context)? {
-                return Poll::Ready(Err(Broken::Reset(reason)));
+                return Poll::Ready(Err(ExchangeError::Reset(reason)));
             }
             if let Some((piece, is_last)) = self.piece.take() {
                 let Poll::Ready(window) = self.poll_window(context) else {
                     self.piece = Some((piece, is_last));
                     ready!(self.progress.poll_blocked(context));
                     self.stream.send_reset(Reason::CANCEL);
-                    return Poll::Ready(Err(Broken::NotTaken));
+                    return Poll::Ready(Err(ExchangeError::NotTaken));
                 };
                 self.progress.moved();
                 if self.send(piece, is_last, window?)?.is_break() {
@@ -244,7 +244,7 @@ impl Pipe {
                 }
                 Some(Err(failed)) => {
                     self.stream.send_reset(reason_of(&failed));
-                    return Poll::Ready(Err(Broken::Body(failed)));
+                    return Poll::Ready(Err(ExchangeError::Body(failed)));
                 }
                 None => {
                     self.stream.send_data(Bytes::new(), true)?;
@@ -255,13 +255,13 @@ impl Pipe {
     }
 
     /// How many bytes the windows let through now, when there are any.
-    fn poll_window(&mut self, context: &mut Context<'_>) -> Poll<Result<usize, Broken>> {
+    fn poll_window(&mut self, context: &mut Context<'_>) -> Poll<Result<usize, ExchangeError>> {
         loop {
             let capacity = self.stream.capacity();
             if capacity > 0 {
                 return Poll::Ready(Ok(capacity));
             }
-            ready!(self.stream.poll_capacity(context)).ok_or(Broken::Closed)??;
+            ready!(self.stream.poll_capacity(context)).ok_or(ExchangeError::Closed)??;
         }
     }
 
@@ -271,7 +271,7 @@ impl Pipe {
         mut piece: Bytes,
         is_last: bool,
         window: usize,
-    ) -> Result<ControlFlow<()>, Broken> {
+    ) -> Result<ControlFlow<()>, ExchangeError> {
         if piece.len() > window {
             self.stream.send_data(piece.split_to(window), false)?;
             self.piece = Some((piece, is_last));
@@ -287,7 +287,7 @@ impl Pipe {
 
     /// A window is asked for only with the piece in hand: what is claimed and not used would be missing to the other
     /// streams.
-    fn accept(&mut self, frame: http_body::Frame<Bytes>) -> Result<ControlFlow<()>, Broken> {
+    fn accept(&mut self, frame: http_body::Frame<Bytes>) -> Result<ControlFlow<()>, ExchangeError> {
         use ControlFlow::{Break, Continue};
         match frame.into_data() {
             Ok(piece) if piece.is_empty() => {}

@@ -36,7 +36,7 @@ pub(super) struct UploadBody {
 struct Upload {
     /// Gone when the exchange is over, so that the caller may not send on.
     stream: Option<RecvStream>,
-    held: Held,
+    buffer: PieceBuffer,
     /// What follows the last piece, once that is known.
     end: Option<Result<Option<HeaderMap>, h2::Error>>,
     watch: Watch,
@@ -57,7 +57,7 @@ enum Watch {
 pub(super) fn upload(stream: RecvStream, length: Option<u64>) -> (Intake, UploadBody) {
     let upload = Arc::new(Mutex::new(Upload {
         stream: Some(stream),
-        held: Held::default(),
+        buffer: PieceBuffer::default(),
         end: None,
         watch: Watch::Intake,
         intake: None,
@@ -111,7 +111,7 @@ impl Intake {
 impl Drop for Intake {
     fn drop(&mut self) {
         let mut upload = lock(&self.0);
-        upload.held = Held::default();
+        upload.buffer = PieceBuffer::default();
         upload
             .end
             .get_or_insert_with(|| Err(h2::Reason::CANCEL.into()));
@@ -129,7 +129,7 @@ impl Upload {
             return Poll::Ready(());
         };
         match ready!(stream.poll_data(context)) {
-            Some(Ok(piece)) => self.held.push(piece),
+            Some(Ok(piece)) => self.buffer.push(piece),
             Some(Err(failed)) => self.end = Some(end_of(failed)),
             None => {
                 let trailers = ready!(stream.poll_trailers(context));
@@ -141,7 +141,7 @@ impl Upload {
 
     /// Gives a piece's part of the window back.
     fn take_piece(&mut self) -> Option<Bytes> {
-        let piece = self.held.pop()?;
+        let piece = self.buffer.pop()?;
         if let Some(stream) = &mut self.stream {
             // It fails only after the stream has failed, when nobody minds.
             let _ = stream.flow_control().release_capacity(piece.len());
@@ -183,7 +183,7 @@ impl Body for UploadBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
         let mut upload = lock(&self.upload);
-        if upload.held.is_empty() && upload.end.is_none() {
+        if upload.buffer.is_empty() && upload.end.is_none() {
             upload.watch = Watch::Reader;
             ready!(upload.take_frame(context));
         }
@@ -211,7 +211,7 @@ impl Body for UploadBody {
                 .as_ref()
                 .is_some_and(RecvStream::is_end_stream),
         };
-        has_ended && upload.held.is_empty()
+        has_ended && upload.buffer.is_empty()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -222,13 +222,13 @@ impl Body for UploadBody {
 
 /// Pieces in their order, small ones joined.
 #[derive(Debug, Default)]
-struct Held {
+struct PieceBuffer {
     whole: VecDeque<Bytes>,
     /// Small pieces that came after the last of `whole`.
     joined: BytesMut,
 }
 
-impl Held {
+impl PieceBuffer {
     fn is_empty(&self) -> bool {
         self.whole.is_empty() && self.joined.is_empty()
     }
@@ -257,42 +257,42 @@ impl Held {
 mod tests {
     use super::*;
 
-    fn pop_all(mut held: Held) -> Vec<Bytes> {
-        std::iter::from_fn(|| held.pop()).collect()
+    fn pop_all(mut buffer: PieceBuffer) -> Vec<Bytes> {
+        std::iter::from_fn(|| buffer.pop()).collect()
     }
 
     #[test]
     fn small_pieces_become_one_and_the_order_stays() {
-        let mut held = Held::default();
+        let mut buffer = PieceBuffer::default();
         let large = Bytes::from(vec![b'l'; SMALL_PIECE]);
-        held.push(Bytes::from_static(b"first"));
+        buffer.push(Bytes::from_static(b"first"));
         for byte in [b"a", b"b", b"c"] {
-            held.push(Bytes::from_static(byte));
+            buffer.push(Bytes::from_static(byte));
         }
-        held.push(large.clone());
-        held.push(Bytes::from_static(b"d"));
-        held.push(Bytes::from_static(b"e"));
-        assert_eq!(pop_all(held), [&b"first"[..], b"abc", &large, b"de"]);
+        buffer.push(large.clone());
+        buffer.push(Bytes::from_static(b"d"));
+        buffer.push(Bytes::from_static(b"e"));
+        assert_eq!(pop_all(buffer), [&b"first"[..], b"abc", &large, b"de"]);
     }
 
     #[test]
     fn sixty_four_thousand_pieces_of_one_byte_are_held_as_two() {
-        let mut held = Held::default();
+        let mut buffer = PieceBuffer::default();
         for _ in 0..1 << 16 {
-            held.push(Bytes::from_static(b"x"));
+            buffer.push(Bytes::from_static(b"x"));
         }
         assert!(
-            held.joined.capacity() <= 2 << 16,
+            buffer.joined.capacity() <= 2 << 16,
             "{}",
-            held.joined.capacity()
+            buffer.joined.capacity()
         );
-        assert_eq!(pop_all(held).len(), 2);
+        assert_eq!(pop_all(buffer).len(), 2);
     }
 
     #[test]
     fn nothing_is_held_as_nothing() {
-        let mut held = Held::default();
-        held.push(Bytes::new());
-        assert!(held.is_empty());
+        let mut buffer = PieceBuffer::default();
+        buffer.push(Bytes::new());
+        assert!(buffer.is_empty());
     }
 }

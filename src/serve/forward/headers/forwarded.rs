@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::Sender;
+use super::ForwardContext;
 use crate::protocol::envelope::OwnOrigin;
 use crate::protocol::forwarded_for::{self, X_FORWARDED_FOR};
 use crate::serve::authentication::Method;
@@ -28,19 +28,23 @@ pub(super) struct View {
 }
 
 impl View {
-    pub(super) fn of(headers: &HeaderMap, authority: Option<&str>, sender: Sender<'_>) -> Self {
-        let listed = &sender.config.external_origins;
-        let external = sender.client.external.clone();
+    pub(super) fn of(
+        headers: &HeaderMap,
+        authority: Option<&str>,
+        context: ForwardContext<'_>,
+    ) -> Self {
+        let listed = &context.config.external_origins;
+        let external = context.client.external.clone();
         let (host, proto) = match &external.origin {
             Some(origin) => (
                 HeaderValue::from_str(&origin.host).ok(),
                 Some(origin.scheme),
             ),
-            None if sender.permit.caller().method == Method::FrontProxy => first_listed(listed),
+            None if context.permit.caller().method == Method::FrontProxy => first_listed(listed),
             None => (own_host(headers, authority), Some("https")),
         };
         Self {
-            forwarded_for: forwarded_for::with(headers, sender.peer.address_text()),
+            forwarded_for: forwarded_for::with(headers, context.peer.address_text()),
             external,
             host,
             proto,
@@ -48,8 +52,13 @@ impl View {
     }
 
     /// Adds what the app is told.
-    pub(super) fn tell(self, headers: &mut HeaderMap, endpoint: &Endpoint, sender: Sender<'_>) {
-        let asked = sender.permit.info();
+    pub(super) fn tell(
+        self,
+        headers: &mut HeaderMap,
+        endpoint: &Endpoint,
+        context: ForwardContext<'_>,
+    ) {
+        let asked = context.permit.info();
         self.turn_origin(headers, endpoint, asked.prefix());
         headers.insert(X_FORWARDED_FOR, self.forwarded_for);
         if let Some(host) = self.host {

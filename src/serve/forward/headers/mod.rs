@@ -32,7 +32,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 pub use cookies::{HOST_COOKIES, OWN_COOKIES, is_own_cookie};
 pub use origin::{ORIGIN_HEADERS, speaks_for_the_origin};
 
-use super::Sender;
+use super::ForwardContext;
 use crate::protocol::hop_by_hop::{
     accepts_trailers, is_hop_by_hop, is_trailer, keep, named_by_connection,
 };
@@ -43,18 +43,18 @@ use forwarded::View;
 
 /// The headers that the backend gets; `authorization` is the one that is meant for it.
 pub(super) fn to_backend(
-    sender: Sender<'_>,
+    context: ForwardContext<'_>,
     endpoint: &Endpoint,
     authority: Option<&str>,
     mut before: HeaderMap,
     authorization: Option<HeaderValue>,
 ) -> HeaderMap {
     let named = named_by_connection(&before);
-    let view = View::of(&before, authority, sender);
-    let via_front_proxy = sender.permit.caller().method == Method::FrontProxy;
+    let view = View::of(&before, authority, context);
+    let via_front_proxy = context.permit.caller().method == Method::FrontProxy;
     let trailers = accepts_trailers(&before);
     let mut headers = HeaderMap::with_capacity(before.len() + 8);
-    let own = sender.client.own_origin.as_ref();
+    let own = context.client.own_origin.as_ref();
     let host = own.map_or(&endpoint.host, |own| &own.host);
     headers.insert(header::HOST, host.clone());
     keep(&mut before, &mut headers, |name| {
@@ -71,11 +71,11 @@ pub(super) fn to_backend(
     match own {
         // Nobody else is on that origin.
         Some(_) => cookies::to_backend(&mut headers, &CookieNames::default()),
-        None => cookies::to_backend(&mut headers, &sender.config.never_forward_cookies),
+        None => cookies::to_backend(&mut headers, &context.config.never_forward_cookies),
     }
     match own {
         Some(own) => view.tell_at_own_origin(&mut headers, own),
-        None => view.tell(&mut headers, endpoint, sender),
+        None => view.tell(&mut headers, endpoint, context),
     }
     headers
 }

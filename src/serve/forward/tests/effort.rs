@@ -98,22 +98,22 @@ fn hand_on(
     let peer = Peer::new(([192, 0, 2, 1], 4711).into(), Vec::new());
     let metrics = Arc::clone(&s.metrics);
     let context = RequestContext::begin(AuditId::of(request.headers()), metrics, AccessLog::off());
-    let sender = Sender {
+    let forwarding = ForwardContext {
         peer: &peer,
         permit,
-        context: &context,
+        request_context: &context,
         config: &s.forward.config,
         client,
     };
     let request = Box::new(request);
-    match crate::serve::forward::upgrade::asked(&request, endpoint.scheme) {
-        Ok(Asked::Tunnel(protocol)) => {
+    match crate::serve::forward::upgrade::requested_protocol(&request, endpoint.scheme) {
+        Ok(Some(protocol)) => {
             let _ = s
                 .forward
-                .asking_to_upgrade(sender, endpoint, request, protocol);
+                .upgrade_request(forwarding, endpoint, request, protocol);
         }
-        Ok(Asked::Plain) => {
-            let _ = s.forward.outgoing(sender, endpoint, request);
+        Ok(None) => {
+            let _ = s.forward.outgoing_request(forwarding, endpoint, request);
         }
         Err(_) => {}
     }

@@ -42,7 +42,7 @@ async fn a_connection_is_kept_and_a_get_is_sent_again_if_it_had_been_closed() {
 
 /// go#32310: a backend that gives up an idle connection with 408 just as a request goes out means no request.
 #[tokio::test]
-async fn a_408_on_a_kept_connection_belongs_to_no_get() {
+async fn a_408_on_an_idle_connection_belongs_to_no_get() {
     const STALE: &[u8] =
         b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
     let (mut s, backend) = (Setting::new().await, Backend::new().await);
@@ -115,7 +115,7 @@ pub(super) async fn told(misbehaviour: &[u8]) -> String {
 #[tokio::test]
 async fn a_backend_that_misbehaves_is_502_with_the_cause() {
     for (misbehaviour, cause) in [
-        (&b""[..], "closed the connection without an answer"),
+        (&b""[..], "closed the connection without a response"),
         (b"this is no HTTP\r\n\r\n", "something that is not HTTP"),
         (
             b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n",
@@ -248,7 +248,7 @@ async fn a_backend_that_hangs_is_504_when_the_limit_passes() {
     head(&mut stream).await;
     let told = rest(&mut caller).await;
     assert!(
-        told.starts_with("HTTP/1.1 504") && told.contains("sent no answer within 60s"),
+        told.starts_with("HTTP/1.1 504") && told.contains("sent no response within 60s"),
         "{told}"
     );
     s.end().await;

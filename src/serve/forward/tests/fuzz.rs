@@ -11,8 +11,8 @@ use http::{HeaderMap, header};
 
 use super::*;
 use crate::fuzz::lines;
-use crate::serve::forward::transport::connection::{Spelling, http1_settings};
-use crate::serve::forward::transport::pool::{Http1, Key, Return};
+use crate::serve::forward::transport::connection::{HeaderCase, Http1Connection, http1_settings};
+use crate::serve::forward::transport::pool::{PoolKey, PooledConnection};
 
 /// Cookies of others on the origin.
 pub(crate) fn never_forwarded() -> crate::serve::config::CookieNames {
@@ -83,16 +83,16 @@ fn at_backend(before: HeaderMap) -> Option<HeaderMap> {
     let metrics = Arc::clone(&setting.metrics);
     let context = RequestContext::begin(AuditId::of(request.headers()), metrics, AccessLog::off());
     let peer = Peer::new(([192, 0, 2, 1], 4711).into(), Vec::new());
-    let sender = Sender {
+    let forwarding = ForwardContext {
         peer: &peer,
         permit: &permit,
-        context: &context,
+        request_context: &context,
         config: &setting.forward.config,
         client: &client,
     };
     let sent = setting
         .forward
-        .outgoing(sender, &endpoint(), Box::new(request));
+        .outgoing_request(forwarding, &endpoint(), Box::new(request));
     Some(sent.ok()?.headers().clone())
 }
 
@@ -341,25 +341,24 @@ async fn exchanged(setting: &Setting, request: &[u8]) -> (Vec<u8>, Vec<u8>) {
     (seen, told)
 }
 
-fn key() -> Key {
-    Key::new(&endpoint(), 0, Spelling::Kept)
+fn key() -> PoolKey {
+    PoolKey::new(&endpoint(), 0, HeaderCase::Preserved)
 }
 
-/// Lets the server have a connection to the backend, as if it was kept.
+/// Lets the server have a connection to the backend, as if it was idle.
 async fn keep_connection(setting: &Setting, backend: DuplexStream) -> JoinSet<()> {
-    let shaking = http1_settings(Spelling::Kept).handshake(TokioIo::new(backend));
-    let (mut sender, connection) = shaking.await.unwrap();
+    let shaking = http1_settings(HeaderCase::Preserved).handshake(TokioIo::new(backend));
+    let (mut requests, connection) = shaking.await.unwrap();
     let mut driven = JoinSet::new();
     driven.spawn(async {
         let _ = connection.await;
     });
-    sender.ready().await.unwrap();
-    let kept = Http1 {
-        key: key(),
-        sender,
-        received: Arc::default(),
+    requests.ready().await.unwrap();
+    let idle = Http1Connection {
+        requests,
+        state: Arc::default(),
     };
-    Return::new(Arc::clone(&setting.forward.pool), kept).give_back();
+    PooledConnection::new(Arc::clone(&setting.forward.pool), key(), idle).give_back();
     driven
 }
 

@@ -259,7 +259,7 @@ async fn an_answer_may_have_a_hundred_lines_and_more_are_refused_in_words() {
             let bytes = caller.read(&mut words).await.unwrap();
             let words = String::from_utf8_lossy(&words[..bytes]).into_owned();
             assert!(
-                words.contains("'s answer has more than 100 header lines"),
+                words.contains("'s response has more than 100 header lines"),
                 "{words}"
             );
         }

@@ -46,13 +46,13 @@ const PREFIX: &str = "/apis/throughway.dev/v1/namespaces/demo/services/web/proxy
 
 fn config() -> ForwardConfig {
     ForwardConfig {
-        connect_limit: Duration::from_secs(5),
-        tls_handshake_limit: Duration::from_secs(5),
-        response_header_limit: Duration::from_secs(60),
+        connect_timeout: Duration::from_secs(5),
+        tls_handshake_timeout: Duration::from_secs(5),
+        response_header_timeout: Duration::from_secs(60),
         exchange_idle_timeout: Duration::from_secs(300),
         idle_connection_lifetime: Duration::from_secs(30),
         max_idle_per_endpoint: 8,
-        tunnel_idle_limit: Duration::from_secs(3600),
+        tunnel_idle_timeout: Duration::from_secs(3600),
         tunnel_authorization_interval: Duration::from_secs(300),
         max_tunnels: 1,
         never_forward_cookies: crate::serve::config::CookieNames::default(),
@@ -66,7 +66,7 @@ fn config() -> ForwardConfig {
 struct Always(Result<(), &'static str>);
 
 impl Reauthorize for Always {
-    fn still_permitted<'a>(&'a self, _: &'a Permit) -> Answer<'a> {
+    fn still_permitted<'a>(&'a self, _: &'a Permit) -> Reauthorized<'a> {
         let answer = self.0.map_err(|message| AuthorizationError::Forbidden {
             message: message.to_owned(),
             subject: None,

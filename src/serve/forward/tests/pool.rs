@@ -1,60 +1,62 @@
-//! How many connections to backends are kept, and how many are shared.
+//! How many connections to backends are idle, and how many are shared.
 
 use hyper_util::rt::TokioExecutor;
 
-use super::super::body::Up;
-use super::super::transport::connection::Spelling;
-use super::super::transport::pool::{Http1, Http2, Kept, Key, Pool, Return};
+use super::super::transport::connection::{HeaderCase, Http1Connection, Http2Connection};
+use super::super::transport::pool::{Pool, PoolKey, PooledConnection, Reusable};
+use super::super::transport::request_body::RequestBody;
 use super::*;
 
 const LIFETIME: Duration = Duration::from_secs(30);
 
-fn key(number: usize) -> Key {
+fn key(number: usize) -> PoolKey {
     let address = ([127, 0, 0, 1], u16::try_from(number).unwrap()).into();
     let endpoint = choice(Scheme::Http, &[address]).first;
-    Key::new(&endpoint, 0, Spelling::Kept)
+    PoolKey::new(&endpoint, 0, HeaderCase::Preserved)
 }
 
 /// Connections that nobody works on: they are open as long as they are there.
 #[tokio::test]
-async fn no_more_than_1024_connections_wait_at_all_addresses_together() {
+async fn no_more_than_1024_connections_are_idle_at_all_addresses_together() {
     let pool = Arc::new(Pool::new(LIFETIME, 8));
     let mut open = Vec::new();
     for number in 0..1100 {
         let (here, there) = tokio::io::duplex(1);
-        let shaken = hyper::client::conn::http1::handshake::<_, Up>(TokioIo::new(here)).await;
-        let (sender, connection) = shaken.unwrap();
+        let shaken =
+            hyper::client::conn::http1::handshake::<_, RequestBody>(TokioIo::new(here)).await;
+        let (requests, connection) = shaken.unwrap();
         open.push((connection, there));
-        let kept = Http1 {
-            key: key(number),
-            sender,
-            received: Arc::default(),
+        let idle = Http1Connection {
+            requests,
+            state: Arc::default(),
         };
-        Return::new(Arc::clone(&pool), kept).give_back();
+        PooledConnection::new(Arc::clone(&pool), key(number), idle).give_back();
     }
-    assert_eq!(pool.waiting(), 1024);
+    assert_eq!(pool.idle(), 1024);
 }
 
 #[tokio::test]
 async fn no_more_than_sixteen_http2_connections_to_one_address_are_shared() {
     let pool = Pool::new(LIFETIME, 8);
     let mut open = Vec::new();
-    let mut places = Vec::new();
+    let mut slots = Vec::new();
     for number in 1..=20 {
         let (here, there) = tokio::io::duplex(1 << 10);
         let builder = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
-        let (sender, connection) = builder
-            .handshake::<_, Up>(TokioIo::new(here))
+        let (requests, connection) = builder
+            .handshake::<_, RequestBody>(TokioIo::new(here))
             .await
             .unwrap();
         open.push((connection, there));
-        let (connection, own) = Http2::new(sender, Arc::default());
+        let (connection, own) = Http2Connection::new(requests, Arc::default());
         drop(own);
         pool.share(key(1), connection);
         // All streams that a backend allows before it has said how many.
         for _ in 0..8 {
             match pool.take(&key(1)) {
-                Some(Kept::Http2(shared, place)) => places.push((shared.streams(), place)),
+                Some(Reusable::Http2(shared, slot)) => {
+                    slots.push((Arc::clone(shared.streams()), slot))
+                }
                 other => panic!("connection {number}: {other:?}"),
             }
         }
@@ -66,7 +68,7 @@ async fn no_more_than_sixteen_http2_connections_to_one_address_are_shared() {
             );
         }
     }
-    let mut shared: Vec<_> = places
+    let mut shared: Vec<_> = slots
         .iter()
         .map(|(streams, _)| Arc::as_ptr(streams))
         .collect();

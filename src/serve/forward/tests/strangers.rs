@@ -123,7 +123,7 @@ async fn an_upgrade_of_http_1_0_is_no_tunnel() {
 #[tokio::test(start_paused = true)]
 async fn a_backend_that_takes_nothing_is_504_that_says_so_and_its_connection_ends() {
     let config = ForwardConfig {
-        response_header_limit: Duration::ZERO,
+        response_header_timeout: Duration::ZERO,
         exchange_idle_timeout: Duration::from_secs(20),
         ..config()
     };
@@ -165,7 +165,7 @@ async fn a_backend_that_takes_nothing_is_504_that_says_so_and_its_connection_end
 #[tokio::test(start_paused = true)]
 async fn a_caller_that_is_slow_with_its_body_is_not_held_against_the_backend() {
     let config = ForwardConfig {
-        response_header_limit: Duration::ZERO,
+        response_header_timeout: Duration::ZERO,
         exchange_idle_timeout: Duration::from_secs(20),
         ..config()
     };
@@ -287,8 +287,8 @@ async fn a_backend_that_the_kernel_gives_up_is_504_that_says_so() {
     let request = http::Request::new(Body::empty());
     let (answer, _) = tokio::join!(requests.send_request(request), connection);
     let address = SocketAddr::from(([192, 0, 2, 1], 80));
-    let received = crate::serve::forward::transport::io::Received::default();
-    let failed = crate::serve::forward::exchange::failed(address, &received, answer.unwrap_err());
+    let state = crate::serve::forward::transport::io::IoState::default();
+    let failed = ForwardError::of_exchange(address, &state, answer.unwrap_err());
     assert_eq!(
         failed.to_string(),
         "error trying to reach service: 192.0.2.1:80 acknowledged or took nothing for 60s"

@@ -50,11 +50,12 @@ async fn holds_little(
 #[tokio::test]
 async fn the_backends_end_of_a_tunnel_holds_16_kib_that_are_not_taken() {
     let (s, backend) = (Setting::new().await, listener().await);
-    let dialer = &s.forward.dialer;
+    let connector = &s.forward.connector;
     let choice = choice(Scheme::Https, &[backend.address]);
     let accepting = async { acceptor().accept(backend.accept().await).await.unwrap() };
-    let (dialled, accepted) = tokio::join!(dialer.dial(&choice, Purpose::Upgrade), accepting);
-    let mut io = dialled.unwrap().io;
+    let (connection, accepted) =
+        tokio::join!(connector.connect(&choice, Purpose::Upgrade), accepting);
+    let mut io = connection.unwrap().io;
     let write =
         |context: &mut Context<'_>, bytes: &[u8]| Pin::new(&mut io).poll_write(context, bytes);
     holds_little(write, accepted.into_inner().0).await;

@@ -6,12 +6,9 @@
 
 use std::sync::Arc;
 
-use super::io::Received;
+use super::io::IoState;
 use crate::serve::fairness::{Place, Places};
 use crate::serve::request_context::RequestContext;
-
-/// Bytes of one read: of a head, and of a body that is not long or found no place.
-pub(in crate::serve::forward) const READ_BYTES: usize = 64 << 10;
 
 /// Bytes of one read of a long body.
 pub(in crate::serve::forward) const BULK_READ_BYTES: usize = 1 << 20;
@@ -42,7 +39,7 @@ impl BulkRead {
         bytes: usize,
         places: &Arc<Places>,
         context: &RequestContext,
-        received: &Received,
+        state: &IoState,
     ) {
         self.passed = self.passed.saturating_add(bytes);
         if self.place.is_some() || self.passed < LONG_BODY_BYTES {
@@ -50,7 +47,7 @@ impl BulkRead {
         }
         self.place = context.share_of(places);
         if self.place.is_some() {
-            received.read_at_most(BULK_READ_BYTES);
+            state.read_at_most(BULK_READ_BYTES);
         }
     }
 }
@@ -62,8 +59,8 @@ mod tests {
     use tokio::io::AsyncReadExt;
     use tokio::net::{TcpListener, TcpStream};
 
-    use super::super::io::Io;
-    use super::super::stream::Transport;
+    use super::super::io::{Io, READ_BYTES};
+    use super::super::stream::BackendStream;
     use super::*;
     use crate::serve::telemetry::{AccessLog, AuditId, Metrics};
 
@@ -92,20 +89,20 @@ mod tests {
         }
         let mut seen = vec![0; unread];
         while ours.peek(&mut seen).await.unwrap() <= READ_BYTES {}
-        (Io::new(Transport::Plain(ours)), theirs)
+        (Io::new(BackendStream::Plain(ours)), theirs)
     }
 
     #[tokio::test]
     async fn a_read_is_small_until_the_body_is_long() {
         let (mut io, _theirs) = full().await;
-        let (received, places) = (io.received(), places());
+        let (state, places) = (io.state(), places());
         let mut buffer = vec![0; BULK_READ_BYTES];
         let mut read = async || Pin::new(&mut io).read(&mut buffer).await.unwrap();
         assert_eq!(read().await, READ_BYTES);
         let (context, mut body) = (context("a"), BulkRead::default());
-        body.passed(LONG_BODY_BYTES - 1, &places, &context, &received);
+        body.passed(LONG_BODY_BYTES - 1, &places, &context, &state);
         assert_eq!(places.taken(), 0);
-        body.passed(1, &places, &context, &received);
+        body.passed(1, &places, &context, &state);
         assert_eq!(places.taken(), 1);
         drop(body);
         assert_eq!(places.taken(), 0);
@@ -114,10 +111,10 @@ mod tests {
 
     #[test]
     fn one_user_has_a_share_of_the_large_reads() {
-        let (places, received) = (places(), Arc::<Received>::default());
+        let (places, state) = (places(), Arc::<IoState>::default());
         let begin = |user: &str| {
             let mut body = BulkRead::default();
-            body.passed(LONG_BODY_BYTES, &places, &context(user), &received);
+            body.passed(LONG_BODY_BYTES, &places, &context(user), &state);
             body
         };
         let of_one: Vec<BulkRead> = (0..MAX_BULK_READS).map(|_| begin("a")).collect();

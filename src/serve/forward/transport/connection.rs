@@ -1,6 +1,7 @@
-//! What differs between backends that speak HTTP/1 and HTTP/2: settings, the form of a request, and how one is refused.
+//! An HTTP connection to a backend: its settings, what it holds, and what differs between HTTP/1 and HTTP/2.
 
 use std::error::Error as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::uri::Authority;
@@ -8,66 +9,97 @@ use http::{HeaderValue, Request, Uri, Version};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-use super::super::ForwardError;
-use super::super::body::Up;
 use super::bulk_read::BULK_READ_BYTES;
+use super::io::IoState;
+use super::request_body::RequestBody;
+use super::streams::{MAX_EARLY_STREAMS, MAX_STREAMS, StreamSlot, Streams};
 
-/// Bytes of the head of a backend's answer; `io.rs` holds HTTP/1 backends to them. Go's and nginx' servers send a few kilobytes.
+/// Bytes of the head of a backend's response; `io.rs` holds HTTP/1 backends to them. Go's and nginx' servers send a few kilobytes.
 pub(in crate::serve::forward) const MAX_HEADER_BYTES: u32 = 256 << 10;
 
-/// Lines of that head: hyper's default, as haproxy and Envoy have it. hyper makes room for all of them on every answer, on the
+/// Lines of that head: hyper's default, as haproxy and Envoy have it. hyper makes room for all of them on every response, on the
 /// heap if there are more than these; with 256 a small request cost 2 % more CPU. Go counts bytes alone.
 pub(in crate::serve::forward) const MAX_HEADER_LINES: usize = 100;
 
 /// What one stream of an HTTP/2 backend may have under way to a caller that does not read, in bytes.
 const STREAM_WINDOW: u32 = 64 << 10;
 
-/// Streams that are open at the same time on one connection to a backend, whatever the backend allows. The connection's
-/// window is that of all of them, so that stalled streams take nothing from the others.
-pub(in crate::serve::forward) const MAX_STREAMS: usize = 100;
-
-/// Bytes that may come on an HTTP/2 connection while nothing goes on of any of its streams. Callers that do not read leave
-/// windows of 6.3 MiB full.
-pub(in crate::serve::forward) const MAX_BYTES_WITHOUT_PROGRESS: u64 = 16 << 20;
-
-/// Frames other than DATA in that time. A PING in ten seconds, from a backend that nobody asks anything, is a day.
-pub(in crate::serve::forward) const MAX_FRAMES_WITHOUT_PROGRESS: u64 = 10_000;
-
-/// Streams that are opened before the backend has said how many it allows.
-pub(in crate::serve::forward) const MAX_EARLY_STREAMS: usize = 8;
-
 /// What waits to be sent on one stream, in bytes.
 const MAX_SEND_BUFFER: usize = 64 << 10;
 
-/// How long an HTTP/2 backend may leave a ping unanswered.
+/// How long an HTTP/2 backend may take to answer a ping.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Whether the caller can see how the names of headers are spelled.
 ///
-/// HTTP/1 names keep the case in which they were sent; to note it costs every answer, and HTTP/2 has lower case alone.
+/// HTTP/1 names keep the case in which they were sent; to note it costs every response, and HTTP/2 has lower case alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(in crate::serve::forward) enum Spelling {
-    Kept,
-    LowerCase,
+pub(in crate::serve::forward) enum HeaderCase {
+    Preserved,
+    Lower,
 }
 
-impl Spelling {
-    pub(in crate::serve::forward) fn seen_in(version: Version) -> Self {
+impl HeaderCase {
+    pub(in crate::serve::forward) fn of(version: Version) -> Self {
         if version == Version::HTTP_2 {
-            Self::LowerCase
+            Self::Lower
         } else {
-            Self::Kept
+            Self::Preserved
         }
+    }
+}
+
+/// An HTTP/1 connection, which carries one exchange at a time.
+#[derive(Debug)]
+pub(in crate::serve::forward) struct Http1Connection {
+    pub(in crate::serve::forward) requests: http1::SendRequest<RequestBody>,
+    pub(in crate::serve::forward) state: Arc<IoState>,
+}
+
+impl Drop for Http1Connection {
+    fn drop(&mut self) {
+        self.state.give_up();
+    }
+}
+
+/// An HTTP/2 connection, which many exchanges share.
+#[derive(Debug, Clone)]
+pub(in crate::serve::forward) struct Http2Connection {
+    pub(in crate::serve::forward) requests: http2::SendRequest<RequestBody>,
+    streams: Arc<Streams>,
+}
+
+impl Http2Connection {
+    /// A fresh connection, and the slot of the request that it was made for.
+    pub(in crate::serve::forward) fn new(
+        requests: http2::SendRequest<RequestBody>,
+        state: Arc<IoState>,
+    ) -> (Self, StreamSlot) {
+        let streams = Arc::new(Streams::new(state));
+        let slot = streams.take_any();
+        (Self { requests, streams }, slot)
+    }
+
+    pub(in crate::serve::forward) fn state(&self) -> &Arc<IoState> {
+        self.streams.state()
+    }
+
+    pub(in crate::serve::forward) fn streams(&self) -> &Arc<Streams> {
+        &self.streams
+    }
+
+    pub(in crate::serve::forward) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.streams, &other.streams)
     }
 }
 
 /// Names whose spelling nobody knows are in title case, as Go writes them: some backends of HTTP/1 read nothing else.
 ///
-/// Lines that are folded, and spaces before a colon, are taken of answers and go on mended (RFC 9112 sections 5.1 and 5.2).
-pub(in crate::serve::forward) fn http1_settings(spelling: Spelling) -> http1::Builder {
+/// Lines that are folded, and spaces before a colon, are accepted in responses and go on mended (RFC 9112 sections 5.1 and 5.2).
+pub(in crate::serve::forward) fn http1_settings(header_case: HeaderCase) -> http1::Builder {
     let mut settings = http1::Builder::new();
     settings
-        .preserve_header_case(spelling == Spelling::Kept)
+        .preserve_header_case(header_case == HeaderCase::Preserved)
         .title_case_headers(true)
         .allow_spaces_after_header_name_in_responses(true)
         .allow_obsolete_multiline_headers_in_responses(true)
@@ -88,20 +120,21 @@ pub(in crate::serve::forward) fn http2_settings() -> http2::Builder<TokioExecuto
     settings
 }
 
-/// HTTP/2 names host and scheme in the request's own fields. The host is the one that the request has.
-pub(in crate::serve::forward) fn as_http2(request: &mut Request<Up>) -> Result<(), ForwardError> {
+/// HTTP/2 names host and scheme in the request's own fields. The host is the one that the request has. `None` if that is no
+/// authority.
+pub(in crate::serve::forward) fn as_http2(request: &mut Request<RequestBody>) -> Option<()> {
     let host = request.headers_mut().remove(http::header::HOST);
     let authority = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
     let mut parts = std::mem::take(request.uri_mut()).into_parts();
     parts.scheme = Some(http::uri::Scheme::HTTPS);
-    parts.authority = Some(authority.ok_or(ForwardError::Unsendable)?);
-    *request.uri_mut() = Uri::from_parts(parts).map_err(|_| ForwardError::Unsendable)?;
+    parts.authority = Some(authority?);
+    *request.uri_mut() = Uri::from_parts(parts).ok()?;
     *request.version_mut() = Version::HTTP_2;
-    Ok(())
+    Some(())
 }
 
 /// Undoes [`as_http2`]: the next connection may speak HTTP/1.
-pub(in crate::serve::forward) fn as_http1(request: &mut Request<Up>) {
+pub(in crate::serve::forward) fn as_http1(request: &mut Request<RequestBody>) {
     let authority = request.uri().authority();
     let host = authority.and_then(|host| HeaderValue::try_from(host.as_str()).ok());
     let path = request.uri().path_and_query().cloned();
@@ -136,13 +169,16 @@ mod tests {
     use crate::serve::request_context::RequestContext;
     use crate::serve::telemetry::{AccessLog, AuditId, Metrics};
 
-    /// What a backend may send before anybody reads, and what the head of its answer may have.
+    /// What a backend may send before anybody reads, and what the head of its response may have.
     #[tokio::test]
     async fn a_backend_is_told_its_windows_and_the_size_of_its_heads() {
         use tokio::io::AsyncReadExt;
         let (here, mut backend) = tokio::io::duplex(1 << 16);
         let io = hyper_util::rt::TokioIo::new(here);
-        let (_sender, connection) = http2_settings().handshake::<_, Up>(io).await.unwrap();
+        let (_sender, connection) = http2_settings()
+            .handshake::<_, RequestBody>(io)
+            .await
+            .unwrap();
         let reading =
             async {
                 let (mut settings, mut window) = (std::collections::BTreeMap::new(), 0);
@@ -176,7 +212,7 @@ mod tests {
             std::sync::Arc::new(Metrics::new()),
             AccessLog::off(),
         );
-        let mut request = Request::new(Up::empty(context));
+        let mut request = Request::new(RequestBody::empty(context));
         *request.uri_mut() = Uri::from_static("/a?b");
         let host = HeaderValue::from_static("app.demo.svc.localhost:8001");
         request

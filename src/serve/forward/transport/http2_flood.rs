@@ -1,10 +1,15 @@
 //! What comes on an HTTP/2 connection to a backend, and whether anything goes on of it.
 //!
-//! In: the bytes as they are read, in any pieces. Out: whether there are too many that are part of no answer. A backend may
+//! In: the bytes as they are read, in any pieces. Out: whether there are too many that are part of no response. A backend may
 //! send frames that no flow control bounds (PING, SETTINGS, HEADERS of informational responses), and h2 takes them without
 //! end. So they are counted here, since the last time that a head or a piece of a body went on. RFC 9113 sections 4.1, 10.5.
 
-use super::connection::{MAX_BYTES_WITHOUT_PROGRESS, MAX_FRAMES_WITHOUT_PROGRESS};
+/// Bytes that may come on an HTTP/2 connection while nothing goes on of any of its streams. Callers that do not read leave
+/// windows of 6.3 MiB full.
+const MAX_BYTES_WITHOUT_PROGRESS: u64 = 16 << 20;
+
+/// Frames other than DATA in that time. A PING in ten seconds, from a backend that nobody asks anything, is a day.
+const MAX_FRAMES_WITHOUT_PROGRESS: u64 = 10_000;
 
 /// Bytes that are read before other tasks have their turn. An informational response has ten bytes on the wire, and some
 /// 250 in h2 until the task of its request looks.
@@ -17,7 +22,7 @@ const DATA: u8 = 0;
 
 /// Follows one connection.
 #[derive(Debug, Default)]
-pub(in crate::serve::forward) struct Http2Reading {
+pub(in crate::serve::forward) struct Http2FloodGuard {
     frames: ControlFrames,
     /// Bytes since other tasks had their turn.
     turn: usize,
@@ -27,7 +32,7 @@ pub(in crate::serve::forward) struct Http2Reading {
     frames_since: u64,
 }
 
-impl Http2Reading {
+impl Http2FloodGuard {
     /// Whether it is the turn of other tasks; if so, the next turn begins.
     pub(in crate::serve::forward) fn has_to_pause(&mut self) -> bool {
         let is_over = self.turn >= TURN_BYTES;
@@ -108,7 +113,7 @@ mod tests {
 
     #[test]
     fn a_connection_on_which_something_goes_on_takes_any_number() {
-        let mut reading = Http2Reading::default();
+        let mut reading = Http2FloodGuard::default();
         let pings = b"\0\0\x08\x06\0\0\0\0\0pingpong".repeat(1000);
         for passed in 0..100 {
             assert!(!reading.is_flood(&pings, passed));
@@ -119,7 +124,7 @@ mod tests {
 
     #[test]
     fn frames_of_data_without_end_are_a_flood_by_their_bytes() {
-        let mut reading = Http2Reading::default();
+        let mut reading = Http2FloodGuard::default();
         let data = [&b"\0\x40\0\0\0\0\0\0\x01"[..], &[b'x'; 16 << 10]].concat();
         let taken = (0..10_000).take_while(|_| !reading.is_flood(&data, 0));
         assert_eq!(taken.count() * data.len() / (1 << 20), 15, "MiB");
@@ -127,7 +132,7 @@ mod tests {
 
     #[test]
     fn others_have_their_turn_after_64_kib_and_after_each_pause() {
-        let mut reading = Http2Reading::default();
+        let mut reading = Http2FloodGuard::default();
         for _ in 0..3 {
             reading.is_flood(&[0; (64 << 10) - 1], 0);
             assert!(!reading.has_to_pause());
@@ -142,7 +147,7 @@ mod tests {
 
     #[test]
     fn callers_that_do_not_read_leave_room_for_what_their_windows_hold() {
-        let mut reading = Http2Reading::default();
+        let mut reading = Http2FloodGuard::default();
         let data = [&b"\0\x40\0\0\0\0\0\0\x01"[..], &[b'x'; 16 << 10]].concat();
         for _ in 0..512 {
             assert!(!reading.is_flood(&data, 0));

@@ -1,7 +1,7 @@
-//! A connection to a backend: it counts what it received, and bounds what a backend may send that is no answer.
+//! A connection to a backend: it counts what it received, and bounds what a backend may send that is no response.
 //!
 //! Informational responses (RFC 9110 section 15.2) are skipped, however many there are. On HTTP/1 their bytes are bounded,
-//! as Go's client does it. On HTTP/2 nobody but h2 sees to which request they belong: there [`Http2Reading`] bounds what comes
+//! as Go's client does it. On HTTP/2 nobody but h2 sees to which request they belong: there [`Http2FloodGuard`] bounds what comes
 //! while nothing goes on.
 
 use std::io;
@@ -13,35 +13,37 @@ use std::task::{Context, Poll};
 use rustls::AlertDescription;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, Take};
 
-use super::bulk_read::READ_BYTES;
-use super::http2_flood::Http2Reading;
-use super::stream::{Tls, Transport};
+use super::http2_flood::Http2FloodGuard;
+use super::stream::{BackendStream, Tls};
 use super::tls_failure;
 
-/// Bytes that an HTTP/1 backend may send from the request to the end of its answer's head: a head of 256 KiB, two pieces of
+/// Bytes of one read: of a head, and of a body that is not long or found no place.
+pub(in crate::serve::forward) const READ_BYTES: usize = 64 << 10;
+
+/// Bytes that an HTTP/1 backend may send from the request to the end of its response's head: a head of 256 KiB, two pieces of
 /// the body that may have been read before anybody looks, and what comes of informational responses. This bounds the memory
 /// of a head too, as the buffer has room for a large piece.
-const MAX_BYTES_BEFORE_ANSWER: u64 = 512 << 10;
+const MAX_BYTES_BEFORE_RESPONSE: u64 = 512 << 10;
 
 /// A connection to a backend that counts what it received: nobody else can tell a connection that closed before any byte
-/// of an answer from one that closed in the middle.
+/// of a response from one that closed in the middle.
 #[derive(Debug)]
 pub(in crate::serve::forward) struct Io {
-    transport: Take<Transport>,
-    received: Arc<Received>,
-    http2: Option<Http2Reading>,
+    stream: Take<BackendStream>,
+    state: Arc<IoState>,
+    http2: Option<Http2FloodGuard>,
 }
 
-/// What came from the backend.
+/// What is known of a connection by the task that reads it, for those who use it.
 #[derive(Debug)]
-pub(in crate::serve::forward) struct Received {
+pub(in crate::serve::forward) struct IoState {
     bytes: AtomicU64,
-    /// How many bytes may have come until the head of the answer is whole; all that there can be once it is.
+    /// How many bytes may have come until the head of the response is whole; all that there can be once it is.
     limit: AtomicU64,
     /// How many bytes one read takes.
     one_read: AtomicUsize,
-    /// Of HTTP/2: heads of answers, and pieces of bodies in both directions, that went on.
-    passed: AtomicU64,
+    /// Of HTTP/2: heads of responses, and pieces of bodies in both directions, that went on.
+    progress: AtomicU64,
     /// The first two bytes, once they are there.
     first: AtomicU64,
     /// What the backend said of TLS as it ended. In TLS 1.3 a client certificate is missed only after the handshake.
@@ -50,13 +52,13 @@ pub(in crate::serve::forward) struct Received {
     is_given_up: AtomicBool,
 }
 
-impl Default for Received {
+impl Default for IoState {
     fn default() -> Self {
         Self {
             bytes: AtomicU64::new(0),
             limit: AtomicU64::new(u64::MAX),
             one_read: AtomicUsize::new(READ_BYTES),
-            passed: AtomicU64::new(0),
+            progress: AtomicU64::new(0),
             first: AtomicU64::new(0),
             alert: OnceLock::new(),
             is_given_up: AtomicBool::new(false),
@@ -64,15 +66,15 @@ impl Default for Received {
     }
 }
 
-impl Received {
-    /// A request goes out on an HTTP/1 connection: the head of its answer has to come within some bytes.
-    pub(in crate::serve::forward) fn expect_answer(&self) {
-        let limit = self.bytes() + MAX_BYTES_BEFORE_ANSWER;
+impl IoState {
+    /// A request goes out on an HTTP/1 connection: the head of its response has to come within some bytes.
+    pub(in crate::serve::forward) fn expect_response(&self) {
+        let limit = self.bytes() + MAX_BYTES_BEFORE_RESPONSE;
         self.limit.store(limit, Ordering::Relaxed);
     }
 
-    /// The head of the answer is there. What follows it comes as fast as its reader reads.
-    pub(in crate::serve::forward) fn answered(&self) {
+    /// The head of the response is there. What follows it comes as fast as its reader reads.
+    pub(in crate::serve::forward) fn response_arrived(&self) {
         self.limit.store(u64::MAX, Ordering::Relaxed);
     }
 
@@ -91,18 +93,18 @@ impl Received {
         self.limit.store(0, Ordering::Relaxed);
     }
 
-    /// Whether the backend sent too much that is no answer.
+    /// Whether the backend sent too much that is no response.
     pub(in crate::serve::forward) fn is_flood(&self) -> bool {
         self.bytes() > self.limit.load(Ordering::Relaxed)
     }
 
     /// A head or a piece of a body goes on.
-    pub(in crate::serve::forward) fn pass(&self) {
-        self.passed.fetch_add(1, Ordering::Relaxed);
+    pub(in crate::serve::forward) fn progressed(&self) {
+        self.progress.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn passed(&self) -> u64 {
-        self.passed.load(Ordering::Relaxed)
+    fn progress(&self) -> u64 {
+        self.progress.load(Ordering::Relaxed)
     }
 
     pub(in crate::serve::forward) fn bytes(&self) -> u64 {
@@ -120,7 +122,7 @@ impl Received {
     }
 
     /// What the end of TLS means to who reads. An end without `close_notify` is one if no record is cut.
-    fn ended(&self, tls: &Tls, failed: io::Error) -> io::Result<()> {
+    fn end_of_tls(&self, tls: &Tls, failed: io::Error) -> io::Result<()> {
         if failed.kind() == io::ErrorKind::UnexpectedEof
             && tls.get_ref().0.observer().is_record_end()
         {
@@ -144,10 +146,10 @@ impl Received {
 }
 
 impl Io {
-    pub(in crate::serve::forward) fn new(transport: Transport) -> Self {
+    pub(in crate::serve::forward) fn new(stream: BackendStream) -> Self {
         Self {
-            transport: transport.take(0),
-            received: Arc::default(),
+            stream: stream.take(0),
+            state: Arc::default(),
             http2: None,
         }
     }
@@ -155,23 +157,23 @@ impl Io {
     /// The same for HTTP/2: frames are counted, and other tasks have their turn in between.
     pub(in crate::serve::forward) fn speaking_http2(self) -> Self {
         Self {
-            http2: Some(Http2Reading::default()),
+            http2: Some(Http2FloodGuard::default()),
             ..self
         }
     }
 
-    pub(in crate::serve::forward) fn received(&self) -> Arc<Received> {
-        Arc::clone(&self.received)
+    pub(in crate::serve::forward) fn state(&self) -> Arc<IoState> {
+        Arc::clone(&self.state)
     }
 
     /// What a write does that would have to wait: hyper sends all that it still holds before it closes a connection, which would
     /// keep the rest of an upload for as long as the backend does not read. So what does not go at once is thrown away, in
     /// the kernel too.
     fn unless_given_up<T>(&self, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if polled.is_ready() || !self.received.is_given_up.load(Ordering::Relaxed) {
+        if polled.is_ready() || !self.state.is_given_up.load(Ordering::Relaxed) {
             return polled;
         }
-        let reset = self.transport.get_ref().reset_on_drop();
+        let reset = self.stream.get_ref().reset_on_drop();
         Poll::Ready(Err(reset
             .err()
             .unwrap_or_else(|| io::ErrorKind::ConnectionAborted.into())))
@@ -186,27 +188,32 @@ impl AsyncRead for Io {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let this = self.get_mut();
-        if this.http2.as_mut().is_some_and(Http2Reading::has_to_pause) {
+        if this
+            .http2
+            .as_mut()
+            .is_some_and(Http2FloodGuard::has_to_pause)
+        {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let one_read = this.received.one_read.load(Ordering::Relaxed);
-        this.transport.set_limit(one_read as u64);
-        let mut polled = Pin::new(&mut this.transport).poll_read(context, buffer);
-        if let (Poll::Ready(Err(_)), Transport::Tls(tls)) = (&polled, this.transport.get_ref()) {
-            polled = polled.map(|failed| failed.or_else(|failed| this.received.ended(tls, failed)));
+        let one_read = this.state.one_read.load(Ordering::Relaxed);
+        this.stream.set_limit(one_read as u64);
+        let mut polled = Pin::new(&mut this.stream).poll_read(context, buffer);
+        if let (Poll::Ready(Err(_)), BackendStream::Tls(tls)) = (&polled, this.stream.get_ref()) {
+            polled =
+                polled.map(|failed| failed.or_else(|failed| this.state.end_of_tls(tls, failed)));
         }
         let new = &buffer.filled()[before..];
-        this.received.add(new);
+        this.state.add(new);
         if let Some(http2) = &mut this.http2 {
             if polled.is_pending() {
                 http2.paused();
-            } else if http2.is_flood(new, this.received.passed()) {
-                this.received.forbid_more();
+            } else if http2.is_flood(new, this.state.progress()) {
+                this.state.forbid_more();
             }
         }
-        if this.received.is_flood() {
-            return Poll::Ready(Err(io::Error::other("too much came before an answer")));
+        if this.state.is_flood() {
+            return Poll::Ready(Err(io::Error::other("too much came before a response")));
         }
         polled
     }
@@ -218,7 +225,7 @@ impl AsyncWrite for Io {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(self.transport.get_mut()).poll_write(context, bytes);
+        let polled = Pin::new(self.stream.get_mut()).poll_write(context, bytes);
         self.unless_given_up(polled)
     }
 
@@ -227,26 +234,26 @@ impl AsyncWrite for Io {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let transport = Pin::new(self.transport.get_mut());
+        let stream = Pin::new(self.stream.get_mut());
         let polled = match slices {
             // Most requests are one slice, which the kernel takes faster as what it is.
-            [only] => transport.poll_write(context, only),
-            _ => transport.poll_write_vectored(context, slices),
+            [only] => stream.poll_write(context, only),
+            _ => stream.poll_write_vectored(context, slices),
         };
         self.unless_given_up(polled)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.transport.get_ref().is_write_vectored()
+        self.stream.get_ref().is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let polled = Pin::new(self.transport.get_mut()).poll_flush(context);
+        let polled = Pin::new(self.stream.get_mut()).poll_flush(context);
         self.unless_given_up(polled)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let polled = Pin::new(self.transport.get_mut()).poll_shutdown(context);
+        let polled = Pin::new(self.stream.get_mut()).poll_shutdown(context);
         self.unless_given_up(polled)
     }
 }

@@ -3,46 +3,52 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::connection::{MAX_EARLY_STREAMS, MAX_STREAMS};
-use super::io::Received;
+use super::io::IoState;
+
+/// Streams that are open at the same time on one connection to a backend, whatever the backend allows. The connection's
+/// window is that of all of them, so that stalled streams take nothing from the others.
+pub(in crate::serve::forward) const MAX_STREAMS: usize = 100;
+
+/// Streams that are opened before the backend has said how many it allows.
+pub(in crate::serve::forward) const MAX_EARLY_STREAMS: usize = 8;
 
 /// How many streams of a connection are open, and how many its backend allows.
 #[derive(Debug)]
 pub(in crate::serve::forward) struct Streams {
     open: AtomicUsize,
     allowed: AtomicUsize,
-    received: Arc<Received>,
+    state: Arc<IoState>,
 }
 
-/// A stream's place on its connection, until the exchange is over.
+/// A slot for one stream of a connection, until the exchange is over.
 #[derive(Debug)]
-pub(in crate::serve::forward) struct StreamPlace(Arc<Streams>);
+pub(in crate::serve::forward) struct StreamSlot(Arc<Streams>);
 
-impl StreamPlace {
-    /// The head of an answer, or a piece of its body, goes on to its caller.
+impl StreamSlot {
+    /// The head of a response, or a piece of its body, goes on to its caller.
     pub(in crate::serve::forward) fn passed(&self) {
-        self.0.received.pass();
+        self.0.state.progressed();
     }
 }
 
-impl Drop for StreamPlace {
+impl Drop for StreamSlot {
     fn drop(&mut self) {
         self.0.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 impl Streams {
-    pub(in crate::serve::forward) fn new(received: Arc<Received>) -> Self {
+    pub(in crate::serve::forward) fn new(state: Arc<IoState>) -> Self {
         Self {
             open: AtomicUsize::new(0),
             allowed: AtomicUsize::new(MAX_EARLY_STREAMS),
-            received,
+            state,
         }
     }
 
     /// What comes on the connection.
-    pub(in crate::serve::forward) fn received(&self) -> &Arc<Received> {
-        &self.received
+    pub(in crate::serve::forward) fn state(&self) -> &Arc<IoState> {
+        &self.state
     }
 
     /// What the backend says that it allows, as its settings come and change.
@@ -56,16 +62,16 @@ impl Streams {
         self.open.load(Ordering::Relaxed)
     }
 
-    /// A place, whether one is free or not: h2 then lets the request wait.
-    pub(in crate::serve::forward) fn take_any(self: &Arc<Self>) -> StreamPlace {
+    /// A slot, whether one is free or not: h2 then lets the request wait.
+    pub(in crate::serve::forward) fn take_any(self: &Arc<Self>) -> StreamSlot {
         self.open.fetch_add(1, Ordering::Relaxed);
-        StreamPlace(Arc::clone(self))
+        StreamSlot(Arc::clone(self))
     }
 
-    pub(in crate::serve::forward) fn take_free(self: &Arc<Self>) -> Option<StreamPlace> {
-        let place = self.take_any();
+    pub(in crate::serve::forward) fn take_free(self: &Arc<Self>) -> Option<StreamSlot> {
+        let slot = self.take_any();
         // Counted before it is looked at, so that two requests can't both take the last one.
-        (self.open.load(Ordering::Relaxed) <= self.allowed.load(Ordering::Relaxed)).then_some(place)
+        (self.open.load(Ordering::Relaxed) <= self.allowed.load(Ordering::Relaxed)).then_some(slot)
     }
 }
 
@@ -81,8 +87,8 @@ mod tests {
             if let Some(allowed) = allowed {
                 streams.allow(allowed);
             }
-            let places: Vec<StreamPlace> = open();
-            assert_eq!(places.len(), expected, "{allowed:?}");
+            let slots: Vec<StreamSlot> = open();
+            assert_eq!(slots.len(), expected, "{allowed:?}");
         }
         assert_eq!(streams.open(), 0);
     }

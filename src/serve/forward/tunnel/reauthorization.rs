@@ -22,46 +22,47 @@ const UNANSWERED_GRACE: Duration = Duration::from_secs(15 * 60);
 /// Until an authorizer that could not be asked is asked again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(30);
 
-/// The outcome of a question, in its time.
-pub type Answer<'a> = Pin<Box<dyn Future<Output = Result<(), AuthorizationError>> + Send + 'a>>;
+/// The outcome of asking again, in its time.
+pub type Reauthorized<'a> =
+    Pin<Box<dyn Future<Output = Result<(), AuthorizationError>> + Send + 'a>>;
 
 /// Says whether what was permitted still is.
 pub trait Reauthorize: std::fmt::Debug + Send + Sync {
-    fn still_permitted<'a>(&'a self, permit: &'a Permit) -> Answer<'a>;
+    fn still_permitted<'a>(&'a self, permit: &'a Permit) -> Reauthorized<'a>;
 }
 
 impl Reauthorize for Authorization {
-    fn still_permitted<'a>(&'a self, permit: &'a Permit) -> Answer<'a> {
-        let (caller, asked) = (permit.caller().clone(), permit.info().clone());
-        Box::pin(async move { self.authorize_again(caller, asked).await.map(drop) })
+    fn still_permitted<'a>(&'a self, permit: &'a Permit) -> Reauthorized<'a> {
+        let (caller, info) = (permit.caller().clone(), permit.info().clone());
+        Box::pin(async move { self.authorize_again(caller, info).await.map(drop) })
     }
 }
 
 /// Why a tunnel has to end.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::serve::forward) enum Ended {
+pub(in crate::serve::forward) enum Revocation {
     #[error("its caller may not do this any more")]
-    Refused(#[source] AuthorizationError),
+    Forbidden(#[source] AuthorizationError),
     #[error("nobody could say for too long whether it is still allowed")]
-    ApiServerError(#[source] AuthorizationError),
+    NoAnswer(#[source] AuthorizationError),
     #[error("its caller's certificate has ended")]
-    Certificate,
+    CertificateExpired,
 }
 
-impl Ended {
+impl Revocation {
     /// One word for the log line and the metric label.
     pub(in crate::serve::forward) fn reason(&self) -> &'static str {
         match self {
-            Self::Refused(_) => "tunnel_forbidden",
-            Self::ApiServerError(_) => "tunnel_unanswered",
-            Self::Certificate => "tunnel_certificate_ended",
+            Self::Forbidden(_) => "tunnel_forbidden",
+            Self::NoAnswer(_) => "tunnel_unanswered",
+            Self::CertificateExpired => "tunnel_certificate_ended",
         }
     }
 }
 
-/// What a tunnel's right to go on hangs on.
+/// What the right of a tunnel's caller to go on depends on.
 #[derive(Debug)]
-pub(in crate::serve::forward) struct Standing {
+pub(in crate::serve::forward) struct Reauthorization {
     pub(in crate::serve::forward) permit: Permit,
     pub(in crate::serve::forward) authorizer: Arc<dyn Reauthorize>,
     /// Zero is never.
@@ -70,7 +71,7 @@ pub(in crate::serve::forward) struct Standing {
     pub(in crate::serve::forward) certificate_end: Option<SystemTime>,
 }
 
-impl Standing {
+impl Reauthorization {
     pub(in crate::serve::forward) fn new(
         peer: &Peer,
         permit: &Permit,
@@ -91,10 +92,10 @@ impl Standing {
     }
 
     /// Resolves when the tunnel may not go on.
-    pub(in crate::serve::forward) async fn ended(&self) -> Ended {
+    pub(in crate::serve::forward) async fn revoked(&self) -> Revocation {
         tokio::select! {
-            ended = self.withdrawn() => ended,
-            () = self.certificate_ended() => Ended::Certificate,
+            revoked = self.withdrawn() => revoked,
+            () = self.certificate_ended() => Revocation::CertificateExpired,
         }
     }
 
@@ -106,7 +107,7 @@ impl Standing {
         tokio::time::sleep(left).await;
     }
 
-    async fn withdrawn(&self) -> Ended {
+    async fn withdrawn(&self) -> Revocation {
         if self.interval.is_zero() {
             return std::future::pending().await;
         }
@@ -120,7 +121,7 @@ impl Standing {
                     spread(self.interval)
                 }
                 Err(refused @ AuthorizationError::Forbidden { .. }) => {
-                    return Ended::Refused(refused);
+                    return Revocation::Forbidden(refused);
                 }
                 Err(
                     failed @ (AuthorizationError::Review(_)
@@ -129,7 +130,7 @@ impl Standing {
                 ) => {
                     let since = *unanswered_since.get_or_insert_with(Instant::now);
                     if since.elapsed() >= UNANSWERED_GRACE {
-                        return Ended::ApiServerError(failed);
+                        return Revocation::NoAnswer(failed);
                     }
                     RETRY_INTERVAL
                 }
@@ -169,7 +170,7 @@ mod tests {
     }
 
     impl Reauthorize for Script {
-        fn still_permitted<'a>(&'a self, _: &'a Permit) -> Answer<'a> {
+        fn still_permitted<'a>(&'a self, _: &'a Permit) -> Reauthorized<'a> {
             let mut script = self.0.lock().unwrap();
             let said = if script.len() > 1 {
                 script.remove(0)
@@ -199,8 +200,8 @@ mod tests {
         Permit::for_tests(Caller { user, method }, asked)
     }
 
-    fn standing(script: &[Said]) -> Standing {
-        Standing {
+    fn reauthorization(script: &[Said]) -> Reauthorization {
+        Reauthorization {
             permit: permit(Method::BearerToken),
             authorizer: Arc::new(Script(Mutex::new(script.to_vec()))),
             interval: INTERVAL,
@@ -209,27 +210,27 @@ mod tests {
     }
 
     /// Why it ended, and after how many seconds.
-    async fn end(standing: &Standing) -> (&'static str, u64) {
+    async fn end(reauthorization: &Reauthorization) -> (&'static str, u64) {
         let begun = Instant::now();
-        let ended = standing.ended().await;
-        (ended.reason(), begun.elapsed().as_secs())
+        let revoked = reauthorization.revoked().await;
+        (revoked.reason(), begun.elapsed().as_secs())
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_no_ends_a_tunnel_at_the_next_question() {
-        let (reason, after) = end(&standing(&[Said::Yes, Said::Yes, Said::No])).await;
+        let (reason, after) = end(&reauthorization(&[Said::Yes, Said::Yes, Said::No])).await;
         assert_eq!(reason, "tunnel_forbidden");
         assert!((3 * 270..=3 * 300).contains(&after), "{after} s");
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_authorizer_that_cannot_be_asked_ends_it_after_the_grace_alone() {
-        let (reason, after) = end(&standing(&[Said::Nothing])).await;
+        let (reason, after) = end(&reauthorization(&[Said::Nothing])).await;
         assert_eq!(reason, "tunnel_unanswered");
         assert!((270 + 900..=300 + 931).contains(&after), "{after} s");
         let mut recovers = vec![Said::Nothing; 20];
         recovers.extend([Said::Yes, Said::Nothing]);
-        let (_, after) = end(&standing(&recovers)).await;
+        let (_, after) = end(&reauthorization(&recovers)).await;
         assert!(
             after >= 270 + 20 * 30 + 270 + 900,
             "a yes begins a new grace: {after} s"
@@ -245,13 +246,13 @@ mod tests {
         let peer = Peer::new(([192, 0, 2, 1], 4711).into(), vec![leaf]);
         let always: Arc<dyn Reauthorize> = Arc::new(Script(Mutex::new(vec![Said::Yes])));
         let own = permit(Method::ClientCertificate);
-        let own = Standing::new(&peer, &own, &always, INTERVAL);
+        let own = Reauthorization::new(&peer, &own, &always, INTERVAL);
         let (reason, after) = end(&own).await;
         assert_eq!(reason, "tunnel_certificate_ended");
         assert!((3500..=3600).contains(&after), "{after} s");
         let fronted = permit(Method::FrontProxy);
         assert_eq!(
-            Standing::new(&peer, &fronted, &always, INTERVAL).certificate_end,
+            Reauthorization::new(&peer, &fronted, &always, INTERVAL).certificate_end,
             None
         );
     }

@@ -44,11 +44,11 @@ async fn answer(request: Request) -> Response {
 }
 
 /// A server at the other end of a pipe, as the front proxy meets it.
-fn serve(tasks: &mut JoinSet<Result<(), Ended>>) -> DuplexStream {
+fn serve(tasks: &mut JoinSet<Result<(), ConnectionError>>) -> DuplexStream {
     serve_as(PeerClass::FrontProxy, tasks)
 }
 
-fn serve_as(class: PeerClass, tasks: &mut JoinSet<Result<(), Ended>>) -> DuplexStream {
+fn serve_as(class: PeerClass, tasks: &mut JoinSet<Result<(), ConnectionError>>) -> DuplexStream {
     let (client, server) = duplex(1 << 16);
     let limits = ConnectionLimits::kubernetes();
     let settings = settings(class, &limits, limits.max_header_bytes);
@@ -139,5 +139,8 @@ async fn a_caller_that_answers_no_ping_is_let_go() {
     let mut client = serve(&mut tasks);
     client.write_all(&preface()).await.unwrap();
     let ended = tasks.join_next().await.unwrap().unwrap();
-    assert!(matches!(ended, Err(Ended::Unreachable)), "{ended:?}");
+    assert!(
+        matches!(ended, Err(ConnectionError::PingTimeout)),
+        "{ended:?}"
+    );
 }

@@ -119,7 +119,7 @@ impl Setting {
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             // It ends with the caller's side.
-            let _ = crate::lifecycle::LastTurn::new(connection).await;
+            let _ = crate::lifecycle::PollLast::new(connection).await;
         });
         Self {
             caller: caller.unwrap(),

@@ -1,7 +1,7 @@
 //! Who may hold a connection: all together, strangers, one address, and those that still shake hands.
 //!
-//! Strangers never get all places. kube-apiserver, which comes with the front proxy's certificate, always finds one, and who
-//! it is shows only after the handshake; so handshakes have places of their own ([`super::handshakes`]).
+//! Strangers never get all slots. kube-apiserver, which comes with the front proxy's certificate, always finds one, and who
+//! it is shows only after the handshake; so handshakes have slots of their own ([`super::handshakes`]).
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -13,18 +13,18 @@ use super::PeerClass;
 use super::handshakes::{Handshake, Handshakes};
 use crate::serve::config::ConnectionLimits;
 
-/// Strangers get three of this many parts of all places.
+/// Strangers get three of this many parts of all slots.
 const PARTS: usize = 4;
 
-/// Of all places, one in this many is for connections that shake hands.
+/// Of all slots, one in this many is for connections that shake hands.
 const HANDSHAKE_PART: usize = 8;
 
-/// Of the places for handshakes, one address gets one in this many.
+/// Of the slots for handshakes, one address gets one in this many.
 const HANDSHAKE_SHARE: usize = 4;
 
-/// The places of one port.
+/// The slots of one port.
 #[derive(Debug, Clone)]
-pub(super) struct Places {
+pub(super) struct ConnectionSlots {
     all: Arc<Semaphore>,
     strangers: Arc<Semaphore>,
     handshakes: Arc<Handshakes>,
@@ -33,40 +33,40 @@ pub(super) struct Places {
 
 /// Why a connection is closed without an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum NoPlace {
+pub(super) enum NoSlot {
     #[error("all connections are taken")]
     All,
     #[error("all connections that unknown callers may have are taken")]
     Strangers,
     #[error("this address has all the connections that it may have")]
     Address,
-    #[error("its TLS handshake took long, and another one needed the place")]
+    #[error("its TLS handshake took long, and another one needed the slot")]
     Handshake,
 }
 
 /// A connection that shakes hands.
 #[derive(Debug)]
-pub(super) struct Shaking {
-    place: OwnedSemaphorePermit,
+pub(super) struct HandshakeSlot {
+    slot: OwnedSemaphorePermit,
     handshake: Handshake,
 }
 
-impl Shaking {
-    /// Resolves when it has to end, as another connection needs the place.
-    pub(super) async fn displaced(&self) -> NoPlace {
+impl HandshakeSlot {
+    /// Resolves when it has to end, as another connection needs the slot.
+    pub(super) async fn displaced(&self) -> NoSlot {
         self.handshake.ended().await;
-        NoPlace::Handshake
+        NoSlot::Handshake
     }
 }
 
 /// A connection whose handshake is over.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct ConnectionSlot {
     _all: OwnedSemaphorePermit,
     _stranger: Option<(OwnedSemaphorePermit, Counted)>,
 }
 
-impl Places {
+impl ConnectionSlots {
     pub(super) fn new(limits: &ConnectionLimits) -> Self {
         let all = limits.max_connections;
         let handshakes = (all / HANDSHAKE_PART).max(1);
@@ -78,34 +78,34 @@ impl Places {
         }
     }
 
-    /// A place to shake hands in.
-    pub(super) fn shake(&self, ip: IpAddr) -> Result<Shaking, NoPlace> {
-        let place = Arc::clone(&self.all).try_acquire_owned();
-        Ok(Shaking {
-            place: place.map_err(|_| NoPlace::All)?,
+    /// A slot to shake hands in.
+    pub(super) fn for_handshake(&self, ip: IpAddr) -> Result<HandshakeSlot, NoSlot> {
+        let slot = Arc::clone(&self.all).try_acquire_owned();
+        Ok(HandshakeSlot {
+            slot: slot.map_err(|_| NoSlot::All)?,
             handshake: self.handshakes.begin(network(ip)),
         })
     }
 
-    /// A place for as long as the connection lasts.
-    pub(super) fn keep(
+    /// A slot for as long as the connection lasts.
+    pub(super) fn for_connection(
         &self,
-        shaking: Shaking,
+        handshaking: HandshakeSlot,
         ip: IpAddr,
         class: PeerClass,
-    ) -> Result<Place, NoPlace> {
-        let Shaking { place, handshake } = shaking;
+    ) -> Result<ConnectionSlot, NoSlot> {
+        let HandshakeSlot { slot, handshake } = handshaking;
         drop(handshake);
         let stranger = match class {
             PeerClass::FrontProxy => None,
             PeerClass::Stranger => {
-                let place = Arc::clone(&self.strangers).try_acquire_owned();
-                let place = place.map_err(|_| NoPlace::Strangers)?;
-                Some((place, self.of_strangers.count(ip)?))
+                let slot = Arc::clone(&self.strangers).try_acquire_owned();
+                let slot = slot.map_err(|_| NoSlot::Strangers)?;
+                Some((slot, self.of_strangers.count(ip)?))
             }
         };
-        Ok(Place {
-            _all: place,
+        Ok(ConnectionSlot {
+            _all: slot,
             _stranger: stranger,
         })
     }
@@ -116,7 +116,7 @@ impl Places {
 struct Counts {
     /// Addresses without a connection are not in it, so it is no longer than there are connections.
     by_address: Mutex<HashMap<IpAddr, usize>>,
-    most_of_one: usize,
+    max_of_one: usize,
 }
 
 /// One that is counted until it is dropped.
@@ -127,19 +127,19 @@ struct Counted {
 }
 
 impl Counts {
-    fn new(most_of_one: usize) -> Self {
+    fn new(max_of_one: usize) -> Self {
         Self {
             by_address: Mutex::default(),
-            most_of_one,
+            max_of_one,
         }
     }
 
-    fn count(self: &Arc<Self>, ip: IpAddr) -> Result<Counted, NoPlace> {
+    fn count(self: &Arc<Self>, ip: IpAddr) -> Result<Counted, NoSlot> {
         let of = network(ip);
         let mut open = self.open();
         let count = open.entry(of).or_default();
-        if *count >= self.most_of_one {
-            return Err(NoPlace::Address);
+        if *count >= self.max_of_one {
+            return Err(NoSlot::Address);
         }
         *count += 1;
         Ok(Counted {
@@ -182,8 +182,8 @@ fn network(ip: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
-    fn places(max_connections: usize, max_connections_per_address: usize) -> Places {
-        Places::new(&ConnectionLimits {
+    fn slots(max_connections: usize, max_connections_per_address: usize) -> ConnectionSlots {
+        ConnectionSlots::new(&ConnectionLimits {
             max_connections,
             max_connections_per_address,
             ..ConnectionLimits::kubernetes()
@@ -194,45 +194,49 @@ mod tests {
         IpAddr::from([10, 77, 0, host])
     }
 
-    fn connect(places: &Places, host: u8, class: PeerClass) -> Result<Place, NoPlace> {
-        places.keep(places.shake(ip(host))?, ip(host), class)
+    fn connect(
+        slots: &ConnectionSlots,
+        host: u8,
+        class: PeerClass,
+    ) -> Result<ConnectionSlot, NoSlot> {
+        slots.for_connection(slots.for_handshake(ip(host))?, ip(host), class)
     }
 
     #[test]
     fn strangers_leave_places_to_the_front_proxy() {
-        let places = places(40, 1000);
-        let strangers: Vec<Place> = (0..30)
-            .map(|host| connect(&places, host, PeerClass::Stranger).unwrap())
+        let slots = slots(40, 1000);
+        let strangers: Vec<ConnectionSlot> = (0..30)
+            .map(|host| connect(&slots, host, PeerClass::Stranger).unwrap())
             .collect();
-        let refused = connect(&places, 31, PeerClass::Stranger);
-        assert_eq!(refused.err(), Some(NoPlace::Strangers));
-        let front_proxies: Vec<Place> = (0..10)
-            .map(|_| connect(&places, 1, PeerClass::FrontProxy).unwrap())
+        let refused = connect(&slots, 31, PeerClass::Stranger);
+        assert_eq!(refused.err(), Some(NoSlot::Strangers));
+        let front_proxies: Vec<ConnectionSlot> = (0..10)
+            .map(|_| connect(&slots, 1, PeerClass::FrontProxy).unwrap())
             .collect();
         assert_eq!(
-            connect(&places, 1, PeerClass::FrontProxy).err(),
-            Some(NoPlace::All)
+            connect(&slots, 1, PeerClass::FrontProxy).err(),
+            Some(NoSlot::All)
         );
         drop((strangers, front_proxies));
-        connect(&places, 31, PeerClass::Stranger).expect("all places are free again");
+        connect(&slots, 31, PeerClass::Stranger).expect("all slots are free again");
     }
 
     #[test]
     fn one_address_has_its_share_and_the_front_proxy_at_it_has_no_bound() {
-        let places = places(1000, 3);
-        let kept: Vec<Place> = (0..3)
-            .map(|_| connect(&places, 1, PeerClass::Stranger).unwrap())
+        let slots = slots(1000, 3);
+        let open: Vec<ConnectionSlot> = (0..3)
+            .map(|_| connect(&slots, 1, PeerClass::Stranger).unwrap())
             .collect();
         assert_eq!(
-            connect(&places, 1, PeerClass::Stranger).err(),
-            Some(NoPlace::Address)
+            connect(&slots, 1, PeerClass::Stranger).err(),
+            Some(NoSlot::Address)
         );
-        connect(&places, 2, PeerClass::Stranger).expect("another address");
-        connect(&places, 1, PeerClass::FrontProxy).expect("the front proxy behind that address");
-        drop(kept);
-        connect(&places, 1, PeerClass::Stranger).expect("its places are free again");
+        connect(&slots, 2, PeerClass::Stranger).expect("another address");
+        connect(&slots, 1, PeerClass::FrontProxy).expect("the front proxy behind that address");
+        drop(open);
+        connect(&slots, 1, PeerClass::Stranger).expect("its slots are free again");
         assert!(
-            places.of_strangers.open().is_empty(),
+            slots.of_strangers.open().is_empty(),
             "an address without connections is remembered"
         );
     }

@@ -13,18 +13,18 @@ use tokio::sync::oneshot;
 use tokio::time::Sleep;
 
 /// How long a backend is given to say that it wants the body.
-const PATIENCE: Duration = Duration::from_secs(1);
+const CONTINUE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Holds a body back.
 #[derive(Debug)]
-pub(super) struct Gate {
-    /// `None` once the backend has answered without asking: then only patience opens the gate.
+pub(in crate::serve::forward) struct ContinueGate {
+    /// `None` once the backend has answered without asking: then only the timeout opens the gate.
     wanted: Option<oneshot::Receiver<()>>,
-    patience: Pin<Box<Sleep>>,
+    timeout: Pin<Box<Sleep>>,
 }
 
-impl Gate {
-    pub(super) fn poll_open(&mut self, context: &mut Context<'_>) -> Poll<()> {
+impl ContinueGate {
+    pub(in crate::serve::forward) fn poll_open(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if let Some(wanted) = &mut self.wanted {
             match Pin::new(wanted).poll(context) {
                 Poll::Ready(Ok(())) => return Poll::Ready(()),
@@ -32,12 +32,12 @@ impl Gate {
                 Poll::Pending => {}
             }
         }
-        self.patience.as_mut().poll(context)
+        self.timeout.as_mut().poll(context)
     }
 }
 
 /// A gate for a request that expects to be asked for its body.
-pub(super) fn gate<B>(request: &mut http::Request<B>) -> Option<Gate> {
+pub(in crate::serve::forward) fn gate<B>(request: &mut http::Request<B>) -> Option<ContinueGate> {
     if !expects_continue(request.headers()) {
         return None;
     }
@@ -52,9 +52,9 @@ pub(super) fn gate<B>(request: &mut http::Request<B>) -> Option<Gate> {
             let _ = open.send(());
         }
     });
-    Some(Gate {
+    Some(ContinueGate {
         wanted: Some(wanted),
-        patience: Box::pin(tokio::time::sleep(PATIENCE)),
+        timeout: Box::pin(tokio::time::sleep(CONTINUE_TIMEOUT)),
     })
 }
 
