@@ -5,7 +5,7 @@ CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # A test that hangs fails.
 LIMIT := timeout --kill-after=10 1200
-NAMESPACE := tests/controlplane/in-namespace.sh
+NAMESPACE := tests/control_plane_binary/in-namespace.sh
 
 .PHONY: help
 help: ## List the targets
@@ -61,7 +61,7 @@ browser: ## Tests with a real Chromium in front of the embedded cluster
 
 .PHONY: control-plane
 control-plane: needs ## Tests on a real kube-apiserver, etcd, controllers and kubelet, with real dashboards in a browser
-	tests/controlplane/build.sh
+	tests/control_plane_binary/build.sh
 	tests/apps/install.sh
 	$(CARGO) test --locked --test control-plane --no-run
 	$(LIMIT) $(NAMESPACE) $(CARGO) test --locked --offline --test control-plane

@@ -24,7 +24,7 @@
 //!   may ask for again, a login form.
 //! - A redirect that is followed here stays inside the target, and each hop is authorized like a request of its own.
 //! - No backend speaks for more than its own target: not by cookies, not by headers, not by links.
-//! - Discovery, OpenAPI and health answer from memory, whatever the data plane or the cluster is doing.
+//! - Discovery, OpenAPI and health are served from memory, whatever the data plane or the cluster is doing.
 //! - Every refusal is a `metav1.Status`; a request never ends in an error of this server's own type.
 //! - Every spawned task is known to [`lifecycle`].
 

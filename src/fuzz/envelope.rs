@@ -1,14 +1,14 @@
 //! The envelope between `throughway local` and the server: wrapping and unwrapping are inverse, and nothing comes out that was
 //! not put in.
 //!
-//! An input is lines of headers, which are a request's and an answer's at once: first as a browser or a backend sends them, then
+//! An input is lines of headers, which are a request's and a response's at once: first as a browser or a backend sends them, then
 //! as if they arrived at the other end, made up by somebody on the way.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::lines::{Lines, headers, sorted};
 use crate::protocol::envelope::{
-    ORIGIN, OwnOrigin, open_answer, open_request, seal_answer, seal_request,
+    ORIGIN, OwnOrigin, unwrap_request, unwrap_response, wrap_request, wrap_response,
 };
 
 const SEEN_AT: &str = "http://grafana.monitoring.svc.localhost:8001";
@@ -35,7 +35,7 @@ const FOR_A_PROXY: [&str; 4] = [
 pub(super) fn check(input: &[u8]) {
     let sent = headers(input);
     request(&sent);
-    answer(&sent);
+    respond(&sent);
 }
 
 /// What of these lines the other end is to get.
@@ -56,7 +56,7 @@ fn without(lines: Lines, names: &[&str]) -> Lines {
 }
 
 fn request(sent: &HeaderMap) {
-    let mut on_the_way = seal_request(sent.clone(), HeaderValue::from_static(SEEN_AT));
+    let mut on_the_way = wrap_request(sent.clone(), HeaderValue::from_static(SEEN_AT));
     for (name, value) in sorted(&on_the_way) {
         let is_outside = OF_A_CONNECTION.contains(&&*name);
         let is_inside = name.starts_with("throughway-request-");
@@ -69,7 +69,7 @@ fn request(sent: &HeaderMap) {
     on_the_way.append("x-forwarded-for", HeaderValue::from_static("10.0.0.1"));
     on_the_way.append("x-remote-user", HeaderValue::from_static("somebody"));
     on_the_way.append("accept-encoding", HeaderValue::from_static("gzip"));
-    let origin = open_request(&mut on_the_way).expect("it is an origin");
+    let origin = unwrap_request(&mut on_the_way).expect("it is an origin");
     assert_eq!(origin.expect("it is in an envelope").to_string(), SEEN_AT);
     let mut expected = travels(sorted(sent));
     expected.push(("x-forwarded-for".into(), b"10.0.0.1".into()));
@@ -79,16 +79,16 @@ fn request(sent: &HeaderMap) {
         sent,
         "throughway-request-",
         &["x-forwarded-for"],
-        |headers| match open_request(headers) {
+        |headers| match unwrap_request(headers) {
             Ok(origin) => origin.is_some(),
             Err(_) => false,
         },
     );
 }
 
-fn answer(sent: &HeaderMap) {
+fn respond(sent: &HeaderMap) {
     let mut on_the_way = sent.clone();
-    seal_answer(&mut on_the_way, &own_origin());
+    wrap_response(&mut on_the_way, &own_origin());
     let ours = [
         "throughway-origin",
         "content-type",
@@ -98,7 +98,7 @@ fn answer(sent: &HeaderMap) {
     for (name, _) in without(sorted(&on_the_way), &ours) {
         let is_outside = OF_A_CONNECTION.contains(&&*name);
         assert!(
-            is_outside || name.starts_with("throughway-answer-"),
+            is_outside || name.starts_with("throughway-response-"),
             "{name} means something to a browser on the way"
         );
     }
@@ -111,14 +111,14 @@ fn answer(sent: &HeaderMap) {
         assert_eq!(found, [value], "{name}");
     }
     on_the_way.append("audit-id", HeaderValue::from_static("1"));
-    assert!(open_answer(&mut on_the_way), "it is in an envelope");
+    assert!(unwrap_response(&mut on_the_way), "it is in an envelope");
     assert_eq!(sorted(&on_the_way), travels(sorted(sent)));
-    made_up(sent, "throughway-answer-", &[], open_answer);
+    made_up(sent, "throughway-response-", &[], unwrap_response);
 }
 
 fn own_origin() -> OwnOrigin {
     let mut arriving = HeaderMap::from_iter([(ORIGIN, HeaderValue::from_static(SEEN_AT))]);
-    open_request(&mut arriving).unwrap().unwrap()
+    unwrap_request(&mut arriving).unwrap().unwrap()
 }
 
 /// Whatever arrives: without an origin it stays as it is, otherwise out comes what was wrapped, and of the rest what belongs to

@@ -50,7 +50,7 @@ pub struct ClusterOptions {
     pub impersonate_groups: Vec<String>,
     pub impersonate_uid: Option<String>,
     pub impersonate_extra: Vec<(String, String)>,
-    /// `--request-timeout`: until the head of an answer; zero is no limit.
+    /// `--request-timeout`: until the head of a response; zero is no limit.
     pub request_timeout: Duration,
     /// `--keepalive`: zero is the usual period.
     pub keepalive: Duration,

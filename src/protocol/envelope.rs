@@ -1,8 +1,8 @@
 //! What `throughway local` and the server say to each other, so that what a browser sends to a target's own origin arrives as
-//! it was sent, and the answer too, whatever kube-apiserver and kube-aggregator do to headers on the way.
+//! it was sent, and the response too, whatever kube-apiserver and kube-aggregator do to headers on the way.
 //!
 //! `Throughway-Origin` names the origin at which the target is seen. Each header of the request then travels as
-//! `Throughway-Request-NAME`, each of the backend's answer as `Throughway-Answer-NAME`, and an answer that came from the backend
+//! `Throughway-Request-NAME`, each of the backend's response as `Throughway-Response-NAME`, and a response that came from the backend
 //! carries `Throughway-Origin` again. What belongs to one connection or frames a body stays outside and is never read from
 //! inside: an envelope can't smuggle a request (RFC 9112 section 11.2). Credentials and `Impersonate-*` of a page are inside,
 //! where kube-apiserver does not see them and the server's own rules take identities away.
@@ -11,17 +11,17 @@
 //! request line, and the request is a `POST` to everybody on the way: it takes the right `create`. A server that does not know
 //! of it refuses such a path.
 //!
-//! An answer in an envelope means nothing to a browser that meets it on a shared origin: no cookie, no type but octets.
+//! A response in an envelope means nothing to a browser that meets it on a shared origin: no cookie, no type but octets.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
 use crate::protocol::host::is_loopback;
 
-/// The origin at which the browser sees the target; in answers, that they are the backend's.
+/// The origin at which the browser sees the target; in responses, that they are the backend's.
 pub const ORIGIN: HeaderName = HeaderName::from_static("throughway-origin");
 
 const REQUEST: &str = "throughway-request-";
-const ANSWER: &str = "throughway-answer-";
+const RESPONSE: &str = "throughway-response-";
 const OURS: &str = "throughway-";
 
 /// Headers that stay as they are, outside: of one connection (RFC 9110 section 7.6.1), or about the body's framing.
@@ -76,18 +76,18 @@ pub fn is_inside(method: &Method) -> bool {
 }
 
 /// Puts a request's headers into an envelope. `host` stays outside, where it is replaced.
-pub fn seal_request(headers: HeaderMap, origin: HeaderValue) -> HeaderMap {
-    let mut sealed = HeaderMap::with_capacity(headers.len() + 4);
-    seal(headers, REQUEST, &mut sealed);
-    sealed.insert(ORIGIN, origin);
-    sealed
+pub fn wrap_request(headers: HeaderMap, origin: HeaderValue) -> HeaderMap {
+    let mut wrapped = HeaderMap::with_capacity(headers.len() + 4);
+    wrap(headers, REQUEST, &mut wrapped);
+    wrapped.insert(ORIGIN, origin);
+    wrapped
 }
 
 /// Takes a request's headers out of their envelope, if there is one.
 ///
 /// # Errors
 /// `Throughway-Origin` is there and is no origin.
-pub fn open_request(headers: &mut HeaderMap) -> Result<Option<OwnOrigin>, NoOrigin> {
+pub fn unwrap_request(headers: &mut HeaderMap) -> Result<Option<OwnOrigin>, NoOrigin> {
     let mut origins = headers.get_all(ORIGIN).iter();
     let Some(origin) = origins.next() else {
         return Ok(None);
@@ -97,15 +97,15 @@ pub fn open_request(headers: &mut HeaderMap) -> Result<Option<OwnOrigin>, NoOrig
     }
     let origin = OwnOrigin::read(origin)?;
     let forwarded_for = HeaderName::from_static("x-forwarded-for");
-    open(headers, REQUEST, |outside| *outside == forwarded_for);
+    unwrap(headers, REQUEST, |outside| *outside == forwarded_for);
     Ok(Some(origin))
 }
 
-/// Puts the headers of a backend's answer into an envelope.
-pub fn seal_answer(headers: &mut HeaderMap, origin: &OwnOrigin) {
+/// Puts the headers of a backend's response into an envelope.
+pub fn wrap_response(headers: &mut HeaderMap, origin: &OwnOrigin) {
     let before = std::mem::take(headers);
     headers.reserve(before.len() + 4);
-    seal(before, ANSWER, headers);
+    wrap(before, RESPONSE, headers);
     headers.insert(ORIGIN, origin.to_value());
     headers.insert(
         header::CONTENT_TYPE,
@@ -118,12 +118,12 @@ pub fn seal_answer(headers: &mut HeaderMap, origin: &OwnOrigin) {
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
 }
 
-/// Takes the headers of a backend's answer out of their envelope; false: there is none, the answer is somebody else's.
-pub fn open_answer(headers: &mut HeaderMap) -> bool {
+/// Takes the headers of a backend's response out of their envelope; false: there is none, the response is somebody else's.
+pub fn unwrap_response(headers: &mut HeaderMap) -> bool {
     if !headers.contains_key(ORIGIN) {
         return false;
     }
-    open(headers, ANSWER, |_| false);
+    unwrap(headers, RESPONSE, |_| false);
     true
 }
 
@@ -163,20 +163,20 @@ impl std::fmt::Display for OwnOrigin {
     }
 }
 
-fn seal(mut before: HeaderMap, prefix: &str, sealed: &mut HeaderMap) {
+fn wrap(mut before: HeaderMap, prefix: &str, wrapped: &mut HeaderMap) {
     let mut current = None;
     for (name, value) in before.drain() {
         // Only the first of several values comes with their name.
         if let Some(name) = name {
-            current = sealed_name(name, prefix);
+            current = wrapped_name(name, prefix);
         }
         if let Some(name) = &current {
-            sealed.append(name, value);
+            wrapped.append(name, value);
         }
     }
 }
 
-fn sealed_name(name: HeaderName, prefix: &str) -> Option<HeaderName> {
+fn wrapped_name(name: HeaderName, prefix: &str) -> Option<HeaderName> {
     if OUTSIDE.contains(&name) {
         return Some(name);
     }
@@ -187,14 +187,14 @@ fn sealed_name(name: HeaderName, prefix: &str) -> Option<HeaderName> {
     HeaderName::try_from([prefix, text].concat()).ok()
 }
 
-fn open(headers: &mut HeaderMap, prefix: &str, is_kept: impl Fn(&HeaderName) -> bool) {
+fn unwrap(headers: &mut HeaderMap, prefix: &str, is_kept: impl Fn(&HeaderName) -> bool) {
     let mut before = std::mem::take(headers);
     headers.reserve(before.len());
     let mut current = None;
     for (name, value) in before.drain() {
         if let Some(name) = name {
             current = match name.as_str().strip_prefix(prefix) {
-                Some(inside) => opened_name(inside),
+                Some(inside) => unwrapped_name(inside),
                 None => Some(name).filter(|name| OUTSIDE.contains(name) || is_kept(name)),
             };
         }
@@ -204,7 +204,7 @@ fn open(headers: &mut HeaderMap, prefix: &str, is_kept: impl Fn(&HeaderName) -> 
     }
 }
 
-fn opened_name(inside: &str) -> Option<HeaderName> {
+fn unwrapped_name(inside: &str) -> Option<HeaderName> {
     let name = HeaderName::try_from(inside).ok()?;
     let stays_inside =
         OUTSIDE.contains(&name) || NOWHERE.contains(&inside) || inside.starts_with(OURS);
@@ -248,7 +248,7 @@ mod tests {
             ("connection", "Upgrade"),
             ("upgrade", "websocket"),
         ]);
-        let mut on_the_way = seal_request(sent.clone(), HeaderValue::from_static(SEEN_AT));
+        let mut on_the_way = wrap_request(sent.clone(), HeaderValue::from_static(SEEN_AT));
         for (name, value) in [
             ("x-forwarded-for", "10.0.0.1"),
             ("accept-encoding", "gzip"),
@@ -257,7 +257,7 @@ mod tests {
         ] {
             on_the_way.append(name, HeaderValue::from_static(value));
         }
-        let origin = open_request(&mut on_the_way).unwrap().unwrap();
+        let origin = unwrap_request(&mut on_the_way).unwrap().unwrap();
         assert_eq!(origin.host, "grafana.monitoring.svc.localhost:8001");
         let mut expected = sent;
         expected.append("x-forwarded-for", HeaderValue::from_static("10.0.0.1"));
@@ -276,9 +276,9 @@ mod tests {
             ("x-remote-group", "system:masters"),
             ("throughway-path", "/../.."),
         ]);
-        let sealed = seal_request(sent, HeaderValue::from_static(SEEN_AT));
+        let wrapped = wrap_request(sent, HeaderValue::from_static(SEEN_AT));
         assert_eq!(
-            sealed.keys().map(HeaderName::as_str).collect::<Vec<_>>(),
+            wrapped.keys().map(HeaderName::as_str).collect::<Vec<_>>(),
             [
                 "throughway-request-impersonate-user",
                 "throughway-request-authorization",
@@ -304,7 +304,7 @@ mod tests {
             ("throughway-request-", "nameless"),
             ("throughway-request-x", "1"),
         ]);
-        open_request(&mut arriving).unwrap();
+        unwrap_request(&mut arriving).unwrap();
         assert_eq!(lines(&arriving), [("x".to_owned(), "1".to_owned())]);
     }
 
@@ -344,14 +344,14 @@ mod tests {
             "http://a:b:c:d]",
         ] {
             let mut arriving = headers(&[("throughway-origin", wrong)]);
-            assert_eq!(open_request(&mut arriving), Err(NoOrigin), "{wrong}");
+            assert_eq!(unwrap_request(&mut arriving), Err(NoOrigin), "{wrong}");
         }
         let mut twice = headers(&[
             ("throughway-origin", SEEN_AT),
             ("throughway-origin", SEEN_AT),
         ]);
-        assert_eq!(open_request(&mut twice), Err(NoOrigin));
-        assert_eq!(open_request(&mut HeaderMap::new()), Ok(None));
+        assert_eq!(unwrap_request(&mut twice), Err(NoOrigin));
+        assert_eq!(unwrap_request(&mut HeaderMap::new()), Ok(None));
     }
 
     #[test]
@@ -365,14 +365,14 @@ mod tests {
             ("http://169.254.169.254", false),
         ] {
             let mut arriving = headers(&[("throughway-origin", text)]);
-            let origin = open_request(&mut arriving).unwrap().unwrap();
+            let origin = unwrap_request(&mut arriving).unwrap().unwrap();
             assert_eq!(origin.is_loopback(), is_loopback, "{text}");
             assert_eq!(origin.to_string(), text);
         }
     }
 
     #[test]
-    fn an_answer_means_nothing_to_others_and_all_to_the_companion() {
+    fn a_response_means_nothing_to_others_and_all_to_the_companion() {
         let given = headers(&[
             ("set-cookie", "a=1; Path=/"),
             ("set-cookie", "b=2; HttpOnly"),
@@ -384,13 +384,13 @@ mod tests {
             ("www-authenticate", "Basic realm=x"),
         ]);
         let mut origin = headers(&[("throughway-origin", SEEN_AT)]);
-        let origin = open_request(&mut origin).unwrap().unwrap();
-        let mut answer = given.clone();
-        seal_answer(&mut answer, &origin);
-        let outside: Vec<_> = answer
+        let origin = unwrap_request(&mut origin).unwrap().unwrap();
+        let mut response = given.clone();
+        wrap_response(&mut response, &origin);
+        let outside: Vec<_> = response
             .keys()
             .map(HeaderName::as_str)
-            .filter(|name| !name.starts_with("throughway-answer-"))
+            .filter(|name| !name.starts_with("throughway-response-"))
             .collect();
         assert_eq!(
             outside,
@@ -402,23 +402,23 @@ mod tests {
                 "cache-control"
             ]
         );
-        answer.append(
+        response.append(
             "cache-control",
             HeaderValue::from_static("no-cache, private"),
         );
-        answer.append("audit-id", HeaderValue::from_static("1"));
-        assert!(open_answer(&mut answer));
-        assert_eq!(lines(&answer), lines(&given));
+        response.append("audit-id", HeaderValue::from_static("1"));
+        assert!(unwrap_response(&mut response));
+        assert_eq!(lines(&response), lines(&given));
     }
 
     #[test]
-    fn an_answer_of_somebody_on_the_way_is_not_the_backends() {
-        let mut answer = headers(&[
+    fn a_response_of_somebody_on_the_way_is_not_the_backends() {
+        let mut response = headers(&[
             ("content-type", "application/json"),
-            ("throughway-answer-x", "1"),
+            ("throughway-response-x", "1"),
         ]);
-        let before = lines(&answer);
-        assert!(!open_answer(&mut answer));
-        assert_eq!(lines(&answer), before);
+        let before = lines(&response);
+        assert!(!unwrap_response(&mut response));
+        assert_eq!(lines(&response), before);
     }
 }

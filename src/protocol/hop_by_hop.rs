@@ -4,7 +4,7 @@
 use http::header::Entry;
 use http::{HeaderMap, HeaderName, header};
 
-/// Takes the headers of one connection out of an answer.
+/// Takes the headers of one connection out of a response.
 pub fn remove(headers: &mut HeaderMap) {
     let named = named_by_connection(headers);
     // A length beside chunks means nothing (RFC 9112 section 6.3), and would be believed by the next hop.

@@ -43,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_no_dns_can_answer_for_is_loopback() {
+    fn only_what_no_dns_can_resolve_is_loopback() {
         for host in [
             "localhost",
             "LOCALHOST:1",

@@ -1,6 +1,6 @@
-//! `metav1.Status` as an answer.
+//! `metav1.Status` as a response.
 //!
-//! In: what went wrong, as a status code, a reason of Kubernetes' list and a sentence. Out: a JSON answer that every
+//! In: what went wrong, as a status code, a reason of Kubernetes' list and a sentence. Out: a JSON response that every
 //! Kubernetes client prints. It is never `text/html`, and `<`, `>` and `&` in messages are escaped, so that a path or a
 //! user name that comes back in a message is no script (k8s.io/apiserver `responsewriters/errors.go`).
 //!
@@ -10,7 +10,7 @@ use axum::body::Body;
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
-/// An answer as it travels through this server; its body streams.
+/// A response as it travels through this server; its body streams.
 pub type Response = http::Response<Body>;
 
 /// A request as it travels through this server; its body streams.
@@ -48,7 +48,7 @@ pub struct Status {
     pub subject: Option<Subject>,
     /// After how many seconds another try makes sense.
     pub retry_after: Option<u32>,
-    /// Whether the caller's HTTP/1 connection ends with this answer.
+    /// Whether the caller's HTTP/1 connection ends with this response.
     pub connection: Connection,
 }
 
@@ -152,7 +152,7 @@ impl Status {
         self
     }
 
-    /// Ends the caller's HTTP/1 connection with this answer.
+    /// Ends the caller's HTTP/1 connection with this response.
     #[must_use]
     pub fn closing(mut self) -> Self {
         self.connection = Connection::Closed;

@@ -4,7 +4,7 @@
 //! requests a second do. Peers do less: they authenticate nobody and choose nothing. Every server runs with one worker
 //! unless a row says otherwise, and a figure is the least of the rounds for CPU time, to which a busy machine only
 //! adds, and the median for requests a second. Run inside
-//! `tests/controlplane/in-namespace.sh`, as `make bench` does.
+//! `tests/control_plane_binary/in-namespace.sh`, as `make bench` does.
 
 mod apiserver;
 mod direct;

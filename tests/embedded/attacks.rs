@@ -18,8 +18,8 @@ async fn connect_http2(s: &Setting) -> TlsStream<TcpStream> {
 }
 
 async fn assert_still_serving(s: Setting) {
-    let answer = s.get("alice", &service("web", "/")).await;
-    assert!(answer.status.is_success(), "{}", answer.text());
+    let response = s.get("alice", &service("web", "/")).await;
+    assert!(response.status.is_success(), "{}", response.text());
     s.end().await;
 }
 
@@ -108,10 +108,10 @@ async fn a_caller_that_does_not_finish_its_headers_is_let_go() {
         .write_all(b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ")
         .await
         .unwrap();
-    let mut answer = Vec::new();
+    let mut response = Vec::new();
     // A reset is as good an end as a close.
-    let _ = stream.read_to_end(&mut answer).await;
-    assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 408"));
+    let _ = stream.read_to_end(&mut response).await;
+    assert!(response.is_empty() || response.starts_with(b"HTTP/1.1 408"));
     assert_still_serving(s).await;
 }
 
@@ -143,10 +143,10 @@ async fn a_stranger_who_only_asks_for_documents_is_let_go_after_each() {
         .write_all(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
         .await
         .unwrap();
-    let mut answer = Vec::new();
-    let ended = tokio::time::timeout(LIMIT, stream.read_to_end(&mut answer)).await;
+    let mut response = Vec::new();
+    let ended = tokio::time::timeout(LIMIT, stream.read_to_end(&mut response)).await;
     assert!(
-        ended.is_ok() && answer.starts_with(b"HTTP/1.1 200"),
+        ended.is_ok() && response.starts_with(b"HTTP/1.1 200"),
         "the connection was kept"
     );
     assert_still_serving(s).await;
@@ -160,9 +160,9 @@ async fn a_caller_that_does_not_shake_hands_is_let_go() {
     .await;
     let mut stream = TcpStream::connect(s.address).await.unwrap();
     stream.write_all(b"\x16\x03\x01").await.unwrap();
-    let mut answer = Vec::new();
-    let _ = stream.read_to_end(&mut answer).await;
-    assert!(answer.is_empty());
+    let mut response = Vec::new();
+    let _ = stream.read_to_end(&mut response).await;
+    assert!(response.is_empty());
     assert_still_serving(s).await;
 }
 
@@ -180,8 +180,8 @@ async fn a_header_can_not_change_what_is_asked() {
     ];
     let path = service("web", "/");
     let asked = throughway_testing::client::request("GET", &path, &said, Bytes::new());
-    let answer = s.client("carol").ask(asked).await;
-    assert_eq!(answer.status, 403, "{}", answer.text());
+    let response = s.client("carol").ask(asked).await;
+    assert_eq!(response.status, 403, "{}", response.text());
     s.end().await;
 }
 
@@ -194,12 +194,12 @@ async fn who_has_no_right_learns_neither_names_nor_addresses() {
     s.cluster
         .service("demo", "metadata", 80, &[("metadata-0", metadata)]);
     for name in ["web", "none", "metadata", "https:web:443", "web:nothing"] {
-        let answer = s.get("bob", &service(name, "/")).await;
+        let response = s.get("bob", &service(name, "/")).await;
         let expected = format!(
             "services.throughway.dev \"{name}\" is forbidden: User \"bob\" cannot get resource \"services/proxy\" in API group \"throughway.dev\" in the namespace \"demo\""
         );
-        assert_eq!(answer.status, 403, "{name}");
-        assert_eq!(answer.json()["message"], expected);
+        assert_eq!(response.status, 403, "{name}");
+        assert_eq!(response.json()["message"], expected);
     }
     s.end().await;
 }
@@ -260,8 +260,8 @@ async fn make_up(client: &Client, numbers: std::ops::Range<usize>) {
         ] {
             let asked = throughway_testing::client::request(&method, &path, &headers, "");
             sender.ready().await.unwrap();
-            let answer = sender.send_request(asked).await.unwrap();
-            http_body_util::BodyExt::collect(answer.into_body())
+            let response = sender.send_request(asked).await.unwrap();
+            http_body_util::BodyExt::collect(response.into_body())
                 .await
                 .unwrap();
         }
@@ -279,9 +279,9 @@ async fn a_path_that_no_reader_takes_is_414() {
         service("web", &format!("/{}", "a".repeat(65_535)))
     );
     stream.write_all(asked.as_bytes()).await.unwrap();
-    let mut answer = Vec::new();
-    let _ = stream.read_to_end(&mut answer).await;
-    let answer = String::from_utf8_lossy(&answer);
-    assert!(answer.starts_with("HTTP/1.1 414 "), "{answer}");
+    let mut response = Vec::new();
+    let _ = stream.read_to_end(&mut response).await;
+    let response = String::from_utf8_lossy(&response);
+    assert!(response.starts_with("HTTP/1.1 414 "), "{response}");
     assert_still_serving(s).await;
 }

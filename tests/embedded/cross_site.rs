@@ -2,11 +2,11 @@
 
 use http::StatusCode;
 use serde_json::Value;
-use throughway_testing::client::{Answer, request};
+use throughway_testing::client::{ClientResponse, request};
 
 use crate::{Setting, service};
 
-async fn ask(s: &Setting, method: &str, inside: &str, headers: &[(&str, &str)]) -> Answer {
+async fn ask(s: &Setting, method: &str, inside: &str, headers: &[(&str, &str)]) -> ClientResponse {
     let path = service("web", inside);
     let asked = request(method, &path, headers, "");
     s.client("alice").ask(asked).await
@@ -78,8 +78,8 @@ async fn an_administrator_can_switch_the_guard_off() {
     })
     .await;
     let foreign = [("Sec-Fetch-Site", "cross-site")];
-    let answer = ask(&s, "POST", "/echo", &foreign).await;
-    assert_eq!(answer.status, StatusCode::OK);
+    let response = ask(&s, "POST", "/echo", &foreign).await;
+    assert_eq!(response.status, StatusCode::OK);
     s.end().await;
 }
 
@@ -103,8 +103,8 @@ async fn an_envelope_names_an_origin_that_users_see() {
         ("http://localhost.evil.example", StatusCode::BAD_REQUEST),
     ] {
         let headers = [("Throughway-Origin", origin)];
-        let answer = ask(&s, "GET", "/echo", &headers).await;
-        assert_eq!(answer.status, status, "{origin}");
+        let response = ask(&s, "GET", "/echo", &headers).await;
+        assert_eq!(response.status, status, "{origin}");
     }
     s.end().await;
 }

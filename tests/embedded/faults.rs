@@ -54,7 +54,7 @@ async fn while_the_api_server_is_gone_the_known_passes_the_unknown_is_500_and_do
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_no_longer_holds_is_asked_for_again_and_never_assumed() {
+async fn a_response_that_no_longer_holds_is_asked_for_again_and_never_assumed() {
     let s = Setting::with(|config| {
         config.authorization.allowed_lifetime = Duration::ZERO;
         config.authentication.token_cache_lifetime = Duration::from_secs(600);
@@ -77,7 +77,7 @@ async fn an_answer_that_no_longer_holds_is_asked_for_again_and_never_assumed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_revoked_right_and_a_revoked_token_end_when_their_answers_do() {
+async fn a_revoked_right_and_a_revoked_token_end_when_their_responses_do() {
     let s = Setting::with(|config| {
         config.authorization.allowed_lifetime = Duration::from_millis(1);
         config.authorization.denied_lifetime = Duration::from_millis(1);
@@ -155,10 +155,10 @@ async fn a_draining_server_tells_websockets_to_go_and_finishes_requests() {
     let mut socket = websocket(&s).await;
     let path = service("web", "/drip");
     let client = s.client("alice");
-    let answer = client
+    let response = client
         .send(throughway_testing::client::request("GET", &path, &[], ""))
         .await;
-    let mut body = answer.into_body();
+    let mut body = response.into_body();
     let first = http_body_util::BodyExt::frame(&mut body)
         .await
         .unwrap()
@@ -200,7 +200,7 @@ async fn reach(address: std::net::SocketAddr, request: &str) -> String {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    answer
+    let mut response = String::new();
+    stream.read_to_string(&mut response).await.unwrap();
+    response
 }

@@ -1,6 +1,6 @@
 //! Callers that connect and do not shake hands, from many addresses of loopback.
 
-use throughway_testing::client::{Answer, Client, request};
+use throughway_testing::client::{Client, ClientResponse, request};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -15,9 +15,9 @@ async fn stall(s: &Setting, host: u8) -> TcpStream {
     stream
 }
 
-async fn in_time(asking: impl Future<Output = Answer>) -> Answer {
-    let answer = tokio::time::timeout(LIMIT, asking).await;
-    answer.expect("nobody is kept waiting")
+async fn in_time(asking: impl Future<Output = ClientResponse>) -> ClientResponse {
+    let response = tokio::time::timeout(LIMIT, asking).await;
+    response.expect("nobody is kept waiting")
 }
 
 /// Eight places for handshakes, of which an address has two.
@@ -43,12 +43,12 @@ async fn stalled_handshakes_from_many_addresses_keep_nobody_out() {
             stalled.push(stall(&s, host).await);
         }
         for _ in 0..4 {
-            let answer = in_time(s.get("alice", &path)).await;
-            assert!(answer.status.is_success(), "{round}: {}", answer.text());
+            let response = in_time(s.get("alice", &path)).await;
+            assert!(response.status.is_success(), "{round}: {}", response.text());
         }
         let of_alice = [("X-Remote-User", "alice")];
-        let answer = in_time(front_proxy.ask(request("GET", &path, &of_alice, ""))).await;
-        assert!(answer.status.is_success(), "{round}: {}", answer.text());
+        let response = in_time(front_proxy.ask(request("GET", &path, &of_alice, ""))).await;
+        assert!(response.status.is_success(), "{round}: {}", response.text());
     }
     drop(stalled);
     s.end().await;
@@ -65,8 +65,8 @@ async fn who_shares_an_address_with_stalled_handshakes_gets_in() {
         stalled.push(stream);
     }
     let path = service("web", "/");
-    let answer = in_time(s.get("alice", &path)).await;
-    assert!(answer.status.is_success(), "{}", answer.text());
+    let response = in_time(s.get("alice", &path)).await;
+    assert!(response.status.is_success(), "{}", response.text());
     drop(stalled);
     s.end().await;
 }

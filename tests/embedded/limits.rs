@@ -18,19 +18,19 @@ async fn headers_have_limits_and_beyond_them_is_431() {
     let alice = s.client("alice");
     let names: Vec<String> = (0..1100).map(|number| format!("x-{number}")).collect();
     let many: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "v")).collect();
-    let answer = alice
+    let response = alice
         .ask(request("GET", &service("web", "/"), &many[..200], ""))
         .await;
-    assert!(answer.status.is_success(), "{}", answer.text());
-    let answer = alice
+    assert!(response.status.is_success(), "{}", response.text());
+    let response = alice
         .ask(request("GET", &service("web", "/"), &many[..400], ""))
         .await;
     assert_eq!(
-        (answer.status.as_u16(), &answer.json()["kind"]),
+        (response.status.as_u16(), &response.json()["kind"]),
         (431, &"Status".into())
     );
     let large = "v".repeat(65 << 10);
-    let answer = alice
+    let response = alice
         .ask(request(
             "GET",
             &service("web", "/"),
@@ -39,7 +39,7 @@ async fn headers_have_limits_and_beyond_them_is_431() {
         ))
         .await;
     assert_eq!(
-        (answer.status.as_u16(), &answer.json()["kind"]),
+        (response.status.as_u16(), &response.json()["kind"]),
         (431, &"Status".into())
     );
     s.end().await;
@@ -69,9 +69,9 @@ async fn odd_methods_and_paths_are_refused_after_it_is_known_who_asks() {
         ("GET", "/apis/throughway.dev/v1/nothing".into(), 404),
         ("GET", "/nothing".into(), 404),
     ] {
-        let answer = s.client("root").ask(request(method, &path, &[], "")).await;
+        let response = s.client("root").ask(request(method, &path, &[], "")).await;
         assert_eq!(
-            (answer.status.as_u16(), &answer.json()["kind"]),
+            (response.status.as_u16(), &response.json()["kind"]),
             (code, &"Status".into()),
             "{method} {path}"
         );
@@ -98,13 +98,13 @@ async fn malformed_requests_end_the_connection_and_nothing_else() {
     ] {
         let mut stream = s.client("").connect().await;
         stream.write_all(bytes).await.unwrap();
-        let mut answer = Vec::new();
+        let mut response = Vec::new();
         // A reset is as good an end as a close.
-        let _ = stream.read_to_end(&mut answer).await;
-        let answer = String::from_utf8_lossy(&answer);
+        let _ = stream.read_to_end(&mut response).await;
+        let response = String::from_utf8_lossy(&response);
         assert!(
-            answer.is_empty() || answer.starts_with("HTTP/1.1 4"),
-            "{bytes:?}: {answer}"
+            response.is_empty() || response.starts_with("HTTP/1.1 4"),
+            "{bytes:?}: {response}"
         );
     }
     s.assert_alice_is_served().await;
@@ -126,8 +126,8 @@ async fn sessions_are_never_resumed() {
             .write_all(b"GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
             .await
             .unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).await.unwrap();
+        let mut response = Vec::new();
+        stream.read_to_end(&mut response).await.unwrap();
         let kind = stream.get_ref().1.handshake_kind();
         assert_eq!(kind, Some(rustls::HandshakeKind::Full));
     }
@@ -152,9 +152,9 @@ async fn more_requests_than_places_are_429() {
     let held = alice
         .send(request("GET", &service("web", "/drip"), &[], ""))
         .await;
-    let answer = s.get("alice", &service("web", "/")).await;
+    let response = s.get("alice", &service("web", "/")).await;
     assert_eq!(
-        (answer.status.as_u16(), answer.header("retry-after")),
+        (response.status.as_u16(), response.header("retry-after")),
         (429, Some("1"))
     );
     drop(held);
@@ -172,8 +172,8 @@ async fn more_requests_than_places_are_429() {
 async fn a_tunnel_takes_no_place_among_the_requests() {
     let s = Setting::with(|config| config.listen.limits.max_requests_in_flight = 1).await;
     let socket = websocket(&s).await;
-    let answer = s.get("alice", &service("web", "/")).await;
-    assert!(answer.status.is_success(), "{}", answer.text());
+    let response = s.get("alice", &service("web", "/")).await;
+    assert!(response.status.is_success(), "{}", response.text());
     drop(socket);
     s.end().await;
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use throughway_testing::backend::BASIC;
-use throughway_testing::client::{Answer, Client, request};
+use throughway_testing::client::{Client, ClientResponse, request};
 use throughway_testing::cluster::front_proxy::FrontProxy;
 
 use crate::{ANY_PORT, Setting, service};
@@ -39,13 +39,13 @@ fn user(front_proxy: &FrontProxy, name: &str) -> Client {
     Client::new(front_proxy.address, None).with_token(&format!("{name}-token"))
 }
 
-async fn navigate(client: &Client, path: &str, more: &[(&str, &str)]) -> Answer {
+async fn navigate(client: &Client, path: &str, more: &[(&str, &str)]) -> ClientResponse {
     let headers = [&NAVIGATION, more].concat();
     client.ask(request("GET", path, &headers, "")).await
 }
 
-/// Fills in the form of a page of the target; gives the answer and the cookie.
-async fn log_in(client: &Client, body: &'static str) -> (Answer, String) {
+/// Fills in the form of a page of the target; gives the response and the cookie.
+async fn log_in(client: &Client, body: &'static str) -> (ClientResponse, String) {
     let referer = format!("http://127.0.0.1:8001{}", service("web", "/basic/a"));
     let headers = [
         ("Sec-Fetch-Mode", "navigate"),
@@ -55,10 +55,10 @@ async fn log_in(client: &Client, body: &'static str) -> (Answer, String) {
         ("Content-Type", "application/x-www-form-urlencoded"),
     ];
     let path = service("web", "/.throughway/login");
-    let answer = client.ask(request("POST", &path, &headers, body)).await;
-    let cookie = answer.header("set-cookie").unwrap_or_default();
+    let response = client.ask(request("POST", &path, &headers, body)).await;
+    let cookie = response.header("set-cookie").unwrap_or_default();
     let pair = cookie.split(';').next().unwrap().to_owned();
-    (answer, pair)
+    (response, pair)
 }
 
 /// The values of a header that the backend got.
@@ -89,16 +89,16 @@ async fn a_person_logs_in_at_an_app_and_out_again() {
     assert!(text.contains("value=\"/basic/a?b=c\""), "{text}");
     assert!(!text.contains("role=\"alert\""), "{text}");
 
-    let (answer, cookie) = log_in(&alice, FILLED).await;
-    assert_eq!(answer.status, 303, "{}", answer.text());
-    assert_eq!(answer.header("location"), None);
-    assert_eq!(answer.header("refresh"), Some("0; url=../basic/a?b=c"));
+    let (response, cookie) = log_in(&alice, FILLED).await;
+    assert_eq!(response.status, 303, "{}", response.text());
+    assert_eq!(response.header("location"), None);
+    assert_eq!(response.header("refresh"), Some("0; url=../basic/a?b=c"));
     let attributes = format!(
         "; Path={}; HttpOnly; SameSite=Lax; Max-Age=43200",
         service("web", "/")
     );
     assert_eq!(
-        answer.header("set-cookie"),
+        response.header("set-cookie"),
         Some(format!("{cookie}{attributes}").as_str())
     );
 

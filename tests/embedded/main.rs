@@ -1,6 +1,5 @@
 //! Throughway in front of the embedded cluster: what happens when things fail, and what it costs when they do not.
 
-mod answers;
 mod attacks;
 mod cross_site;
 mod faults;
@@ -9,6 +8,7 @@ mod limits;
 mod login;
 mod malformed;
 mod process;
+mod responses;
 mod shared_connection;
 mod steady;
 mod untaken;
@@ -22,7 +22,7 @@ use throughway::serve::config::{Config, Loopback};
 use throughway::serve::server::Server;
 use throughway::serve::telemetry::AccessLog;
 use throughway_testing::backend::Backend;
-use throughway_testing::client::{Answer, Client};
+use throughway_testing::client::{Client, ClientResponse};
 use throughway_testing::cluster::EmbeddedCluster;
 use throughway_testing::{LIMIT, fresh_dir, until};
 use tokio::task::JoinHandle;
@@ -102,13 +102,13 @@ impl Setting {
         }
     }
 
-    async fn get(&self, user: &str, path: &str) -> Answer {
+    async fn get(&self, user: &str, path: &str) -> ClientResponse {
         self.client(user).get(path).await
     }
 
     async fn assert_alice_is_served(&self) {
-        let answer = self.get("alice", &service("web", "/")).await;
-        assert!(answer.status.is_success(), "{answer:?}");
+        let response = self.get("alice", &service("web", "/")).await;
+        assert!(response.status.is_success(), "{response:?}");
     }
 
     /// Asks again and again until something has become true.

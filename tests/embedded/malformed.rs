@@ -280,7 +280,7 @@ async fn more_malformed_requests_than_a_stranger_may_send_end_nobody_elses_strea
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn streams_that_are_reset_at_once_are_answered_or_not_and_end_nobody_elses() {
+async fn streams_that_are_reset_at_once_end_nobody_elses() {
     let path = service("web", "/");
     let cancel = 8u32.to_be_bytes();
     beside_a_stream(Setting::new().await, async |raw| {
@@ -294,7 +294,7 @@ async fn streams_that_are_reset_at_once_are_answered_or_not_and_end_nobody_elses
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn long_paths_and_header_lists_are_answered_and_end_nobody_elses_stream() {
+async fn long_paths_and_header_lists_get_a_response_and_end_nobody_elses_stream() {
     let long = service("web", &format!("/{}", "a".repeat(70_000)));
     let value = "v".repeat(70_000);
     let path = service("web", "/");

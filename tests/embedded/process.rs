@@ -151,9 +151,9 @@ async fn a_proxy_in_the_environment_is_never_used() {
     tokio::select! {
         biased;
         _ = proxy.accept() => panic!("the proxy was asked"),
-        answer = alice.get(&path) => {
+        response = alice.get(&path) => {
             // Known and allowed, so both reviews were answered; no server dials loopback.
-            assert!(answer.text().contains("an address that is not allowed"), "{}", answer.text());
+            assert!(response.text().contains("an address that is not allowed"), "{}", response.text());
         }
     }
 }
@@ -304,9 +304,9 @@ async fn ask_over_one_connection(
         let headers = [("host", "a"), ("authorization", token.as_str())];
         let asked: http::Request<Full<Bytes>> = request("GET", &path, &headers, "");
         sender.ready().await.unwrap();
-        let answer = sender.send_request(asked).await.unwrap();
-        assert_eq!(answer.status(), expected);
-        answer.into_body().collect().await.unwrap();
+        let response = sender.send_request(asked).await.unwrap();
+        assert_eq!(response.status(), expected);
+        response.into_body().collect().await.unwrap();
     }
     drop(sender);
     connection.await.unwrap().unwrap();

@@ -68,8 +68,8 @@ impl Shared {
     }
 
     async fn get(&self, user: &str, path: &str) -> u16 {
-        let (answer, _) = self.send(user, Method::GET, path, true).await;
-        tokio::time::timeout(LIMIT, answer)
+        let (response, _) = self.send(user, Method::GET, path, true).await;
+        tokio::time::timeout(LIMIT, response)
             .await
             .expect("in time")
             .unwrap()
@@ -123,12 +123,12 @@ async fn deaf(s: &Setting, shared: &Shared) -> JoinSet<()> {
         .service("demo", "deaf", 80, &[("deaf-0", address)]);
     // A request gets to it as soon as Service, slice and pod are known.
     s.until("the deaf pod is reached", async |_| {
-        let (answer, _) = shared
+        let (response, _) = shared
             .send("mallory", Method::POST, &service("deaf", "/"), true)
             .await;
         let mut said = said.clone();
         tokio::select! {
-            _ = answer => false,
+            _ = response => false,
             reached = said.wait_for(|reached| *reached) => reached.is_ok(),
         }
     })
@@ -140,19 +140,19 @@ async fn deaf(s: &Setting, shared: &Shared) -> JoinSet<()> {
 async fn requests_that_are_cancelled_at_once_end_nobody_elses_stream() {
     let s = Setting::new().await;
     let shared = Shared::of_front_proxy(&s).await;
-    let (answer, _) = shared
+    let (response, _) = shared
         .send("alice", Method::GET, &service("web", "/drip"), true)
         .await;
-    let mut body = answer.await.unwrap().into_body();
+    let mut body = response.await.unwrap().into_body();
     piece(&mut body).await;
     for _ in 0..10 {
         let mut cancelled = Vec::new();
         for _ in 0..200 {
-            let (answer, mut stream) = shared
+            let (response, mut stream) = shared
                 .send("bob", Method::POST, &service("web", "/"), false)
                 .await;
             stream.send_reset(Reason::CANCEL);
-            cancelled.push(answer);
+            cancelled.push(response);
         }
         drop(cancelled);
     }
@@ -194,16 +194,16 @@ async fn stalled_uploads_leave_the_others_their_window() {
         stalled.push(post.await);
     }
     fill(&shared, &mut stalled).await;
-    let (answer, mut stream) = shared
+    let (response, mut stream) = shared
         .send("alice", Method::POST, &service("web", "/echo"), false)
         .await;
     // It is answered when it has come whole.
     stream
         .send_data(Bytes::from_static(b"ten bytes."), true)
         .unwrap();
-    let answer = tokio::time::timeout(Duration::from_secs(20), answer).await;
+    let response = tokio::time::timeout(Duration::from_secs(20), response).await;
     assert_eq!(
-        answer
+        response
             .expect("a stalled upload holds it up")
             .unwrap()
             .status(),
@@ -219,14 +219,14 @@ async fn a_body_in_single_bytes_that_nobody_reads_ends_nobody_elses_stream() {
     let s = Setting::new().await;
     let shared = Shared::of_front_proxy(&s).await;
     let mut deaf = deaf(&s, &shared).await;
-    let (answer, _) = shared
+    let (response, _) = shared
         .send("alice", Method::GET, &service("web", "/drip"), true)
         .await;
-    let mut body = answer.await.unwrap().into_body();
+    let mut body = response.await.unwrap().into_body();
     assert_eq!(piece(&mut body).await, "one\n");
     let mut stalled = Vec::new();
     for _ in 0..2 {
-        let (answer, mut stream) = shared
+        let (response, mut stream) = shared
             .send("mallory", Method::POST, &service("deaf", "/"), false)
             .await;
         // First what the sockets take, then what stays unread in this server.
@@ -236,7 +236,7 @@ async fn a_body_in_single_bytes_that_nobody_reads_ends_nobody_elses_stream() {
         for _ in 0..20_000 {
             stream.send_data(Bytes::from_static(b"x"), false).unwrap();
         }
-        stalled.push((answer, stream));
+        stalled.push((response, stream));
     }
     goes_on(&shared, &mut body).await;
     drop((stalled, body));
@@ -257,10 +257,10 @@ async fn a_user_in_a_thousand_groups_has_no_more_lines_than_others() {
         request = request.header("x-remote-group", format!("g{at}"));
     }
     let mut requests = shared.requests.clone().ready().await.unwrap();
-    let (answer, _) = requests
+    let (response, _) = requests
         .send_request(request.body(()).unwrap(), true)
         .unwrap();
-    assert_eq!(answer.await.unwrap().status(), 200);
+    assert_eq!(response.await.unwrap().status(), 200);
     drop((requests, shared));
     s.end().await;
 }
@@ -274,7 +274,7 @@ async fn a_stranger_keeps_the_strict_limits() {
     for at in 0..300 {
         many = many.header(format!("x-{at}"), "v");
     }
-    let (answer, _) = requests.send_request(many.body(()).unwrap(), true).unwrap();
-    assert_eq!(answer.await.unwrap().status(), 431);
+    let (response, _) = requests.send_request(many.body(()).unwrap(), true).unwrap();
+    assert_eq!(response.await.unwrap().status(), 431);
     s.end().await;
 }

@@ -5,7 +5,7 @@ use throughway_testing::client::Client;
 use crate::{ANY_PORT, Setting, service};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_costs_no_api_call_once_its_answers_are_known() {
+async fn a_request_costs_no_api_call_once_its_responses_are_known() {
     let s = Setting::new().await;
     assert_eq!(
         s.get("alice", &service("web", "/")).await.text(),
@@ -33,7 +33,7 @@ async fn a_hundred_callers_at_once_are_two_reviews_and_few_connections() {
     let s = Setting::new().await;
     let path = service("web", "/");
     let all = futures_util::future::join_all((0..100).map(|_| s.get("alice", &path))).await;
-    assert!(all.iter().all(|answer| answer.status.is_success()));
+    assert!(all.iter().all(|response| response.status.is_success()));
     assert_eq!(
         (
             s.cluster.api.asked("tokenreviews"),

@@ -1,7 +1,7 @@
 //! HTTP/2 by the book: every case of h2spec, once as a stranger and once as the front proxy.
 //!
 //! The stranger is a user with a certificate of the cluster, who asks for what nobody granted. An unknown caller's connection
-//! ends in order after the first answer, and so does one that asks for documents: the PING that goes with that is not the one
+//! ends in order after the first response, and so does one that asks for documents: the PING that goes with that is not the one
 //! that a case waits for.
 //!
 //! The Go program beside this file runs the cases; `tests/h2spec/build.sh` builds it. What fails and can't be mended here

@@ -77,7 +77,7 @@ impl Site {
         let asked = Arc::new(watch::channel(Vec::new()).0);
         let (record, pages) = (Arc::clone(&asked), Arc::new(pages));
         let serving = Serving::http1(listener, move |request| {
-            answer(Arc::clone(&record), Arc::clone(&pages), request)
+            respond(Arc::clone(&record), Arc::clone(&pages), request)
         });
         Self {
             address: serving.address,
@@ -130,7 +130,7 @@ impl Site {
     }
 }
 
-async fn answer(
+async fn respond(
     record: Arc<watch::Sender<Vec<Asked>>>,
     pages: Arc<Vec<Page>>,
     mut request: Request<Incoming>,

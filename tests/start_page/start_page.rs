@@ -217,7 +217,7 @@ async fn a_phone_shows_it_without_scrolling_sideways() {
 async fn what_the_built_in_proxy_cannot_do_stays_unfolded_when_the_cluster_changes() {
     let world = World::new(|api| {
         fill(api);
-        api.answers("/apis/throughway.dev", 404);
+        api.responses("/apis/throughway.dev", 404);
     })
     .await;
     // Unfolded as soon as it is there, so before anything can have come over the stream.
@@ -344,7 +344,7 @@ async fn the_policy_lets_nothing_inline_run_and_nothing_else_load() {
 #[tokio::test]
 async fn trouble_comes_and_goes_on_the_open_page() {
     let world = World::new(fill).await;
-    world.api.answers("/", 401);
+    world.api.responses("/", 401);
     world.tab.goto(&world.url("/")).await;
     world
         .tab
@@ -355,7 +355,7 @@ async fn trouble_comes_and_goes_on_the_open_page() {
         .evaluate("document.querySelector('#notices code').textContent")
         .await;
     assert_eq!(command, "kubectl auth whoami --context test");
-    world.api.answers("/", 0);
+    world.api.responses("/", 0);
     world.tab.reload().await;
     world
         .tab

@@ -36,10 +36,10 @@ impl World {
         fill(&api);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = format!("http://{}", listener.local_addr().unwrap());
-        let answering = api.clone();
+        let responding = api.clone();
         let app = axum::Router::new().fallback(move |request: axum::extract::Request| {
-            let api = answering.clone();
-            async move { api.answer(request).await }
+            let api = responding.clone();
+            async move { api.respond(request).await }
         });
         let serving = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
         let kubeconfig = dir.join("kubeconfig");

@@ -32,15 +32,15 @@ pub struct Client {
     pub authorization: Option<String>,
 }
 
-/// A whole answer.
+/// A whole response.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub struct ClientResponse {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Bytes,
 }
 
-impl Answer {
+impl ClientResponse {
     pub fn text(&self) -> &str {
         std::str::from_utf8(&self.body).expect("text")
     }
@@ -140,7 +140,7 @@ impl Client {
             .await
     }
 
-    /// Sends a request and returns the answer with its body still to come.
+    /// Sends a request and returns the response with its body still to come.
     pub async fn send(&self, request: Request<Full<Bytes>>) -> http::Response<Incoming> {
         self.try_send(request).await.expect("an answer")
     }
@@ -169,31 +169,31 @@ impl Client {
         Ok(sender.send_request(request).await?)
     }
 
-    /// Sends a request and waits for the whole answer.
-    pub async fn ask(&self, request: Request<Full<Bytes>>) -> Answer {
+    /// Sends a request and waits for the whole response.
+    pub async fn ask(&self, request: Request<Full<Bytes>>) -> ClientResponse {
         let (parts, body) = self.send(request).await.into_parts();
         let body = body.collect().await.expect("a whole body").to_bytes();
-        Answer {
+        ClientResponse {
             status: parts.status,
             headers: parts.headers,
             body,
         }
     }
 
-    /// Sends a request and waits for the whole answer; `None` if it never becomes whole.
-    pub async fn try_ask(&self, request: Request<Full<Bytes>>) -> Option<Answer> {
+    /// Sends a request and waits for the whole response; `None` if it never becomes whole.
+    pub async fn try_ask(&self, request: Request<Full<Bytes>>) -> Option<ClientResponse> {
         let (parts, body) = self.try_send(request).await.ok()?.into_parts();
         let body = body.collect().await.ok()?;
         let mut headers = parts.headers;
         headers.extend(body.trailers().cloned().unwrap_or_default());
-        Some(Answer {
+        Some(ClientResponse {
             status: parts.status,
             headers,
             body: body.to_bytes(),
         })
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
+    pub async fn get(&self, path: &str) -> ClientResponse {
         self.ask(request("GET", path, &[], "")).await
     }
 }

@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use crate::client::Answer;
+use crate::client::ClientResponse;
 
 /// The process, which ends when this is dropped.
 #[derive(Debug)]
@@ -97,7 +97,7 @@ impl Companion {
         format!("http://{}", self.host(name))
     }
 
-    /// Sends a request to a Host, and returns the answer with its body still to come.
+    /// Sends a request to a Host, and returns the response with its body still to come.
     pub async fn send(
         &self,
         host: &str,
@@ -106,13 +106,13 @@ impl Companion {
         send(self.address, host, request).await
     }
 
-    /// Sends a request to a Host, and waits for the whole answer.
-    pub async fn ask(&self, host: &str, request: Request<Full<Bytes>>) -> Answer {
+    /// Sends a request to a Host, and waits for the whole response.
+    pub async fn ask(&self, host: &str, request: Request<Full<Bytes>>) -> ClientResponse {
         whole(self.send(host, request).await).await
     }
 
     /// Sends what a browser or tool would, to the API's own host.
-    pub async fn ask_api(&self, request: Request<Full<Bytes>>) -> Answer {
+    pub async fn ask_api(&self, request: Request<Full<Bytes>>) -> ClientResponse {
         let host = format!("localhost:{}", self.address.port());
         self.ask(&host, request).await
     }
@@ -144,11 +144,11 @@ pub async fn send(
     sender.send_request(request).await.expect("an answer")
 }
 
-/// Waits for an answer's body.
-pub async fn whole(answer: http::Response<Incoming>) -> Answer {
-    let (parts, body) = answer.into_parts();
+/// Waits for a response's body.
+pub async fn whole(response: http::Response<Incoming>) -> ClientResponse {
+    let (parts, body) = response.into_parts();
     let body = body.collect().await.expect("a whole body").to_bytes();
-    Answer {
+    ClientResponse {
         status: parts.status,
         headers: parts.headers,
         body,

@@ -28,7 +28,7 @@ struct Inner {
     /// `services/demo/web`.
     objects: BTreeMap<String, Value>,
     /// Code of the answer to every request whose path begins so.
-    answers: Vec<(String, u16)>,
+    responses: Vec<(String, u16)>,
     silent: bool,
     rules: BTreeMap<String, Value>,
     everywhere: bool,
@@ -61,7 +61,7 @@ impl FakeApi {
         let api = self.clone();
         let service = tower::service_fn(move |request: Request<kube::client::Body>| {
             let api = api.clone();
-            async move { Ok::<_, std::io::Error>(api.answer(request).await) }
+            async move { Ok::<_, std::io::Error>(api.respond(request).await) }
         });
         kube::Client::new(service, "demo")
     }
@@ -111,11 +111,11 @@ impl FakeApi {
     }
 
     /// Every request to a path that begins so gets a Status with this code; 0 takes that back.
-    pub fn answers(&self, path: &str, code: u16) {
+    pub fn responses(&self, path: &str, code: u16) {
         self.with(|inner| {
-            inner.answers.retain(|(known, _)| known != path);
+            inner.responses.retain(|(known, _)| known != path);
             if code != 0 {
-                inner.answers.push((path.to_owned(), code));
+                inner.responses.push((path.to_owned(), code));
             }
         });
     }
@@ -142,7 +142,7 @@ impl FakeApi {
         self.with(|inner| inner.asked.clone())
     }
 
-    pub async fn answer<B>(&self, request: Request<B>) -> Response<Body>
+    pub async fn respond<B>(&self, request: Request<B>) -> Response<Body>
     where
         B: http_body::Body<Error: std::fmt::Debug>,
     {
@@ -151,8 +151,8 @@ impl FakeApi {
         let (silent, code) = self.with(|inner| {
             let line = format!("{} {path}?{query}", request.method());
             inner.asked.push(line);
-            let answers = inner.answers.iter();
-            let code = answers.filter(|(start, _)| path.starts_with(start));
+            let responses = inner.responses.iter();
+            let code = responses.filter(|(start, _)| path.starts_with(start));
             (inner.silent, code.map(|(_, code)| *code).next_back())
         });
         if silent {
@@ -163,13 +163,13 @@ impl FakeApi {
         }
         if path.ends_with("reviews") {
             let body = request.into_body().collect().await.unwrap().to_bytes();
-            return json_answer(&self.review(serde_json::from_slice(&body).unwrap()));
+            return json_response(&self.review(serde_json::from_slice(&body).unwrap()));
         }
         let (namespace, resource) = place(&path);
         if query.contains("watch=true") {
             return self.watch(namespace, resource);
         }
-        json_answer(&self.list(namespace, &resource))
+        json_response(&self.list(namespace, &resource))
     }
 
     fn list(&self, namespace: Option<String>, resource: &str) -> Value {
@@ -229,7 +229,7 @@ impl FakeApi {
     }
 }
 
-/// A rules review's answer: names that may be reached in group `throughway.dev`.
+/// A rules review's response: names that may be reached in group `throughway.dev`.
 pub fn rules_status(names: &[&str]) -> Value {
     let mut rules = vec![];
     if !names.is_empty() {
@@ -259,14 +259,14 @@ fn place(path: &str) -> (Option<String>, String) {
     (namespace.map(ToString::to_string), resource)
 }
 
-fn json_answer(value: &Value) -> Response<Body> {
+fn json_response(value: &Value) -> Response<Body> {
     Response::new(Body::from(value.to_string()))
 }
 
 fn failure(code: u16) -> Response<Body> {
     let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code,
         "message": format!("refused with <b>{code}</b>"), "reason": ""});
-    let mut response = json_answer(&status);
+    let mut response = json_response(&status);
     *response.status_mut() = StatusCode::from_u16(code).unwrap();
     response
 }

@@ -46,14 +46,14 @@ impl Serving {
     /// Answers every request of HTTP/1.1, and lets it become another protocol's connection.
     pub fn http1<F, B>(
         listener: TcpListener,
-        answer: impl Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+        response: impl Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     ) -> Self
     where
         F: Future<Output = Result<Response<B>, Infallible>> + Send + 'static,
         B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
     {
         Self::each(listener, move |stream, _| {
-            let service = service_fn(answer.clone());
+            let service = service_fn(response.clone());
             async move {
                 let connection = hyper::server::conn::http1::Builder::new()
                     .serve_connection(TokioIo::new(stream), service);

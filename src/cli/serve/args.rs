@@ -182,7 +182,7 @@ pub(super) struct Authentication {
 
     /// Treat direct callers without a credential as system:anonymous instead of refusing them
     ///
-    /// Health endpoints answer everybody in either case.
+    /// Health endpoints respond to everybody in either case.
     #[arg(long, value_name = "BOOL", default_value_t = false, default_missing_value = "true", num_args = 0..=1, require_equals = true, action = clap::ArgAction::Set)]
     pub(super) anonymous_auth: bool,
 

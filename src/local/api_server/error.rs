@@ -123,7 +123,7 @@ pub(in crate::local) enum CredentialError {
     },
     #[error("the plugin {command} was not done within {limit:?}")]
     PluginTimeout { command: String, limit: Duration },
-    #[error("the answer of the plugin {command} can't be used: {what}")]
+    #[error("the output of the plugin {command} can't be used: {what}")]
     PluginOutput { command: String, what: &'static str },
     #[error("the renewal of the credential met a defect of this program")]
     Interrupted,

@@ -1,6 +1,6 @@
 //! Where a browser's request comes from. In: the head of a request and the Host that it names. Out: nothing, or a refusal.
 //!
-//! | asked by | answered |
+//! | asked by | response |
 //! |---|---|
 //! | a page of the same origin, the user (address bar, bookmark), a program | yes |
 //! | a page of another origin, another target's among them: a link or redirect that shows a page of a target, or the start page | yes, GET and HEAD |
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn two_answers_to_one_question_are_none() {
+    fn two_responses_to_one_question_are_none() {
         let lines = [
             ("sec-fetch-site", "same-origin"),
             ("sec-fetch-site", "cross-site"),

@@ -27,7 +27,7 @@ pub(in crate::local) fn not_found() -> Response {
     text(StatusCode::NOT_FOUND, "404 page not found")
 }
 
-/// An answer without a body.
+/// A response without a body.
 pub(in crate::local) fn empty(code: StatusCode) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = code;

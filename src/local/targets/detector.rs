@@ -102,7 +102,7 @@ impl ModeDetector {
         Ok(self.detected.mode.borrow().clone())
     }
 
-    /// The timeout frees the lock: an API server that never answers would keep every later look-up away.
+    /// The timeout frees the lock: an API server that never responds would keep every later look-up away.
     async fn look_up_in_background(&self) {
         match tokio::time::timeout(MODE_TTL, self.look_up_unless_fresh()).await {
             Ok(Ok(_)) => {}

@@ -70,7 +70,7 @@ impl PermissionCache {
         (since.elapsed() < CACHE_TTL).then_some(permission)
     }
 
-    /// Takes note of an answer. One that says what is known already counts from the first.
+    /// Takes note of a result. One that says what is known already counts from the first.
     pub(super) fn set(&self, target: &Target, verb: AccessVerb, permission: Permission) {
         if self.get(target, verb) == Some(permission) {
             return;

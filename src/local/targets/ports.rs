@@ -32,7 +32,7 @@ pub(super) struct PortCache(Cache<(String, String), Vec<String>>);
 enum NoPorts {
     /// There is no such Service.
     NoService,
-    /// The user may not read it, or the cluster gave no answer.
+    /// The user may not read it, or the cluster did not respond.
     Unknown,
 }
 

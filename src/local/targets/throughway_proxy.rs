@@ -60,26 +60,26 @@ pub(super) async fn send(
     let trailers = hop_by_hop::accepts_trailers(headers);
     hop_by_hop::remove(headers);
     headers.remove(header::HOST);
-    let mut sealed = envelope::seal_request(std::mem::take(headers), origin);
-    sealed.insert(THROUGHWAY_PATH, path);
+    let mut wrapped = envelope::wrap_request(std::mem::take(headers), origin);
+    wrapped.insert(THROUGHWAY_PATH, path);
     // Without it, kube-aggregator would ask for an encoding of its own.
-    sealed.insert(
+    wrapped.insert(
         header::ACCEPT_ENCODING,
         HeaderValue::from_static("identity"),
     );
     // gRPC servers refuse who does not say it.
     if trailers {
-        sealed.insert(header::TE, HeaderValue::from_static("trailers"));
+        wrapped.insert(header::TE, HeaderValue::from_static("trailers"));
     }
     if let Some(upgrade) = upgrade {
-        sealed.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-        sealed.insert(header::UPGRADE, upgrade);
+        wrapped.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        wrapped.insert(header::UPGRADE, upgrade);
     }
-    *headers = sealed;
+    *headers = wrapped;
     let path = format!("{}/", target.proxy_path(&format!("/apis/{api_group}/v1")));
     *request.uri_mut() = Uri::try_from(path).map_err(|_| no_path())?;
     let mut response = send_to_api_server(upstream, request).await?;
-    if !envelope::open_answer(response.headers_mut()) {
+    if !envelope::unwrap_response(response.headers_mut()) {
         return Ok(ResponseFrom::Cluster(response));
     }
     cookies::keep_at_home(response.headers_mut(), host);

@@ -6,15 +6,15 @@ use super::*;
 async fn an_ipv6_address_is_accepted_with_its_port() {
     let world = World::new(&["--address=::1"]).await;
     for host in ["[::1]:8001", "[::1]", "localhost:8001"] {
-        let answer = world.ask(host, "GET /version", &[]).await;
-        assert_eq!(answer.status(), 200, "{host}");
+        let response = world.ask(host, "GET /version", &[]).await;
+        assert_eq!(response.status(), 200, "{host}");
         let from_page = [("origin", "http://[::1]:8001")];
-        let answer = world.ask(host, "POST /api/v1/x", &from_page).await;
+        let response = world.ask(host, "POST /api/v1/x", &from_page).await;
         let expected = if host == "[::1]:8001" { 200 } else { 403 };
-        assert_eq!(answer.status(), expected, "{host}");
+        assert_eq!(response.status(), expected, "{host}");
     }
     for host in ["[::2]:8001", "[::1]:8001:1", "[::1].example:8001"] {
-        let answer = world.ask(host, "GET /version", &[]).await;
-        assert_ne!(answer.status(), 200, "{host}");
+        let response = world.ask(host, "GET /version", &[]).await;
+        assert_ne!(response.status(), 200, "{host}");
     }
 }

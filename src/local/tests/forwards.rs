@@ -1,16 +1,16 @@
-//! What a port of `--forward` answers for.
+//! What a port of `--forward` serves.
 
 use super::*;
 
 async fn code(world: &World, host: &str) -> u16 {
     let door = ListenerScope::Target(Arc::new(target("prometheus.monitoring.svc.localhost")));
     let peer = PeerLocation::ThisMachine;
-    let answer = world.ask_from(peer, &door, host, "GET /x", &TYPED).await;
-    answer.status().as_u16()
+    let response = world.ask_from(peer, &door, host, "GET /x", &TYPED).await;
+    response.status().as_u16()
 }
 
 #[tokio::test]
-async fn a_forward_answers_for_its_own_names() {
+async fn a_forward_serves_its_own_names_alone() {
     let world = World::new(&[]).await;
     for host in [
         "localhost:9090",

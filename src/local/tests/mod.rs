@@ -71,14 +71,14 @@ impl World {
                     asked.push_str(&format!(" {label}: {}", value.to_str().unwrap()));
                 }
             }
-            let answer = match request.uri().path().strip_prefix(&below) {
+            let response = match request.uri().path().strip_prefix(&below) {
                 Some(path) => server_of(path),
                 None => empty(StatusCode::NOT_FOUND),
             };
             noted.lock().unwrap().push(asked);
             let raw_path = request.headers().get("throughway-path").cloned();
             noted_paths.lock().unwrap().extend(raw_path);
-            async move { answer }
+            async move { response }
         });
         serving.spawn(async move { axum::serve(listener, app).await.unwrap() });
         Self {
@@ -113,7 +113,7 @@ impl World {
         .await
     }
 
-    /// The code of an answer, and how often a request came to the API server's proxy for it.
+    /// The code of a response, and how often a request came to the API server's proxy for it.
     async fn outcome(
         &self,
         host: &str,
@@ -121,8 +121,8 @@ impl World {
         lines: &[(&'static str, &str)],
     ) -> (u16, usize) {
         let before = self.proxied().len();
-        let answer = self.ask(host, line, lines).await;
-        (answer.status().as_u16(), self.proxied().len() - before)
+        let response = self.ask(host, line, lines).await;
+        (response.status().as_u16(), self.proxied().len() - before)
     }
 
     async fn ask_from(
@@ -188,17 +188,17 @@ fn api_server(path: &str) -> Response {
     } else {
         ("text/html", "OK".to_owned())
     };
-    let mut answer = Response::new(Body::from(body));
-    let headers = answer.headers_mut();
+    let mut response = Response::new(Body::from(body));
+    let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert("service-worker-allowed", HeaderValue::from_static("/"));
-    answer
+    response
 }
 
 fn empty(code: StatusCode) -> Response {
-    let mut answer = Response::new(Body::empty());
-    *answer.status_mut() = code;
-    answer
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = code;
+    response
 }
 
 fn target(host: &str) -> Target {

@@ -11,10 +11,10 @@ async fn a_typed_address_that_leads_to_a_target_in_the_api_ends_at_the_targets_o
         IN_API,
         "/apis/throughway.dev/v1/namespaces/demo/services/evil:80/proxy/x",
     ] {
-        let answer = world.ask(API, &format!("GET {path}?a=b"), &TYPED).await;
-        assert_eq!(answer.status(), 307, "{path}");
+        let response = world.ask(API, &format!("GET {path}?a=b"), &TYPED).await;
+        assert_eq!(response.status(), 307, "{path}");
         assert_eq!(
-            answer.headers()["location"],
+            response.headers()["location"],
             "http://80.evil.demo.svc.localhost:8001/x?a=b"
         );
     }
@@ -25,8 +25,8 @@ async fn a_typed_address_that_leads_to_a_target_in_the_api_ends_at_the_targets_o
 async fn a_link_of_another_page_to_a_target_in_the_api_is_one_to_its_own_origin() {
     let world = World::new(&[]).await;
     let link = [("sec-fetch-site", "cross-site"), TYPED[1], TYPED[2]];
-    let answer = world.ask(API, &format!("GET {IN_API}"), &link).await;
-    assert_eq!(answer.status(), 307);
+    let response = world.ask(API, &format!("GET {IN_API}"), &link).await;
+    assert_eq!(response.status(), 307);
     for (line, lines) in [
         (format!("POST {IN_API}"), &link[..]),
         ("GET /api/v1/secrets".to_owned(), &link[..]),
@@ -56,13 +56,13 @@ async fn a_link_of_another_page_to_a_target_in_the_api_is_one_to_its_own_origin(
 }
 
 #[tokio::test]
-async fn what_the_api_server_answers_is_a_page_without_an_origin() {
+async fn what_the_api_server_sends_is_a_page_without_an_origin() {
     let world = World::new(&[]).await;
     for lines in [&TYPED[..], &[]] {
-        let answer = world
+        let response = world
             .ask(API, "GET /apis/evil.example/v1/page", lines)
             .await;
-        let headers = answer.headers();
+        let headers = response.headers();
         assert_eq!(headers["content-security-policy"], "sandbox");
         assert_eq!(headers["x-content-type-options"], "nosniff");
         assert!(!headers.contains_key("service-worker-allowed"));
@@ -92,9 +92,9 @@ async fn a_script_and_a_program_reach_a_target_in_the_api_as_with_kubectl_proxy(
 #[tokio::test]
 async fn where_other_sites_are_allowed_pages_of_targets_are_shown_in_the_api_too() {
     let world = World::new(&["--cross-site=allow"]).await;
-    let answer = world.ask(API, &format!("GET {IN_API}"), &TYPED).await;
-    assert_eq!(answer.status(), 200);
-    let headers = answer.headers();
+    let response = world.ask(API, &format!("GET {IN_API}"), &TYPED).await;
+    assert_eq!(response.status(), 200);
+    let headers = response.headers();
     assert!(!headers.contains_key("content-security-policy"));
     assert!(headers.contains_key("service-worker-allowed"));
 }
@@ -103,8 +103,8 @@ async fn where_other_sites_are_allowed_pages_of_targets_are_shown_in_the_api_too
 async fn the_page_of_a_target_at_its_own_origin_is_as_the_target_sends_it() {
     let world = World::new(&[]).await;
     let host = "evil.demo.svc.localhost:8001";
-    let answer = world.ask(host, "GET /x", &TYPED).await;
-    assert_eq!(answer.status(), 200);
-    assert!(!answer.headers().contains_key("content-security-policy"));
-    assert!(answer.headers().contains_key("service-worker-allowed"));
+    let response = world.ask(host, "GET /x", &TYPED).await;
+    assert_eq!(response.status(), 200);
+    assert!(!response.headers().contains_key("content-security-policy"));
+    assert!(response.headers().contains_key("service-worker-allowed"));
 }

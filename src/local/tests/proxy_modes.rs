@@ -45,10 +45,10 @@ fn refusing(refusal: &str, path: &str) -> Response {
     if !refusal.is_empty() {
         return Status::forbidden(refusal).into_response();
     }
-    let mut answer = empty(StatusCode::OK);
+    let mut response = empty(StatusCode::OK);
     let origin = HeaderValue::from_static("http://web.demo.svc.localhost:8001");
-    answer.headers_mut().insert("throughway-origin", origin);
-    answer
+    response.headers_mut().insert("throughway-origin", origin);
+    response
 }
 
 /// Rights are of a verb.
@@ -79,7 +79,7 @@ async fn a_refused_write_takes_no_read_to_the_built_in_proxy() {
 
 /// What is let through for nobody says nothing of rights.
 #[tokio::test]
-async fn a_refusal_that_is_not_about_rights_is_the_answer() {
+async fn a_refusal_that_is_not_about_rights_is_the_response() {
     static REFUSAL: Mutex<&str> = Mutex::new("a kubelet is asked here only for /metrics");
     let world = World::in_front_of(|path| refusing(*REFUSAL.lock().unwrap(), path), "", &[]).await;
     assert_eq!(world.outcome(WEB, "GET /", &[]).await, (403, 1));
@@ -155,8 +155,8 @@ async fn an_offer_of_http2_is_none_of_the_way_to_the_target_nor_to_the_api() {
         assert_eq!(world.proxied(), expected, "{via}");
     }
     let world = World::new(&[]).await;
-    let answer = world.ask(API, "GET /version", &offer("h2c")).await;
-    assert_eq!(answer.status(), 200);
+    let response = world.ask(API, "GET /version", &offer("h2c")).await;
+    assert_eq!(response.status(), 200);
     assert_eq!(world.asked(), ["GET /version"]);
 }
 
@@ -173,8 +173,8 @@ async fn a_page_climbs_out_of_its_target_by_no_escape() {
 async fn a_name_that_no_target_has_is_the_apis_where_a_rule_says_so() {
     for (flags, code) in [(&[][..], 404), (&["--accept-hosts=^k8s.localhost$"], 200)] {
         let world = World::new(flags).await;
-        let answer = world.ask("k8s.localhost:8001", "GET /api", &[]).await;
-        assert_eq!(answer.status(), code, "{flags:?}");
+        let response = world.ask("k8s.localhost:8001", "GET /api", &[]).await;
+        assert_eq!(response.status(), code, "{flags:?}");
     }
 }
 
@@ -212,19 +212,19 @@ async fn a_service_without_a_tcp_port_is_not_asked_for_one() {
         }
         let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "demo"},
             "spec": {"ports": [{"port": 53, "protocol": "UDP"}]}});
-        let mut answer = Response::new(Body::from(service.to_string()));
+        let mut response = Response::new(Body::from(service.to_string()));
         let kind = HeaderValue::from_static("application/json");
-        answer.headers_mut().insert(header::CONTENT_TYPE, kind);
-        answer
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        response
     }
     let world = World::in_front_of(of_udp, "", &[]).await;
     for (reader, words) in [
         (&[][..], "the Service web has no TCP port"),
         (&TYPED, "It has no port that can be reached"),
     ] {
-        let answer = world.ask(WEB, "GET /", reader).await;
-        assert_eq!(answer.status(), 404);
-        let body = axum::body::to_bytes(answer.into_body(), 1 << 20).await;
+        let response = world.ask(WEB, "GET /", reader).await;
+        assert_eq!(response.status(), 404);
+        let body = axum::body::to_bytes(response.into_body(), 1 << 20).await;
         let said = String::from_utf8(body.unwrap().to_vec()).unwrap();
         assert!(said.contains(words) && !said.contains("name one"), "{said}");
     }

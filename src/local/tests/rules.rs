@@ -33,7 +33,7 @@ async fn the_rules_hold_for_targets_too() {
         );
     }
     let door = ListenerScope::Target(Arc::new(target(SECRET)));
-    let answer = world
+    let response = world
         .ask_from(
             PeerLocation::ThisMachine,
             &door,
@@ -42,7 +42,7 @@ async fn the_rules_hold_for_targets_too() {
             &[],
         )
         .await;
-    assert_eq!(answer.status(), 403);
+    assert_eq!(response.status(), 403);
 }
 
 #[tokio::test]
@@ -78,10 +78,10 @@ async fn targets_are_for_this_machine_unless_a_flag_says_otherwise() {
         let world = World::new(flags).await;
         let forward = ListenerScope::Target(Arc::new(target(WEB)));
         for (door, host) in [(ListenerScope::All, WEB), (forward, "localhost:9090")] {
-            let answer = world
+            let response = world
                 .ask_from(PeerLocation::OtherMachine, &door, host, "GET /x", &[])
                 .await;
-            assert_eq!(answer.status(), code, "{flags:?} {host}");
+            assert_eq!(response.status(), code, "{flags:?} {host}");
         }
         let api = world
             .ask_from(
@@ -111,19 +111,19 @@ async fn a_name_that_somebody_made_to_lead_here_gets_no_file() {
         ("", 403),
     ] {
         for path in ["/static/notes.txt", "/static/../static/notes.txt"] {
-            let answer = world.ask(host, &format!("GET {path}"), &same).await;
+            let response = world.ask(host, &format!("GET {path}"), &same).await;
             let code = if path.contains("..") && code == 200 {
                 307
             } else {
                 code
             };
-            assert_eq!(answer.status(), code, "{host} {path}");
+            assert_eq!(response.status(), code, "{host} {path}");
         }
     }
     let open = World::new(&[&www, "--accept-hosts=.*"]).await;
-    let answer = open
+    let response = open
         .ask("evil.example:8001", "GET /static/notes.txt", &same)
         .await;
-    assert_eq!(answer.status(), 200);
+    assert_eq!(response.status(), 200);
     std::fs::remove_dir_all(&folder).unwrap();
 }

@@ -10,8 +10,8 @@ const WEB: &str = "web.demo.svc.localhost:8001";
 #[tokio::test]
 async fn targets_their_ports_and_the_search_for_throughway_are_below_it() {
     let world = World::in_front_of(api_server, BEFORE, &[]).await;
-    let answer = world.ask(WEB, "GET /x?a=b", &TYPED).await;
-    assert_eq!(answer.status(), 200);
+    let response = world.ask(WEB, "GET /x?a=b", &TYPED).await;
+    assert_eq!(response.status(), 200);
     assert_eq!(
         world.asked(),
         [
@@ -46,8 +46,8 @@ async fn forwards_upgrades_and_envelopes_are_below_it() {
 #[tokio::test]
 async fn the_start_page_asks_below_it_too() {
     let world = World::in_front_of(api_server, BEFORE, &[]).await;
-    let answer = world.ask(API, "GET /", &TYPED).await;
-    assert_eq!(answer.status(), 200);
+    let response = world.ask(API, "GET /", &TYPED).await;
+    assert_eq!(response.status(), 200);
     let asked = world.asked();
     assert!(!asked.is_empty());
     let is_below = |line: &String| line.split(' ').nth(1).unwrap().starts_with(BEFORE);
@@ -71,17 +71,17 @@ async fn links_lose_the_path_whether_it_stands_in_them_or_not() {
         }
         let prefix = "/api/v1/namespaces/demo/services/web/proxy";
         let links = format!("<a href={prefix}/a><a href={BEFORE}{prefix}/b><a href={BEFORE}/c>");
-        let mut answer = Response::new(Body::from(links));
-        let headers = answer.headers_mut();
+        let mut response = Response::new(Body::from(links));
+        let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html"));
         let to = HeaderValue::try_from(format!("{BEFORE}{prefix}/d")).unwrap();
         headers.insert(header::LOCATION, to);
-        answer
+        response
     }
     let world = World::in_front_of(with_links, BEFORE, &[]).await;
-    let answer = world.ask(WEB, "GET /", &TYPED).await;
-    assert_eq!(answer.headers()["location"], "/d");
-    let page = to_bytes(answer.into_body(), 1000).await.unwrap();
+    let response = world.ask(WEB, "GET /", &TYPED).await;
+    assert_eq!(response.headers()["location"], "/d");
+    let page = to_bytes(response.into_body(), 1000).await.unwrap();
     let expected = format!("<a href=/a><a href=/b><a href={BEFORE}/c>");
     assert_eq!(page, expected.as_bytes());
 }

@@ -1,6 +1,6 @@
 //! `/livez`, `/readyz` and `/healthz`, with named checks, in the words of k8s.io/apiserver.
 //!
-//! A failed check is named and its cause withheld: these answers go to everybody. The cause is in the log.
+//! A failed check is named and its cause withheld: these responses go to everybody. The cause is in the log.
 //!
 //! Kubernetes: `pkg/server/healthz/healthz.go` of k8s.io/apiserver.
 
@@ -77,8 +77,8 @@ impl Health {
         )
     }
 
-    /// The answer of a whole endpoint; `None` when there is no such endpoint.
-    pub(super) fn answer(&self, endpoint: &str, query: &str) -> Option<Response> {
+    /// The response of a whole endpoint; `None` when there is no such endpoint.
+    pub(super) fn respond(&self, endpoint: &str, query: &str) -> Option<Response> {
         let verbose = query
             .split('&')
             .any(|part| part == "verbose" || part.starts_with("verbose="));
@@ -111,7 +111,7 @@ impl Health {
         })
     }
 
-    /// The answer of one check; `None` when there is no such check.
+    /// The response of one check; `None` when there is no such check.
     pub(super) fn one(&self, endpoint: &str, name: &str) -> Option<Response> {
         let check = self.of(endpoint)?.find(|check| check.name == name)?;
         Some(if (check.passes)() {

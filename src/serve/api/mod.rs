@@ -57,7 +57,7 @@ impl Document {
     }
 
     /// The document, or 304 for a caller that has it.
-    fn answer(&self, headers: &HeaderMap) -> Response {
+    fn respond(&self, headers: &HeaderMap) -> Response {
         let tag = self.etag.as_bytes();
         let holds = headers.get_all(header::IF_NONE_MATCH).iter().any(|value| {
             value
@@ -103,7 +103,7 @@ struct Documents {
 
 const JSON: &str = "application/json";
 
-/// Whether a path is one of health, which answers everybody.
+/// Whether a path is one of health, which is open to everybody.
 pub fn is_health(path: &str) -> bool {
     let first = path.trim_start_matches('/').split('/').next();
     matches!(first, Some("livez" | "readyz" | "healthz"))
@@ -128,7 +128,7 @@ pub fn documents(group: &ApiGroup, health: Health) -> Router {
     Router::new()
         .route(
             "/",
-            get(async |State(all): All, headers: HeaderMap| all.index.answer(&headers)),
+            get(async |State(all): All, headers: HeaderMap| all.index.respond(&headers)),
         )
         .route("/apis", get(apis))
         .route("/apis/", get(apis))
@@ -138,19 +138,19 @@ pub fn documents(group: &ApiGroup, health: Health) -> Router {
         .route(&format!("{}/", paths.version), get(resources))
         .route(
             "/openapi/v2",
-            get(async |State(all): All, headers: HeaderMap| all.openapi_v2.answer(&headers)),
+            get(async |State(all): All, headers: HeaderMap| all.openapi_v2.respond(&headers)),
         )
         .route(
             "/openapi/v3",
-            get(async |State(all): All, headers: HeaderMap| all.openapi_v3.answer(&headers)),
+            get(async |State(all): All, headers: HeaderMap| all.openapi_v3.respond(&headers)),
         )
         .route(
             &paths.openapi,
-            get(async |State(all): All, headers: HeaderMap| all.openapi_v3_group.answer(&headers)),
+            get(async |State(all): All, headers: HeaderMap| all.openapi_v3_group.respond(&headers)),
         )
         .route(
             "/version",
-            get(async |State(all): All, headers: HeaderMap| all.version.answer(&headers)),
+            get(async |State(all): All, headers: HeaderMap| all.version.respond(&headers)),
         )
         .route("/{endpoint}", get(health_document))
         .route("/{endpoint}/{check}", get(health_check))
@@ -195,18 +195,18 @@ impl Paths {
 /// The aggregated document for who can read it, the plain list for everybody else.
 async fn apis(State(all): All, headers: HeaderMap) -> Response {
     if aggregated::is_accepted(&headers) {
-        all.aggregated.answer(&headers)
+        all.aggregated.respond(&headers)
     } else {
-        all.group_list.answer(&headers)
+        all.group_list.respond(&headers)
     }
 }
 
 async fn group_document(State(all): All, headers: HeaderMap) -> Response {
-    all.group.answer(&headers)
+    all.group.respond(&headers)
 }
 
 async fn resources(State(all): All, headers: HeaderMap) -> Response {
-    all.resources.answer(&headers)
+    all.resources.respond(&headers)
 }
 
 async fn health_document(
@@ -214,18 +214,18 @@ async fn health_document(
     axum::extract::Path(endpoint): axum::extract::Path<String>,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let answer = all
+    let response = all
         .health
-        .answer(&endpoint, query.as_deref().unwrap_or_default());
-    answer.unwrap_or_else(|| Unserved::NothingHere.status().into_response())
+        .respond(&endpoint, query.as_deref().unwrap_or_default());
+    response.unwrap_or_else(|| Unserved::NothingHere.status().into_response())
 }
 
 async fn health_check(
     State(all): All,
     axum::extract::Path((endpoint, check)): axum::extract::Path<(String, String)>,
 ) -> Response {
-    let answer = all.health.one(&endpoint, &check);
-    answer.unwrap_or_else(|| Unserved::NothingHere.status().into_response())
+    let response = all.health.one(&endpoint, &check);
+    response.unwrap_or_else(|| Unserved::NothingHere.status().into_response())
 }
 
 fn method_not_allowed() -> Status {

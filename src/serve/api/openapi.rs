@@ -11,7 +11,7 @@ const METHODS: [&str; 7] = ["get", "put", "post", "delete", "options", "head", "
 
 pub(super) fn v2(group: &ApiGroup) -> Value {
     let response =
-        json!({"200": {"description": "The target's answer", "schema": {"type": "string"}}});
+        json!({"200": {"description": "The target's response", "schema": {"type": "string"}}});
     let parameter = |name: &str| json!({"name": name, "in": "path", "required": true, "type": "string", "uniqueItems": true});
     json!({"swagger": "2.0", "info": info(group), "paths": paths(group, &response, parameter), "definitions": {}})
 }
@@ -29,7 +29,7 @@ pub(super) fn v3(group: &ApiGroup, etag: &HeaderValue) -> Value {
 
 pub(super) fn v3_group(group: &ApiGroup) -> Value {
     let content = json!({"*/*": {"schema": {"type": "string"}}});
-    let response = json!({"200": {"description": "The target's answer", "content": content}});
+    let response = json!({"200": {"description": "The target's response", "content": content}});
     let parameter = |name: &str| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string", "uniqueItems": true}});
     json!({"openapi": "3.0.0", "info": info(group), "paths": paths(group, &response, parameter)})
 }

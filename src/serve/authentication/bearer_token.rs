@@ -2,7 +2,7 @@
 //!
 //! Yes and no are remembered equally long and never past the token's own end; a review that failed is not remembered. A
 //! burst with one new token is one review. A token that has never been somebody's is a stranger's: its review is limited
-//! with those of all strangers, and what was said of it is kept apart, so that strangers push out nobody's answer. The memory's keys are keyed hashes, so that a core dump holds no token.
+//! with those of all strangers, and what was said of it is kept apart, so that strangers push out nobody's response. The memory's keys are keyed hashes, so that a core dump holds no token.
 //!
 //! Kubernetes: `plugin/pkg/authenticator/token/webhook/webhook.go`, `pkg/authentication/token/cache/` and
 //! `pkg/authentication/request/websocket/protocol.go` of k8s.io/apiserver.
@@ -33,7 +33,7 @@ use crate::serve::fairness::ReviewLimit;
 /// How a token is marked among the sub-protocols of a WebSocket.
 pub(super) const WEBSOCKET_TOKEN: &str = "base64url.bearer.authorization.k8s.io.";
 
-/// Bytes of the answers that are remembered: of tokens that are somebody's, and of those that nobody has seen before.
+/// Bytes of the responses that are remembered: of tokens that are somebody's, and of those that nobody has seen before.
 const MAX_KNOWN_BYTES: u64 = 8 << 20;
 const MAX_UNKNOWN_BYTES: u64 = 2 << 20;
 
@@ -48,7 +48,7 @@ const MAX_UNKNOWN_WAITING: usize = 256;
 /// No token is longer: a request's headers hold 1 MiB, but nobody is made to hash or send that.
 const MAX_TOKEN_BYTES: usize = 64 << 10;
 
-/// Longer than any answer is remembered: what a token that says nothing of its end has to live.
+/// Longer than any response is remembered: what a token that says nothing of its end has to live.
 const MAX_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 
 type ReviewCache = Cache<[u8; 32], ReviewedToken, RandomState>;
@@ -70,7 +70,7 @@ pub(super) struct TokenReviews {
 /// What is kept for tokens of one kind.
 #[derive(Debug)]
 struct Lane {
-    answers: ReviewCache,
+    responses: ReviewCache,
     waiting: Semaphore,
 }
 
@@ -119,7 +119,7 @@ impl TokenReviews {
         limit: Arc<ReviewLimit>,
     ) -> Self {
         let lane = |bytes, waiting| Lane {
-            answers: Cache::builder()
+            responses: Cache::builder()
                 .max_capacity(bytes)
                 .weigher(|_: &[u8; 32], verdict: &ReviewedToken| verdict.size())
                 .expire_after(Lifetime)
@@ -169,15 +169,15 @@ impl TokenReviews {
             return Err(AuthenticationError::Token);
         }
         let key = self.cache_key(token);
-        let verdict = match self.known.answers.get(&key).await {
+        let verdict = match self.known.responses.get(&key).await {
             Some(verdict) => verdict,
-            None => Box::pin(self.first_answer(address, key, token)).await?,
+            None => Box::pin(self.first_response(address, key, token)).await?,
         };
         verdict.user.ok_or(AuthenticationError::Token)
     }
 
     /// What is said of a token of which nothing is remembered among those of known users.
-    async fn first_answer(
+    async fn first_response(
         &self,
         address: IpAddr,
         key: [u8; 32],
@@ -188,24 +188,24 @@ impl TokenReviews {
         } else {
             (&self.unknown, ReviewedFor::Stranger(address))
         };
-        if let Some(verdict) = lane.answers.get(&key).await {
+        if let Some(verdict) = lane.responses.get(&key).await {
             return Ok(verdict);
         }
         let waiting = lane.waiting.try_acquire();
         let _waiting = waiting.map_err(|_| AuthenticationError::Crowded)?;
-        let review = lane.answers.try_get_with(key, self.ask(asker, token));
+        let review = lane.responses.try_get_with(key, self.ask(asker, token));
         let verdict = review.await.map_err(|failed| match *failed {
             ReviewError::Limited(_) => AuthenticationError::Crowded,
             ReviewError::ApiServerError(_) => AuthenticationError::Review(Arc::clone(&failed)),
         })?;
         if verdict.user.is_some() {
             self.proven.insert(key, ()).await;
-            self.known.answers.insert(key, verdict.clone()).await;
+            self.known.responses.insert(key, verdict.clone()).await;
         }
         Ok(verdict)
     }
 
-    /// Audiences are part of the key: an answer for one audience says nothing about another.
+    /// Audiences are part of the key: a response for one audience says nothing about another.
     fn cache_key(&self, token: &str) -> [u8; 32] {
         let mut context = hmac::Context::with_key(&self.key);
         for part in std::iter::once(token).chain(self.audiences.iter().map(String::as_str)) {
@@ -235,8 +235,8 @@ impl TokenReviews {
             ..TokenReview::default()
         };
         let params = PostParams::default();
-        let answer = call_with_retries(|| self.reviews.create(&params, &review)).await?;
-        let user = answer
+        let response = call_with_retries(|| self.reviews.create(&params, &review)).await?;
+        let user = response
             .status
             .and_then(|status| self.accept(status))
             .map(Arc::new);
@@ -453,10 +453,10 @@ mod tests {
                 };
                 let mut key = [0; 32];
                 key[..2].copy_from_slice(&at.to_le_bytes());
-                lane.answers.insert(key, verdict).await;
+                lane.responses.insert(key, verdict).await;
             }
-            lane.answers.run_pending_tasks().await;
-            let held = lane.answers.weighted_size();
+            lane.responses.run_pending_tasks().await;
+            let held = lane.responses.weighted_size();
             assert!(held <= most && held > most / 2, "{held} of {most}");
         }
     }

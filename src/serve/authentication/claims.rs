@@ -1,6 +1,6 @@
 //! A look at a JWT that nobody has verified: when it ends, so that nothing remembers it for longer.
 //!
-//! Only ever shortens how long a verified answer holds; nothing else is read from here.
+//! Only ever shortens how long a verified result holds; nothing else is read from here.
 
 use std::time::{Duration, SystemTime};
 

@@ -6,7 +6,7 @@
 //! too, unless `--anonymous-auth` is given: through kube-apiserver anonymous users come under their name.
 //!
 //! Refuses: 401 for an unknown credential or none, 400 for `Impersonate-*` from a direct caller, 429 when too many unknown
-//! callers wait, 500 when a token could not be reviewed. On HTTP/2 an unknown or anonymous direct caller loses the connection after the answer.
+//! callers wait, 500 when a token could not be reviewed. On HTTP/2 an unknown or anonymous direct caller loses the connection after the response.
 
 mod bearer_token;
 mod claims;

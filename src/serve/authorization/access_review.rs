@@ -1,8 +1,8 @@
-//! The SubjectAccessReview: one for a burst of equal questions, its answer remembered for seconds.
+//! The SubjectAccessReview: one for a burst of equal questions, its response remembered for seconds.
 //!
 //! Yes and no have a lifetime each; a review that failed is not remembered. The memory is bounded in bytes, as who asks and
 //! for what is the callers' to choose. A question that would take much of it is asked every time; k8s.io/apiserver does the
-//! same from 10 000 bytes on. Anonymous direct callers have a memory of their own, so that they push out nobody's answer.
+//! same from 10 000 bytes on. Anonymous direct callers have a memory of their own, so that they push out nobody's response.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -89,7 +89,7 @@ impl AccessReviews {
         client: kube::Client,
         limit: Arc<ReviewLimit>,
     ) -> Self {
-        let answers = |bytes| {
+        let responses = |bytes| {
             Cache::builder()
                 .max_capacity(bytes)
                 .weigher(|question: &Question, decision: &Decision| {
@@ -103,8 +103,8 @@ impl AccessReviews {
         };
         Self {
             api: Api::all(client),
-            known: answers(MAX_CACHE_BYTES),
-            unknown: answers(MAX_UNKNOWN_BYTES),
+            known: responses(MAX_CACHE_BYTES),
+            unknown: responses(MAX_UNKNOWN_BYTES),
             limit,
             asked: AtomicU64::new(0),
         }
@@ -139,18 +139,18 @@ impl AccessReviews {
         asker: Asker,
         question: &Question,
     ) -> Result<Decision, Arc<ReviewError>> {
-        let answers = match asker {
+        let responses = match asker {
             Asker::Known => &self.known,
             Asker::Unknown => &self.unknown,
         };
-        if let Some(decision) = answers.get(question).await {
+        if let Some(decision) = responses.get(question).await {
             return Ok(decision);
         }
         let review = self.ask(asker, question);
         if question.size() > MAX_QUESTION_BYTES {
             return Box::pin(review).await.map_err(Arc::new);
         }
-        Box::pin(answers.try_get_with_by_ref(question, review)).await
+        Box::pin(responses.try_get_with_by_ref(question, review)).await
     }
 
     async fn ask(&self, asker: Asker, question: &Question) -> Result<Decision, ReviewError> {
@@ -165,8 +165,8 @@ impl AccessReviews {
             ..SubjectAccessReview::default()
         };
         let params = PostParams::default();
-        let answer = call_with_retries(|| self.api.create(&params, &review)).await?;
-        Ok(answer
+        let response = call_with_retries(|| self.api.create(&params, &review)).await?;
+        Ok(response
             .status
             .map_or_else(|| Decision::Denied("".into()), Decision::read))
     }
@@ -230,16 +230,16 @@ mod tests {
     #[tokio::test]
     async fn what_is_remembered_of_rights_is_bounded_in_bytes() {
         let (reviews, _api) = reviews();
-        for (answers, most) in [
+        for (responses, most) in [
             (&reviews.known, MAX_CACHE_BYTES),
             (&reviews.unknown, MAX_UNKNOWN_BYTES),
         ] {
             for at in 0..1000 {
                 let question = question(format!("{at:016384}"));
-                answers.insert(question, Decision::Allowed).await;
+                responses.insert(question, Decision::Allowed).await;
             }
-            answers.run_pending_tasks().await;
-            let held = answers.weighted_size();
+            responses.run_pending_tasks().await;
+            let held = responses.weighted_size();
             assert!(held <= most && held > most / 2, "{held} of {most}");
         }
     }
@@ -249,7 +249,7 @@ mod tests {
         let (reviews, mut api) = reviews();
         let asked = question("/metrics".to_owned());
         for asker in [Asker::Unknown, Asker::Known, Asker::Unknown] {
-            let answering = async {
+            let responding = async {
                 let (_, send) = api.next_request().await.expect("a review");
                 let body = serde_json::json!({"apiVersion": "authorization.k8s.io/v1",
                     "kind": "SubjectAccessReview", "spec": {}, "status": {"allowed": true}});
@@ -258,7 +258,7 @@ mod tests {
             tokio::select! {
                 biased;
                 decided = reviews.decide(asker, asked.clone()) => decided.unwrap(),
-                () = async { answering.await; std::future::pending().await } => {}
+                () = async { responding.await; std::future::pending().await } => {}
             }
         }
         assert_eq!(reviews.asked(), 2, "one for each of them");

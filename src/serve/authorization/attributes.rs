@@ -19,7 +19,7 @@ use crate::serve::config::ApiGroup;
 /// The subresource of everything that is served here.
 const SUBRESOURCE: &str = "proxy";
 
-/// Who wants to do what. Two equal questions have one answer.
+/// Who wants to do what. Two equal questions have one response.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Question {
     pub(super) user: Arc<User>,

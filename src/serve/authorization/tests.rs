@@ -66,9 +66,9 @@ fn service() -> RequestInfo {
 async fn review(handle: &mut Handle, status: Value) -> Value {
     let (request, send) = handle.next_request().await.expect("a SubjectAccessReview");
     let body = request.into_body().collect_bytes().await.unwrap();
-    let answer = json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview",
+    let response = json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview",
         "metadata": {}, "spec": {}, "status": status});
-    send.send_response(http::Response::new(Body::from(answer.to_string())));
+    send.send_response(http::Response::new(Body::from(response.to_string())));
     serde_json::from_slice::<Value>(&body).unwrap()["spec"].clone()
 }
 
@@ -156,7 +156,7 @@ async fn masters_pass_without_a_question() {
 }
 
 #[tokio::test]
-async fn a_burst_is_one_review_and_its_answer_holds() {
+async fn a_burst_is_one_review_and_its_response_holds() {
     let (authorization, mut handle) = authorization(Duration::from_secs(10));
     let burst = futures_util::future::join_all(
         (0..50).map(|_| authorization.authorize_again(caller("alice", &[]), service())),
@@ -218,7 +218,7 @@ async fn another_user_group_uid_or_name_is_another_question() {
 }
 
 #[tokio::test]
-async fn an_answer_without_lifetime_is_asked_again() {
+async fn a_response_without_lifetime_is_asked_again() {
     let (authorization, mut handle) = authorization(Duration::ZERO);
     for _ in 0..2 {
         let (permit, _) = tokio::join!(
@@ -254,7 +254,7 @@ fn anonymous() -> Caller {
 
 /// They are all one, who gets a few turns and keeps nobody else waiting.
 #[tokio::test(start_paused = true)]
-async fn anonymous_callers_with_thousands_of_questions_get_a_few_answers() {
+async fn anonymous_callers_with_thousands_of_questions_get_a_few_responses() {
     let (authorization, mut handle) = authorization(Duration::from_secs(10));
     let mut waiting = Vec::new();
     for at in 0..1000 {
@@ -268,9 +268,9 @@ async fn anonymous_callers_with_thousands_of_questions_get_a_few_answers() {
         }
     }
     assert_eq!(waiting.len(), 8);
-    let mut unanswered = Vec::new();
+    let mut pending = Vec::new();
     for _ in 0..8 {
-        unanswered.push(handle.next_request().await.expect("a review"));
+        pending.push(handle.next_request().await.expect("a review"));
     }
     let (permit, spec) = tokio::join!(
         authorization.authorize_again(caller("alice", &[]), service()),
@@ -311,10 +311,10 @@ async fn an_authorizer_that_is_away_slow_or_failing_is_500_within_the_deadline()
             for _ in 0..5 {
                 let (_, send) = handle.next_request().await.expect("a try");
                 let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "message": "no", "reason": "x"});
-                let answer = http::Response::builder()
+                let response = http::Response::builder()
                     .status(code)
                     .body(Body::from(status.to_string()));
-                send.send_response(answer.unwrap());
+                send.send_response(response.unwrap());
             }
         };
         let asking = authorization.authorize_again(caller("alice", &[]), service());

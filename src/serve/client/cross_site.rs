@@ -4,7 +4,7 @@
 //! In: the head of a request, what is known of the browser's view, and the target's isolation. Out: nothing, or a refusal.
 //! It stands behind authorization, so it tells nothing to those who may not know, and before anything is sent on.
 //!
-//! | asked by | answered |
+//! | asked by | response |
 //! |---|---|
 //! | a page of the same origin, the user, a program (neither `Sec-Fetch-Site` nor `Origin`) | yes |
 //! | a link or redirect of another site that shows a page in a window of its own | yes, GET and HEAD |
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn two_answers_to_one_question_are_none() {
+    fn two_responses_to_one_question_are_none() {
         let lines = [
             ("sec-fetch-site", "same-origin"),
             ("sec-fetch-site", "cross-site"),

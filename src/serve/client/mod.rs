@@ -62,7 +62,7 @@ impl Clients {
     ) -> Result<ClientInfo, NoOrigin> {
         // It may have come as a POST.
         request.method_mut().clone_from(&permit.info().method);
-        let own_origin = envelope::open_request(request.headers_mut())?;
+        let own_origin = envelope::unwrap_request(request.headers_mut())?;
         if own_origin.is_some() {
             // What was inside is as the page sent it, and no stage has looked at it.
             authentication.remove_claims(request.headers_mut());

@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_names_the_token_where_nothing_else_was_offered() {
+    fn a_response_names_the_token_where_nothing_else_was_offered() {
         let tokens = PageTokens::new(SessionKey::random());
         let alice = permit("alice", WEB);
         let token = &tokens.issue(&alice);

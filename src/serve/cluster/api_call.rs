@@ -1,7 +1,7 @@
-//! Asking the API server something that an answer waits for: a deadline, and the retries that Kubernetes' own webhooks make.
+//! Asking the API server something that a response waits for: a deadline, and the retries that Kubernetes' own webhooks make.
 //!
 //! Mirrors `pkg/util/webhook/webhook.go` of k8s.io/apiserver: five tries, 500 ms apart and half as long again each time,
-//! for answers that another try may change. All tries together keep the deadline.
+//! for responses that another try may change. All tries together keep the deadline.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ pub(super) const DEADLINE: Duration = Duration::from_secs(10);
 const TRIES: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
-/// Why the API server gave no answer that can be used.
+/// Why the API server gave no response that can be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiServerError {
     #[error("the API server did not answer within {0:?}")]
@@ -20,7 +20,7 @@ pub enum ApiServerError {
     Failed(#[from] kube::Error),
 }
 
-/// Asks until there is an answer, a refusal that another try won't change, or the deadline.
+/// Asks until there is a response, a refusal that another try won't change, or the deadline.
 ///
 /// # Errors
 /// See [`ApiServerError`].
@@ -74,32 +74,32 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn five_tries_are_made_when_another_may_help() {
         let tries = Cell::new(0);
-        let answer: Result<(), _> = call_with_retries(|| {
+        let response: Result<(), _> = call_with_retries(|| {
             tries.set(tries.get() + 1);
             async { Err(refused(429)) }
         })
         .await;
-        assert!(matches!(answer, Err(ApiServerError::Failed(_))));
+        assert!(matches!(response, Err(ApiServerError::Failed(_))));
         assert_eq!(tries.get(), 5);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_final_refusal_is_not_asked_again() {
         let tries = Cell::new(0);
-        let answer: Result<(), _> = call_with_retries(|| {
+        let response: Result<(), _> = call_with_retries(|| {
             tries.set(tries.get() + 1);
             async { Err(refused(403)) }
         })
         .await;
-        assert!(answer.is_err());
+        assert!(response.is_err());
         assert_eq!(tries.get(), 1);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_silent_api_server_is_late_after_the_deadline() {
         let start = tokio::time::Instant::now();
-        let answer: Result<(), _> = call_with_retries(std::future::pending).await;
-        assert!(matches!(answer, Err(ApiServerError::Late(_))));
+        let response: Result<(), _> = call_with_retries(std::future::pending).await;
+        assert!(matches!(response, Err(ApiServerError::Late(_))));
         assert_eq!(start.elapsed(), DEADLINE);
     }
 }

@@ -38,7 +38,7 @@ pub enum Prefix {
     /// The path inside the target.
     #[default]
     Strip,
-    /// The whole path: the app knows where it lives, so nothing in its answers is rewritten.
+    /// The whole path: the app knows where it lives, so nothing in its responses is rewritten.
     Keep,
 }
 

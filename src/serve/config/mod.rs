@@ -160,7 +160,7 @@ pub struct AuthenticationConfig {
 /// What becomes of direct callers without a credential. Anonymous users of the front proxy are the front proxy's to judge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AnonymousAuth {
-    /// 401; health answers everybody all the same.
+    /// 401; health endpoints respond to everybody all the same.
     Refused,
     /// They are `system:anonymous`, and the authorizer says what they may.
     Accepted,
@@ -277,7 +277,7 @@ pub struct ForwardConfig {
     pub connect_timeout: Duration,
     /// TLS handshake with a backend, 5 s.
     pub tls_handshake_timeout: Duration,
-    /// From the request's end to the answer's head; 0 is no limit.
+    /// From the request's end to the response's head; 0 is no limit.
     pub response_header_timeout: Duration,
     /// `--exchange-idle-timeout`: how long a backend may leave a request's body untaken that is there for it; 0 is no limit.
     pub exchange_idle_timeout: Duration,
@@ -310,7 +310,7 @@ pub struct ExternalOrigin {
     pub path: String,
 }
 
-/// The answer.
+/// The response.
 #[derive(Debug, Clone)]
 pub struct RewriteConfig {
     /// `--links`.

@@ -31,7 +31,7 @@ pub(super) struct ConnectionSlots {
     of_strangers: Arc<Counts>,
 }
 
-/// Why a connection is closed without an answer.
+/// Why a connection is closed without a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NoSlot {
     #[error("all connections are taken")]

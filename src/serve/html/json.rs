@@ -43,15 +43,15 @@ pub(super) fn replaced(text: &[u8], rule: &Rule<'_>) -> Option<Vec<u8>> {
                     .iter()
                     .find(|byte| !byte.is_ascii_whitespace())
                     .is_some_and(|byte| *byte == b':');
-                let answer = if is_key {
+                let response = if is_key {
                     let above = path.len() - 1;
-                    let answer = rule(&path[..above], Role::Key, &string);
+                    let response = rule(&path[..above], Role::Key, &string);
                     path[above] = string;
-                    answer
+                    response
                 } else {
                     rule(&path, Role::Value, &string)
                 };
-                match answer {
+                match response {
                     Some(now) => result.extend_from_slice(&literal_of(&now)?),
                     None => result.extend_from_slice(literal.as_bytes()),
                 }

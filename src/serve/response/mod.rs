@@ -8,7 +8,7 @@
 //!
 //! | step | which responses | why here |
 //! |---|---|---|
-//! | [`envelope::seal_answer`] | of a target at an origin of its own; nothing else happens to them | nobody else is on that origin |
+//! | [`envelope::wrap_response`] | of a target at an origin of its own; nothing else happens to them | nobody else is on that origin |
 //! | `forbidden_headers::remove` | all that have such headers | before anything reads or adds headers |
 //! | `redirect::decide` | with `Location` | may end it here: what is followed reaches no client |
 //! | `RedirectChain::add_cookies` | at the end of a chain | before the next step, so that it sees them, too |
@@ -137,7 +137,7 @@ impl ResponseRewriter {
     ) -> Rewritten {
         let (client, info) = (context.client, context.permit.info());
         if let Some(own) = &client.own_origin {
-            envelope::seal_answer(response.headers_mut(), own);
+            envelope::wrap_response(response.headers_mut(), own);
             return Rewritten::Done(response);
         }
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -184,7 +184,7 @@ impl ResponseRewriter {
     /// The 101 of a tunnel.
     fn tunnel(&self, context: ResponseContext<'_>, mut response: Response) -> Response {
         let headers = response.headers_mut();
-        // Browsers end a socket whose offer got no answer, and the backend was not shown all of it.
+        // Browsers end a socket whose offer got no response, and the backend was not shown all of it.
         context.client.page_token.agree(headers);
         forbidden_headers::remove(headers, &context.links());
         cookies::confine(headers, context.paths(), &self.config.never_forward_cookies);

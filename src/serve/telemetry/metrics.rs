@@ -105,7 +105,7 @@ pub struct Metrics {
     retries: Counter,
 }
 
-/// Seconds, from a local answer to a very slow one.
+/// Seconds, from a local response to a very slow one.
 const BUCKETS: [f64; 14] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0,
 ];
@@ -141,7 +141,7 @@ impl Metrics {
         );
         registry.register(
             "apiserver_request_duration_seconds",
-            "From the first look at a request to the head of its answer",
+            "From the first look at a request to the head of its response",
             metrics.until_response.clone(),
         );
         registry.register(
@@ -338,7 +338,7 @@ impl Gauges {
     }
 }
 
-/// Codes that no HTTP answer has are one label.
+/// Codes that no HTTP response has are one label.
 fn code_label(code: u16) -> u16 {
     if (100..600).contains(&code) { code } else { 0 }
 }

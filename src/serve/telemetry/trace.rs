@@ -35,7 +35,7 @@ impl AuditId {
         self.0.to_str().unwrap_or_default()
     }
 
-    /// Puts it into an answer, as kube-apiserver does.
+    /// Puts it into a response, as kube-apiserver does.
     pub fn echo(&self, headers: &mut HeaderMap) {
         headers.insert(AUDIT_ID, self.0.clone());
     }

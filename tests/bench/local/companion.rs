@@ -14,8 +14,8 @@ use tokio::process::{Child, Command};
 pub struct Companion {
     pub pid: u32,
     pub address: SocketAddr,
-    /// From the start of the process to the end of its first answer.
-    pub first_answer: Duration,
+    /// From the start of the process to the end of its first response.
+    pub first_response: Duration,
     /// Requests of a round, so that it takes a few seconds.
     pub requests: u32,
     _child: Child,
@@ -52,12 +52,12 @@ impl Companion {
         out.read_line(&mut line).await.unwrap();
         let address = line.trim().strip_prefix("Starting to serve on ").unwrap();
         let address = address.parse().unwrap();
-        let answer = ask(address, &format!("{address}"), "/api").await;
-        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let response = ask(address, &format!("{address}"), "/api").await;
+        assert!(response.starts_with("HTTP/1.1 200"), "{response}");
         Self {
             pid: child.id().unwrap(),
             address,
-            first_answer: start.elapsed(),
+            first_response: start.elapsed(),
             requests,
             _child: child,
         }
@@ -69,7 +69,7 @@ pub async fn ask(address: SocketAddr, host: &str, path: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let head = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
     stream.write_all(head.as_bytes()).await.unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await.unwrap();
-    String::from_utf8(answer).unwrap()
+    let mut response = Vec::new();
+    stream.read_to_end(&mut response).await.unwrap();
+    String::from_utf8(response).unwrap()
 }

@@ -71,7 +71,7 @@ async fn start(table: &mut Table, kubeconfig: &Path) {
     let mut times = [Vec::new(), Vec::new()];
     for _ in 0..2 * ROUNDS {
         for (times, one) in times.iter_mut().zip(both(kubeconfig).await) {
-            times.push(one.first_answer.as_secs_f64() * 1e3);
+            times.push(one.first_response.as_secs_f64() * 1e3);
         }
     }
     let [ours, other] = times.map(median);
@@ -107,8 +107,8 @@ async fn connections(table: &mut Table, both: &Both) {
         let host = one.address.to_string();
         let asked = join_all((0..8).map(async |_| {
             for _ in 0..CONNECTIONS / 8 {
-                let answer = ask(one.address, &host, SMALL).await;
-                assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+                let response = ask(one.address, &host, SMALL).await;
+                assert!(response.starts_with("HTTP/1.1 200"), "{response}");
             }
         }));
         asked.await;

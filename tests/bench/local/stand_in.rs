@@ -13,7 +13,7 @@ use crate::peers::{self, Logs, Running, TOKEN};
 
 const ADDRESS: &str = "127.0.0.1:16443";
 
-/// Bytes of an answer that is not big.
+/// Bytes of a response that is not big.
 const SMALL: usize = 1024;
 
 /// Serves until it is dropped.
@@ -41,7 +41,7 @@ impl StandIn {
     }
 }
 
-/// kube-apiserver takes 250 requests at once on a connection, and says the five headers of every answer.
+/// kube-apiserver takes 250 requests at once on a connection, and says the five headers of every response.
 async fn nginx(echo: SocketAddr) -> Running {
     let small = " ".repeat(SMALL);
     let server = format!(
@@ -57,8 +57,8 @@ async fn nginx(echo: SocketAddr) -> Running {
            }}
            location /apis/throughway.dev/v1/namespaces/ {{
              default_type application/octet-stream;
-             add_header Throughway-Origin $http_throughway_origin; add_header Throughway-Answer-Content-Type text/html;
-             add_header Throughway-Answer-Cache-Control max-age=60; add_header X-Content-Type-Options nosniff;
+             add_header Throughway-Origin $http_throughway_origin; add_header Throughway-Response-Content-Type text/html;
+             add_header Throughway-Response-Cache-Control max-age=60; add_header X-Content-Type-Options nosniff;
              add_header Cache-Control no-store;
              return 200 \"{small}\";
            }}
@@ -84,9 +84,9 @@ async fn upgraded(mut stream: TcpStream) {
             return;
         }
     }
-    let answer =
+    let response =
         "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
-    stream.write_all(answer.as_bytes()).await.unwrap();
+    stream.write_all(response.as_bytes()).await.unwrap();
     let (mut from, mut to) = stream.split();
     // The other side may go in the middle.
     let _ = tokio::io::copy(&mut from, &mut to).await;

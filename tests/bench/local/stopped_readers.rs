@@ -60,8 +60,8 @@ async fn median_request(companion: &Companion) -> f64 {
     let mut took = Vec::new();
     for _ in 0..REQUESTS {
         let begun = Instant::now();
-        let answer = ask(companion.address, &host, SMALL).await;
-        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let response = ask(companion.address, &host, SMALL).await;
+        assert!(response.starts_with("HTTP/1.1 200"), "{response}");
         took.push(begun.elapsed().as_secs_f64() * 1e3);
     }
     median(took)

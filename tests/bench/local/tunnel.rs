@@ -38,7 +38,7 @@ async fn open(address: SocketAddr) -> TcpStream {
     while !got.ends_with(b"\r\n\r\n") {
         assert!(stream.read_buf(&mut got).await.unwrap() > 0);
     }
-    let answer = String::from_utf8(got).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 101"), "{answer}");
+    let response = String::from_utf8(got).unwrap();
+    assert!(response.starts_with("HTTP/1.1 101"), "{response}");
     stream
 }

@@ -32,9 +32,9 @@ async fn over_one_connection(client: &Client, numbers: impl Iterator<Item = usiz
         let path = service(&format!("none-{number}"), "/");
         let asked: http::Request<Full<Bytes>> = request("GET", &path, &headers, "");
         requests.ready().await.unwrap();
-        let answer = requests.send_request(asked).await.unwrap();
-        assert_eq!(answer.status(), 404);
-        answer.into_body().collect().await.unwrap();
+        let response = requests.send_request(asked).await.unwrap();
+        assert_eq!(response.status(), 404);
+        response.into_body().collect().await.unwrap();
     }
     drop(requests);
     connection.await.unwrap().unwrap();

@@ -83,7 +83,7 @@ async fn show(replica: SocketAddr, number: usize, answered: Arc<AtomicU32>) {
     for token in 0..TOKENS {
         let token = format!("Bearer storm-{number}-{token}-{}", fastrand::u64(..));
         let headers = [("authorization", token.as_str())];
-        // The first answer is the connection's end.
+        // The first response is the connection's end.
         let Ok(stream) = connection.send(&service("calm", "/"), &headers, None).await else {
             break;
         };
@@ -122,9 +122,9 @@ async fn ask_steadily(client: &Client) -> Vec<Duration> {
         let asked = Instant::now();
         let get: http::Request<Full<Bytes>> = request("GET", &service("calm", "/"), &headers, "");
         requests.ready().await.unwrap();
-        let answer = requests.send_request(get).await.unwrap();
-        assert_eq!(answer.status(), 200);
-        answer.into_body().collect().await.unwrap();
+        let response = requests.send_request(get).await.unwrap();
+        assert_eq!(response.status(), 200);
+        response.into_body().collect().await.unwrap();
         took.push(asked.elapsed());
     }
     drop(requests);

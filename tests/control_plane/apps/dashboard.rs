@@ -161,10 +161,11 @@ impl Dashboard {
         let known = async {
             let path = format!("{}/", self.path());
             loop {
-                let answer = cluster.admin().get(&path).await;
+                let response = cluster.admin().get(&path).await;
                 // A dashboard may have a 404 of its own; Throughway's and kube-apiserver's are a Status.
-                let refused = answer.status.is_client_error() || answer.status.is_server_error();
-                if !(refused && answer.text().contains(r#""kind":"Status""#)) {
+                let refused =
+                    response.status.is_client_error() || response.status.is_server_error();
+                if !(refused && response.text().contains(r#""kind":"Status""#)) {
                     return;
                 }
                 sleep(INTERVAL).await;

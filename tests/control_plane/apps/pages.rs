@@ -8,7 +8,7 @@ use super::steps::{click_on, log_in, shows};
 use super::{works, works_at_own_origins};
 
 #[test]
-fn prometheus_answers_a_query_and_shows_it_again_by_its_address() {
+fn prometheus_runs_a_query_and_shows_it_again_by_its_address() {
     let dashboard = Dashboard::new("prometheus", 10);
     on_cluster(async |cluster: &'static Cluster| works(cluster, dashboard, prometheus).await);
 }

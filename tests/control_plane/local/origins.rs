@@ -7,7 +7,7 @@ use futures_util::{SinkExt, StreamExt};
 use http::Request;
 use http_body_util::BodyExt;
 use throughway_testing::backend::{BASIC, pattern, sha256};
-use throughway_testing::client::{Answer, request};
+use throughway_testing::client::{ClientResponse, request};
 use throughway_testing::companion::{Companion, send, whole};
 use throughway_testing::control_plane::{Cluster, on_cluster};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -20,8 +20,8 @@ fn companion(cluster: &Cluster, flags: &[&str]) -> Companion {
 }
 
 /// The headers that a backend says it received, those that this test's client or the way adds aside.
-fn arrived(answer: &Answer) -> Vec<(String, String)> {
-    let said = answer.json();
+fn arrived(response: &ClientResponse) -> Vec<(String, String)> {
+    let said = response.json();
     let lines = said["headers"].as_array().expect("headers").iter();
     let text = |value: &serde_json::Value| value.as_str().expect("text").to_owned();
     let mut lines: Vec<_> = lines.map(|line| (text(&line[0]), text(&line[1]))).collect();
@@ -33,14 +33,14 @@ fn arrived(answer: &Answer) -> Vec<(String, String)> {
 async fn raw(address: SocketAddr, request: &[u8]) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(request).await.unwrap();
-    let mut answer = Vec::new();
+    let mut response = Vec::new();
     // What is refused unread may end as a reset.
-    let _ = stream.read_to_end(&mut answer).await;
-    String::from_utf8_lossy(&answer).into_owned()
+    let _ = stream.read_to_end(&mut response).await;
+    String::from_utf8_lossy(&response).into_owned()
 }
 
 #[test]
-fn a_request_arrives_as_the_browser_sent_it_and_the_answer_too() {
+fn a_request_arrives_as_the_browser_sent_it_and_the_response_too() {
     on_cluster(async |cluster: &Cluster| {
         let local = companion(cluster, &[]);
         let host = local.host("solo.demo.svc");
@@ -62,9 +62,9 @@ fn a_request_arrives_as_the_browser_sent_it_and_the_answer_too() {
             ("x-own", "a, b"),
         ];
         let asked = request("PUT", path, &lines, "a body");
-        let answer = local.ask(&host, asked).await;
-        assert_eq!(answer.status, 200, "{}", answer.text());
-        let said = answer.json();
+        let response = local.ask(&host, asked).await;
+        assert_eq!(response.status, 200, "{}", response.text());
+        let said = response.json();
         assert_eq!(
             (said["method"].as_str(), said["uri"].as_str()),
             (Some("PUT"), Some(path))
@@ -75,7 +75,7 @@ fn a_request_arrives_as_the_browser_sent_it_and_the_answer_too() {
             .filter(|(name, _)| !matches!(*name, "impersonate-user" | "x-remote-user"))
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
-        let own = arrived(&answer);
+        let own = arrived(&response);
         for (name, value) in [
             ("content-length", "6"),
             ("host", host.as_str()),
@@ -91,7 +91,7 @@ fn a_request_arrives_as_the_browser_sent_it_and_the_answer_too() {
         );
         expected.sort();
         assert_eq!(own, expected);
-        let mut names: Vec<_> = answer
+        let mut names: Vec<_> = response
             .headers
             .keys()
             .map(http::HeaderName::as_str)
@@ -102,16 +102,16 @@ fn a_request_arrives_as_the_browser_sent_it_and_the_answer_too() {
 }
 
 #[test]
-fn answers_keep_what_the_way_would_take() {
+fn responses_keep_what_the_way_would_take() {
     on_cluster(async |cluster: &Cluster| {
         let local = companion(cluster, &[]);
         let host = local.host("solo.demo.svc");
         let query = "set-cookie=a%3D1;%20Domain%3Dsvc.localhost;%20Path%3D/&set-cookie=__Host-b%3D2;%20Secure&cache-control=max-age%3D60\
             &access-control-allow-origin=*&clear-site-data=%22cache%22&content-type=text/html&x-own=1&www-authenticate=Basic";
         let asked = request("GET", &format!("/headers?{query}"), &[], "");
-        let answer = local.ask(&host, asked).await;
+        let response = local.ask(&host, asked).await;
         let all = |name: &str| -> Vec<&str> {
-            let values = answer.headers.get_all(name).iter();
+            let values = response.headers.get_all(name).iter();
             values.map(|value| value.to_str().unwrap()).collect()
         };
         assert_eq!(all("set-cookie"), ["a=1; Path=/", "__Host-b=2; Secure"]);
@@ -125,7 +125,7 @@ fn answers_keep_what_the_way_would_take() {
         ] {
             assert_eq!(all(name), [value]);
         }
-        assert_eq!(answer.text(), "headers");
+        assert_eq!(response.text(), "headers");
     });
 }
 
@@ -154,9 +154,9 @@ fn a_query_arrives_that_is_written_as_prometheus_has_it() {
             let request = format!(
                 "GET /echo?query=up{{job=\"node\"}}>0 HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
             );
-            let answer = raw(local.address, request.as_bytes()).await;
+            let response = raw(local.address, request.as_bytes()).await;
             let expected = r#""uri":"/echo?query=up{job=%22node%22}%3E0""#;
-            assert!(answer.contains(expected), "{via}: {answer}");
+            assert!(response.contains(expected), "{via}: {response}");
         }
     });
 }
@@ -170,9 +170,9 @@ fn a_url_may_be_nearly_as_long_as_the_library_takes_it_and_a_longer_one_is_414()
             let target = format!("/echo?{}", "x".repeat(length));
             let request =
                 format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-            let answer = raw(local.address, request.as_bytes()).await;
+            let response = raw(local.address, request.as_bytes()).await;
             let begin = format!("HTTP/1.1 {code}\r\n");
-            assert!(answer.starts_with(&begin), "{length}: {answer:.200}");
+            assert!(response.starts_with(&begin), "{length}: {response:.200}");
         }
     });
 }
@@ -190,8 +190,8 @@ fn redirects_to_the_target_by_its_other_names_lead_to_its_origin() {
                 "https://solo.demo.svc/login".to_owned(),
             ] {
                 let path = format!("/status/302?location={location}");
-                let answer = local.ask(&host, request("GET", &path, &[], "")).await;
-                let led = answer.header("location");
+                let response = local.ask(&host, request("GET", &path, &[], "")).await;
+                let led = response.header("location");
                 assert_eq!(led, Some(&*format!("{origin}/login")), "{via} {location}");
             }
         }
@@ -215,10 +215,15 @@ fn what_http_allows_and_proxies_trip_over_arrives() {
                 ("raw", "/folded", &[], 200),
             ] {
                 let host = local.host(&format!("{service}.demo.svc"));
-                let answer = local.ask(&host, request("GET", path, lines, "")).await;
-                assert_eq!(answer.status, code, "{flags:?} {path}: {}", answer.text());
+                let response = local.ask(&host, request("GET", path, lines, "")).await;
+                assert_eq!(
+                    response.status,
+                    code,
+                    "{flags:?} {path}: {}",
+                    response.text()
+                );
                 let folded = (path == "/folded").then_some("a b");
-                assert_eq!(answer.header("x-folded"), folded, "{flags:?} {path}");
+                assert_eq!(response.header("x-folded"), folded, "{flags:?} {path}");
             }
         }
     });
@@ -233,9 +238,9 @@ fn redirects_stay_redirects_inside_the_origin() {
             for code in [301, 302, 303, 307, 308] {
                 for method in ["GET", "POST"] {
                     let path = format!("/status/{code}?location=/login?a=b");
-                    let answer = local.ask(&host, request(method, &path, &[], "")).await;
-                    assert_eq!(answer.status, code, "{flags:?}");
-                    assert_eq!(answer.header("location"), Some("/login?a=b"), "{flags:?}");
+                    let response = local.ask(&host, request(method, &path, &[], "")).await;
+                    assert_eq!(response.status, code, "{flags:?}");
+                    assert_eq!(response.header("location"), Some("/login?a=b"), "{flags:?}");
                 }
             }
         }
@@ -266,10 +271,10 @@ fn a_websocket_keeps_its_query_and_its_protocol() {
         headers.insert("origin", local.origin("solo.demo.svc").parse().unwrap());
         headers.insert("sec-websocket-protocol", "chat".parse().unwrap());
         let stream = tokio::net::TcpStream::connect(local.address).await.unwrap();
-        let (mut socket, answer) = tokio_tungstenite::client_async(asked, stream)
+        let (mut socket, response) = tokio_tungstenite::client_async(asked, stream)
             .await
             .unwrap();
-        assert_eq!(answer.headers()["sec-websocket-protocol"], "chat");
+        assert_eq!(response.headers()["sec-websocket-protocol"], "chat");
         let first = socket.next().await.unwrap().unwrap();
         assert_eq!(first, Message::text("/ws?session=a%2Fb"));
         socket.send(Message::text("hello")).await.unwrap();
@@ -310,13 +315,13 @@ fn pods_ports_and_schemes_have_origins_too() {
             ("https-8443.secure-0.demo.pod", "hello from secure-0"),
             ("https-.secure.demo.svc", "hello from secure-0"),
         ] {
-            let answer = local
+            let response = local
                 .ask(&local.host(name), request("GET", "/", &[], ""))
                 .await;
             assert!(
-                answer.text().starts_with(expected),
+                response.text().starts_with(expected),
                 "{name}: {}",
-                answer.text()
+                response.text()
             );
         }
     });
@@ -349,7 +354,7 @@ fn a_forwarded_port_is_the_target_alone() {
             .unwrap_or_else(|| panic!("{line}"));
         let address = address.parse().unwrap();
         let cookies = [("cookie", "Throughway-Local=secret; a=1")];
-        let answer = whole(
+        let response = whole(
             send(
                 address,
                 &format!("{address}"),
@@ -358,8 +363,8 @@ fn a_forwarded_port_is_the_target_alone() {
             .await,
         )
         .await;
-        assert_eq!(answer.json()["uri"], "/echo/x");
-        let own = arrived(&answer);
+        assert_eq!(response.json()["uri"], "/echo/x");
+        let own = arrived(&response);
         assert!(
             own.contains(&("cookie".to_owned(), "a=1".to_owned())),
             "{own:?}"
@@ -380,9 +385,9 @@ fn through_the_built_in_proxy_links_lose_its_path_again() {
             &[("accept-encoding", "gzip, br")],
             "",
         );
-        let answer = local.ask(&host, asked).await;
+        let response = local.ask(&host, asked).await;
         assert_eq!(
-            answer.text(),
+            response.text(),
             "<html><body><a href=\"/deep/link\">link</a></body></html>"
         );
         let echoed = local

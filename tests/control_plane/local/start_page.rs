@@ -12,9 +12,9 @@ async fn start_page(local: &Companion) -> String {
         ("sec-fetch-mode", "navigate"),
         ("sec-fetch-site", "none"),
     ];
-    let answer = local.ask_api(request("GET", "/", &lines, "")).await;
-    assert_eq!(answer.status, 200);
-    answer.text().to_owned()
+    let response = local.ask_api(request("GET", "/", &lines, "")).await;
+    assert_eq!(response.status, 200);
+    response.text().to_owned()
 }
 
 /// The row of a Service.

@@ -21,12 +21,12 @@ fn registration_is_available_and_trusts_the_servers_own_ca() {
         assert!(resources.contains("services/proxy"), "{resources}");
         // kube-aggregator fetches OpenAPI documents in its own time.
         let (admin, path) = (cluster.admin(), "/openapi/v3/apis/throughway.dev/v1");
-        let mut answer = admin.get(path).await;
+        let mut response = admin.get(path).await;
         let start = Instant::now();
-        while !answer.status.is_success() && start.elapsed() < Duration::from_secs(60) {
-            answer = admin.get(path).await;
+        while !response.status.is_success() && start.elapsed() < Duration::from_secs(60) {
+            response = admin.get(path).await;
         }
-        assert_eq!(answer.json()["info"]["title"], "throughway.dev");
+        assert_eq!(response.json()["info"]["title"], "throughway.dev");
     });
 }
 
@@ -90,12 +90,12 @@ fn the_server_may_change_the_ca_bundle_of_its_registration_and_nothing_else() {
             ("FailedScheduling", "Service", 403),
         ] {
             let path = "/api/v1/namespaces/demo/events";
-            let answer = ask("POST", path, "application/json", &event(reason, kind)).await;
+            let response = ask("POST", path, "application/json", &event(reason, kind)).await;
             assert_eq!(
-                answer.status.as_u16(),
+                response.status.as_u16(),
                 code,
                 "{reason} {kind}: {}",
-                answer.text()
+                response.text()
             );
         }
     });
@@ -139,12 +139,12 @@ fn a_rolling_replacement_loses_no_request() {
             tokio::spawn(async move {
                 let mut answered = 0;
                 while !stop.is_cancelled() {
-                    let answer = admin.get(&service("web:80", "/")).await;
+                    let response = admin.get(&service("web:80", "/")).await;
                     assert_eq!(
-                        answer.status,
+                        response.status,
                         StatusCode::OK,
                         "after {answered}: {}",
-                        answer.text()
+                        response.text()
                     );
                     answered += 1;
                 }

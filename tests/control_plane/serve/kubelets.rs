@@ -58,8 +58,8 @@ async fn listen(cluster: &Cluster) -> mpsc::Receiver<String> {
             while !head.ends_with(b"\r\n\r\n") {
                 head.push(stream.read_u8().await.unwrap());
             }
-            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
-            stream.write_all(answer).await.unwrap();
+            let response = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+            stream.write_all(response).await.unwrap();
             let _ = stream.shutdown().await;
             if heads.send(String::from_utf8(head).unwrap()).await.is_err() {
                 return;
@@ -92,8 +92,8 @@ async fn captured_token(cluster: &Cluster) -> String {
     ]);
     let path = format!("{GROUP}/nodes/{NODE}/proxy/metrics");
     // The other replica's watch may not have the node's address yet.
-    let answers = async || cluster.admin().get(&path).await.text() == "ok";
-    until("the node is known", answers).await;
+    let responses = async || cluster.admin().get(&path).await.text() == "ok";
+    until("the node is known", responses).await;
     let head = captured.recv().await.unwrap();
     cluster.kubectl(&["delete", "node", NODE]);
     let line = head

@@ -1,9 +1,9 @@
 //! `throughway serve` behind a real kube-apiserver.
 
-mod answers;
 mod compare;
 mod installation;
 mod kubelets;
+mod responses;
 mod rights;
 mod road;
 mod strangers;

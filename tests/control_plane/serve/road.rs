@@ -5,7 +5,7 @@ use http::StatusCode;
 use http_body_util::BodyExt;
 use serde_json::json;
 use throughway_testing::backend::{pattern, sha256};
-use throughway_testing::client::{Answer, Client, request};
+use throughway_testing::client::{Client, ClientResponse, request};
 use throughway_testing::control_plane::{Cluster, DEMO, on_cluster};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -23,16 +23,16 @@ fn pod(name: &str, path: &str) -> String {
 }
 
 /// What a refusal says, as a Status.
-fn status(answer: &Answer) -> (u16, String) {
-    let status = answer.json();
+fn status(response: &ClientResponse) -> (u16, String) {
+    let status = response.json();
     assert_eq!(
         (&status["kind"], &status["status"]),
         (&json!("Status"), &json!("Failure")),
         "{status}"
     );
-    assert_eq!(status["code"], answer.status.as_u16(), "{status}");
+    assert_eq!(status["code"], response.status.as_u16(), "{status}");
     (
-        answer.status.as_u16(),
+        response.status.as_u16(),
         status["message"].as_str().unwrap().to_owned(),
     )
 }
@@ -115,7 +115,7 @@ fn kubectl_gets_creates_replaces_and_deletes() {
 }
 
 #[test]
-fn a_kubelet_answers_monitoring_and_nothing_else() {
+fn a_kubelet_serves_monitoring_and_nothing_else() {
     on_cluster(async |cluster: &Cluster| {
         let node = |path: &str| format!("{GROUP}/nodes/hollow:10250/proxy{path}");
         assert_eq!(cluster.kubectl(&["get", "--raw", &node("/healthz")]), "ok");
@@ -152,11 +152,11 @@ fn a_kubelet_answers_monitoring_and_nothing_else() {
             );
         }
         let upgrade = [("Connection", "Upgrade"), ("Upgrade", "websocket")];
-        let answer = cluster
+        let response = cluster
             .admin()
             .ask(request("GET", &node("/pods"), &upgrade, ""))
             .await;
-        assert_eq!(status(&answer).0, 403);
+        assert_eq!(status(&response).0, 403);
     });
 }
 
@@ -190,14 +190,20 @@ fn sixty_four_mebibytes_go_up_and_come_down_whole() {
 fn a_stream_arrives_piece_by_piece() {
     on_cluster(async |cluster: &Cluster| {
         let admin = cluster.admin();
-        let mut answer = admin
+        let mut response = admin
             .send(request("GET", &pod("web-0", "/drip"), &[], ""))
             .await
             .into_body();
-        let first = answer.frame().await.unwrap().unwrap().into_data().unwrap();
+        let first = response
+            .frame()
+            .await
+            .unwrap()
+            .unwrap()
+            .into_data()
+            .unwrap();
         assert_eq!(first, "one\n", "the second piece is not even there yet");
         admin.get(&pod("web-0", "/drip/next")).await;
-        let rest = answer.collect().await.unwrap().to_bytes();
+        let rest = response.collect().await.unwrap().to_bytes();
         assert_eq!(rest, "two\n");
     });
 }
@@ -220,10 +226,10 @@ fn a_websocket_echoes_and_its_query_arrives() {
             .header("authorization", format!("Bearer {token}"))
             .body(())
             .unwrap();
-        let (mut socket, answer) = tokio_tungstenite::client_async(request, stream)
+        let (mut socket, response) = tokio_tungstenite::client_async(request, stream)
             .await
             .unwrap();
-        assert_eq!(answer.headers()["sec-websocket-protocol"], "chat");
+        assert_eq!(response.headers()["sec-websocket-protocol"], "chat");
         // kube-aggregator sorts a query and says `empty=` for `empty`; nothing of it is lost.
         let asked = socket.next().await.unwrap().unwrap();
         assert_eq!(asked, Message::text("/ws?empty=&session=1"));
@@ -271,10 +277,10 @@ fn who_may_not_is_told_so_in_kubernetes_words() {
         );
         // kube-apiserver refuses before it asks this server; a direct caller is refused by this server: in the same words.
         for client in [cluster.stranger(), direct(cluster).await] {
-            let answer = client.with_token(&token).get(&service("web:80", "/")).await;
-            assert_eq!(status(&answer), (403, words.to_owned()));
+            let response = client.with_token(&token).get(&service("web:80", "/")).await;
+            assert_eq!(status(&response), (403, words.to_owned()));
             assert_eq!(
-                answer.json()["details"],
+                response.json()["details"],
                 json!({"name": "web:80", "group": "throughway.dev", "kind": "services"})
             );
         }
@@ -292,11 +298,11 @@ fn who_may_not_is_told_so_in_kubernetes_words() {
 fn an_unknown_token_is_unauthorized() {
     on_cluster(async |cluster: &Cluster| {
         for client in [cluster.stranger(), direct(cluster).await] {
-            let answer = client
+            let response = client
                 .with_token("no-such-token")
                 .get(&service("web:80", "/"))
                 .await;
-            assert_eq!(status(&answer), (401, "Unauthorized".to_owned()));
+            assert_eq!(status(&response), (401, "Unauthorized".to_owned()));
         }
     });
 }
@@ -308,11 +314,11 @@ fn a_stranger_can_not_speak_for_others_by_headers() {
             ("X-Remote-User", "kubernetes-admin"),
             ("X-Remote-Group", "system:masters"),
         ];
-        let answer = direct(cluster)
+        let response = direct(cluster)
             .await
             .ask(request("GET", &service("web:80", "/"), &spoofed, ""))
             .await;
-        assert_eq!(status(&answer), (401, "Unauthorized".to_owned()));
+        assert_eq!(status(&response), (401, "Unauthorized".to_owned()));
     });
 }
 
@@ -322,9 +328,9 @@ fn a_token_is_enough_for_a_direct_caller() {
         let token = cluster.account("direct");
         allow(cluster, "direct", "services/proxy", "get");
         let client = direct(cluster).await.with_token(&token);
-        let answer = client.get(&service("web:80", "/echo")).await;
-        let text = answer.text();
-        assert_eq!(answer.status, StatusCode::OK, "{text}");
+        let response = client.get(&service("web:80", "/echo")).await;
+        let text = response.text();
+        assert_eq!(response.status, StatusCode::OK, "{text}");
         assert!(
             !text.contains(&token) && !text.to_lowercase().contains("authorization"),
             "{text}"

@@ -62,7 +62,9 @@ impl Dashboard {
             start: Instant::now(),
             requests: Mutex::default(),
         });
-        let serving = Serving::http1(listener, move |request| answer(request, Arc::clone(&state)));
+        let serving = Serving::http1(listener, move |request| {
+            respond(request, Arc::clone(&state))
+        });
         Ok(Self {
             address: serving.address,
             _serving: serving,
@@ -70,7 +72,7 @@ impl Dashboard {
     }
 }
 
-async fn answer(
+async fn respond(
     mut request: Request<Incoming>,
     state: Arc<State>,
 ) -> Result<Response<Body>, Infallible> {

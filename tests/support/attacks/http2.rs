@@ -56,7 +56,7 @@ impl Connection {
         driven.spawn(async move {
             let mut connection = connection;
             tokio::select! {
-                // The server may end it; that is its answer.
+                // The server may end it; that is its response.
                 _ = &mut connection => {}
                 _ = stopped => std::future::pending().await,
             }

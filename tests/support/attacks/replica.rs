@@ -98,8 +98,8 @@ impl Replica {
     async fn until_ready(&self) {
         until("ready", async || {
             let asked = request("GET", "/readyz", &[], "");
-            let answer = self.bystander().try_ask(asked).await;
-            answer.is_some_and(|answer| answer.status.is_success())
+            let response = self.bystander().try_ask(asked).await;
+            response.is_some_and(|response| response.status.is_success())
         })
         .await;
     }
@@ -111,8 +111,8 @@ impl Replica {
 
     /// Asks for a path of the calm Service, which has to answer.
     pub async fn ask_calmly(&self) {
-        let answer = self.bystander().get(&service("calm", "/")).await;
-        assert_eq!(answer.status, 200, "{}", answer.text());
+        let response = self.bystander().get(&service("calm", "/")).await;
+        assert_eq!(response.status, 200, "{}", response.text());
     }
 
     /// Over HTTP/1.1, with sockets that take little before the other side has to wait.

@@ -16,8 +16,8 @@ pub const GROUP: &str = "/apis/throughway.dev/v1";
 pub const CALM: &str = "10.77.0.36:8080";
 const DEAF: &str = "10.77.0.37:8080";
 
-/// What is stuck does not become an answer after this long.
-pub const ANSWERED: Duration = Duration::from_secs(20);
+/// What is stuck does not become a response after this long.
+pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// More than `UNACKNOWLEDGED_TIMEOUT` of `src/serve/forward/transport/stream.rs`.
 const UPLOADS_END: Duration = Duration::from_secs(90);
@@ -96,9 +96,9 @@ pub fn pod(name: &str, path: &str) -> String {
     format!("{GROUP}/namespaces/{DEMO}/pods/{name}:8080/proxy{path}")
 }
 
-/// The answer, if it comes in time.
-pub async fn in_time<T>(what: &str, answer: impl Future<Output = T>) -> T {
-    tokio::time::timeout(ANSWERED, answer)
+/// The response, if it comes in time.
+pub async fn in_time<T>(what: &str, response: impl Future<Output = T>) -> T {
+    tokio::time::timeout(RESPONSE_TIMEOUT, response)
         .await
         .unwrap_or_else(|_| panic!("not in time: {what}"))
 }

@@ -14,7 +14,7 @@ const STREAMS: usize = 100;
 /// Connections: with them a user has more streams than places.
 const CONNECTIONS: usize = 3;
 
-/// Streams of each connection that shows unknown tokens: the first answer ends it.
+/// Streams of each connection that shows unknown tokens: the first response ends it.
 const TOKENS: usize = 20;
 
 /// Bytes of the headers of one request, a little below what is refused.
@@ -76,7 +76,7 @@ pub async fn unknown_tokens(replica: &Replica, count: usize) -> Held {
                 Err(_) => break,
             }
         }
-        // Its answers, one of which is the connection's end.
+        // Its responses, one of which is the connection's end.
         for (response, _) in streams {
             let _ = response.await;
         }

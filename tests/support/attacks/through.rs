@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_rustls::client::TlsStream;
 
-use super::scene::{ANSWERED, GROUP, in_time, service};
+use super::scene::{GROUP, RESPONSE_TIMEOUT, in_time, service};
 use crate::client::{Client, request};
 
 /// More than all buffers on the way to a backend hold.
@@ -138,10 +138,10 @@ pub async fn median_post(client: &Client) -> Duration {
     for _ in 0..POSTS {
         let started = Instant::now();
         let asked = client.ask(request("POST", &path, &[], "ten bytes."));
-        let Ok(answer) = tokio::time::timeout(ANSWERED, asked).await else {
+        let Ok(response) = tokio::time::timeout(RESPONSE_TIMEOUT, asked).await else {
             return started.elapsed();
         };
-        assert_eq!(answer.json()["length"], 10, "{}", answer.text());
+        assert_eq!(response.json()["length"], 10, "{}", response.text());
         took.push(started.elapsed());
     }
     took.sort();
@@ -219,13 +219,13 @@ async fn long_paths(client: &Client) {
     asking.join_all().await;
 }
 
-/// Whatever the answer is, it has come back from where the request went.
+/// Whatever the response is, it has come back from where the request went.
 async fn answered(client: &Client, path: &str, name: &str) {
     let mut stream = begin(client, "GET", path, name, "x").await;
-    let mut answer = [0; 8];
-    let answered = stream.read_exact(&mut answer);
+    let mut response = [0; 8];
+    let answered = stream.read_exact(&mut response);
     in_time("a long head", answered).await.unwrap();
-    assert_eq!(&answer, b"HTTP/1.1");
+    assert_eq!(&response, b"HTTP/1.1");
 }
 
 async fn cancel(client: &Client) {

@@ -162,8 +162,8 @@ impl Drop for Browser {
 
 impl Tab {
     async fn call(&self, method: &str, params: Value) -> Value {
-        let answer = self.wire.call(&self.session, method, params).await;
-        answer.unwrap_or_else(|failed| {
+        let response = self.wire.call(&self.session, method, params).await;
+        response.unwrap_or_else(|failed| {
             panic!("{method}: {failed}; complaints: {:#?}", self.complaints())
         })
     }
@@ -180,9 +180,9 @@ impl Tab {
     /// Opens an address, until what it shows has loaded.
     pub async fn goto(&self, url: &str) {
         let before = self.diary(|diary| diary.loads);
-        let answer = self.call("Page.navigate", json!({"url": url})).await;
-        assert!(answer.get("errorText").is_none(), "{url}: {answer}");
-        if answer.get("loaderId").is_none() {
+        let response = self.call("Page.navigate", json!({"url": url})).await;
+        assert!(response.get("errorText").is_none(), "{url}: {response}");
+        if response.get("loaderId").is_none() {
             return; // Only the fragment was another.
         }
         let loaded = |state: &State| (state.diaries[&self.context].loads > before).then_some(());
@@ -222,15 +222,15 @@ impl Tab {
     pub async fn try_evaluate(&self, expression: &str) -> Result<Value, String> {
         let params = json!({"expression": expression, "awaitPromise": true, "returnByValue": true,
             "userGesture": true});
-        let answer = self
+        let response = self
             .wire
             .call(&self.session, "Runtime.evaluate", params)
             .await?;
-        match answer.get("exceptionDetails") {
+        match response.get("exceptionDetails") {
             Some(details) => Err(details["exception"]["description"]
                 .as_str()
                 .map_or_else(|| details.to_string(), str::to_owned)),
-            None => Ok(answer["result"]
+            None => Ok(response["result"]
                 .get("value")
                 .cloned()
                 .unwrap_or(Value::Null)),

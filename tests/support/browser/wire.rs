@@ -1,4 +1,4 @@
-//! The connection to a browser: commands and their answers, and what pages report meanwhile.
+//! The connection to a browser: commands and their responses, and what pages report meanwhile.
 //!
 //! Every page, frame, worker and pop-up is stopped as it comes into being until it is watched, so that no request of it is missed.
 
@@ -84,7 +84,7 @@ impl Wire {
         }
         let id = state.next_id;
         state.waiting.insert(id, sender);
-        // When the browser is gone, the answer that never comes says so.
+        // When the browser is gone, the response that never comes says so.
         let _ = self.out.send(command.to_string());
         receiver
     }
@@ -95,8 +95,8 @@ impl Wire {
         method: &str,
         params: Value,
     ) -> Result<Value, String> {
-        let answer = tokio::time::timeout(LIMIT, self.send(session, method, &params)).await;
-        answer
+        let response = tokio::time::timeout(LIMIT, self.send(session, method, &params)).await;
+        response
             .map_err(|_| format!("{method}: no answer"))?
             .map_err(|_| format!("{method}: the browser is gone"))?
     }
@@ -128,13 +128,13 @@ impl Wire {
                 .expect("nobody panicked with it")
                 .waiting
                 .remove(&id);
-            let answer = match message.get("error") {
+            let response = match message.get("error") {
                 Some(error) => Err(error["message"].to_string()),
                 None => Ok(message["result"].clone()),
             };
             // Nobody waits for the answers to what is told to a new target.
             if let Some(waiting) = waiting {
-                let _ = waiting.send(answer);
+                let _ = waiting.send(response);
             }
             return;
         }

@@ -40,7 +40,7 @@ struct Shared {
     all: AtomicU64,
     /// What they called themselves.
     agents: Mutex<BTreeSet<String>>,
-    /// A status code that everything is answered with; 0 for none, 1 for no answer at all.
+    /// A status code that everything is answered with; 0 for none, 1 for no response at all.
     fault: AtomicU16,
     /// Watches end when this changes.
     cut: watch::Sender<u64>,
@@ -157,7 +157,7 @@ async fn connection(stream: TcpStream, tls: TlsAcceptor, shared: Arc<Shared>) {
     };
     let service = service_fn(move |request: Request<Incoming>| {
         let shared = Arc::clone(&shared);
-        async move { Ok::<_, Infallible>(shared.answer(request).await) }
+        async move { Ok::<_, Infallible>(shared.respond(request).await) }
     });
     let builder = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
     // A client that leaves is no failure.
@@ -197,7 +197,7 @@ impl Named {
 }
 
 impl Shared {
-    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    async fn respond(&self, request: Request<Incoming>) -> Response<Body> {
         let Some(named) = Named::parse(request.uri().path()) else {
             return status(404, "NotFound");
         };
@@ -234,10 +234,10 @@ impl Shared {
         let body = to_bytes(Body::new(request), 4 << 20)
             .await
             .unwrap_or_default();
-        self.answer_known(&method, &named, &query, &body)
+        self.respond_to_known(&method, &named, &query, &body)
     }
 
-    fn answer_known(
+    fn respond_to_known(
         &self,
         method: &Method,
         named: &Named,

@@ -91,7 +91,7 @@ impl FrontProxy {
                 };
                 let service = service_fn(move |request| {
                     let shared = Arc::clone(&shared);
-                    async move { Ok::<_, Infallible>(shared.answer(peer, request).await) }
+                    async move { Ok::<_, Infallible>(shared.respond(peer, request).await) }
                 });
                 let builder = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
                 // A caller that leaves is no failure.
@@ -108,7 +108,7 @@ impl FrontProxy {
 }
 
 impl Shared {
-    async fn answer(&self, peer: SocketAddr, request: Request<Incoming>) -> Response<Body> {
+    async fn respond(&self, peer: SocketAddr, request: Request<Incoming>) -> Response<Body> {
         let authorization = request
             .headers()
             .get(header::AUTHORIZATION)
@@ -199,14 +199,14 @@ impl Shared {
         parts.uri = format!("https://{}{target}", self.server).parse()?;
         parts.version = http::Version::HTTP_2;
         let mut sender = self.sender().await?;
-        let answer = sender
+        let response = sender
             .send_request(Request::from_parts(parts, Body::new(body)))
             .await?;
-        if answer.status().is_redirection() && answer.headers().contains_key(header::LOCATION) {
+        if response.status().is_redirection() && response.headers().contains_key(header::LOCATION) {
             let words = "the backend attempted to redirect this request, which is not permitted";
             return Ok(refusal(StatusCode::BAD_GATEWAY, words));
         }
-        Ok(answer.map(Body::new))
+        Ok(response.map(Body::new))
     }
 
     async fn upgrade(
@@ -217,18 +217,18 @@ impl Shared {
         let stream = TokioIo::new(self.connect(&self.http1).await?);
         let (mut sender, connection) = http1::handshake(stream).await?;
         tokio::spawn(connection.with_upgrades());
-        let mut answer = sender.send_request(request).await?;
-        if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
-            if answer.status().as_u16() < 400 {
+        let mut response = sender.send_request(request).await?;
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            if response.status().as_u16() < 400 {
                 let words = format!(
                     "invalid upgrade response: status code {}",
-                    answer.status().as_u16()
+                    response.status().as_u16()
                 );
                 return Ok(refusal(StatusCode::SERVICE_UNAVAILABLE, &words));
             }
-            return Ok(answer.map(Body::new));
+            return Ok(response.map(Body::new));
         }
-        let server = hyper::upgrade::on(&mut answer);
+        let server = hyper::upgrade::on(&mut response);
         tokio::spawn(async move {
             if let Ok((caller, server)) = tokio::try_join!(caller, server) {
                 let (mut caller, mut server) = (TokioIo::new(caller), TokioIo::new(server));
@@ -236,7 +236,7 @@ impl Shared {
                 let _ = tokio::io::copy_bidirectional(&mut caller, &mut server).await;
             }
         });
-        Ok(answer.map(|_| Body::empty()))
+        Ok(response.map(|_| Body::empty()))
     }
 
     async fn sender(

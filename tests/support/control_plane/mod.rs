@@ -106,7 +106,7 @@ impl Cluster {
         assert_eq!(
             std::env::var("IN_TEST_NAMESPACE").as_deref(),
             Ok("yes"),
-            "these tests run inside tests/controlplane/in-namespace.sh; make test does that"
+            "these tests run inside tests/control_plane_binary/in-namespace.sh; make test does that"
         );
         let dir = PathBuf::from("/run/control-plane");
         std::fs::create_dir_all(&dir).unwrap();

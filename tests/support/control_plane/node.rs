@@ -151,10 +151,10 @@ fn terminate(process: &Child) {
 
 /// The readiness probe; a server that has no certificate yet is simply not ready.
 async fn is_ready(address: SocketAddr) -> bool {
-    let answer = Client::new(address, None)
+    let response = Client::new(address, None)
         .try_ask(request("GET", "/readyz", &[], ""))
         .await;
-    answer.is_some_and(|answer| answer.status.is_success())
+    response.is_some_and(|response| response.status.is_success())
 }
 
 /// What a kubelet says of a running pod.

@@ -227,7 +227,7 @@ async fn a_server_in_the_clear_gets_no_credential() {
 }
 
 #[tokio::test]
-async fn nobody_is_an_answer_too() {
+async fn nobody_is_a_response_too() {
     let (folder, authority) = (Folder::new(), Authority::new("root"));
     let (mut server, cluster) = server(&authority).await;
     let api = load(&folder, &cluster, "{}").await.unwrap();

@@ -23,7 +23,7 @@ fn id_token(name: &str, end: SystemTime) -> String {
     format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(payload))
 }
 
-fn answer(status: StatusCode, json: &serde_json::Value) -> Response<Body> {
+fn response(status: StatusCode, json: &serde_json::Value) -> Response<Body> {
     let mut response = Response::new(Body::from(json.to_string()));
     *response.status_mut() = status;
     response
@@ -34,11 +34,11 @@ async fn issuer(authority: &Authority, hand: &Hand) -> Server {
     let hand = hand.clone();
     let used = Arc::new(AtomicUsize::new(0));
     let certificate = authority.issue("issuer", &["127.0.0.1"]);
-    Server::answering(&certificate, authority, move |arrived: &Arrived| {
+    Server::responding(&certificate, authority, move |arrived: &Arrived| {
         let host = arrived.headers["host"].to_str().unwrap();
         if arrived.path == "/dex/.well-known/openid-configuration" {
             let endpoint = format!("https://{host}/dex/token");
-            return answer(
+            return response(
                 StatusCode::OK,
                 &serde_json::json!({"token_endpoint": endpoint}),
             );
@@ -48,7 +48,7 @@ async fn issuer(authority: &Authority, hand: &Hand) -> Server {
             "grant_type=refresh_token&refresh_token=refresh%2Dtoken%2D{number}&client_id=me&client_secret=s%20cret"
         );
         if arrived.path != "/dex/token" || arrived.body != expected {
-            return answer(
+            return response(
                 StatusCode::UNAUTHORIZED,
                 &serde_json::json!({"error": "invalid_client"}),
             );
@@ -60,7 +60,7 @@ async fn issuer(authority: &Authority, hand: &Hand) -> Server {
         );
         let next = format!("refresh-token-{}", number + 1);
         let tokens = serde_json::json!({"id_token": token, "refresh_token": next});
-        answer(StatusCode::OK, &tokens)
+        response(StatusCode::OK, &tokens)
     })
     .await
 }

@@ -248,7 +248,7 @@ async fn it_is_told_what_the_kubeconfig_says() {
 }
 
 fn certificate_script(folder: &Folder, pair: &Pair) {
-    let answer = serde_json::json!({
+    let response = serde_json::json!({
         "kind": "ExecCredential",
         "apiVersion": VERSION,
         "status": {
@@ -256,7 +256,7 @@ fn certificate_script(folder: &Folder, pair: &Pair) {
             "clientKeyData": pair.key,
         },
     });
-    folder.write("answer", answer.to_string());
+    folder.write("answer", response.to_string());
     folder.write("plugin", "#!/bin/sh\ncat \"$(dirname \"$0\")/answer\"\n");
 }
 

@@ -6,7 +6,7 @@ use super::{Folder, Hand, load_at};
 
 /// As client-go decodes it.
 #[tokio::test]
-async fn of_an_answers_key_that_stands_twice_the_last_counts() {
+async fn of_a_key_that_stands_twice_in_a_response_the_last_counts() {
     let (folder, authority, hand) = (Folder::new(), Authority::new("root"), Hand::new());
     let (_server, cluster) = server(&authority).await;
     let status = r#"{"token":"old","token":"last"}"#;
@@ -23,7 +23,7 @@ async fn of_an_answers_key_that_stands_twice_the_last_counts() {
 }
 
 #[tokio::test]
-async fn an_answer_may_be_yaml() {
+async fn a_response_may_be_yaml() {
     let (folder, authority, hand) = (Folder::new(), Authority::new("root"), Hand::new());
     let (_server, cluster) = server(&authority).await;
     folder.write(
@@ -39,8 +39,8 @@ async fn an_answer_may_be_yaml() {
 }
 
 #[tokio::test]
-async fn answers_that_are_none_are_told_without_their_text() {
-    for (answer, expected) in [
+async fn responses_that_are_none_are_told_without_their_text() {
+    for (response, expected) in [
         ("secret-text", "it is no ExecCredential in JSON or YAML"),
         (
             r#"{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1beta1","status":{"token":"secret-text"}}"#,
@@ -69,7 +69,7 @@ async fn answers_that_are_none_are_told_without_their_text() {
     ] {
         let (folder, authority, hand) = (Folder::new(), Authority::new("root"), Hand::new());
         let (_server, cluster) = server(&authority).await;
-        folder.write("answer", answer);
+        folder.write("answer", response);
         folder.write("plugin", "#!/bin/sh\ncat \"$(dirname \"$0\")/answer\"\n");
         let api = load_at(&folder, &cluster, &user(&folder, ""), &hand)
             .await

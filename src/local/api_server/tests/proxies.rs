@@ -68,8 +68,8 @@ async fn connect(mut tcp: TcpStream, asked: mpsc::UnboundedSender<String>) -> Op
 
 async fn refuse(mut tcp: TcpStream, asked: mpsc::UnboundedSender<String>) -> Option<TcpStream> {
     asked.send("refused".to_owned()).ok()?;
-    let answer = b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n";
-    tcp.write_all(answer).await.ok()?;
+    let response = b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n";
+    tcp.write_all(response).await.ok()?;
     None
 }
 

@@ -37,7 +37,7 @@ impl Arrived {
     }
 }
 
-type Answer = dyn Fn(&Arrived) -> Response<Body> + Send + Sync;
+type ClientResponse = dyn Fn(&Arrived) -> Response<Body> + Send + Sync;
 
 pub(super) struct Server {
     pub(super) address: SocketAddr,
@@ -48,19 +48,19 @@ pub(super) struct Server {
 impl Server {
     /// Listens with a certificate; client certificates of `clients` are taken, and wished for.
     pub(super) async fn start(certificate: &Pair, clients: &Authority) -> Self {
-        Self::answering(certificate, clients, |_| Response::new(Body::from("{}"))).await
+        Self::responding(certificate, clients, |_| Response::new(Body::from("{}"))).await
     }
 
-    pub(super) async fn answering(
+    pub(super) async fn responding(
         certificate: &Pair,
         clients: &Authority,
-        answer: impl Fn(&Arrived) -> Response<Body> + Send + Sync + 'static,
+        response: impl Fn(&Arrived) -> Response<Body> + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let acceptor = TlsAcceptor::from(Arc::new(settings(certificate, clients)));
         let (sender, arrived) = mpsc::unbounded_channel();
-        let answer: Arc<Answer> = Arc::new(answer);
+        let response: Arc<ClientResponse> = Arc::new(response);
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             let mut connections = JoinSet::new();
@@ -68,12 +68,12 @@ impl Server {
                 let (tcp, _) = listener.accept().await.unwrap();
                 let acceptor = acceptor.clone();
                 let sender = sender.clone();
-                let answer = Arc::clone(&answer);
+                let response = Arc::clone(&response);
                 connections.spawn(async move {
                     let Ok(tls) = acceptor.accept(tcp).await else {
                         return;
                     };
-                    serve(tls, sender, answer).await;
+                    serve(tls, sender, response).await;
                 });
             }
         });
@@ -124,7 +124,7 @@ fn settings(certificate: &Pair, clients: &Authority) -> ServerConfig {
 async fn serve(
     tls: tokio_rustls::server::TlsStream<tokio::net::TcpStream>,
     sender: mpsc::UnboundedSender<Arrived>,
-    answer: Arc<Answer>,
+    response: Arc<ClientResponse>,
 ) {
     let session = tls.get_ref().1;
     let client = session.peer_certificates().map(|chain| {
@@ -135,7 +135,7 @@ async fn serve(
     let server_name = session.server_name().map(str::to_owned);
     let service = service_fn(|request: Request<hyper::body::Incoming>| {
         let (client, server_name) = (client.clone(), server_name.clone());
-        let (sender, answer) = (sender.clone(), Arc::clone(&answer));
+        let (sender, response) = (sender.clone(), Arc::clone(&response));
         async move {
             let (head, body) = request.into_parts();
             let body = body.collect().await?.to_bytes();
@@ -146,7 +146,7 @@ async fn serve(
                 client,
                 server_name,
             };
-            let response = answer(&arrived);
+            let response = response(&arrived);
             sender.send(arrived).ok();
             Ok::<_, hyper::Error>(response)
         }

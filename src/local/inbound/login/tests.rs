@@ -25,11 +25,11 @@ fn answered(
     path: &str,
     cookie: Option<&str>,
 ) -> Option<(String, Option<String>)> {
-    let Ok(LoginCheck::Respond(answer)) = admit(logins, host, &mut get(path, cookie)) else {
+    let Ok(LoginCheck::Respond(response)) = admit(logins, host, &mut get(path, cookie)) else {
         return None;
     };
     let text = |name| {
-        answer
+        response
             .headers()
             .get(name)
             .map(|value| value.to_str().unwrap().to_owned())

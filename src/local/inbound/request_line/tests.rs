@@ -105,10 +105,10 @@ async fn every_request_of_a_connection_has_its_line_and_its_body() {
         "GET /?%224%22 \n".to_owned(),
     ]) {
         client.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = Vec::new();
-        while !answer.ends_with(expected.as_bytes()) {
-            let read = client.read_buf(&mut answer).await.unwrap();
-            let so_far = String::from_utf8_lossy(&answer);
+        let mut response = Vec::new();
+        while !response.ends_with(expected.as_bytes()) {
+            let read = client.read_buf(&mut response).await.unwrap();
+            let so_far = String::from_utf8_lossy(&response);
             assert!(read > 0, "{so_far}");
         }
     }
@@ -121,9 +121,12 @@ async fn requests_that_come_at_once_are_told_apart() {
     let serving = serve(server);
     let all = "GET /?\"1\" HTTP/1.1\r\nHost: a\r\n\r\nGET /?\"2\" HTTP/1.1\r\nHost: a\r\nX: \"\r\nConnection: close\r\n\r\n";
     client.write_all(all.as_bytes()).await.unwrap();
-    let mut answers = String::new();
-    client.read_to_string(&mut answers).await.unwrap();
-    let said: Vec<&str> = answers.lines().filter(|line| line.contains("/?")).collect();
+    let mut responses = String::new();
+    client.read_to_string(&mut responses).await.unwrap();
+    let said: Vec<&str> = responses
+        .lines()
+        .filter(|line| line.contains("/?"))
+        .collect();
     assert_eq!(said, ["GET /?%221%22 ", "GET /?%222%22 "]);
     serving.await.unwrap();
 }

@@ -1,6 +1,6 @@
 //! Which part of kubectl proxy a request's path belongs to, and which path is sent on to the API server.
 //!
-//! In: `--api-prefix`, `--www-prefix` and a request. Out: the path for the API server, or "that is a file", or an answer: a
+//! In: `--api-prefix`, `--www-prefix` and a request. Out: the path for the API server, or "that is a file", or a response: a
 //! redirect to the path without `.`, `..` and empty segments, to the prefix with its slash, or 404.
 //!
 //! Exactly as kubectl, which has some edges: prefixes are compared segment by segment with escapes undone; a prefix that

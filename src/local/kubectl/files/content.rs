@@ -153,7 +153,7 @@ impl PieceReader {
             .read_buf(&mut chunk)
             .await?;
         if read == 0 {
-            // The file became shorter; the length is said already, so that the answer cannot end well.
+            // The file became shorter; the length is said already, so that the response cannot end well.
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         self.left -= read as u64;

@@ -1,6 +1,6 @@
 //! Static files beside the API: `--www` below `--www-prefix`.
 //!
-//! In: a directory and a request below the prefix. Out: a file with its type, dates, ranges and conditional answers; a
+//! In: a directory and a request below the prefix. Out: a file with its type, dates, ranges and conditional responses; a
 //! directory's `index.html`, else its listing; a redirect that puts the slash at the end of a directory's path, takes it from a
 //! file's, or takes `index.html` away. Links are followed, and files that begin with a dot are served.
 //!

@@ -30,11 +30,11 @@ impl Directory {
         Self(path)
     }
 
-    async fn get(&self, target: &str) -> Answer {
+    async fn get(&self, target: &str) -> ClientResponse {
         self.ask(Method::GET, target, &[]).await
     }
 
-    async fn ask(&self, method: Method, target: &str, headers: &[(&str, &str)]) -> Answer {
+    async fn ask(&self, method: Method, target: &str, headers: &[(&str, &str)]) -> ClientResponse {
         let files = StaticFiles {
             directory: self.0.join("www"),
             prefix: "/static/".to_owned(),
@@ -52,7 +52,7 @@ impl Directory {
                 .get(name)
                 .map(|value| value.to_str().unwrap().to_owned())
         };
-        Answer {
+        ClientResponse {
             status: parts.status.as_u16(),
             location: header("location"),
             content_type: header("content-type"),
@@ -70,7 +70,7 @@ impl Drop for Directory {
     }
 }
 
-struct Answer {
+struct ClientResponse {
     status: u16,
     location: Option<String>,
     content_type: Option<String>,
@@ -100,16 +100,16 @@ async fn files_are_served_with_their_types() {
         ("/static/sub/link", "text/plain; charset=utf-8", "outside"),
         ("/static/indexed/", "text/html; charset=utf-8", "<p>index"),
     ] {
-        let answer = directory.get(target).await;
-        assert_eq!(answer.status, 200, "{target}");
+        let response = directory.get(target).await;
+        assert_eq!(response.status, 200, "{target}");
         assert_eq!(
-            answer.content_type.as_deref(),
+            response.content_type.as_deref(),
             Some(content_type),
             "{target}"
         );
-        assert_eq!(answer.body, body, "{target}");
-        assert_eq!(answer.length, Some(body.len().to_string()), "{target}");
-        assert!(answer.last_modified.is_some(), "{target}");
+        assert_eq!(response.body, body, "{target}");
+        assert_eq!(response.length, Some(body.len().to_string()), "{target}");
+        assert!(response.last_modified.is_some(), "{target}");
     }
 }
 
@@ -129,9 +129,9 @@ async fn no_path_leads_out_of_the_directory() {
         "/other/a.txt",
         "/static/%zz",
     ] {
-        let answer = directory.get(target).await;
+        let response = directory.get(target).await;
         assert_eq!(
-            (answer.status, answer.body.as_str()),
+            (response.status, response.body.as_str()),
             (404, "404 page not found\n"),
             "{target}"
         );
@@ -151,22 +151,22 @@ async fn slashes_are_put_where_they_belong() {
         ("/static/none/index.html?x", "./?x"),
         ("/static/sub/%2e%2e", "../"),
     ] {
-        let answer = directory.get(target).await;
+        let response = directory.get(target).await;
         assert_eq!(
-            (answer.status, answer.location.as_deref()),
+            (response.status, response.location.as_deref()),
             (301, Some(location)),
             "{target}"
         );
-        assert_eq!(answer.body, "", "{target}");
+        assert_eq!(response.body, "", "{target}");
     }
 }
 
 #[tokio::test]
 async fn a_directory_without_an_index_is_listed() {
     let directory = Directory::new("listing");
-    let answer = directory.get("/static/").await;
+    let response = directory.get("/static/").await;
     assert_eq!(
-        answer.body,
+        response.body,
         "<!doctype html>\n<meta name=\"viewport\" content=\"width=device-width\">\n<pre>\n\
          <a href=\".hidden\">.hidden</a>\n\
          <a href=\"a%20b%2520%3Cc%3E\">a b%20&lt;c&gt;</a>\n\
@@ -175,16 +175,16 @@ async fn a_directory_without_an_index_is_listed() {
          <a href=\"indexed/\">indexed/</a>\n\
          <a href=\"sub/\">sub/</a>\n</pre>\n"
     );
-    let answer = directory.get("/static/sub/").await;
+    let response = directory.get("/static/sub/").await;
     assert!(
-        answer.body.contains("<a href=\"./c:d\">c:d</a>\n"),
+        response.body.contains("<a href=\"./c:d\">c:d</a>\n"),
         "{}",
-        answer.body
+        response.body
     );
     assert!(
-        answer.body.contains("<a href=\"to-deep\">to-deep</a>\n"),
+        response.body.contains("<a href=\"to-deep\">to-deep</a>\n"),
         "{}",
-        answer.body
+        response.body
     );
 }
 
@@ -203,22 +203,24 @@ async fn parts_of_a_file_are_served() {
         ),
         ("bytes=x", 416, None, "invalid range\n"),
     ] {
-        let answer = directory
+        let response = directory
             .ask(Method::GET, "/static/a.txt", &[("range", range)])
             .await;
         assert_eq!(
-            (answer.status, answer.body.as_str()),
+            (response.status, response.body.as_str()),
             (status, body),
             "{range}"
         );
-        assert_eq!(answer.content_range.as_deref(), content_range, "{range}");
-        assert_eq!(answer.last_modified.is_none(), status == 416, "{range}");
+        assert_eq!(response.content_range.as_deref(), content_range, "{range}");
+        assert_eq!(response.last_modified.is_none(), status == 416, "{range}");
     }
     let several = [("range", "bytes=0-1,8-9")];
-    let answer = directory.ask(Method::GET, "/static/a.txt", &several).await;
-    assert_eq!(answer.status, 206);
-    assert_eq!(answer.length, Some(answer.body.len().to_string()));
-    assert!(answer.body.contains("\r\n\r\n01\r\n--") && answer.body.contains("\r\n\r\n89\r\n--"));
+    let response = directory.ask(Method::GET, "/static/a.txt", &several).await;
+    assert_eq!(response.status, 206);
+    assert_eq!(response.length, Some(response.body.len().to_string()));
+    assert!(
+        response.body.contains("\r\n\r\n01\r\n--") && response.body.contains("\r\n\r\n89\r\n--")
+    );
 }
 
 #[tokio::test]
@@ -227,21 +229,25 @@ async fn what_is_known_is_not_sent_again() {
     for target in ["/static/a.txt", "/static/"] {
         let date = directory.get(target).await.last_modified.unwrap();
         let condition = [("if-modified-since", date.as_str())];
-        let answer = directory.ask(Method::GET, target, &condition).await;
-        assert_eq!((answer.status, answer.body.as_str()), (304, ""), "{target}");
-        assert_eq!(answer.content_type, None, "{target}");
+        let response = directory.ask(Method::GET, target, &condition).await;
+        assert_eq!(
+            (response.status, response.body.as_str()),
+            (304, ""),
+            "{target}"
+        );
+        assert_eq!(response.content_type, None, "{target}");
     }
 }
 
 #[tokio::test]
 async fn head_says_the_length_and_sends_nothing() {
     let directory = Directory::new("head");
-    let answer = directory.ask(Method::HEAD, "/static/a.txt", &[]).await;
+    let response = directory.ask(Method::HEAD, "/static/a.txt", &[]).await;
     assert_eq!(
         (
-            answer.status,
-            answer.length.as_deref(),
-            answer.body.as_str()
+            response.status,
+            response.length.as_deref(),
+            response.body.as_str()
         ),
         (200, Some("10"), "")
     );
@@ -257,12 +263,12 @@ async fn what_must_not_be_read_is_refused() {
         Ok(_) => (200, "0123456789"),
         Err(_) => (403, "403 Forbidden\n"),
     };
-    let answer = directory.get("/static/a.txt").await;
-    assert_eq!((answer.status, answer.body.as_str()), expected);
+    let response = directory.get("/static/a.txt").await;
+    assert_eq!((response.status, response.body.as_str()), expected);
     let long = format!("/static/{}", "x".repeat(300));
-    let answer = directory.get(&long).await;
+    let response = directory.get(&long).await;
     assert_eq!(
-        (answer.status, answer.body.as_str()),
+        (response.status, response.body.as_str()),
         (500, "500 Internal Server Error\n")
     );
 }
@@ -274,6 +280,6 @@ async fn a_pipe_keeps_nobody_waiting() {
     let made = std::process::Command::new("mkfifo").arg(pipe).status();
     assert!(made.unwrap().success());
     let limit = std::time::Duration::from_secs(60);
-    let answer = tokio::time::timeout(limit, directory.get("/static/pipe")).await;
-    assert_eq!(answer.expect("it is answered").status, 403);
+    let response = tokio::time::timeout(limit, directory.get("/static/pipe")).await;
+    assert_eq!(response.expect("it is answered").status, 403);
 }

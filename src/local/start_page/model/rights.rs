@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_was_not_asked_for_is_unknown() {
+    fn a_response_that_was_not_asked_for_is_unknown() {
         let reviewed = HashMap::from([("web".to_owned(), true), ("db".to_owned(), false)]);
         let mut rights = Rights::default();
         let asked = NamespaceRights::Asked(reviewed);

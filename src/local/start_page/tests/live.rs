@@ -128,12 +128,12 @@ async fn a_service_that_comes_later_is_asked_for_its_rights() {
 #[tokio::test(start_paused = true)]
 async fn trouble_is_told_and_goes_when_the_cluster_is_back() {
     let world = World::new();
-    world.api.answers("/", 503);
+    world.api.responses("/", 503);
     world.text().await;
     let mut page = Listening::to(&world).await;
     page.until(|event| event["notices"].as_str().unwrap().contains("503"))
         .await;
-    world.api.answers("/", 0);
+    world.api.responses("/", 0);
     world.api.service("demo", "web", &json!([{"port": 80}]));
     let news = page
         .until(|event| order(event) == &json!(["ns-demo"]))
@@ -155,7 +155,7 @@ async fn nothing_is_asked_when_nobody_looked_for_some_minutes_until_somebody_doe
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_open_page_is_told_after_five_seconds_that_the_cluster_does_not_answer() {
+async fn an_open_page_is_told_after_five_seconds_that_the_cluster_does_not_respond() {
     let world = World::new();
     world.api.falls_silent();
     let start = Instant::now();
@@ -166,9 +166,9 @@ async fn an_open_page_is_told_after_five_seconds_that_the_cluster_does_not_answe
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cluster_that_answers_with_errors_is_never_said_to_be_silent() {
+async fn a_cluster_that_responds_with_errors_is_never_said_to_be_silent() {
     let world = World::new();
-    world.api.answers("/", 500);
+    world.api.responses("/", 500);
     let mut page = Listening::to(&world).await;
     let ending = tokio::time::sleep(Duration::from_secs(15));
     let told = async {
@@ -186,12 +186,12 @@ async fn a_cluster_that_answers_with_errors_is_never_said_to_be_silent() {
 #[tokio::test(start_paused = true)]
 async fn a_cluster_that_comes_back_with_a_refusal_is_no_longer_said_to_be_away() {
     let world = World::new();
-    world.api.answers("/", 503);
+    world.api.responses("/", 503);
     world.text().await;
     let mut page = Listening::to(&world).await;
     page.until(|event| notices(event).contains("503")).await;
-    world.api.answers("/", 0);
-    world.api.answers("/api/v1", 403);
+    world.api.responses("/", 0);
+    world.api.responses("/api/v1", 403);
     let event = page
         .until(|event| notices(event).contains("No right to list Services"))
         .await;

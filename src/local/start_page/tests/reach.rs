@@ -139,11 +139,11 @@ async fn who_may_not_list_the_cluster_sees_the_namespaces_where_that_is_allowed(
         world.api.service(namespace, "web", &json!([{"port": 80}]));
         world.api.endpoints(namespace, "web", &[true]);
     }
-    world.api.answers("/api/v1/services", 403);
+    world.api.responses("/api/v1/services", 403);
     world
         .api
-        .answers("/apis/discovery.k8s.io/v1/endpointslices", 403);
-    world.api.answers("/api/v1/namespaces/closed/", 403);
+        .responses("/apis/discovery.k8s.io/v1/endpointslices", 403);
+    world.api.responses("/api/v1/namespaces/closed/", 403);
     let page = world.text().await;
     assert_eq!(
         links(&page),
@@ -161,10 +161,10 @@ async fn who_may_not_even_list_namespaces_sees_the_default_one() {
     let world = World::new();
     world.api.service("demo", "web", &json!([{"port": 80}]));
     world.api.service("other", "web", &json!([{"port": 80}]));
-    world.api.answers("/api/v1/services", 403);
-    world.api.answers("/api/v1/namespaces", 403);
-    world.api.answers("/api/v1/namespaces/demo/services", 200);
-    world.api.answers("/api/v1/namespaces/demo/services", 0);
+    world.api.responses("/api/v1/services", 403);
+    world.api.responses("/api/v1/namespaces", 403);
+    world.api.responses("/api/v1/namespaces/demo/services", 200);
+    world.api.responses("/api/v1/namespaces/demo/services", 0);
     let page = world.text().await;
     assert!(page.contains("No right to list Services"), "{page}");
     assert_eq!(links(&page), Vec::<String>::new());
@@ -174,7 +174,7 @@ async fn who_may_not_even_list_namespaces_sees_the_default_one() {
 async fn endpoints_that_may_not_be_read_are_absent_and_nothing_else() {
     let world = World::new();
     world.api.service("demo", "web", &json!([{"port": 80}]));
-    world.api.answers("/apis/discovery.k8s.io", 403);
+    world.api.responses("/apis/discovery.k8s.io", 403);
     let page = world.text().await;
     assert_eq!(links(&page), ["web.demo.svc.localhost:8001/"]);
     assert!(!page.contains("class=\"endpoints"), "{page}");
@@ -226,7 +226,7 @@ async fn the_built_in_proxy_has_rights_of_its_own_and_limits_that_are_said() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cluster_that_does_not_answer_costs_a_page_a_few_seconds() {
+async fn a_cluster_that_does_not_respond_costs_a_page_a_few_seconds() {
     let world = World::new();
     world.api.falls_silent();
     for _ in 0..2 {
@@ -242,7 +242,7 @@ async fn a_cluster_that_does_not_answer_costs_a_page_a_few_seconds() {
 async fn refused_credentials_are_said_and_tried_again_when_somebody_looks() {
     let world = World::new();
     world.api.service("demo", "web", &json!([{"port": 80}]));
-    world.api.answers("/", 401);
+    world.api.responses("/", 401);
     let page = world.text().await;
     assert!(page.contains("Not logged in"), "{page}");
     assert!(!page.contains("0 services"), "{page}");
@@ -250,7 +250,7 @@ async fn refused_credentials_are_said_and_tried_again_when_somebody_looks() {
         page.contains("<code>kubectl auth whoami --context kind-demo</code>"),
         "{page}"
     );
-    world.api.answers("/", 0);
+    world.api.responses("/", 0);
     let page = world.text().await;
     assert_eq!(links(&page), ["web.demo.svc.localhost:8001/"]);
     assert!(!page.contains("Not logged in"));
@@ -261,7 +261,7 @@ async fn credentials_that_expire_while_watches_go_on_are_noticed_by_the_next_loo
     let world = World::new();
     world.api.rules("demo", rules_status(&[]));
     world.text().await;
-    world.api.answers("/", 401);
+    world.api.responses("/", 401);
     tokio::time::sleep(std::time::Duration::from_secs(10)).await;
     world.text().await;
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
@@ -272,7 +272,7 @@ async fn credentials_that_expire_while_watches_go_on_are_noticed_by_the_next_loo
 #[tokio::test]
 async fn a_failing_api_server_is_quoted_without_its_markup() {
     let world = World::new();
-    world.api.answers("/", 500);
+    world.api.responses("/", 500);
     let page = world.text().await;
     assert!(
         page.contains("answered 500: refused with &lt;b&gt;500&lt;/b&gt;"),

@@ -64,7 +64,7 @@ impl Http2Server {
                         return;
                     };
                     let service =
-                        service_fn(move |request: http::Request<_>| answer(request, held.clone()));
+                        service_fn(move |request: http::Request<_>| respond(request, held.clone()));
                     // A connection that breaks off is what some tests are about.
                     let _ = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
                         .max_concurrent_streams(250)
@@ -87,12 +87,12 @@ impl Http2Server {
 }
 
 /// A whole body, or one that turns out to be empty only when its end comes behind the head.
-type Answer = Either<Full<Bytes>, StreamBody<Empty<Result<Frame<Bytes>, Infallible>>>>;
+type ClientResponse = Either<Full<Bytes>, StreamBody<Empty<Result<Frame<Bytes>, Infallible>>>>;
 
-async fn answer(
+async fn respond(
     request: http::Request<hyper::body::Incoming>,
     mut held: tokio::sync::watch::Receiver<bool>,
-) -> Result<http::Response<Answer>, Infallible> {
+) -> Result<http::Response<ClientResponse>, Infallible> {
     if request.uri().path() == "/held" {
         // The test that ends lets go too.
         let _ = held.wait_for(|is_released| *is_released).await;
@@ -101,9 +101,9 @@ async fn answer(
         "/long" => Bytes::from(vec![0; 4 << 20]),
         "/not-modified" => {
             let body = StreamBody::new(futures_util::stream::empty());
-            let answer = http::Response::builder().status(304);
-            let answer = answer.header("content-length", "500");
-            return Ok(answer.body(Either::Right(body)).unwrap());
+            let response = http::Response::builder().status(304);
+            let response = response.header("content-length", "500");
+            return Ok(response.body(Either::Right(body)).unwrap());
         }
         _ => Bytes::from_static(b"ok"),
     };
@@ -144,24 +144,24 @@ async fn requests_share_one_http2_connection_from_the_first_on() {
             text(upstream.send(request(Method::GET, "/", "")).await.unwrap()).await
         });
     }
-    while let Some(answer) = asking.join_next().await {
-        assert_eq!(answer.unwrap(), "ok");
+    while let Some(response) = asking.join_next().await {
+        assert_eq!(response.unwrap(), "ok");
     }
     assert_eq!(server.connections(), 1);
 }
 
 #[tokio::test]
-async fn an_answer_without_a_body_is_whole_whatever_length_it_names() {
+async fn a_response_without_a_body_is_whole_whatever_length_it_names() {
     let server = Http2Server::start().await;
     let upstream = upstream(&server.address, Duration::ZERO).await;
     let asking = request(Method::GET, "/not-modified", "");
-    let answer = upstream.send(asking).await.unwrap();
-    assert_eq!(answer.status(), 304);
-    assert_eq!(text(answer).await, "");
+    let response = upstream.send(asking).await.unwrap();
+    assert_eq!(response.status(), 304);
+    assert_eq!(text(response).await, "");
 }
 
 #[tokio::test]
-async fn answers_that_nobody_reads_stop_no_other() {
+async fn responses_that_nobody_reads_stop_no_other() {
     let server = Http2Server::start().await;
     let upstream = upstream(&server.address, Duration::ZERO).await;
     let mut stopped = Vec::new();
@@ -217,7 +217,7 @@ async fn ninety_watches_leave_room_for_the_next_request_on_another_connection() 
 }
 
 #[tokio::test]
-async fn request_timeout_limits_the_wait_for_an_answer() {
+async fn request_timeout_limits_the_wait_for_a_response() {
     let server = Http2Server::start().await;
     let limit = Duration::from_millis(50);
     let upstream = upstream(&server.address, limit).await;
@@ -309,8 +309,8 @@ async fn a_kept_connection_that_closes_under_a_request_is_replaced_without_a_wor
     let client = async {
         let upstream = upstream(&address, Duration::ZERO).await;
         for path in ["/first", "/second"] {
-            let answer = upstream.send(request(Method::GET, path, "")).await.unwrap();
-            assert_eq!(text(answer).await, "ok");
+            let response = upstream.send(request(Method::GET, path, "")).await.unwrap();
+            assert_eq!(text(response).await, "ok");
         }
     };
     tokio::join!(server, client);

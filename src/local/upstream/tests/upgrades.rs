@@ -25,9 +25,9 @@ async fn an_upgrade_carries_bytes_both_ways_and_ends_each_way_by_itself() {
         let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
             let upstream = upstream.clone();
             async move {
-                let answer = upstream.upgrade(request.map(Body::new)).await.unwrap();
-                assert_eq!(answer.status(), StatusCode::SWITCHING_PROTOCOLS);
-                Ok::<_, std::convert::Infallible>(answer)
+                let response = upstream.upgrade(request.map(Body::new)).await.unwrap();
+                assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
+                Ok::<_, std::convert::Infallible>(response)
             }
         });
         let serving = hyper::server::conn::http1::Builder::new()
@@ -46,9 +46,9 @@ async fn an_upgrade_carries_bytes_both_ways_and_ends_each_way_by_itself() {
                 .headers_mut()
                 .insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
             let connection = connection.with_upgrades();
-            let (answer, ended) = tokio::join!(sender.send_request(asked), connection);
+            let (response, ended) = tokio::join!(sender.send_request(asked), connection);
             ended.unwrap();
-            let upgraded = hyper::upgrade::on(answer.unwrap()).await.unwrap();
+            let upgraded = hyper::upgrade::on(response.unwrap()).await.unwrap();
             let mut upgraded = TokioIo::new(upgraded);
             upgraded.write_all(b"from the caller").await.unwrap();
             upgraded.shutdown().await.unwrap();

@@ -4,7 +4,7 @@
 //! so what was permitted and what is reached can't differ. Mirrors `RequestInfoFactory.NewRequestInfo` of k8s.io/apiserver
 //! (`pkg/endpoints/request/requestinfo.go`) for the only resources that are served here.
 //!
-//! Reading is total: whatever arrives is either a `RequestInfo` or an [`Unserved`], and an `Unserved` is answered only
+//! Reading is total: whatever arrives is either a `RequestInfo` or an [`Unserved`], and an `Unserved` gets a response only
 //! after it is known who asks.
 
 mod names;
@@ -58,7 +58,7 @@ pub enum Resource {
     Services,
 }
 
-/// A request that this server has no answer for, whoever asks.
+/// A request that this server has no response for, whoever asks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unserved {
     #[error("the server could not find the requested resource")]

@@ -4,7 +4,7 @@
 //! Whoever navigates gets a page of ours in the place of a 401 that asks for Basic; scripts get it without the header that
 //! would open a dialog; programs get it as it is.
 //!
-//! | below the target | answers |
+//! | below the target | response |
 //! |---|---|
 //! | `GET /.throughway/login` | the form |
 //! | `POST /.throughway/login` | the cookie and the way back, for a form of this origin; 403 for others, who could log somebody in as themselves |

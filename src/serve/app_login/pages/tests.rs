@@ -64,7 +64,7 @@ async fn text(response: Response) -> String {
 const FRONT: authentication::Method = authentication::Method::FrontProxy;
 const NAVIGATION: [(&str, &str); 1] = [("Sec-Fetch-Mode", "navigate")];
 
-/// What a 401 with this challenge becomes, and which headers the backend's answer has left.
+/// What a 401 with this challenge becomes, and which headers the backend's response has left.
 fn refused(inside: &str, asks: &[(&str, &str)], challenge: &str) -> (Option<Response>, HeaderMap) {
     let permit = permit(FRONT, "GET", inside);
     let client = client(&permit, &headers(asks));
@@ -172,12 +172,12 @@ async fn a_login_is_a_cookie_below_the_path_that_the_browser_sees_and_the_way_ba
         ("Sec-Fetch-Site", "same-origin"),
         ("Referer", referer.as_str()),
     ];
-    let answer = post(FRONT, &asks, FORM).await;
-    assert_eq!(answer.status(), 303);
-    assert!(!answer.headers().contains_key("location"));
-    assert_eq!(answer.headers()["refresh"], "0; url=../a?b");
-    assert_eq!(answer.headers()["cache-control"], "no-store");
-    let cookie = answer.headers()["set-cookie"].to_str().unwrap();
+    let response = post(FRONT, &asks, FORM).await;
+    assert_eq!(response.status(), 303);
+    assert!(!response.headers().contains_key("location"));
+    assert_eq!(response.headers()["refresh"], "0; url=../a?b");
+    assert_eq!(response.headers()["cache-control"], "no-store");
+    let cookie = response.headers()["set-cookie"].to_str().unwrap();
     let (value, attributes) = cookie.split_once(';').unwrap();
     assert!(value.starts_with("Throughway-Login=") && !value.contains("secret"));
     assert_eq!(
@@ -194,8 +194,8 @@ async fn no_cookie_is_set_for_a_path_that_a_script_made_up() {
         ("Sec-Fetch-Site", "same-origin"),
         ("Referer", referer.as_str()),
     ];
-    let answer = post(FRONT, &asks, FORM).await;
-    let cookie = answer.headers()["set-cookie"].to_str().unwrap();
+    let response = post(FRONT, &asks, FORM).await;
+    let cookie = response.headers()["set-cookie"].to_str().unwrap();
     assert!(cookie.contains(&format!("; Path={PREFIX}/; ")), "{cookie}");
 }
 
@@ -205,9 +205,9 @@ async fn a_direct_caller_gets_a_location_and_plain_http_no_secure_cookie() {
         ("Sec-Fetch-Site", "same-origin"),
         ("Origin", "http://127.0.0.1:1"),
     ];
-    let answer = post(authentication::Method::BearerToken, &asks, FORM).await;
-    assert_eq!(answer.headers()["location"], "../a?b");
-    let cookie = answer.headers()["set-cookie"].to_str().unwrap();
+    let response = post(authentication::Method::BearerToken, &asks, FORM).await;
+    assert_eq!(response.headers()["location"], "../a?b");
+    let cookie = response.headers()["set-cookie"].to_str().unwrap();
     assert!(cookie.ends_with(&format!(
         "; Path={PREFIX}/; HttpOnly; SameSite=Lax; Max-Age=43200"
     )));
@@ -246,26 +246,26 @@ async fn nobody_is_logged_in_from_another_origin() {
         (&[("Origin", "null")], 403),
         (&[("Origin", "")], 403),
     ] {
-        let answer = post(FRONT, asks, FORM).await;
-        assert_eq!(answer.status(), status, "{asks:?}");
-        assert_eq!(answer.headers().contains_key("set-cookie"), status == 303);
+        let response = post(FRONT, asks, FORM).await;
+        assert_eq!(response.status(), status, "{asks:?}");
+        assert_eq!(response.headers().contains_key("set-cookie"), status == 303);
     }
     let own = [
         ("Origin", "https://api.example:8443"),
         ("Host", "api.example:8443"),
     ];
-    let answer = post(authentication::Method::ClientCertificate, &own, FORM).await;
-    assert_eq!(answer.status(), 303);
+    let response = post(authentication::Method::ClientCertificate, &own, FORM).await;
+    assert_eq!(response.status(), 303);
 }
 
 #[tokio::test]
 async fn what_can_not_be_sent_is_asked_for_again() {
     let long = format!("username=a&password={}", "x".repeat(3000));
     for body in ["username=a:b&password=c&next=%2Fx", "username=a%0A", &long] {
-        let answer = post(FRONT, &[], body).await;
-        assert_eq!(answer.status(), 400);
-        assert!(!answer.headers().contains_key("set-cookie"));
-        assert!(text(answer).await.contains("role=\"alert\""));
+        let response = post(FRONT, &[], body).await;
+        assert_eq!(response.status(), 400);
+        assert!(!response.headers().contains_key("set-cookie"));
+        assert!(text(response).await.contains("role=\"alert\""));
     }
 }
 
@@ -282,15 +282,15 @@ async fn logging_out_forgets_the_cookie_where_it_was_set() {
         *request.method_mut() = Method::POST;
         *request.headers_mut() = headers(&[("Cookie", &cookie)]);
         let client = client(&permit, request.headers());
-        let answer = respond(&client, &permit, &logins, &mut request)
+        let response = respond(&client, &permit, &logins, &mut request)
             .await
             .unwrap();
-        assert_eq!(answer.status(), 200);
+        assert_eq!(response.status(), 200);
         assert_eq!(
-            answer.headers()["set-cookie"].to_str().unwrap(),
+            response.headers()["set-cookie"].to_str().unwrap(),
             format!("Throughway-Login=; Path={path}; HttpOnly; SameSite=Lax; Max-Age=0")
         );
-        assert!(text(answer).await.contains("<a href=\"../\">"));
+        assert!(text(response).await.contains("<a href=\"../\">"));
     }
 }
 
@@ -307,8 +307,8 @@ async fn other_methods_are_refused_and_other_paths_are_the_apps() {
         let permit = permit(FRONT, method, inside);
         let mut request = Request::new(Body::empty());
         let client = client(&permit, request.headers());
-        let answer = respond(&client, &permit, &logins(), &mut request).await;
-        let found = answer.map(|answer| answer.status().as_u16());
+        let response = respond(&client, &permit, &logins(), &mut request).await;
+        let found = response.map(|response| response.status().as_u16());
         assert_eq!(found, status, "{method} {inside}");
     }
 }
@@ -321,11 +321,11 @@ async fn no_page_of_another_site_logs_anybody_out() {
         *request.method_mut() = method.parse().unwrap();
         *request.headers_mut() = headers(lines);
         let client = client(&permit, request.headers());
-        let answer = respond(&client, &permit, &logins(), &mut request).await;
-        let answer = answer.unwrap();
-        assert_eq!(answer.status(), 200);
-        let forgets = answer.headers().contains_key("set-cookie");
-        let page = answer.into_body().collect().await.unwrap().to_bytes();
+        let response = respond(&client, &permit, &logins(), &mut request).await;
+        let response = response.unwrap();
+        assert_eq!(response.status(), 200);
+        let forgets = response.headers().contains_key("set-cookie");
+        let page = response.into_body().collect().await.unwrap().to_bytes();
         let page = String::from_utf8(page.to_vec()).unwrap();
         let asks = page.contains("<form method=\"post\" action=\"../.throughway/logout\">");
         assert_ne!(forgets, asks, "{page}");

@@ -358,7 +358,7 @@ async fn direct_impersonation_is_400() {
 }
 
 #[tokio::test]
-async fn a_stranger_on_http2_loses_the_connection_after_the_answer() {
+async fn a_stranger_on_http2_loses_the_connection_after_the_response() {
     let s = setting();
     let stranger = peer(Vec::new());
     let mut asked = request(&[]);

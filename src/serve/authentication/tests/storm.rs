@@ -48,7 +48,7 @@ async fn a_storm_of_unknown_tokens_is_a_few_reviews_and_a_known_token_goes_on() 
     }
     assert_eq!(storm.len(), 8);
     assert_eq!(s.authentication.reviews(), 9);
-    // Its answer is forgotten, but not that it was somebody's.
+    // Its response is forgotten, but not that it was somebody's.
     let known = s.authentication.identify_reader(&peer, asked("good"));
     let (known, _others) = tokio::join!(known, review_of(&mut s.reviews, "good", "alice"));
     assert_eq!(known.unwrap().0.user.name, "alice");

@@ -26,7 +26,7 @@ fn secret() -> (ServingSecret, Handle) {
     )
 }
 
-async fn answer(handle: &mut Handle, code: u16, body: &impl serde::Serialize) -> (String, String) {
+async fn respond(handle: &mut Handle, code: u16, body: &impl serde::Serialize) -> (String, String) {
     let (request, send) = handle.next_request().await.expect("a request");
     let seen = (
         request.method().to_string(),
@@ -46,8 +46,8 @@ async fn a_missing_secret_is_made() {
     let (secret, mut handle) = secret();
     let (content, seen) = tokio::join!(secret.up_to_date(), async {
         [
-            answer(&mut handle, 404, &status(404, "NotFound")).await,
-            answer(&mut handle, 201, &Secret::default()).await,
+            respond(&mut handle, 404, &status(404, "NotFound")).await,
+            respond(&mut handle, 201, &Secret::default()).await,
         ]
     });
     let content = content.unwrap();
@@ -63,8 +63,8 @@ async fn an_empty_secret_is_filled_and_a_race_is_lost_without_harm() {
     let (secret, mut handle) = secret();
     let (content, seen) = tokio::join!(secret.up_to_date(), async {
         [
-            answer(&mut handle, 200, &Secret::default()).await,
-            answer(&mut handle, 409, &status(409, "Conflict")).await,
+            respond(&mut handle, 200, &Secret::default()).await,
+            respond(&mut handle, 409, &status(409, "Conflict")).await,
         ]
     });
     assert!(matches!(content, Err(SecretError::Raced)));
@@ -76,7 +76,7 @@ async fn what_another_replica_wrote_is_used_as_it_is() {
     let (secret, mut handle) = secret();
     let theirs = secret.first(None).unwrap();
     let written = theirs.write("serving", Some("7".into()));
-    let (content, _) = tokio::join!(secret.up_to_date(), answer(&mut handle, 200, &written));
+    let (content, _) = tokio::join!(secret.up_to_date(), respond(&mut handle, 200, &written));
     assert!(content.unwrap() == theirs);
 }
 
@@ -91,8 +91,8 @@ async fn a_secret_without_a_key_of_logins_gets_one_and_nothing_else() {
     assert!(!written.data.as_ref().unwrap().contains_key("session.key"));
     let (content, seen) = tokio::join!(secret.up_to_date(), async {
         [
-            answer(&mut handle, 200, &written).await,
-            answer(&mut handle, 200, &Secret::default()).await,
+            respond(&mut handle, 200, &written).await,
+            respond(&mut handle, 200, &Secret::default()).await,
         ]
     });
     let content = content.unwrap();
@@ -158,8 +158,8 @@ async fn certificates_that_were_taken_out_are_made_anew_and_the_key_of_logins_st
     let mut written = content.write("serving", Some("7".into()));
     written.data.as_mut().unwrap().remove("tls.crt");
     let (filled, _) = tokio::join!(secret.up_to_date(), async {
-        answer(&mut handle, 200, &written).await;
-        answer(&mut handle, 200, &Secret::default()).await
+        respond(&mut handle, 200, &written).await;
+        respond(&mut handle, 200, &Secret::default()).await
     });
     assert!(filled.unwrap().session_key == key);
 }
@@ -174,7 +174,7 @@ async fn replicas_that_share_the_secret_share_the_key_of_logins() {
         let (serving, mut served) = (Serving::default(), None);
         let (done, _) = tokio::join!(
             secret.serve(&serving, key, &mut served),
-            answer(&mut handle, 200, &written)
+            respond(&mut handle, 200, &written)
         );
         done.unwrap();
     }
@@ -219,7 +219,7 @@ async fn an_api_service_of_another_server_is_left_alone() {
     let registered = registered_for("another");
     let (done, _) = tokio::join!(
         secret.trust("bundle"),
-        answer(&mut handle, 200, &registered)
+        respond(&mut handle, 200, &registered)
     );
     assert!(matches!(done, Err(SecretError::Foreign { name, .. }) if name == "another"));
     drop(secret);
@@ -232,13 +232,16 @@ async fn an_api_service_that_trusts_something_else_is_put_right() {
     let registered = registered_for("throughway");
     let (done, seen) = tokio::join!(secret.trust("bundle"), async {
         [
-            answer(&mut handle, 200, &registered).await,
-            answer(&mut handle, 200, &registered).await,
+            respond(&mut handle, 200, &registered).await,
+            respond(&mut handle, 200, &registered).await,
         ]
     });
     done.unwrap();
     assert_eq!(seen[1].0, "PATCH");
     assert!(seen[1].1.ends_with("/apiservices/v1.throughway.dev"));
-    let (done, _) = tokio::join!(secret.trust("other"), answer(&mut handle, 200, &registered));
+    let (done, _) = tokio::join!(
+        secret.trust("other"),
+        respond(&mut handle, 200, &registered)
+    );
     done.unwrap();
 }

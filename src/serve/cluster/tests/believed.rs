@@ -115,7 +115,7 @@ async fn what_nobody_confirms_is_asked_for_and_then_not_served() {
     assert!(cluster.synced() && !cluster.pods_are_current());
     let (asked, path) = tokio::join!(
         cluster.find_pod("demo", "web-0"),
-        answer(&mut handle, 404, status(404))
+        respond(&mut handle, 404, status(404))
     );
     assert_eq!(path, "/api/v1/namespaces/demo/pods/web-0");
     assert!(asked.unwrap().is_none(), "it has gone meanwhile");
@@ -138,7 +138,7 @@ async fn a_bookmark_confirms_and_a_silent_watch_is_resumed_from_it() {
     let cluster = Cluster::empty(client.clone(), events::channel().0);
     let (apply, confirm) = (Cluster::apply_pod, Cluster::confirm_pods);
     tasks.spawn_background(watch::supervise(client, cluster.clone(), apply, confirm));
-    answer(&mut handle, 200, list(&[pod("a", "10.77.0.10")], "1", "")).await;
+    respond(&mut handle, 200, list(&[pod("a", "10.77.0.10")], "1", "")).await;
     let (request, send) = handle.next_request().await.unwrap();
     assert!(request.uri().to_string().contains("resourceVersion=1"));
     let (mut lines, body) = tokio::io::duplex(4096);
@@ -189,7 +189,7 @@ async fn a_cluster_without_changes_and_bookmarks_does_not_look_stale() {
     let (client, mut handle) = client();
     let tasks = Tasks::new();
     let cluster = watching_pods(&client, &tasks);
-    answer(&mut handle, 200, list(&[pod("a", "10.77.0.10")], "7", "")).await;
+    respond(&mut handle, 200, list(&[pod("a", "10.77.0.10")], "7", "")).await;
     let started = Instant::now();
     let mut open = Vec::new();
     while started.elapsed() < 2 * table::STALE_AFTER {
@@ -215,11 +215,11 @@ async fn a_place_that_can_not_be_resumed_is_given_up_after_a_few_tries() {
     let (client, mut handle) = client();
     let tasks = Tasks::new();
     let cluster = watching_pods(&client, &tasks);
-    answer(&mut handle, 200, list(&[pod("a", "10.77.0.10")], "7", "")).await;
+    respond(&mut handle, 200, list(&[pod("a", "10.77.0.10")], "7", "")).await;
     let (mut tries, begun) = (0, Instant::now());
     loop {
         // What an API server says to a version that it has not reached.
-        let asked = answer(&mut handle, 504, status(504)).await;
+        let asked = respond(&mut handle, 504, status(504)).await;
         if !asked.contains("watch=") {
             break;
         }
@@ -239,8 +239,8 @@ async fn a_place_that_is_always_forgotten_is_not_listed_without_a_pause() {
     let _cluster = watching_pods(&client, &tasks);
     let started = Instant::now();
     for _ in 0..10 {
-        answer(&mut handle, 200, list(&[], "7", "")).await;
-        answer(&mut handle, 410, status(410)).await;
+        respond(&mut handle, 200, list(&[], "7", "")).await;
+        respond(&mut handle, 410, status(410)).await;
     }
     assert!(
         started.elapsed() > Duration::from_secs(60),

@@ -150,7 +150,7 @@ async fn a_node_is_reached_at_its_internal_address_first() {
     assert_eq!(node.kubelet_port, 10251);
 }
 
-async fn answer(handle: &mut Handle, code: u16, body: String) -> String {
+async fn respond(handle: &mut Handle, code: u16, body: String) -> String {
     let (request, send) = handle.next_request().await.expect("a request");
     let path = request.uri().to_string();
     send.send_response(
@@ -191,31 +191,31 @@ async fn a_watch_lists_in_pages_resumes_and_lists_anew_when_its_place_is_forgott
         Cluster::confirm_pods,
     ));
 
-    let first = answer(
+    let first = respond(
         &mut handle,
         200,
         list(&[pod("a", "10.77.0.10")], "1", "next"),
     )
     .await;
     assert!(first.contains("limit=100"), "{first}");
-    let second = answer(&mut handle, 200, list(&[pod("b", "10.77.0.11")], "1", "")).await;
+    let second = respond(&mut handle, 200, list(&[pod("b", "10.77.0.11")], "1", "")).await;
     assert!(second.contains("continue=next"), "{second}");
-    let watching = answer(&mut handle, 200, added(&pod("c", "10.77.0.12"), "2")).await;
+    let watching = respond(&mut handle, 200, added(&pod("c", "10.77.0.12"), "2")).await;
     assert!(
         watching.contains("watch=true") && watching.contains("resourceVersion=1"),
         "{watching}"
     );
-    let resumed = answer(&mut handle, 410, status(410)).await;
+    let resumed = respond(&mut handle, 410, status(410)).await;
     assert!(resumed.contains("resourceVersion=2"), "{resumed}");
     assert!(cluster.pod("demo", "a").is_some() && cluster.pod("demo", "c").is_some());
-    answer(&mut handle, 200, list(&[pod("a", "10.77.0.10")], "5", "")).await;
+    respond(&mut handle, 200, list(&[pod("a", "10.77.0.10")], "5", "")).await;
     let gone =
         json!({"type": "ERROR", "object": serde_json::from_str::<Value>(&status(410)).unwrap()})
             .to_string();
-    answer(&mut handle, 200, gone).await;
-    let anew = answer(&mut handle, 200, list(&[pod("d", "10.77.0.13")], "9", "")).await;
+    respond(&mut handle, 200, gone).await;
+    let anew = respond(&mut handle, 200, list(&[pod("d", "10.77.0.13")], "9", "")).await;
     assert!(!anew.contains("watch="), "{anew}");
-    let again = answer(&mut handle, 500, status(500)).await;
+    let again = respond(&mut handle, 500, status(500)).await;
     assert!(again.contains("resourceVersion=9"), "{again}");
     assert!(cluster.pod("demo", "a").is_none() && cluster.pod("demo", "d").is_some());
     assert!(cluster.watch_failures() >= 1);
@@ -228,13 +228,13 @@ async fn a_missing_pod_is_asked_for_once_in_a_burst() {
     let burst = futures_util::future::join_all((0..20).map(|_| cluster.find_pod("demo", "new")));
     let (found, path) = tokio::join!(
         burst,
-        answer(&mut handle, 200, pod("new", "10.77.0.10").to_string())
+        respond(&mut handle, 200, pod("new", "10.77.0.10").to_string())
     );
     assert!(found.into_iter().all(|found| found.unwrap().is_some()));
     assert_eq!(path, "/api/v1/namespaces/demo/pods/new");
     let (none, _) = tokio::join!(
         cluster.find_pod("demo", "none"),
-        answer(&mut handle, 404, status(404))
+        respond(&mut handle, 404, status(404))
     );
     assert!(none.unwrap().is_none());
     assert!(

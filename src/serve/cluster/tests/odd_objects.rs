@@ -34,10 +34,10 @@ async fn ports_that_are_none_cost_their_slice_nothing_else() {
     odd["ports"] = json!([{"name": "x", "port": 70000}, {"name": "y", "port": -1}, {"name": "z", "port": null},
         {"name": "dns", "port": 53, "protocol": "UDP"}, {"name": "http", "port": 8080}]);
     let good = slice("good", Some("api"), "10.77.0.11");
-    answer(&mut handle, 200, list(&[odd.clone(), good], "1", "")).await;
+    respond(&mut handle, 200, list(&[odd.clone(), good], "1", "")).await;
     let later = event("ADDED", &odd) + &event("ADDED", &slice("later", Some("late"), "10.77.0.12"));
-    answer(&mut handle, 200, later).await;
-    answer(&mut handle, 410, status(410)).await;
+    respond(&mut handle, 200, later).await;
+    respond(&mut handle, 410, status(410)).await;
     let slices = cluster.slices("demo", "web").expect("it was read");
     let ports: Vec<u16> = slices[0].ports.iter().map(|port| port.number).collect();
     assert_eq!(ports, [8080]);
@@ -60,7 +60,7 @@ async fn an_object_that_can_not_be_read_is_counted_and_its_old_row_is_gone() {
     let mut of_list = slice("odd", Some("odd"), "10.77.0.12");
     of_list["endpoints"] = json!("none");
     let objects = [of_list, good.clone()];
-    answer(&mut handle, 200, list(&objects, "1", "")).await;
+    respond(&mut handle, 200, list(&objects, "1", "")).await;
     let mut odd = good;
     odd["endpoints"] = json!("none");
     odd["metadata"]["resourceVersion"] = json!("7");
@@ -70,8 +70,8 @@ async fn an_object_that_can_not_be_read_is_counted_and_its_old_row_is_gone() {
         + &event("ADDED", &json!([1]))
         + &event("FUTURE", &json!({}))
         + &event("ADDED", &slice("b", Some("api"), "10.77.0.11"));
-    answer(&mut handle, 200, later).await;
-    let resumed = answer(&mut handle, 410, status(410)).await;
+    respond(&mut handle, 200, later).await;
+    let resumed = respond(&mut handle, 410, status(410)).await;
     assert!(resumed.contains("resourceVersion=7"), "{resumed}");
     assert!(
         cluster.slices("demo", "web").is_none(),
@@ -93,17 +93,17 @@ async fn a_page_that_is_too_large_is_asked_for_in_smaller_parts() {
     let mut large = small.clone();
     large["metadata"]["annotations"] =
         json!({"a": "x".repeat(crate::serve::cluster::list_page::MAX_PAGE)});
-    let first = answer(&mut handle, 200, list(&[large], "1", "next")).await;
-    let again = answer(&mut handle, 200, list(&[small], "1", "next")).await;
+    let first = respond(&mut handle, 200, list(&[large], "1", "next")).await;
+    let again = respond(&mut handle, 200, list(&[small], "1", "next")).await;
     assert!(first.contains("limit=100") && again.contains("limit=25"));
     assert!(!again.contains("continue="), "{again}");
-    let rest = answer(&mut handle, 200, list(&[], "1", "")).await;
+    let rest = respond(&mut handle, 200, list(&[], "1", "")).await;
     assert!(
         rest.contains("limit=50") && rest.contains("continue=next"),
         "{rest}"
     );
     assert_eq!(cluster.watch_failures(), 0, "it is no failure");
-    answer(&mut handle, 410, status(410)).await;
+    respond(&mut handle, 410, status(410)).await;
     assert!(cluster.slices("demo", "web").is_some());
 }
 

@@ -1,4 +1,4 @@
-//! An API server that takes questions and answers none: each is asked again in time.
+//! An API server that takes requests and responds to none: each is asked again in time.
 
 use std::time::Duration;
 
@@ -8,9 +8,9 @@ use super::*;
 /// The next question, and how many seconds it took to come.
 async fn next(handle: &mut Handle) -> (String, u64) {
     let begun = Instant::now();
-    let (asked, unanswered) = handle.next_request().await.expect("a question");
+    let (asked, pending) = handle.next_request().await.expect("a question");
     // Who asked waits for it as long as it is there.
-    std::mem::forget(unanswered);
+    std::mem::forget(pending);
     (asked.uri().to_string(), begun.elapsed().as_secs())
 }
 
@@ -31,7 +31,7 @@ async fn a_watch_that_is_not_accepted_is_asked_for_again_after_half_a_minute() {
     let (client, mut handle) = client();
     let tasks = Tasks::new();
     let _cluster = watched(&client, &tasks);
-    answer(&mut handle, 200, list(&[], "1", "")).await;
+    respond(&mut handle, 200, list(&[], "1", "")).await;
     let (first, _) = next(&mut handle).await;
     assert!(first.contains("watch="), "{first}");
     let (again, waited) = next(&mut handle).await;

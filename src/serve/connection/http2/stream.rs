@@ -81,7 +81,7 @@ where
     let (intake, request) = with_body(request);
     // Pinned here and lent: passed on by value, the future would be part of this one twice, and copied each time.
     let responding = pin!(handler(request));
-    let Some(response) = response(&mut respond, intake.as_ref(), responding).await? else {
+    let Some(response) = wait_for_response(&mut respond, intake.as_ref(), responding).await? else {
         return Ok(());
     };
     if let Some(intake) = &intake
@@ -151,7 +151,7 @@ fn with_body(request: http::Request<RecvStream>) -> (Option<Intake>, Request) {
 }
 
 /// Waits for the response; `None` when the caller's body broke the protocol, which has reset the stream.
-async fn response(
+async fn wait_for_response(
     respond: &mut SendResponse<Bytes>,
     intake: Option<&Intake>,
     mut responding: Pin<&mut impl Future<Output = Response>>,

@@ -72,7 +72,7 @@ fn send(s: &Setting, endpoint: &Endpoint, mut request: Request) {
         },
     };
     let permit = Permit::for_tests(caller, asked);
-    let Ok(own) = envelope::open_request(request.headers_mut()) else {
+    let Ok(own) = envelope::unwrap_request(request.headers_mut()) else {
         return;
     };
     let Ok(client) = CLIENTS.of(&permit, own, &mut request) else {

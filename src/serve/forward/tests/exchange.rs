@@ -76,7 +76,7 @@ async fn a_408_on_an_idle_connection_belongs_to_no_get() {
 }
 
 #[tokio::test]
-async fn a_connection_that_closes_in_the_middle_of_an_answer_is_not_retried() {
+async fn a_connection_that_closes_in_the_middle_of_a_response_is_not_retried() {
     let (mut s, backend) = (Setting::new().await, Backend::new().await);
     let mut caller = s.caller(Scheme::Http, &[backend.address]);
     caller.write_all(get("/1", "").as_bytes()).await.unwrap();
@@ -142,7 +142,7 @@ async fn a_backend_that_misbehaves_is_502_with_the_cause() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_too_short_ends_in_an_abort_and_not_in_a_whole_answer() {
+async fn a_body_that_is_too_short_ends_in_an_abort_and_not_in_a_whole_response() {
     let told = told(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n").await;
     assert!(
         told.contains("short") && !told.ends_with("0\r\n\r\n"),
@@ -158,7 +158,7 @@ async fn a_length_beside_chunks_is_ignored_and_not_passed_on() {
 
 /// Go's HTTP/2 client would wait for as many bytes as it says. hyper's HTTP/1 takes it out itself, so it is looked for before.
 #[tokio::test]
-async fn an_answer_without_a_body_says_no_length() {
+async fn a_response_without_a_body_says_no_length() {
     for status in ["204 No Content", "304 Not Modified"] {
         let (s, backend) = (Setting::new().await, Backend::new().await);
         let endpoint = Endpoint {
@@ -174,7 +174,7 @@ async fn an_answer_without_a_body_says_no_length() {
         };
         let request = http::Request::get(format!("{PREFIX}/"));
         let request = request.body(Body::empty()).unwrap();
-        let answering = answer(&s.forward, Arc::clone(&s.metrics), choice, request);
+        let responding = respond(&s.forward, Arc::clone(&s.metrics), choice, request);
         let serving = async {
             let mut stream = backend.accept().await;
             head(&mut stream).await;
@@ -182,10 +182,13 @@ async fn an_answer_without_a_body_says_no_length() {
             stream.write_all(sent.as_bytes()).await.unwrap();
             stream
         };
-        let (answer, stream) = tokio::join!(answering, serving);
-        assert_eq!(answer.headers()["etag"], "x");
-        assert!(!answer.headers().contains_key("content-length"), "{status}");
-        drop((answer, stream));
+        let (response, stream) = tokio::join!(responding, serving);
+        assert_eq!(response.headers()["etag"], "x");
+        assert!(
+            !response.headers().contains_key("content-length"),
+            "{status}"
+        );
+        drop((response, stream));
         s.end().await;
     }
 }
@@ -262,7 +265,7 @@ async fn a_caller_that_leaves_ends_the_request_at_the_backend() {
     let mut stream = backend.accept().await;
     head(&mut stream).await;
     drop(caller);
-    assert_eq!(rest(&mut stream).await, "", "before the answer");
+    assert_eq!(rest(&mut stream).await, "", "before the response");
 
     let mut caller = s.caller(Scheme::Http, &[backend.address]);
     caller.write_all(get("/", "").as_bytes()).await.unwrap();
@@ -274,7 +277,7 @@ async fn a_caller_that_leaves_ends_the_request_at_the_backend() {
         .unwrap();
     head(&mut caller).await;
     drop(caller);
-    assert_eq!(rest(&mut stream).await, "", "during the answer");
+    assert_eq!(rest(&mut stream).await, "", "during the response");
     s.end().await;
 }
 
@@ -337,8 +340,8 @@ async fn chunks_and_trailers_pass_both_ways() {
             .contains("transfer-encoding: chunked")
     );
     exactly(&mut stream, "2\r\nup\r\n0\r\nX-Up: 1\r\n\r\n").await;
-    let answer = "HTTP/1.1 200 OK\r\nTrailer: x-down\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ndown\r\n0\r\nx-down: 2\r\n\r\n";
-    stream.write_all(answer.as_bytes()).await.unwrap();
+    let response = "HTTP/1.1 200 OK\r\nTrailer: x-down\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ndown\r\n0\r\nx-down: 2\r\n\r\n";
+    stream.write_all(response.as_bytes()).await.unwrap();
     head(&mut caller).await;
     exactly(&mut caller, "4\r\ndown\r\n0\r\nx-down: 2\r\n\r\n").await;
     drop((caller, stream));

@@ -1,6 +1,6 @@
-//! Messages whose ends two readers could see at different places: requests and answers as raw bytes (RFC 9112 section 11).
+//! Messages whose ends two readers could see at different places: requests and responses as raw bytes (RFC 9112 section 11).
 //!
-//! Each request is refused, or is exactly one at the backend; each answer is a 502, or exactly one at the caller.
+//! Each request is refused, or is exactly one at the backend; each response is a 502, or exactly one at the caller.
 
 use super::exchange::told;
 use super::*;
@@ -23,8 +23,8 @@ async fn sent(request: &[u8]) -> (String, String) {
         // A request that turns out to be none may be cut anywhere.
         let is_head = |seen: &[u8]| seen.windows(4).any(|four| four == b"\r\n\r\n");
         while !is_head(&seen) && stream.read_buf(&mut seen).await.is_ok_and(|read| read > 0) {}
-        let answer = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
-        let _ = stream.write_all(answer).await;
+        let response = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+        let _ = stream.write_all(response).await;
         let _ = stream.read_to_end(&mut seen).await;
         String::from_utf8_lossy(&seen).into_owned()
     };
@@ -36,7 +36,7 @@ async fn sent(request: &[u8]) -> (String, String) {
     (seen, told)
 }
 
-/// A request is refused, or it is one request at the backend and one answer at the caller.
+/// A request is refused, or it is one request at the backend and one response at the caller.
 async fn assert_one_or_none(what: &str, request: &[u8]) -> String {
     let (seen, told) = sent(request).await;
     assert!(
@@ -176,7 +176,7 @@ async fn a_body_of_get_and_head_stays_a_body() {
 }
 
 /// What a backend sends, and the code that its caller gets.
-const ODD_ANSWERS: [(&str, &str); 20] = [
+const ODD_RESPONSES: [(&str, &str); 20] = [
     (
         "HTTP/1.1 200 OK\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
         "502",
@@ -233,21 +233,21 @@ const ODD_ANSWERS: [(&str, &str); 20] = [
 ];
 
 #[tokio::test]
-async fn odd_answers_are_502_or_one_answer() {
-    for (answer, expected) in ODD_ANSWERS {
-        let told = told(answer.as_bytes()).await;
+async fn odd_responses_are_502_or_one_response() {
+    for (response, expected) in ODD_RESPONSES {
+        let told = told(response.as_bytes()).await;
         assert!(
             told.starts_with(&format!("HTTP/1.1 {expected} ")),
-            "{answer:?}: {told}"
+            "{response:?}: {told}"
         );
-        assert_eq!(told.matches("HTTP/1.1 ").count(), 1, "{answer:?}: {told}");
-        assert!(!told.contains("evil"), "{answer:?}: {told}");
+        assert_eq!(told.matches("HTTP/1.1 ").count(), 1, "{response:?}: {told}");
+        assert!(!told.contains("evil"), "{response:?}: {told}");
     }
 }
 
-/// What a backend sends behind an answer is no answer to whoever asks next over the kept connection.
+/// What a backend sends behind a response is no response to whoever asks next over the same connection.
 #[tokio::test]
-async fn an_answer_that_nobody_asked_for_answers_nobody() {
+async fn a_response_that_nobody_asked_for_reaches_nobody() {
     for extra in [
         "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
         "HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\n",

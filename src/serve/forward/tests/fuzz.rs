@@ -75,7 +75,7 @@ fn at_backend(before: HeaderMap) -> Option<HeaderMap> {
     let mut request = Request::new(Body::empty());
     *request.uri_mut() = format!("{PREFIX}/a?b").parse().unwrap();
     *request.headers_mut() = before;
-    let own = crate::protocol::envelope::open_request(request.headers_mut()).ok()?;
+    let own = crate::protocol::envelope::unwrap_request(request.headers_mut()).ok()?;
     let permit = permit();
     let client = clients(&setting.forward)
         .of(&permit, own, &mut request)
@@ -365,12 +365,12 @@ async fn keep_connection(setting: &Setting, backend: DuplexStream) -> JoinSet<()
 /// A backend that answers a whole message, and what it received in all.
 async fn answered(mut stream: DuplexStream) -> Vec<u8> {
     let mut seen = Vec::new();
-    let mut is_answered = false;
+    let mut gets_a_response = false;
     while stream.read_buf(&mut seen).await.is_ok_and(|read| read > 0) {
-        if !is_answered && matches!(message(&seen), Wire::Whole(_) | Wire::Malformed(_)) {
-            is_answered = true;
-            let answer = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
-            let _ = stream.write_all(answer).await;
+        if !gets_a_response && matches!(message(&seen), Wire::Whole(_) | Wire::Malformed(_)) {
+            gets_a_response = true;
+            let response = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+            let _ = stream.write_all(response).await;
         }
     }
     seen

@@ -85,7 +85,7 @@ async fn names_whose_spelling_nobody_knows_are_in_title_case() {
         .body(Body::from("hello"))
         .unwrap();
     let choice = choice(Scheme::Http, &[backend.address]);
-    let asking = answer(&s.forward, Arc::clone(&s.metrics), choice, request);
+    let asking = respond(&s.forward, Arc::clone(&s.metrics), choice, request);
     let serving = async {
         let mut stream = backend.accept().await;
         let seen = head(&mut stream).await;
@@ -93,8 +93,8 @@ async fn names_whose_spelling_nobody_knows_are_in_title_case() {
         stream.write_all(OK).await.unwrap();
         seen
     };
-    let (answer, seen) = tokio::join!(asking, serving);
-    assert_eq!(answer.status(), 200);
+    let (response, seen) = tokio::join!(asking, serving);
+    assert_eq!(response.status(), 200);
     assert_eq!(
         seen,
         format!(
@@ -103,7 +103,7 @@ async fn names_whose_spelling_nobody_knows_are_in_title_case() {
              X-Forwarded-Uri: {PREFIX}/a\r\nX-Script-Name: {PREFIX}\r\nX-Forwarded-Prefix: {PREFIX}\r\nContent-Length: 5\r\n\r\n"
         )
     );
-    drop(answer);
+    drop(response);
     s.end().await;
 }
 
@@ -197,15 +197,15 @@ async fn cookies_of_other_parts_of_the_origin_do_not_arrive() {
 }
 
 #[tokio::test]
-async fn an_answer_loses_what_belongs_to_its_connection() {
+async fn a_response_loses_what_belongs_to_its_connection() {
     let (mut s, backend) = (Setting::new().await, Backend::new().await);
     let mut caller = s.caller(Scheme::Http, &[backend.address]);
     caller.write_all(get("/", "").as_bytes()).await.unwrap();
     let mut stream = backend.accept().await;
     head(&mut stream).await;
-    let answer = "HTTP/1.1 200 Fine\r\nX-B: 1\r\nConnection: X-Once\r\nX-Once: 1\r\nKeep-Alive: timeout=5\r\nX-A: 2\r\n\
+    let response = "HTTP/1.1 200 Fine\r\nX-B: 1\r\nConnection: X-Once\r\nX-Once: 1\r\nKeep-Alive: timeout=5\r\nX-A: 2\r\n\
         Set-Cookie: a\r\nSet-Cookie: b\r\nDate: today\r\nContent-Length: 0\r\n\r\n";
-    stream.write_all(answer.as_bytes()).await.unwrap();
+    stream.write_all(response.as_bytes()).await.unwrap();
     assert_eq!(
         head(&mut caller).await,
         "HTTP/1.1 200 Fine\r\nX-B: 1\r\nX-A: 2\r\nSet-Cookie: a\r\nSet-Cookie: b\r\nDate: today\r\nContent-Length: 0\r\n\r\n"
@@ -216,15 +216,15 @@ async fn an_answer_loses_what_belongs_to_its_connection() {
 
 /// RFC 9112 section 5.1: a proxy removes the space before a colon. Section 5.2: it mends lines that are folded.
 #[tokio::test]
-async fn folded_lines_and_spaces_before_colons_of_an_answer_are_mended() {
+async fn folded_lines_and_spaces_before_colons_of_a_response_are_mended() {
     let (mut s, backend) = (Setting::new().await, Backend::new().await);
     let mut caller = s.caller(Scheme::Http, &[backend.address]);
     caller.write_all(get("/", "").as_bytes()).await.unwrap();
     let mut stream = backend.accept().await;
     head(&mut stream).await;
-    let answer = "HTTP/1.1 200 OK\r\nX-Space : 1\r\nX-Tabs\t :\t2\r\nX-Folded: a\r\n  b\r\n\tc \r\n\
+    let response = "HTTP/1.1 200 OK\r\nX-Space : 1\r\nX-Tabs\t :\t2\r\nX-Folded: a\r\n  b\r\n\tc \r\n\
         X-Begins-Folded:\r\n d\r\nX-Empty:\r\n \r\nDate: today\r\nContent-Length\t:\r\n 2\r\n\r\nok";
-    stream.write_all(answer.as_bytes()).await.unwrap();
+    stream.write_all(response.as_bytes()).await.unwrap();
     assert_eq!(
         head(&mut caller).await,
         "HTTP/1.1 200 OK\r\nX-Space: 1\r\nX-Tabs: 2\r\nX-Folded: a b c\r\nX-Begins-Folded: d\r\nX-Empty: \r\n\
@@ -236,7 +236,7 @@ async fn folded_lines_and_spaces_before_colons_of_an_answer_are_mended() {
 }
 
 #[tokio::test]
-async fn an_answer_may_have_a_hundred_lines_and_more_are_refused_in_words() {
+async fn a_response_may_have_a_hundred_lines_and_more_are_refused_in_words() {
     let lines = |count: usize| -> String {
         let line = |at| format!("X-{at}: {at}\r\n");
         (0..count).map(line).collect()
@@ -248,8 +248,8 @@ async fn an_answer_may_have_a_hundred_lines_and_more_are_refused_in_words() {
         let mut stream = backend.accept().await;
         head(&mut stream).await;
         let lines = lines(count);
-        let answer = format!("HTTP/1.1 200 OK\r\n{lines}Content-Length: 0\r\n\r\n");
-        stream.write_all(answer.as_bytes()).await.unwrap();
+        let response = format!("HTTP/1.1 200 OK\r\n{lines}Content-Length: 0\r\n\r\n");
+        stream.write_all(response.as_bytes()).await.unwrap();
         let told = head(&mut caller).await;
         assert!(told.starts_with(&format!("HTTP/1.1 {expected} ")), "{told}");
         if expected == "200" {

@@ -32,7 +32,7 @@ async fn next(connection: &mut Connection) -> Exchange {
     connection.accept().await.unwrap().unwrap()
 }
 
-fn answer_ok((_, mut respond): Exchange) {
+fn respond_ok((_, mut respond): Exchange) {
     respond
         .send_response(http::Response::default(), true)
         .unwrap();
@@ -61,7 +61,7 @@ async fn grpc_streams_both_ways_and_its_status_arrives_in_the_trailers() {
         .header("content-type", "application/grpc")
         .body(())
         .unwrap();
-    let (answer, mut up) = requests.send_request(request, false).unwrap();
+    let (response, mut up) = requests.send_request(request, false).unwrap();
     up.send_data(Bytes::from_static(b"one"), false).unwrap();
 
     let serving = async {
@@ -93,7 +93,7 @@ async fn grpc_streams_both_ways_and_its_status_arrives_in_the_trailers() {
         tokio::join!(exchange, until_closed(&mut connection));
     };
     let asking = async {
-        let mut down = answer.await.unwrap().into_body();
+        let mut down = response.await.unwrap().into_body();
         assert_eq!(down.data().await.unwrap().unwrap(), "one");
         up.send_data(Bytes::from_static(b"two"), true).unwrap();
         assert_eq!(down.data().await.unwrap().unwrap(), "two");
@@ -156,7 +156,7 @@ async fn a_request_that_was_not_begun_with_is_sent_again_and_one_that_failed_is_
     };
     let serving = async {
         let mut first = accept(&backend).await;
-        answer_ok(next(&mut first).await);
+        respond_ok(next(&mut first).await);
         let (refused, mut respond) = next(&mut first).await;
         assert_eq!(refused.uri().path(), "/refused");
         respond.send_reset(h2::Reason::REFUSED_STREAM);
@@ -164,11 +164,11 @@ async fn a_request_that_was_not_begun_with_is_sent_again_and_one_that_failed_is_
         let (mut second, ()) = tokio::join!(accept(&backend), until_closed(&mut first));
         let again = next(&mut second).await;
         assert_eq!(again.0.uri().path(), "/refused");
-        answer_ok(again);
+        respond_ok(again);
         assert_eq!(next(&mut second).await.0.uri().path(), "/closed");
         drop(second);
         let mut third = accept(&backend).await;
-        answer_ok(next(&mut third).await);
+        respond_ok(next(&mut third).await);
         let (_, mut respond) = next(&mut third).await;
         respond.send_reset(h2::Reason::INTERNAL_ERROR);
         let (request, respond) = next(&mut third).await;

@@ -21,7 +21,7 @@ async fn ask(s: &mut Setting, scheme: Scheme, address: SocketAddr) -> DuplexStre
 }
 
 #[tokio::test]
-async fn the_answer_behind_some_informational_heads_is_the_answer() {
+async fn the_response_behind_some_informational_heads_is_the_response() {
     let (mut s, backend) = (Setting::new().await, Backend::new().await);
     let mut caller = ask(&mut s, Scheme::Http, backend.address).await;
     let mut stream = backend.accept().await;
@@ -71,7 +71,7 @@ async fn a_flood_of_informational_heads_is_502_and_another_exchange_goes_on() {
 }
 
 #[tokio::test]
-async fn a_tunnel_is_no_answer_to_a_flood_of_informational_heads() {
+async fn a_tunnel_is_no_response_to_a_flood_of_informational_heads() {
     let (mut s, backend) = (Setting::new().await, Backend::new().await);
     let mut caller = s.caller(Scheme::Http, &[backend.address]);
     let asked = get("/", "Connection: Upgrade\r\nUpgrade: websocket\r\n");
@@ -89,7 +89,7 @@ async fn a_tunnel_is_no_answer_to_a_flood_of_informational_heads() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn informational_heads_do_not_put_off_the_time_for_an_answer() {
+async fn informational_heads_do_not_put_off_the_time_for_a_response() {
     let (mut s, backend) = (Setting::new().await, Backend::new().await);
     let mut caller = ask(&mut s, Scheme::Http, backend.address).await;
     let mut stream = backend.accept().await;

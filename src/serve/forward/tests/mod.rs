@@ -67,11 +67,11 @@ struct Always(Result<(), &'static str>);
 
 impl Reauthorize for Always {
     fn still_permitted<'a>(&'a self, _: &'a Permit) -> Reauthorized<'a> {
-        let answer = self.0.map_err(|message| AuthorizationError::Forbidden {
+        let response = self.0.map_err(|message| AuthorizationError::Forbidden {
             message: message.to_owned(),
             subject: None,
         });
-        Box::pin(std::future::ready(answer))
+        Box::pin(std::future::ready(response))
     }
 }
 
@@ -148,7 +148,9 @@ impl Setting {
             let (forward, metrics, choice) =
                 (Arc::clone(&forward), Arc::clone(&metrics), choice.clone());
             async move {
-                Ok::<_, Infallible>(answer(&forward, metrics, choice, request.map(Body::new)).await)
+                Ok::<_, Infallible>(
+                    respond(&forward, metrics, choice, request.map(Body::new)).await,
+                )
             }
         })
     }
@@ -184,7 +186,7 @@ fn clients(forward: &Forward) -> Clients {
     Clients::new(&forward.config, PageTokens::new(SessionKey::random()))
 }
 
-async fn answer(
+async fn respond(
     forward: &Forward,
     metrics: Arc<Metrics>,
     choice: EndpointOrder,
@@ -200,7 +202,7 @@ async fn answer(
         method: authentication::Method::BearerToken,
     };
     let permit = Permit::for_tests(caller, asked);
-    let own = crate::protocol::envelope::open_request(request.headers_mut()).unwrap();
+    let own = crate::protocol::envelope::unwrap_request(request.headers_mut()).unwrap();
     let client = clients(forward).of(&permit, own, &mut request).unwrap();
     let peer = Peer::new(([192, 0, 2, 1], 4711).into(), Vec::new());
     let context = RequestContext::begin(AuditId::of(request.headers()), metrics, AccessLog::off());

@@ -54,7 +54,7 @@ async fn another_connection_is_opened_at_the_backends_limit_of_streams() {
         };
         tokio::select! {
             () = more => {}
-            // It has to be driven for its answers to leave.
+            // It has to be driven for its responses to leave.
             extra = first.accept() => assert!(extra.is_none_or(|next| next.is_err()), "a third stream"),
         }
         drop(open);
@@ -68,8 +68,8 @@ async fn another_connection_is_opened_at_the_backends_limit_of_streams() {
         assert!(begun.starts_with("HTTP/1.1 200"), "{begun}");
         full.await.unwrap();
         let mut third = ask(&mut s, address, "/3").await;
-        let answer = head(&mut third).await;
-        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let response = head(&mut third).await;
+        assert!(response.starts_with("HTTP/1.1 200"), "{response}");
         drop((streaming, third));
         s.end().await;
     };
@@ -95,8 +95,8 @@ async fn trailers_claim_no_identity_and_frame_nothing() {
         .await
         .unwrap();
     drop(stream);
-    let answer = rest(&mut caller).await.to_ascii_lowercase();
-    let body = answer.split_once("\r\n\r\n").unwrap().1;
+    let response = rest(&mut caller).await.to_ascii_lowercase();
+    let body = response.split_once("\r\n\r\n").unwrap().1;
     assert_eq!(body, "2\r\nyo\r\n0\r\nx-sum: 2\r\n\r\n");
     s.end().await;
 }
@@ -190,7 +190,7 @@ async fn a_caller_that_is_slow_with_its_body_is_not_held_against_the_backend() {
 }
 
 #[tokio::test]
-async fn answers_without_a_body_have_no_length() {
+async fn responses_without_a_body_have_no_length() {
     for status in ["204 No Content", "304 Not Modified"] {
         let (mut s, backend) = (Setting::new().await, Backend::new().await);
         let mut caller = s.caller(Scheme::Http, &[backend.address]);
@@ -200,9 +200,9 @@ async fn answers_without_a_body_have_no_length() {
             .unwrap();
         let mut stream = backend.accept().await;
         head(&mut stream).await;
-        let answer =
+        let response =
             format!("HTTP/1.1 {status}\r\nContent-Length: 500\r\nConnection: close\r\n\r\n");
-        stream.write_all(answer.as_bytes()).await.unwrap();
+        stream.write_all(response.as_bytes()).await.unwrap();
         drop(stream);
         let told = rest(&mut caller).await.to_ascii_lowercase();
         assert!(
@@ -214,9 +214,9 @@ async fn answers_without_a_body_have_no_length() {
     }
 }
 
-/// Go's server ends an answer that was flushed with a piece of no bytes.
+/// Go's server ends a response that was flushed with a piece of no bytes.
 #[tokio::test]
-async fn an_answer_of_http2_without_a_body_is_whole_whatever_length_it_names() {
+async fn a_response_of_http2_without_a_body_is_whole_whatever_length_it_names() {
     for status in [204, 304] {
         let (s, backend) = (Setting::new().await, Backend::new().await);
         let request = http::Request::get(format!("{PREFIX}/"));
@@ -224,8 +224,8 @@ async fn an_answer_of_http2_without_a_body_is_whole_whatever_length_it_names() {
         let choice = choice(Scheme::Https, &[backend.address]);
         let asking = async {
             let metrics = Arc::clone(&s.metrics);
-            let answer = answer(&s.forward, metrics, choice, request).await;
-            let (parts, body) = answer.into_parts();
+            let response = respond(&s.forward, metrics, choice, request).await;
+            let (parts, body) = response.into_parts();
             let body = axum::body::to_bytes(body, 1).await;
             (parts, body.map_err(|failed| failed.to_string()))
         };
@@ -285,10 +285,10 @@ async fn a_backend_that_the_kernel_gives_up_is_504_that_says_so() {
     let io = TokioIo::new(TimedOut);
     let (mut requests, connection) = hyper::client::conn::http1::handshake(io).await.unwrap();
     let request = http::Request::new(Body::empty());
-    let (answer, _) = tokio::join!(requests.send_request(request), connection);
+    let (response, _) = tokio::join!(requests.send_request(request), connection);
     let address = SocketAddr::from(([192, 0, 2, 1], 80));
     let state = crate::serve::forward::transport::io::IoState::default();
-    let failed = ForwardError::of_exchange(address, &state, answer.unwrap_err());
+    let failed = ForwardError::of_exchange(address, &state, response.unwrap_err());
     assert_eq!(
         failed.to_string(),
         "error trying to reach service: 192.0.2.1:80 acknowledged or took nothing for 60s"

@@ -50,7 +50,7 @@ async fn an_end_without_close_notify_is_an_end_between_two_records() {
 }
 
 #[tokio::test]
-async fn a_length_or_a_chunk_that_is_missing_at_such_an_end_is_no_whole_answer() {
+async fn a_length_or_a_chunk_that_is_missing_at_such_an_end_is_no_whole_response() {
     let short = told(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf.", b"").await;
     let (head, body) = short.split_once("\r\n\r\n").unwrap();
     assert!(

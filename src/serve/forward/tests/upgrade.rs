@@ -7,7 +7,7 @@ const SWITCHED: &[u8] =
     b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
 
 #[tokio::test]
-async fn a_refused_upgrade_is_one_answer_and_the_end_of_both_connections() {
+async fn a_refused_upgrade_is_one_response_and_the_end_of_both_connections() {
     let codes = [
         (200, 502),
         (204, 502),

@@ -203,7 +203,7 @@ impl Tunnel {
             record.reason = Some(revoked.reason());
             record.fault = Some(match revoked {
                 Revocation::Forbidden(_) | Revocation::CertificateExpired => Fault::Caller,
-                Revocation::NoAnswer(_) => Fault::Server,
+                Revocation::NoResponse(_) => Fault::Server,
             });
         });
     }

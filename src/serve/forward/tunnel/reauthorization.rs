@@ -17,7 +17,7 @@ use crate::serve::certificates::not_after;
 use crate::serve::connection::Peer;
 
 /// How long a tunnel goes on while nobody can say whether it may.
-const UNANSWERED_GRACE: Duration = Duration::from_secs(15 * 60);
+const NO_RESPONSE_GRACE: Duration = Duration::from_secs(15 * 60);
 
 /// Until an authorizer that could not be asked is asked again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(30);
@@ -44,7 +44,7 @@ pub(in crate::serve::forward) enum Revocation {
     #[error("its caller may not do this any more")]
     Forbidden(#[source] AuthorizationError),
     #[error("nobody could say for too long whether it is still allowed")]
-    NoAnswer(#[source] AuthorizationError),
+    NoResponse(#[source] AuthorizationError),
     #[error("its caller's certificate has ended")]
     CertificateExpired,
 }
@@ -54,7 +54,7 @@ impl Revocation {
     pub(in crate::serve::forward) fn reason(&self) -> &'static str {
         match self {
             Self::Forbidden(_) => "tunnel_forbidden",
-            Self::NoAnswer(_) => "tunnel_unanswered",
+            Self::NoResponse(_) => "tunnel_review_failed",
             Self::CertificateExpired => "tunnel_certificate_ended",
         }
     }
@@ -112,12 +112,12 @@ impl Reauthorization {
             return std::future::pending().await;
         }
         let mut wait = spread(self.interval);
-        let mut unanswered_since: Option<Instant> = None;
+        let mut no_response_since: Option<Instant> = None;
         loop {
             tokio::time::sleep(wait).await;
             wait = match self.authorizer.still_permitted(&self.permit).await {
                 Ok(()) => {
-                    unanswered_since = None;
+                    no_response_since = None;
                     spread(self.interval)
                 }
                 Err(refused @ AuthorizationError::Forbidden { .. }) => {
@@ -128,9 +128,9 @@ impl Reauthorization {
                     | AuthorizationError::Crowded
                     | AuthorizationError::Contradiction),
                 ) => {
-                    let since = *unanswered_since.get_or_insert_with(Instant::now);
-                    if since.elapsed() >= UNANSWERED_GRACE {
-                        return Revocation::NoAnswer(failed);
+                    let since = *no_response_since.get_or_insert_with(Instant::now);
+                    if since.elapsed() >= NO_RESPONSE_GRACE {
+                        return Revocation::NoResponse(failed);
                     }
                     RETRY_INTERVAL
                 }
@@ -158,7 +158,7 @@ mod tests {
 
     const INTERVAL: Duration = Duration::from_secs(300);
 
-    /// Gives these answers in order, the last one for ever.
+    /// Gives these responses in order, the last one for ever.
     #[derive(Debug)]
     struct Script(Mutex<Vec<Said>>);
 
@@ -226,7 +226,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_authorizer_that_cannot_be_asked_ends_it_after_the_grace_alone() {
         let (reason, after) = end(&reauthorization(&[Said::Nothing])).await;
-        assert_eq!(reason, "tunnel_unanswered");
+        assert_eq!(reason, "tunnel_review_failed");
         assert!((270 + 900..=300 + 931).contains(&after), "{after} s");
         let mut recovers = vec![Said::Nothing; 20];
         recovers.extend([Said::Yes, Said::Nothing]);

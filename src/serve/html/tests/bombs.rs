@@ -76,7 +76,7 @@ async fn taken_by(coding: &str) -> (usize, usize) {
     let headers = [("content-type", "text/html"), ("content-encoding", coding)];
     let before = resident();
     let response = rewrite(
-        answer(&headers, Body::new(StreamBody::new(frames))),
+        backend_response(&headers, Body::new(StreamBody::new(frames))),
         &treatment(),
     );
     let (mut body, mut most, mut length) = (response.into_body(), 0, 0);
@@ -142,7 +142,7 @@ async fn windows_that_no_browser_has_pass_untouched() {
                 .map(|piece| Ok::<_, std::io::Error>(Frame::data(piece)))
                 .collect();
             let body = Body::new(StreamBody::new(stream::iter(frames)));
-            let response = rewrite(answer(&headers, body), &treatment());
+            let response = rewrite(backend_response(&headers, body), &treatment());
             assert_eq!(response.headers()["content-encoding"], coding);
             assert_eq!(bytes(response).await.unwrap(), begin, "{coding}");
         }
@@ -154,7 +154,7 @@ async fn a_window_that_grows_in_a_later_frame_ends_the_page() {
     let mut body = encodings::encoded("zstd", PAGE.as_bytes()).await;
     body.extend([0x28, 0xb5, 0x2f, 0xfd, 0, 17 << 3, 1, 0, 0]);
     let headers = [("content-type", "text/html"), ("content-encoding", "zstd")];
-    let response = rewrite(answer(&headers, body), &treatment());
+    let response = rewrite(backend_response(&headers, body), &treatment());
     let error = bytes(response).await.unwrap_err().to_string();
     assert!(error.contains("content encoding"), "{error}");
 }
@@ -169,12 +169,12 @@ async fn a_page_without_room_passes_untouched_and_room_is_given_back() {
         window: 32 * 1024,
     };
     how.budget = Budget::new(need.at(0));
-    let mut first = rewrite(answer(&headers, body.clone()), &how).into_body();
+    let mut first = rewrite(backend_response(&headers, body.clone()), &how).into_body();
     let begin = first.frame().await.unwrap().unwrap().into_data().unwrap();
-    let crowded = rewrite(answer(&headers, body.clone()), &how);
+    let crowded = rewrite(backend_response(&headers, body.clone()), &how);
     assert_eq!(bytes(crowded).await.unwrap(), body);
     drop((first, begin));
-    let later = bytes(rewrite(answer(&headers, body.clone()), &how))
+    let later = bytes(rewrite(backend_response(&headers, body.clone()), &how))
         .await
         .unwrap();
     assert_ne!(later, body);
@@ -189,7 +189,7 @@ async fn a_page_that_grows_out_of_the_room_ends_and_says_why() {
     };
     how.budget = Budget::new(need.at(MIB) + MIB / 2);
     let headers = [("content-type", "text/html"), ("content-encoding", "zstd")];
-    let error = bytes(rewrite(answer(&headers, bomb("zstd")), &how)).await;
+    let error = bytes(rewrite(backend_response(&headers, bomb("zstd")), &how)).await;
     let error = error.unwrap_err().to_string();
     assert!(error.contains("too many large pages"), "{error}");
 }
@@ -203,7 +203,10 @@ async fn a_deep_path_makes_no_piece_of_a_page_large() {
             let sent = link.repeat(MIB / 4 / link.len());
             let mut how = treatment();
             how.links = links(path, Form::Relative);
-            let body = rewrite(answer(&[("content-type", kind)], sent.clone()), &how);
+            let body = rewrite(
+                backend_response(&[("content-type", kind)], sent.clone()),
+                &how,
+            );
             let (mut body, mut largest, mut length) = (body.into_body(), 0, 0);
             while let Some(frame) = body.frame().await {
                 let frame = frame.unwrap().into_data().unwrap();
@@ -230,7 +233,10 @@ async fn one_tag_grows_no_further_than_its_bound() {
             let sent = format!("{begin}{}'>", link.repeat(size / link.len()));
             let mut how = treatment();
             how.links = links(&"/a".repeat(160), Form::Relative);
-            let page = rewrite(answer(&[("content-type", "text/html")], sent.clone()), &how);
+            let page = rewrite(
+                backend_response(&[("content-type", "text/html")], sent.clone()),
+                &how,
+            );
             let page = bytes(page).await.unwrap();
             assert!(page.len() <= sent.len() + MAX_GROWTH, "{begin}");
         }

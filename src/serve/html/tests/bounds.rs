@@ -9,7 +9,10 @@ use super::*;
 
 /// How many links of a page are mapped.
 async fn mapped(page: String) -> usize {
-    let page = rewrite(answer(&[("content-type", "text/html")], page), &treatment());
+    let page = rewrite(
+        backend_response(&[("content-type", "text/html")], page),
+        &treatment(),
+    );
     let page = String::from_utf8(bytes(page).await.unwrap()).unwrap();
     page.matches("././x").count()
 }
@@ -44,7 +47,10 @@ async fn what_is_past_a_bound_of_a_tag_or_a_page_stays_as_it_is() {
 #[tokio::test]
 async fn others_have_their_turn_while_much_is_read_and_nothing_goes_out() {
     let page = format!("<a x='{}", "y".repeat(512 << 10));
-    let page = rewrite(answer(&[("content-type", "text/html")], page), &treatment());
+    let page = rewrite(
+        backend_response(&[("content-type", "text/html")], page),
+        &treatment(),
+    );
     let mut body = pin!(page.into_body());
     let mut turns = 0;
     let mut context = Context::from_waker(Waker::noop());

@@ -66,7 +66,7 @@ fn headers_of(coding: &str) -> [(&str, &str); 2] {
 async fn every_encoding_is_undone_and_done_again() {
     for coding in CODINGS {
         let body = encoded(coding, PAGE.as_bytes()).await;
-        let response = rewrite(answer(&headers_of(coding), body), &treatment());
+        let response = rewrite(backend_response(&headers_of(coding), body), &treatment());
         let name = coding.strip_prefix("bare ").unwrap_or(coding);
         assert_eq!(
             all_headers(&response),
@@ -86,7 +86,7 @@ async fn a_gzip_body_of_many_members_is_one_page() {
     let (one, two) = PAGE.split_at(50);
     let mut body = encoded("gzip", one.as_bytes()).await;
     body.extend(encoded("gzip", two.as_bytes()).await);
-    let response = rewrite(answer(&headers_of("gzip"), body), &treatment());
+    let response = rewrite(backend_response(&headers_of("gzip"), body), &treatment());
     let page = decoded("gzip", &bytes(response).await.unwrap()).await;
     assert_eq!(page.unwrap(), REWRITTEN.as_bytes());
 }
@@ -94,7 +94,10 @@ async fn a_gzip_body_of_many_members_is_one_page() {
 #[tokio::test]
 async fn an_encoded_body_without_bytes_stays_without_bytes() {
     for coding in CODINGS {
-        let response = rewrite(answer(&headers_of(coding), Body::empty()), &treatment());
+        let response = rewrite(
+            backend_response(&headers_of(coding), Body::empty()),
+            &treatment(),
+        );
         assert_eq!(bytes(response).await.unwrap(), b"", "{coding}");
     }
 }
@@ -104,7 +107,7 @@ async fn a_body_that_ends_early_is_an_error() {
     for coding in CODINGS.into_iter().skip(1) {
         let body = encoded(coding, PAGE.as_bytes()).await;
         for cut in [2, body.len() / 2, body.len() - 1] {
-            let response = answer(&headers_of(coding), body[..cut].to_vec());
+            let response = backend_response(&headers_of(coding), body[..cut].to_vec());
             let error = bytes(rewrite(response, &treatment())).await.unwrap_err();
             let text = error.to_string();
             assert!(text.contains("content encoding"), "{coding} {cut}: {text}");
@@ -115,7 +118,7 @@ async fn a_body_that_ends_early_is_an_error() {
 #[tokio::test]
 async fn a_body_in_another_encoding_than_it_says_is_an_error() {
     for coding in ["gzip", "br", "zstd"] {
-        let response = rewrite(answer(&headers_of(coding), PAGE), &treatment());
+        let response = rewrite(backend_response(&headers_of(coding), PAGE), &treatment());
         assert!(bytes(response).await.is_err(), "{coding}");
     }
 }
@@ -131,7 +134,7 @@ async fn pieces_cut_anywhere_give_the_same_page() {
         for cut in 0..=body.len() {
             let (one, two) = body.split_at(cut);
             let frames = [one, two].map(|part| Ok(Frame::data(Bytes::copy_from_slice(part))));
-            let response = answer(&headers_of(coding), in_frames(frames.into()));
+            let response = backend_response(&headers_of(coding), in_frames(frames.into()));
             let body = bytes(rewrite(response, &treatment())).await.unwrap();
             let page = decoded(coding, &body).await.unwrap();
             assert_eq!(page, REWRITTEN.as_bytes(), "{coding} cut at {cut}");
@@ -139,7 +142,7 @@ async fn pieces_cut_anywhere_give_the_same_page() {
         let frames = body
             .iter()
             .map(|byte| Ok(Frame::data(Bytes::copy_from_slice(&[*byte]))));
-        let response = answer(&headers_of(coding), in_frames(frames.collect()));
+        let response = backend_response(&headers_of(coding), in_frames(frames.collect()));
         let body = bytes(rewrite(response, &treatment())).await.unwrap();
         let page = decoded(coding, &body).await.unwrap();
         assert_eq!(page, REWRITTEN.as_bytes(), "{coding} byte by byte");
@@ -154,7 +157,8 @@ async fn the_first_piece_is_out_before_the_second_is_in() {
             receive.recv().await.map(|frame| (frame, receive))
         });
         let body = Body::new(StreamBody::new(frames));
-        let mut body = rewrite(answer(&headers_of(coding), body), &treatment()).into_body();
+        let mut body =
+            rewrite(backend_response(&headers_of(coding), body), &treatment()).into_body();
 
         let first = format!("<title>t</title><a href=/x>{}</a>", "text ".repeat(10));
         // The pieces of a page as a server sends them: flushed, so the bytes of the first can be decoded.
@@ -197,7 +201,7 @@ async fn readable(coding: &str, bytes: &[u8]) -> Vec<u8> {
     let mut source = source::Source::new(in_frames(vec![Ok(Frame::data(Bytes::copy_from_slice(
         bytes,
     )))]));
-    let encoding = Encoding::of(answer(&headers_of(coding), "").headers()).unwrap();
+    let encoding = Encoding::of(backend_response(&headers_of(coding), "").headers()).unwrap();
     let begin = std::future::poll_fn(|context| {
         source.poll_begin(context, |begin, ended| {
             match encoding::Begin::of(encoding, begin, ended) {
@@ -228,7 +232,7 @@ async fn the_failure_of_a_backend_is_passed_on() {
             Ok(Frame::data(Bytes::copy_from_slice(&body[..10]))),
             Err(io::Error::other("the backend is gone")),
         ];
-        let response = answer(&headers_of(coding), in_frames(frames));
+        let response = backend_response(&headers_of(coding), in_frames(frames));
         let error = bytes(rewrite(response, &treatment())).await.unwrap_err();
         assert_eq!(error.to_string(), "the backend is gone", "{coding}");
     }
@@ -246,7 +250,7 @@ async fn trailers_are_kept() {
             Ok(Frame::data(body.into())),
             Ok(Frame::trailers(trailers.clone())),
         ];
-        let response = answer(&headers_of(coding), in_frames(frames));
+        let response = backend_response(&headers_of(coding), in_frames(frames));
         let body = rewrite(response, &treatment()).into_body();
         let came = body.collect().await.unwrap();
         assert_eq!(came.trailers(), Some(&trailers), "{coding}");
@@ -271,7 +275,7 @@ fn gzip_of_zeros(length: u64) -> Body {
 async fn what_unfolds_beyond_the_limit_is_cut_with_an_error_that_names_it() {
     let mut how = treatment();
     how.limits.decoded = 4 * 1024 * 1024;
-    let response = answer(&headers_of("gzip"), gzip_of_zeros(64 * 1024 * 1024));
+    let response = backend_response(&headers_of("gzip"), gzip_of_zeros(64 * 1024 * 1024));
     let mut body = rewrite(response, &how).into_body();
     let mut largest = 0;
     let error = loop {
@@ -289,6 +293,6 @@ async fn what_unfolds_beyond_the_limit_is_cut_with_an_error_that_names_it() {
 async fn a_page_just_as_large_as_the_limit_passes() {
     let mut how = treatment();
     how.limits.decoded = PAGE.len() as u64;
-    let response = rewrite(answer(&headers_of("identity"), PAGE), &how);
+    let response = rewrite(backend_response(&headers_of("identity"), PAGE), &how);
     assert_eq!(bytes(response).await.unwrap(), REWRITTEN.as_bytes());
 }

@@ -29,7 +29,7 @@ fn treatment() -> PageTreatment {
     }
 }
 
-fn answer(headers: &[(&str, &str)], body: impl Into<Body>) -> Response {
+fn backend_response(headers: &[(&str, &str)], body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
     for (name, value) in headers {
         response.headers_mut().append(
@@ -69,7 +69,7 @@ async fn only_what_the_bytes_change_changes_in_the_head() {
         ("set-cookie", "c=d"),
         ("vary", "accept-encoding"),
     ];
-    let response = rewrite(answer(&headers, PAGE), &treatment());
+    let response = rewrite(backend_response(&headers, PAGE), &treatment());
     let mut kept = all_headers(&response);
     kept.sort_unstable();
     assert_eq!(
@@ -83,7 +83,7 @@ async fn only_what_the_bytes_change_changes_in_the_head() {
             "vary: accept-encoding",
         ]
     );
-    let weak = answer(&[("content-type", "text/css"), ("etag", "W/\"a\"")], "");
+    let weak = backend_response(&[("content-type", "text/css"), ("etag", "W/\"a\"")], "");
     assert_eq!(rewrite(weak, &treatment()).headers()[ETAG], "W/\"a\"");
 }
 
@@ -102,7 +102,7 @@ async fn assert_untouched(
         ],
     ]
     .concat();
-    let mut response = answer(&headers, body.to_vec());
+    let mut response = backend_response(&headers, body.to_vec());
     *response.status_mut() = status;
     let before = all_headers(&response);
     let how = PageTreatment {
@@ -168,7 +168,7 @@ async fn a_page_that_is_marked_as_utf16_keeps_its_bytes() {
     page.extend(PAGE.encode_utf16().flat_map(u16::to_le_bytes));
     page.extend_from_slice(b"<a href=/x>");
     let response = rewrite(
-        answer(&[("content-type", "text/html")], page.clone()),
+        backend_response(&[("content-type", "text/html")], page.clone()),
         &treatment(),
     );
     assert_eq!(bytes(response).await.unwrap(), page);
@@ -181,7 +181,7 @@ async fn error_pages_are_rewritten_too() {
         StatusCode::BAD_GATEWAY,
         StatusCode::FOUND,
     ] {
-        let mut response = answer(&[("content-type", "Text/HTML")], PAGE);
+        let mut response = backend_response(&[("content-type", "Text/HTML")], PAGE);
         *response.status_mut() = status;
         let response = rewrite(response, &treatment());
         assert_eq!(
@@ -211,7 +211,10 @@ async fn style_sheets_and_manifests_are_relative_to_themselves() {
         ("application/json", "{\"other\":\"/\"}", "{\"other\":\"/\"}"),
         ("application/json", "{\"scope\":\"/\"", "{\"scope\":\"/\""),
     ] {
-        let response = rewrite(answer(&[("content-type", media_type)], body), &how);
+        let response = rewrite(
+            backend_response(&[("content-type", media_type)], body),
+            &how,
+        );
         let body = bytes(response).await.unwrap();
         assert_eq!(String::from_utf8(body).unwrap(), expected, "{media_type}");
     }
@@ -220,7 +223,7 @@ async fn style_sheets_and_manifests_are_relative_to_themselves() {
 #[tokio::test]
 async fn a_manifest_beyond_its_bound_passes_as_it_came() {
     let body = format!("{{\"x\":\"{}\",\"scope\":\"/\"}}", "x".repeat(1024 * 1024));
-    let response = answer(
+    let response = backend_response(
         &[("content-type", "application/manifest+json")],
         body.clone(),
     );
@@ -237,7 +240,9 @@ fn html_is_written_so_that_the_aggregator_does_not_see_it() {
         ("text/plain", "text/plain"),
         ("text/htmlx", "text/htmlx"),
     ] {
-        let mut headers = answer(&[("content-type", before)], "").headers().clone();
+        let mut headers = backend_response(&[("content-type", before)], "")
+            .headers()
+            .clone();
         hide_from_aggregator(&mut headers);
         assert_eq!(headers[CONTENT_TYPE], after);
     }
@@ -264,7 +269,7 @@ async fn a_workers_script_begins_with_what_is_put_first_and_stays_strict() {
         ..treatment()
     };
     let rewritten = async |kind: &str, script: &'static str| {
-        let response = rewrite(answer(&[("content-type", kind)], script), &how);
+        let response = rewrite(backend_response(&[("content-type", kind)], script), &how);
         let bytes = response.into_body().collect().await.unwrap().to_bytes();
         String::from_utf8(bytes.to_vec()).unwrap()
     };

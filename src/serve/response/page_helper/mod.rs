@@ -26,7 +26,7 @@ use crate::protocol::status::Response;
 use crate::serve::cluster::ClientRouter;
 use served::served;
 
-/// The folder of the target that Throughway answers itself.
+/// The folder of the target that Throughway serves itself.
 pub(super) const OWN: &str = "/.throughway/";
 
 /// How long a browser uses a script without asking again; a new version of this server is in use after that.

@@ -54,7 +54,7 @@ impl Sample {
                 &[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "worker")],
             )
         };
-        let response = answer(
+        let response = backend_response(
             200,
             &[("content-type", self.media_type)],
             Body::from_stream(frames),

@@ -36,7 +36,7 @@ fn measure(bill: &mut Bill<1>, what: &str, lines: &[Line]) {
     for (status, via, mode) in WAYS {
         let asked = Asked::of(via, &[("sec-fetch-mode", mode)]);
         let prepare = || {
-            let mut response = answer(status, &[], "");
+            let mut response = backend_response(status, &[], "");
             for (name, value) in lines {
                 response.headers_mut().append(name, value.clone());
             }
@@ -51,7 +51,7 @@ fn measure(bill: &mut Bill<1>, what: &str, lines: &[Line]) {
 }
 
 #[test]
-fn a_header_of_an_answer_costs_no_more_than_a_few_looks_at_it() {
+fn a_header_of_a_response_costs_no_more_than_a_few_looks_at_it() {
     let mut bill = Bill::new([MAX_PASSES]);
     let names = names();
     for pattern in NASTY {
@@ -68,7 +68,7 @@ fn a_header_of_an_answer_costs_no_more_than_a_few_looks_at_it() {
 
 /// In all headers at once.
 #[test]
-fn whatever_byte_an_answer_is_filled_with_it_costs_a_few_looks_at_it() {
+fn whatever_byte_a_response_is_filled_with_it_costs_a_few_looks_at_it() {
     let mut bill = Bill::new([MAX_PASSES]);
     let names = names();
     for byte in 0..=u8::MAX {

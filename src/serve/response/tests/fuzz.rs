@@ -294,7 +294,7 @@ fn told(via: authentication::Method, page: &str, status: u16, location: &HeaderV
         permit: &permit,
         endpoint: &endpoint,
     };
-    let mut response = answer(status, &[], "");
+    let mut response = backend_response(status, &[], "");
     response
         .headers_mut()
         .append(header::LOCATION, location.clone());

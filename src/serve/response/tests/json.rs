@@ -19,9 +19,9 @@ async fn passed(reader: &[(&str, &str)], body: &str, at: usize) -> String {
     let (first, second) = body.split_at(at);
     let pieces = [first, second].map(|piece| Ok::<_, Infallible>(piece.to_owned()));
     let body = Body::from_stream(futures_util::stream::iter(pieces));
-    let html = answer(200, &[("content-type", "text/html; charset=utf-8")], body);
-    let answer = Asked::of(BEHIND, reader).answered(html).unwrap();
-    let bytes = answer.into_body().collect().await.unwrap().to_bytes();
+    let html = backend_response(200, &[("content-type", "text/html; charset=utf-8")], body);
+    let response = Asked::of(BEHIND, reader).answered(html).unwrap();
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 

@@ -41,7 +41,7 @@ pub(super) fn info(inside: &str) -> RequestInfo {
 const BEHIND: authentication::Method = authentication::Method::FrontProxy;
 const DIRECT: authentication::Method = authentication::Method::BearerToken;
 
-/// Somebody's request for a path, and the settings of who answers it.
+/// Somebody's request for a path, and the settings of who responds to it.
 struct Asked {
     via: authentication::Method,
     path: &'static str,
@@ -106,7 +106,7 @@ fn lines(lines: &[(&str, &str)]) -> HeaderMap {
     lines.iter().map(line).collect()
 }
 
-fn answer(status: u16, headers: &[(&str, &str)], body: impl Into<Body>) -> Response {
+fn backend_response(status: u16, headers: &[(&str, &str)], body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
     *response.status_mut() = StatusCode::from_u16(status).unwrap();
     *response.headers_mut() = lines(headers);

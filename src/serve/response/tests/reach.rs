@@ -7,7 +7,7 @@ const FETCHES: (&str, &str) = ("sec-fetch-mode", "cors");
 const SANDBOX: &str = "sandbox allow-scripts allow-forms allow-popups allow-modals allow-downloads";
 
 #[test]
-fn every_answer_of_an_isolated_target_is_kept_apart() {
+fn every_response_of_an_isolated_target_is_kept_apart() {
     for via in [BEHIND, DIRECT] {
         for reader in [&[NAVIGATES][..], &[FETCHES], &[]] {
             for kind in [
@@ -30,7 +30,7 @@ fn every_answer_of_an_isolated_target_is_kept_apart() {
                 for status in [200, 204, 206, 304, 401, 404, 500] {
                     let mut asked = Asked::of(via, reader);
                     asked.settings = asked.settings.sandboxed();
-                    let kept = asked.answered(answer(status, kind, "")).unwrap();
+                    let kept = asked.answered(backend_response(status, kind, "")).unwrap();
                     let case = format!("{via:?} {reader:?} {kind:?} {status}");
                     let policies = all(&kept, "content-security-policy");
                     assert_eq!(policies.last().unwrap(), SANDBOX, "{case}");
@@ -44,7 +44,7 @@ fn every_answer_of_an_isolated_target_is_kept_apart() {
 #[test]
 fn other_targets_decide_for_themselves() {
     let asked = Asked::of(BEHIND, &[NAVIGATES]);
-    let svg = answer(200, &[("content-type", "image/svg+xml")], "");
+    let svg = backend_response(200, &[("content-type", "image/svg+xml")], "");
     let svg = asked.answered(svg).unwrap();
     assert_eq!(svg.headers().len(), 1);
 }
@@ -63,7 +63,7 @@ async fn what_a_browser_takes_for_text_stays_text() {
         let kind = |kind: &&'static str| ("content-type", *kind);
         let kinds: Vec<(&str, &str)> = kinds.iter().map(kind).collect();
         let asked = Asked::of(BEHIND, &[FETCHES]);
-        let sent = answer(200, &kinds, PAGE);
+        let sent = backend_response(200, &kinds, PAGE);
         let given = asked.answered(sent).unwrap();
         // The same lines in the same order, but for the case that kube-aggregator looks at.
         let types = all(&given, "content-type");
@@ -82,9 +82,9 @@ async fn what_a_browser_takes_for_text_stays_text() {
 }
 
 #[test]
-fn caches_are_told_what_an_answer_depends_on() {
+fn caches_are_told_what_a_response_depends_on() {
     let page = || {
-        answer(
+        backend_response(
             200,
             &[("content-type", "text/html"), ("vary", "origin")],
             "",
@@ -96,12 +96,12 @@ fn caches_are_told_what_an_answer_depends_on() {
     let fragment = Asked::of(BEHIND, &[FETCHES]).answered(page()).unwrap();
     let and_place = format!("{on_reader}, Referer");
     assert_eq!(all(&fragment, "vary"), ["origin", &and_place]);
-    let moved = answer(302, &[("location", "/x")], "");
+    let moved = backend_response(302, &[("location", "/x")], "");
     let moved = Asked::of(BEHIND, &[NAVIGATES]).answered(moved).unwrap();
     assert_eq!(all(&moved, "vary"), [on_reader]);
 
     for kind in ["text/css", "application/json", "image/png"] {
-        let plain = answer(
+        let plain = backend_response(
             200,
             &[("content-type", kind), ("cache-control", "max-age=9")],
             "",
@@ -112,7 +112,7 @@ fn caches_are_told_what_an_answer_depends_on() {
     }
     let by_header = Asked::of(BEHIND, &[FETCHES, ("throughway-path", "/x")]);
     for kind in ["text/html", "image/png"] {
-        let other = answer(
+        let other = backend_response(
             200,
             &[("content-type", kind), ("cache-control", "max-age=9")],
             "",

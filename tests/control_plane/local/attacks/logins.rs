@@ -2,7 +2,7 @@
 
 use http::Request;
 use serde_json::Value;
-use throughway_testing::client::{Answer, request};
+use throughway_testing::client::{ClientResponse, request};
 use throughway_testing::companion::Companion;
 use throughway_testing::control_plane::{Cluster, DEMO, on_cluster};
 
@@ -25,7 +25,7 @@ fn start(cluster: &Cluster) -> (Companion, String) {
 }
 
 /// Opens an address of the API's host as a browser would.
-async fn open(local: &Companion, address: &str, cookie: &str) -> Answer {
+async fn open(local: &Companion, address: &str, cookie: &str) -> ClientResponse {
     let origin = format!("http://localhost:{}", local.address.port());
     let path = address
         .strip_prefix(&origin)
@@ -39,9 +39,9 @@ fn navigation(path: &str, cookie: &str) -> Request<http_body_util::Full<bytes::B
     request("GET", path, &lines, "")
 }
 
-/// The cookie that an answer sets, as it is sent back.
-fn cookie(answer: &Answer) -> String {
-    let set = answer.header("set-cookie").expect("a cookie");
+/// The cookie that a response sets, as it is sent back.
+fn cookie(response: &ClientResponse) -> String {
+    let set = response.header("set-cookie").expect("a cookie");
     set.split(';').next().unwrap().to_owned()
 }
 
@@ -58,12 +58,12 @@ fn another_users_request_gets_nothing() {
             let lines = [("cookie", cookie)];
             for method in ["GET", "HEAD", "POST", "OPTIONS", "DELETE"] {
                 for path in ["/", "/api", "/version", "/.throughway/style.css", &in_api] {
-                    let answer = local.ask_api(request(method, path, &lines, "")).await;
-                    assert_eq!(answer.status, 401, "{method} {path} {cookie}");
+                    let response = local.ask_api(request(method, path, &lines, "")).await;
+                    assert_eq!(response.status, 401, "{method} {path} {cookie}");
                 }
                 let host = local.host(VICTIM);
-                let answer = local.ask(&host, request(method, &path, &lines, "")).await;
-                assert_eq!(answer.status, 401, "{method} {cookie}");
+                let response = local.ask(&host, request(method, &path, &lines, "")).await;
+                assert_eq!(response.status, 401, "{method} {cookie}");
             }
             let page = local.ask_api(navigation("/", cookie)).await;
             assert_eq!(page.status, 401);
@@ -87,10 +87,10 @@ fn another_users_request_gets_nothing() {
                 ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
                 ("cookie", cookie),
             ];
-            let answer = local
+            let response = local
                 .ask(&local.host(VICTIM), request("GET", &path, &upgrade, ""))
                 .await;
-            assert_eq!(answer.status, 401);
+            assert_eq!(response.status, 401);
         }
         assert!(world.victim.seen(&path).is_empty());
     });
@@ -101,12 +101,12 @@ fn a_token_and_a_ticket_work_once_and_a_ticket_for_its_host_alone() {
     on_cluster(async |cluster: &Cluster| {
         let world = World::get(cluster).await;
         let (mut local, address) = start(cluster);
-        let answer = open(&local, &address, "").await;
+        let response = open(&local, &address, "").await;
         assert_eq!(
-            (answer.status.as_u16(), answer.header("location")),
+            (response.status.as_u16(), response.header("location")),
             (303, Some("/"))
         );
-        let session = cookie(&answer);
+        let session = cookie(&response);
         assert_eq!(open(&local, &address, "").await.status, 401);
         let next = local.line();
         assert!(
@@ -119,8 +119,8 @@ fn a_token_and_a_ticket_work_once_and_a_ticket_for_its_host_alone() {
         let host = local.host(VICTIM);
         let ticket = async || -> String {
             let home = local.ask(&host, navigation(&path, "")).await;
-            let answer = open(&local, home.header("location").unwrap(), &session).await;
-            let entrance = answer.header("location").unwrap().to_owned();
+            let response = open(&local, home.header("location").unwrap(), &session).await;
+            let entrance = response.header("location").unwrap().to_owned();
             entrance
                 .strip_prefix(&local.origin(VICTIM))
                 .unwrap()
@@ -184,9 +184,9 @@ fn a_login_leads_to_no_other_server() {
             let query: String = url::form_urlencoded::byte_serialize(to.as_bytes()).collect();
             let query = query.replace('+', "%20");
             let path = format!("/.throughway/login?to={query}");
-            let answer = local.ask_api(navigation(&path, &session)).await;
+            let response = local.ask_api(navigation(&path, &session)).await;
             // As a browser understands it, whatever the server meant.
-            let mut at = home.join(answer.header("location").unwrap()).unwrap();
+            let mut at = home.join(response.header("location").unwrap()).unwrap();
             if at.host_str() != Some("localhost") {
                 assert_eq!(at.host_str(), Some("victim.demo.svc.localhost"), "{to:?}");
                 let path = format!("{}?{}", at.path(), at.query().unwrap());

@@ -56,8 +56,8 @@ impl World {
             cluster.service(name, name, &port);
             for local in world.companions() {
                 let host = local.host(&format!("{name}.{DEMO}.svc"));
-                let answers = async || local.ask(&host, request("GET", "/", &[], "")).await;
-                while answers().await.status != 200 {
+                let responses = async || local.ask(&host, request("GET", "/", &[], "")).await;
+                while responses().await.status != 200 {
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
             }

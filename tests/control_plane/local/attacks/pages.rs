@@ -234,7 +234,7 @@ fn a_services_page_is_never_at_the_apis_origin_whoever_leads_there() {
 }
 
 #[test]
-fn what_the_cluster_answers_at_the_apis_origin_runs_no_script_and_keeps_no_worker() {
+fn what_the_cluster_sends_at_the_apis_origin_runs_no_script_and_keeps_no_worker() {
     on_cluster(async |cluster: &Cluster| {
         let world = World::get(cluster).await;
         let tab = browser().await.tab().await;

@@ -20,20 +20,20 @@ const LIMIT: Duration = Duration::from_secs(20);
 async fn said(local: &Companion, bytes: &str) -> String {
     let mut stream = TcpStream::connect(local.address).await.unwrap();
     stream.write_all(bytes.as_bytes()).await.unwrap();
-    let mut answer = Vec::new();
-    let read = tokio::time::timeout(LIMIT, stream.read_to_end(&mut answer)).await;
+    let mut response = Vec::new();
+    let read = tokio::time::timeout(LIMIT, stream.read_to_end(&mut response)).await;
     read.unwrap_or_else(|_| panic!("open for ever: {bytes:?}"))
         .unwrap();
-    String::from_utf8_lossy(&answer).into_owned()
+    String::from_utf8_lossy(&response).into_owned()
 }
 
-/// The code of an answer.
-fn code(answer: &str) -> u16 {
-    answer
+/// The code of a response.
+fn code(response: &str) -> u16 {
+    response
         .strip_prefix("HTTP/1.1 ")
         .and_then(|rest| rest.get(..3))
         .and_then(|code| code.parse().ok())
-        .unwrap_or_else(|| panic!("no answer: {answer:?}"))
+        .unwrap_or_else(|| panic!("no answer: {response:?}"))
 }
 
 #[test]
@@ -66,8 +66,11 @@ fn a_name_that_was_made_to_lead_here_reaches_nothing() {
                 let asked = format!(
                     "GET {start}{path} HTTP/1.1\r\nHost: {host}\r\nSec-Fetch-Site: same-origin\r\nConnection: close\r\n\r\n"
                 );
-                let answer = said(&world.local, &asked).await;
-                assert!(matches!(code(&answer), 400 | 403 | 404), "{host}: {answer}");
+                let response = said(&world.local, &asked).await;
+                assert!(
+                    matches!(code(&response), 400 | 403 | 404),
+                    "{host}: {response}"
+                );
                 assert!(world.victim.seen(&path).is_empty(), "{host}");
             }
         }
@@ -82,18 +85,18 @@ fn a_name_that_was_made_to_lead_here_reaches_nothing() {
             format!("CONNECT 10.77.0.21:8080 HTTP/1.1\r\nHost: localhost:{port}\r\n"),
             format!("GET {path} HTTP/1.1\r\n"),
         ] {
-            let answer = said(&world.local, &format!("{head}Connection: close\r\n\r\n")).await;
+            let response = said(&world.local, &format!("{head}Connection: close\r\n\r\n")).await;
             assert!(
-                matches!(code(&answer), 400 | 403 | 404 | 405),
-                "{head}: {answer}"
+                matches!(code(&response), 400 | 403 | 404 | 405),
+                "{head}: {response}"
             );
         }
         assert!(world.victim.seen(&path).is_empty());
         // A whole address goes before the Host, as for Go's server; a page can't make a browser send one here.
         for named in [victim.as_str(), "evil.example"] {
             let head = format!("GET http://{victim}{path} HTTP/1.1\r\nHost: {named}\r\n");
-            let answer = said(&world.local, &format!("{head}Connection: close\r\n\r\n")).await;
-            assert_eq!(code(&answer), 200, "{named}");
+            let response = said(&world.local, &format!("{head}Connection: close\r\n\r\n")).await;
+            assert_eq!(code(&response), 200, "{named}");
         }
         assert_eq!(world.victim.seen(&path).len(), 2);
     });
@@ -146,8 +149,8 @@ fn one_request_is_never_two() {
             "GE\0T PATH HTTP/1.1",
         ] {
             let start = start.replace("PATH", &path);
-            let answer = said(&world.local, &format!("{start}\r\nHost: {host}\r\n\r\n")).await;
-            assert_eq!(code(&answer), 400, "{start}");
+            let response = said(&world.local, &format!("{start}\r\nHost: {host}\r\n\r\n")).await;
+            assert_eq!(code(&response), 400, "{start}");
         }
         assert!(world.victim.seen(&path).is_empty());
 
@@ -174,8 +177,8 @@ fn one_request_is_never_two() {
             "-1\r\nx\r\n0\r\n\r\n",
             "ffffffffffffffff1\r\nx\r\n0\r\n\r\n",
         ] {
-            let answer = said(&world.local, &post(&path, &host, chunked, body)).await;
-            assert!(code(&answer) >= 400, "{body}");
+            let response = said(&world.local, &post(&path, &host, chunked, body)).await;
+            assert!(code(&response) >= 400, "{body}");
         }
         assert!(world.victim.seen(&format!("{path}/hidden")).is_empty());
     });
@@ -221,14 +224,14 @@ fn a_page_impersonates_nobody() {
             let path = new_path();
             for lines in [&powers[..], &[]] {
                 let host = local.host(VICTIM);
-                let answer = local.ask(&host, request("GET", &path, lines, "")).await;
-                assert_eq!(answer.status, 403, "{way}");
+                let response = local.ask(&host, request("GET", &path, lines, "")).await;
+                assert_eq!(response.status, 403, "{way}");
             }
             assert!(world.victim.seen(&path).is_empty(), "{way}");
             // A program may, as through kubectl proxy: it is the API itself that it asks.
             let in_api = format!("/api/v1/namespaces/{DEMO}/services/victim:80/proxy{path}");
-            let answer = local.ask_api(request("GET", &in_api, &powers, "")).await;
-            assert_eq!(answer.status, 200, "{way}: {}", answer.text());
+            let response = local.ask_api(request("GET", &in_api, &powers, "")).await;
+            assert_eq!(response.status, 200, "{way}: {}", response.text());
         }
     });
 }
@@ -267,10 +270,10 @@ fn credentials_are_told_to_nobody() {
                 ] {
                     for lines in [&person[..], &[]] {
                         for path in ["/page", "/garbage", "/status/401"] {
-                            let answer = local
+                            let response = local
                                 .ask(&local.host(host), request("GET", path, lines, ""))
                                 .await;
-                            told.push_str(&format!("{:?}{}", answer.headers, answer.text()));
+                            told.push_str(&format!("{:?}{}", response.headers, response.text()));
                         }
                     }
                 }
@@ -282,11 +285,11 @@ fn credentials_are_told_to_nobody() {
                     "/apis/throughway.dev/v1",
                 ] {
                     for lines in [&person[..], &[]] {
-                        let answer = local.ask_api(request("GET", path, lines, "")).await;
+                        let response = local.ask_api(request("GET", path, lines, "")).await;
                         told.push_str(&format!(
                             "{:?}{}",
-                            answer.headers,
-                            String::from_utf8_lossy(&answer.body)
+                            response.headers,
+                            String::from_utf8_lossy(&response.body)
                         ));
                     }
                 }

@@ -49,7 +49,7 @@ impl Site {
         let log = Arc::new(Log { name, seen });
         let shared = Arc::clone(&log);
         let serving = Serving::http1(listener, move |request| {
-            answer(Arc::clone(&shared), request)
+            respond(Arc::clone(&shared), request)
         });
         Self {
             address: serving.address,
@@ -88,7 +88,7 @@ impl Seen {
     }
 }
 
-async fn answer(
+async fn respond(
     log: Arc<Log>,
     mut request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
@@ -100,7 +100,7 @@ async fn answer(
         body: body.map(|body| body.to_bytes()).unwrap_or_default(),
     });
     let name = log.name;
-    let mut answer = if path.starts_with("/page") {
+    let mut response = if path.starts_with("/page") {
         html(format!(
             "<!doctype html><title>{name}</title><p>secret of {name}</p>
             <script>document.domain = 'svc.localhost'; opener?.postMessage('here', '*')</script>"
@@ -115,34 +115,34 @@ async fn answer(
         Response::new(format!("hello from {name}").into())
     };
     let everybody = HeaderValue::from_static("*");
-    let headers = answer.headers_mut();
+    let headers = response.headers_mut();
     headers.insert("access-control-allow-origin", everybody);
-    Ok(answer)
+    Ok(response)
 }
 
 fn html(page: String) -> Response<Full<Bytes>> {
-    let mut answer = Response::new(page.into());
+    let mut response = Response::new(page.into());
     let html = HeaderValue::from_static("text/html; charset=utf-8");
-    answer.headers_mut().insert("content-type", html);
-    answer
+    response.headers_mut().insert("content-type", html);
+    response
 }
 
 fn redirect(address: &str) -> Response<Full<Bytes>> {
-    let mut answer = Response::new(Full::default());
-    *answer.status_mut() = StatusCode::FOUND;
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::FOUND;
     let address = HeaderValue::from_str(address).unwrap();
-    answer.headers_mut().insert("location", address);
-    answer
+    response.headers_mut().insert("location", address);
+    response
 }
 
 fn with_cookies(cookies: &str) -> Response<Full<Bytes>> {
-    let mut answer = html("<!doctype html><title>cookies</title>".to_owned());
+    let mut response = html("<!doctype html><title>cookies</title>".to_owned());
     for cookie in cookies.split('&') {
         let cookie = percent_encoding::percent_decode_str(cookie).decode_utf8_lossy();
         let cookie = HeaderValue::from_str(&cookie).unwrap();
-        answer.headers_mut().append("set-cookie", cookie);
+        response.headers_mut().append("set-cookie", cookie);
     }
-    answer
+    response
 }
 
 fn websocket(request: &mut Request<Incoming>) -> Response<Full<Bytes>> {

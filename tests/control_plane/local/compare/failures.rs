@@ -134,7 +134,7 @@ fn a_directory_that_is_not_there_is_served_as_nothing() {
 }
 
 #[test]
-fn an_api_server_that_is_away_is_an_answer_and_no_hang() {
+fn an_api_server_that_is_away_is_a_response_and_no_hang() {
     on_cluster(async |cluster: &Cluster| {
         let folder = Folder::new("away");
         let away = folder.path("kubeconfig");

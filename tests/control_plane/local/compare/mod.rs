@@ -93,7 +93,7 @@ async fn at_one_moment<T: PartialEq>(
 }
 
 #[test]
-fn every_flag_answers_as_kubectl_proxy_does() {
+fn every_flag_works_as_kubectl_proxys_does() {
     on_cluster(async |cluster: &Cluster| {
         let folder = Folder::new("flags");
         let mut wrong = Vec::new();

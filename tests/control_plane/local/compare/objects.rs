@@ -10,8 +10,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::process::{Pair, Proxy};
 use super::raw::Heard;
 
-/// A pod's answer of 50 MB, and a body of 20 MB for it.
-const LARGE_ANSWER: usize = 50_000_000;
+/// A pod's response of 50 MB, and a body of 20 MB for it.
+const LARGE_RESPONSE: usize = 50_000_000;
 const LARGE_BODY: usize = 20_000_000;
 
 /// What a watch may take, that has nothing to wait for.
@@ -62,18 +62,18 @@ async fn life(proxy: &Proxy, name: &str) -> Vec<((String, Vec<String>), serde_js
         ("DELETE", whole.clone(), "application/json", String::new()),
         ("GET", whole, "", String::new()),
     ];
-    let mut answers = Vec::new();
+    let mut responses = Vec::new();
     for (method, path, content_type, body) in steps {
         let heard = proxy
             .ask(&request(method, &path, content_type, body.as_bytes()))
             .await;
         let said = heard.json();
-        answers.push((
+        responses.push((
             shape(&heard),
             json!([said["kind"], said["data"], said["code"], said["reason"]]),
         ));
     }
-    answers
+    responses
 }
 
 #[test]
@@ -138,10 +138,10 @@ fn large_bodies_arrive_whole() {
     on_cluster(async |cluster: &Cluster| {
         let pair = Pair::serve(cluster, &[]).await;
         let pod = format!("/api/v1/namespaces/{DEMO}/pods/solo-0/proxy");
-        let down = format!("GET {pod}/bytes/{LARGE_ANSWER} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        let down = format!("GET {pod}/bytes/{LARGE_RESPONSE} HTTP/1.1\r\nHost: localhost\r\n\r\n");
         let (kubectl, ours) = pair.ask(down.as_bytes()).await;
-        assert_eq!(ours.body.len(), LARGE_ANSWER);
-        // Every server of Go on the way guesses a type for an answer without one, if its first bytes come with its head. One
+        assert_eq!(ours.body.len(), LARGE_RESPONSE);
+        // Every server of Go on the way guesses a type for a response without one, if its first bytes come with its head. One
         // without a type is in a sandbox here (`differences::INERT`).
         let is_of_type = |name: &str| {
             [

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-/// No answer takes longer.
+/// No response takes longer.
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// Lines that are another's at every request.
@@ -14,7 +14,7 @@ const NEVER_THE_SAME: &[&str] = &["audit-id", "date"];
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
-/// An answer, as it came.
+/// A response, as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Heard {
     pub status: String,
@@ -22,18 +22,18 @@ pub struct Heard {
     pub lines: Vec<(String, String)>,
     /// Without the framing of chunks.
     pub body: Vec<u8>,
-    /// Whether the other side closed the connection behind the answer.
+    /// Whether the other side closed the connection behind the response.
     pub end: End,
 }
 
-/// How an answer ended.
+/// How a response ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
     /// As its head said.
     Whole,
     /// The connection was closed, and its head said that this is the end.
     Closed,
-    /// The connection was closed in the middle, or before there was an answer.
+    /// The connection was closed in the middle, or before there was a response.
     BrokenOff,
 }
 
@@ -105,7 +105,7 @@ fn in_order(body: Vec<u8>) -> Vec<u8> {
     said.to_string().into_bytes()
 }
 
-/// Sends a request and waits for its whole answer.
+/// Sends a request and waits for its whole response.
 pub async fn ask(stream: &mut dyn Stream, request: &[u8]) -> Heard {
     let work = async {
         // The other side may answer and close before it has read everything.
@@ -124,7 +124,7 @@ pub async fn ask(stream: &mut dyn Stream, request: &[u8]) -> Heard {
     })
 }
 
-/// Reads an answer.
+/// Reads a response.
 pub async fn heard(stream: &mut dyn Stream, method: &[u8]) -> Heard {
     let mut buffer = Vec::new();
     let Some(head) = read_head(stream, &mut buffer).await else {

@@ -36,7 +36,7 @@ fn a_websocket_talks_through_both() {
                 .header("sec-websocket-protocol", "chat")
                 .body(())
                 .unwrap();
-            let (mut socket, answer) =
+            let (mut socket, response) =
                 tokio_tungstenite::client_async(request, proxy.connect().await)
                     .await
                     .unwrap();
@@ -47,14 +47,14 @@ fn a_websocket_talks_through_both() {
             }
             socket.close(None).await.unwrap();
             while let Some(Ok(_)) = socket.next().await {}
-            let protocol = answer.headers().get("sec-websocket-protocol").cloned();
-            heard.push((answer.status(), protocol, said));
+            let protocol = response.headers().get("sec-websocket-protocol").cloned();
+            heard.push((response.status(), protocol, said));
         }
         assert_eq!(heard[1], heard[0]);
     });
 }
 
-/// The head of an answer to an upgrade.
+/// The head of a response to an upgrade.
 async fn head(proxy: &Proxy, request: &[u8]) -> Heard {
     let mut stream = proxy.connect().await;
     let mut heard = raw::ask(&mut *stream, request).await.compared();
@@ -74,7 +74,7 @@ fn in_lower_case(mut heard: Heard) -> Heard {
 }
 
 #[test]
-fn every_upgrade_is_answered_by_both_alike() {
+fn every_upgrade_gets_the_same_response_from_both() {
     on_cluster(async |cluster: &Cluster| {
         let exec =
             |pod: &str| format!("/api/v1/namespaces/{DEMO}/pods/{pod}/exec?command=ls&stdout=1");

@@ -11,7 +11,7 @@ use futures_util::StreamExt;
 use http::Request;
 use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
-use throughway_testing::client::{Answer, Client, request};
+use throughway_testing::client::{Client, ClientResponse, request};
 use throughway_testing::control_plane::{Cluster, DEMO, on_cluster};
 
 use Expected::{Aggregator, AggregatorInTime, NotCopied, Same};
@@ -29,7 +29,7 @@ enum Expected {
     AggregatorInTime(&'static str, &'static str),
 }
 
-/// What of an answer is compared.
+/// What of a response is compared.
 #[derive(Debug, Clone, Copy)]
 enum Look {
     Code,
@@ -38,7 +38,7 @@ enum Look {
     Received,
     /// What the backend received in these headers.
     ReceivedHeaders(&'static [&'static str]),
-    /// These headers of the answer, trailers too.
+    /// These headers of the response, trailers too.
     Headers(&'static [&'static str]),
     /// What comes of a body that does not end by itself.
     FirstPiece,
@@ -86,7 +86,7 @@ impl Case {
     }
 }
 
-/// Asks below a prefix, and says what is seen of the answer.
+/// Asks below a prefix, and says what is seen of the response.
 async fn see(client: &Client, case: &Case, prefix: &str) -> String {
     let asked = case.request(prefix);
     match case.look {
@@ -106,25 +106,25 @@ async fn see(client: &Client, case: &Case, prefix: &str) -> String {
             socket.next().await.unwrap().unwrap().to_string()
         }
         look => match client.try_ask(asked).await {
-            Some(answer) => seen(look, &answer),
+            Some(response) => seen(look, &response),
             None => "the connection was closed".to_owned(),
         },
     }
 }
 
-/// What is seen of a whole answer.
-fn seen(look: Look, answer: &Answer) -> String {
-    let code = answer.status.as_u16();
+/// What is seen of a whole response.
+fn seen(look: Look, response: &ClientResponse) -> String {
+    let code = response.status.as_u16();
     match look {
         Look::FirstPiece | Look::FirstMessage => panic!("{look:?} looks at no whole answer"),
         Look::Code => code.to_string(),
-        Look::CodeAndBody => format!("{code} {}", String::from_utf8_lossy(&answer.body)),
+        Look::CodeAndBody => format!("{code} {}", String::from_utf8_lossy(&response.body)),
         Look::Received => {
-            let said = answer.json();
+            let said = response.json();
             format!("{code} {} {}", said["method"], said["uri"])
         }
         Look::ReceivedHeaders(names) => {
-            let said = answer.json();
+            let said = response.json();
             let lines = said["headers"].as_array().unwrap();
             let of = |name: &&str| {
                 if *name == "version" {
@@ -143,7 +143,7 @@ fn seen(look: Look, answer: &Answer) -> String {
             let of = |name: &&str| {
                 format!(
                     "{name}={:?}",
-                    answer.headers.get_all(*name).iter().collect::<Vec<_>>()
+                    response.headers.get_all(*name).iter().collect::<Vec<_>>()
                 )
             };
             names.iter().map(of).collect::<Vec<_>>().join(" ")

@@ -42,7 +42,7 @@ fn nothing_that_one_user_sends_breaks_off_anothers_stream_of_half_a_minute() {
         let attacks = async {
             for attack in Sent::ALL {
                 attack.run(&attacker).await;
-                still_answered(bystander, attack).await;
+                still_gets_responses(bystander, attack).await;
             }
         };
         let lines = open.read(bystander, LINES, attacks).await;
@@ -50,11 +50,11 @@ fn nothing_that_one_user_sends_breaks_off_anothers_stream_of_half_a_minute() {
     });
 }
 
-async fn still_answered(bystander: &Client, attack: Sent) {
+async fn still_gets_responses(bystander: &Client, attack: Sent) {
     let asked = bystander.try_ask(request("GET", &service("calm", "/"), &[], ""));
-    let answer = in_time("an answer beside an attack", asked).await;
+    let response = in_time("an answer beside an attack", asked).await;
     assert!(
-        answer.is_some_and(|answer| answer.status == 200),
+        response.is_some_and(|response| response.status == 200),
         "{attack:?}"
     );
 }

@@ -9,7 +9,7 @@ mod objects;
 use std::sync::LazyLock;
 
 use throughway_testing::attacks::scene::Scene;
-use throughway_testing::client::{Answer, Client, request};
+use throughway_testing::client::{Client, ClientResponse, request};
 use throughway_testing::control_plane::Cluster;
 use tokio::sync::OnceCell;
 
@@ -19,11 +19,11 @@ async fn strangers(cluster: &Cluster) -> &'static Scene {
     STRANGERS.get_or_init(|| Scene::set_up(cluster)).await
 }
 
-/// Asks until an answer is as wanted: what is known of the cluster comes by watches.
-async fn until(what: &str, client: &Client, path: &str, wanted: impl Fn(&Answer) -> bool) {
+/// Asks until a response is as wanted: what is known of the cluster comes by watches.
+async fn until(what: &str, client: &Client, path: &str, wanted: impl Fn(&ClientResponse) -> bool) {
     let answered = async || {
-        let answer = client.try_ask(request("GET", path, &[], "")).await;
-        answer.is_some_and(|answer| wanted(&answer))
+        let response = client.try_ask(request("GET", path, &[], "")).await;
+        response.is_some_and(|response| wanted(&response))
     };
     throughway_testing::until(what, answered).await;
 }

@@ -5,7 +5,7 @@ use kube::api::{Api, Patch, PatchParams};
 use serde_json::{Value, json};
 use throughway_testing::attacks::scene::{CALM, pod, service, wait_for_endpoints};
 use throughway_testing::backend::Backend;
-use throughway_testing::client::{Answer, request};
+use throughway_testing::client::{ClientResponse, request};
 use throughway_testing::control_plane::node;
 use throughway_testing::control_plane::{Cluster, DEMO, alone_on_cluster, on_cluster};
 
@@ -18,8 +18,8 @@ const WANDERS: [&str; 2] = ["10.77.0.28:8080", "10.77.0.29:8080"];
 /// The API server prints it as a year of five digits.
 const YEAR_TEN_THOUSAND: &str = "9999-12-31T23:59:59-01:00";
 
-fn is_refused(answer: &Answer) -> bool {
-    answer.status.is_client_error() || answer.status.is_server_error()
+fn is_refused(response: &ClientResponse) -> bool {
+    response.status.is_client_error() || response.status.is_server_error()
 }
 
 #[test]
@@ -35,9 +35,9 @@ fn a_pod_that_has_ended_leads_nobody_to_who_has_its_address_now() {
             .await
             .unwrap();
         let admin = cluster.admin();
-        until("it has ended", &admin, &pod("ended", "/"), |answer| {
-            assert_ne!(answer.text(), "hello from calm-0");
-            answer.text().contains("has ended")
+        until("it has ended", &admin, &pod("ended", "/"), |response| {
+            assert_ne!(response.text(), "hello from calm-0");
+            response.text().contains("has ended")
         })
         .await;
         assert_eq!(
@@ -57,9 +57,9 @@ fn a_namespace_that_is_a_path_is_no_namespace() {
             format!("{DEMO}%2523"),
         ] {
             let path = format!("{GROUP}/namespaces/{namespace}/pods/calm-0:8080/proxy/");
-            let answer = cluster.admin().get(&path).await;
-            assert!(is_refused(&answer), "{namespace}: {}", answer.text());
-            assert_ne!(answer.text(), "hello from calm-0");
+            let response = cluster.admin().get(&path).await;
+            assert!(is_refused(&response), "{namespace}: {}", response.text());
+            assert_ne!(response.text(), "hello from calm-0");
         }
     });
 }
@@ -75,8 +75,8 @@ fn odd_objects_stop_neither_a_watch_nor_a_restart() {
             cluster.pod(name, name, address, true).await;
         }
         let admin = cluster.admin();
-        until("wanderer", &admin, &pod("wanderer", "/"), |answer| {
-            !is_refused(answer)
+        until("wanderer", &admin, &pod("wanderer", "/"), |response| {
+            !is_refused(response)
         })
         .await;
         odd_port(cluster);
@@ -117,11 +117,11 @@ async fn odd_time(cluster: &Cluster) {
         &[("content-type", "application/json")],
         object.to_string(),
     );
-    let answer = cluster.admin().ask(put).await;
+    let response = cluster.admin().ask(put).await;
     assert!(
-        answer.text().contains("\"10000-01-01T00:59:59Z\""),
+        response.text().contains("\"10000-01-01T00:59:59Z\""),
         "{}",
-        answer.text()
+        response.text()
     );
 }
 
@@ -130,8 +130,8 @@ async fn assert_watches_go_on(cluster: &Cluster, name: &str) {
     let admin = cluster.admin();
     cluster.service(name, "solo", &json!([{"port": 80, "targetPort": 8080}]));
     wait_for_endpoints(cluster, name);
-    until(name, &admin, &service(name, "/"), |answer| {
-        answer.text() == "hello from solo-0"
+    until(name, &admin, &service(name, "/"), |response| {
+        response.text() == "hello from solo-0"
     })
     .await;
     let pods: Api<Pod> = Api::namespaced(cluster.client().await, DEMO);
@@ -141,8 +141,8 @@ async fn assert_watches_go_on(cluster: &Cluster, name: &str) {
     ] {
         let address: std::net::SocketAddr = address.parse().unwrap();
         node::say(&pods, "wanderer", address.ip(), true).await;
-        until(said, &admin, &pod("wanderer", "/"), |answer| {
-            answer.text() == said
+        until(said, &admin, &pod("wanderer", "/"), |response| {
+            response.text() == said
         })
         .await;
     }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use http::{Request, StatusCode};
 use http_body_util::Full;
-use throughway_testing::client::{Answer, Client};
+use throughway_testing::client::{Client, ClientResponse};
 use throughway_testing::companion::{send, whole};
 use throughway_testing::fresh_dir;
 use tokio::net::TcpStream;
@@ -29,7 +29,7 @@ fn host(demo: &Demo) -> String {
     format!("dashboard.demo.svc.localhost:{}", demo.companion)
 }
 
-async fn at_its_own_origin(demo: &Demo, request: Request<Full<Bytes>>) -> Answer {
+async fn at_its_own_origin(demo: &Demo, request: Request<Full<Bytes>>) -> ClientResponse {
     whole(send(loopback(demo), &host(demo), request).await).await
 }
 
@@ -84,7 +84,7 @@ async fn the_demos_dashboard_has_data_a_login_and_a_websocket() {
 }
 
 #[tokio::test]
-async fn the_demos_commands_are_answered_and_bobs_is_refused() {
+async fn the_demos_commands_work_and_bobs_is_refused() {
     let demo = started().await;
     let client = Client::new(demo.api, None);
     let path = format!("{PREFIX}/web:http/proxy/");

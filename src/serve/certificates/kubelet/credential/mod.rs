@@ -176,7 +176,7 @@ impl CurrentCredential {
         }
     }
 
-    /// Asks for a new token in the middle of the present one's life, and more often while there is no answer.
+    /// Asks for a new token in the middle of the present one's life, and more often while there is no response.
     async fn renew(self: Arc<Self>, client: kube::Client, account: NamespacedName) {
         let accounts = Api::namespaced(client, &account.namespace);
         let mut backoff = RETRY_BACKOFF;
@@ -225,12 +225,12 @@ async fn request(
     };
     let post = PostParams::default();
     let asking = accounts.create_token_request(name, &post, &question);
-    let answer = tokio::time::timeout(REQUEST_TIMEOUT, asking).await??;
-    let token = answer.status.map(|status| status.token);
+    let response = tokio::time::timeout(REQUEST_TIMEOUT, asking).await??;
+    let token = response.status.map(|status| status.token);
     let authorization = token.and_then(|token| bearer(token.as_bytes()));
     let authorization = authorization.ok_or(TokenError::Empty)?;
     // The API server may grant less than was asked for, and says so here.
-    let granted = answer.spec.expiration_seconds.unwrap_or(seconds);
+    let granted = response.spec.expiration_seconds.unwrap_or(seconds);
     let granted = Duration::from_secs(u64::try_from(granted).unwrap_or(0));
     Ok((authorization, granted.min(TOKEN_LIFETIME)))
 }

@@ -28,7 +28,7 @@ async fn of_account() -> (Arc<CurrentCredential>, Handle, Tasks) {
 }
 
 /// Answers one TokenRequest, and returns what was asked and of whom.
-async fn answer(handle: &mut Handle, code: u16, body: &Value) -> (String, Value) {
+async fn respond(handle: &mut Handle, code: u16, body: &Value) -> (String, Value) {
     let (request, send) = handle.next_request().await.expect("a TokenRequest");
     let path = request.uri().path().to_owned();
     let asked = request.into_body().collect_bytes().await.unwrap();
@@ -70,10 +70,10 @@ async fn a_token_of_ten_minutes_is_asked_for_and_renewed_in_the_middle_of_its_li
     assert_eq!(
         credential.authorization(),
         Err(missing()),
-        "before the answer"
+        "before the response"
     );
     let start = Instant::now();
-    let (path, asked) = answer(&mut handle, 201, &granted("one", 600)).await;
+    let (path, asked) = respond(&mut handle, 201, &granted("one", 600)).await;
     assert_eq!(
         path,
         "/api/v1/namespaces/throughway/serviceaccounts/kubelet/token"
@@ -82,7 +82,7 @@ async fn a_token_of_ten_minutes_is_asked_for_and_renewed_in_the_middle_of_its_li
     shows(&credential, "one").await;
     assert!(credential.authorization().unwrap().is_sensitive());
     for (round, token) in [(1, "two"), (2, "three")] {
-        answer(&mut handle, 201, &granted(token, 600)).await;
+        respond(&mut handle, 201, &granted(token, 600)).await;
         assert_eq!(start.elapsed().as_secs(), round * 300, "{token}");
         shows(&credential, token).await;
     }
@@ -92,13 +92,13 @@ async fn a_token_of_ten_minutes_is_asked_for_and_renewed_in_the_middle_of_its_li
 async fn a_token_that_can_not_be_renewed_is_not_shown_past_its_end() {
     let (credential, mut handle, _tasks) = of_account().await;
     let start = Instant::now();
-    answer(&mut handle, 201, &granted("one", 600)).await;
+    respond(&mut handle, 201, &granted("one", 600)).await;
     shows(&credential, "one").await;
     let last = TOKEN_LIFETIME - EXPIRY_SKEW;
     let mut tries = 0;
     while start.elapsed() < last {
         assert!(credential.authorization().is_ok(), "{:?}", start.elapsed());
-        answer(&mut handle, 403, &forbidden()).await;
+        respond(&mut handle, 403, &forbidden()).await;
         tries += 1;
     }
     assert_eq!(credential.authorization(), Err(missing()));
@@ -106,7 +106,7 @@ async fn a_token_that_can_not_be_renewed_is_not_shown_past_its_end() {
         (8..20).contains(&tries),
         "{tries} tries in five minutes: no fewer, and no flood"
     );
-    answer(&mut handle, 201, &granted("two", 600)).await;
+    respond(&mut handle, 201, &granted("two", 600)).await;
     shows(&credential, "two").await;
 }
 
@@ -115,9 +115,9 @@ async fn a_token_that_can_not_be_renewed_is_not_shown_past_its_end() {
 async fn a_token_is_not_shown_in_the_last_ten_seconds_of_its_life() {
     let (credential, mut handle, _tasks) = of_account().await;
     let start = Instant::now();
-    answer(&mut handle, 201, &granted("one", 600)).await;
+    respond(&mut handle, 201, &granted("one", 600)).await;
     shows(&credential, "one").await;
-    let _unanswered = handle.next_request().await.expect("its renewal");
+    let _pending = handle.next_request().await.expect("its renewal");
     for (second, is_shown) in [(589, true), (591, false)] {
         tokio::time::sleep_until(start + Duration::from_secs(second)).await;
         assert_eq!(credential.authorization().is_ok(), is_shown, "{second}");
@@ -129,8 +129,8 @@ async fn the_api_server_may_grant_less_but_a_longer_life_is_not_used() {
     for (seconds, renewed_after) in [(60, 30), (7200, 300), (0, 2), (-5, 2)] {
         let (credential, mut handle, _tasks) = of_account().await;
         let start = Instant::now();
-        answer(&mut handle, 201, &granted("one", seconds)).await;
-        answer(&mut handle, 201, &granted("two", 600)).await;
+        respond(&mut handle, 201, &granted("one", seconds)).await;
+        respond(&mut handle, 201, &granted("two", 600)).await;
         assert_eq!(start.elapsed().as_secs(), renewed_after, "{seconds}");
         shows(&credential, "two").await;
     }
@@ -140,11 +140,11 @@ async fn the_api_server_may_grant_less_but_a_longer_life_is_not_used() {
 async fn a_silent_api_server_and_an_empty_token_are_asked_again() {
     let (credential, mut handle, _tasks) = of_account().await;
     let start = Instant::now();
-    let unanswered = handle.next_request().await.expect("a TokenRequest");
-    answer(&mut handle, 201, &granted(" \n", 600)).await;
+    let pending = handle.next_request().await.expect("a TokenRequest");
+    respond(&mut handle, 201, &granted(" \n", 600)).await;
     assert_eq!(start.elapsed(), REQUEST_TIMEOUT + RETRY_BACKOFF);
-    drop(unanswered);
-    answer(&mut handle, 201, &granted("one", 600)).await;
+    drop(pending);
+    respond(&mut handle, 201, &granted("one", 600)).await;
     assert_eq!(start.elapsed(), REQUEST_TIMEOUT + 3 * RETRY_BACKOFF);
     shows(&credential, "one").await;
 }

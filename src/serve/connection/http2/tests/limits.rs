@@ -171,7 +171,7 @@ async fn malformed_requests_end_a_strangers_connection_in_the_end() {
             let last = frame(HEADERS, END_HEADERS | END_STREAM, 2201, GET);
             let _ = to.write_all(&last).await;
         };
-        let (answered, ()) = tokio::join!(answer_on(&mut from, 2201), writing);
+        let (answered, ()) = tokio::join!(response_on(&mut from, 2201), writing);
         let kind = answered.map(|(kind, _)| kind);
         assert_eq!(kind, goes_on.then_some(HEADERS), "{class:?}");
     }

@@ -1,4 +1,4 @@
-//! What callers do to an HTTP/2 connection: single bytes, broken bodies, pings without an answer.
+//! What callers do to an HTTP/2 connection: single bytes, broken bodies, pings without a response.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 4711);
 
 /// Keeps the bodies of `/held` and reads nothing of them.
-async fn answer(request: Request) -> Response {
+async fn respond(request: Request) -> Response {
     if request.uri().path() == "/held" {
         std::future::pending::<()>().await;
     }
@@ -59,13 +59,13 @@ fn serve_as(class: PeerClass, tasks: &mut JoinSet<Result<(), ConnectionError>>) 
         &settings,
         PEER,
         &limits,
-        || answer,
+        || respond,
     ));
     client
 }
 
 /// The first frame of one of these kinds on a stream.
-async fn answer_on(from: &mut ReadHalf<DuplexStream>, stream: u32) -> Option<(u8, Vec<u8>)> {
+async fn response_on(from: &mut ReadHalf<DuplexStream>, stream: u32) -> Option<(u8, Vec<u8>)> {
     loop {
         let mut head = [0; 9];
         from.read_exact(&mut head).await.ok()?;
@@ -98,14 +98,14 @@ async fn full_windows_of_single_bytes_that_nobody_reads_end_no_connection() {
         to.write_all(&flood).await.unwrap();
         to
     };
-    let (answered, _open) = tokio::join!(answer_on(&mut from, 13), writing);
+    let (answered, _open) = tokio::join!(response_on(&mut from, 13), writing);
     let (kind, _) = answered.expect("the connection has ended");
     assert_eq!(kind, HEADERS);
 }
 
-/// The answer is at hand before the body is: it waits for what is wrong with it.
+/// The response is at hand before the body is: it waits for what is wrong with it.
 #[tokio::test(start_paused = true)]
-async fn a_request_whose_body_breaks_the_protocol_is_reset_and_not_answered() {
+async fn a_request_whose_body_breaks_the_protocol_is_reset_and_gets_no_response() {
     let mut tasks = JoinSet::new();
     let (mut from, mut to) = split(serve(&mut tasks));
     to.write_all(&preface()).await.unwrap();
@@ -117,24 +117,24 @@ async fn a_request_whose_body_breaks_the_protocol_is_reset_and_not_answered() {
     to.write_all(&frame(HEADERS, END_HEADERS, 1, b"\x00\x01x\x01y"))
         .await
         .unwrap();
-    let (kind, reason) = answer_on(&mut from, 1).await.unwrap();
+    let (kind, reason) = response_on(&mut from, 1).await.unwrap();
     assert_eq!((kind, &*reason), (RST_STREAM, &1u32.to_be_bytes()[..]));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_whose_body_does_not_come_is_answered_all_the_same() {
+async fn a_request_whose_body_does_not_come_gets_its_response_all_the_same() {
     let mut tasks = JoinSet::new();
     let (mut from, mut to) = split(serve(&mut tasks));
     to.write_all(&preface()).await.unwrap();
     to.write_all(&frame(HEADERS, END_HEADERS, 1, GET))
         .await
         .unwrap();
-    let (kind, _) = answer_on(&mut from, 1).await.unwrap();
+    let (kind, _) = response_on(&mut from, 1).await.unwrap();
     assert_eq!(kind, HEADERS);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_caller_that_answers_no_ping_is_let_go() {
+async fn a_caller_that_acknowledges_no_ping_is_let_go() {
     let mut tasks = JoinSet::new();
     let mut client = serve(&mut tasks);
     client.write_all(&preface()).await.unwrap();

@@ -33,7 +33,7 @@ async fn a_body_is_sent_again_if_it_was_short_and_whole() {
                 length
             );
         }
-        match exchange.decide_on(&mut chain, answer(307, &[("location", "/x")])) {
+        match exchange.decide_on(&mut chain, backend_response(307, &[("location", "/x")])) {
             Decided::Follow(redirect) => {
                 assert!(expected, "{length}");
                 let body = chain.request(redirect).into_body().collect().await.unwrap();

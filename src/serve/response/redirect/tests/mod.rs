@@ -42,7 +42,7 @@ fn header_map(lines: &[(&str, &str)]) -> HeaderMap {
     lines.iter().map(line).collect()
 }
 
-fn answer(status: u16, headers: &[(&str, &str)]) -> Response {
+fn backend_response(status: u16, headers: &[(&str, &str)]) -> Response {
     let mut response = Response::new(Body::from("the backend's own"));
     *response.status_mut() = StatusCode::from_u16(status).unwrap();
     *response.headers_mut() = header_map(headers);
@@ -156,7 +156,7 @@ fn everybody_else_is_followed_into_the_target() {
         for headers in [&[FETCHES][..], &[]] {
             let mut exchange = Exchange::get("/a/b", headers);
             exchange.method = method;
-            let outcome = exchange.decide(answer(status, &[("location", location)]));
+            let outcome = exchange.decide(backend_response(status, &[("location", location)]));
             let expected = (expected.0.to_owned(), expected.1.to_owned());
             assert_eq!(followed(outcome), expected, "{method} {status} {location}");
         }
@@ -175,7 +175,7 @@ async fn elsewhere_is_never_followed_but_told() {
         "http://169.254.169.254/latest/meta-data",
     ] {
         let exchange = Exchange::get("/", &[FETCHES]);
-        let response = answered(exchange.decide(answer(302, &[("location", location)])));
+        let response = answered(exchange.decide(backend_response(302, &[("location", location)])));
         assert_eq!(response.status(), 302);
         let expected = header_map(&[
             ("throughway-location", location),
@@ -197,8 +197,8 @@ async fn a_redirect_to_itself_by_tls_leads_in_no_circle_and_says_what_helps() {
     for location in ["https://web.demo.svc/a?b", "https://web.demo.svc:443/a?b#c"] {
         for headers in [&[NAVIGATES][..], &[FETCHES], &[]] {
             let exchange = Exchange::get("/a?b", headers);
-            let answer = answer(301, &[("location", location)]);
-            let response = answered(exchange.decide(answer));
+            let response = backend_response(301, &[("location", location)]);
+            let response = answered(exchange.decide(response));
             for name in ["location", "refresh"] {
                 assert!(!response.headers().contains_key(name), "{location}");
             }
@@ -212,7 +212,7 @@ async fn a_redirect_to_itself_by_tls_leads_in_no_circle_and_says_what_helps() {
 #[test]
 fn manual_is_told_and_not_followed() {
     let exchange = Exchange::get("/", &[FETCHES, ("throughway-redirect", "manual")]);
-    let response = answered(exchange.decide(answer(307, &[("location", "/x")])));
+    let response = answered(exchange.decide(backend_response(307, &[("location", "/x")])));
     assert_eq!(
         response.headers()["throughway-location"],
         format!("{PREFIX}/x").as_str()
@@ -229,13 +229,13 @@ fn a_direct_caller_gets_the_redirect_with_a_relative_location() {
     ] {
         let mut exchange = Exchange::get("/a/b", &[NAVIGATES]);
         exchange.via = authentication::Method::BearerToken;
-        let response = answered(exchange.decide(answer(302, &[("location", location)])));
+        let response = answered(exchange.decide(backend_response(302, &[("location", location)])));
         assert_eq!(*response.headers(), header_map(&[("location", expected)]));
     }
 }
 
 #[test]
-fn answers_that_are_no_redirects_never_carry_a_location_that_the_front_proxy_refuses() {
+fn responses_that_are_no_redirects_never_carry_a_location_that_the_front_proxy_refuses() {
     for (status, location, expected) in [
         (201, "/x", Some("./x")),
         (404, "/x", Some("./x")),
@@ -244,7 +244,8 @@ fn answers_that_are_no_redirects_never_carry_a_location_that_the_front_proxy_ref
         (399, "/x", None),
     ] {
         let exchange = Exchange::get("/", &[FETCHES]);
-        let response = answered(exchange.decide(answer(status, &[("location", location)])));
+        let response =
+            answered(exchange.decide(backend_response(status, &[("location", location)])));
         let found = response
             .headers()
             .get("location")
@@ -257,10 +258,10 @@ fn answers_that_are_no_redirects_never_carry_a_location_that_the_front_proxy_ref
 fn the_annotation_decides_for_everybody() {
     let mut exchange = Exchange::get("/", &[NAVIGATES]);
     exchange.settings.redirects = Redirects::Follow;
-    followed(exchange.decide(answer(302, &[("location", "/x")])));
+    followed(exchange.decide(backend_response(302, &[("location", "/x")])));
     let mut exchange = Exchange::get("/", &[FETCHES]);
     exchange.settings.redirects = Redirects::Page;
-    let response = answered(exchange.decide(answer(302, &[("location", "/x")])));
+    let response = answered(exchange.decide(backend_response(302, &[("location", "/x")])));
     assert_eq!(response.headers()["refresh"], "0; url=./x");
 }
 
@@ -271,13 +272,15 @@ fn a_loop_ends_after_ten_hops_with_the_redirect_itself() {
     for at in 1..=10 {
         let cookie = format!("n={at}; Path=/");
         let sent = [("location", "/loop"), ("set-cookie", &*cookie)];
-        let Decided::Follow(next) = exchange.decide_on(&mut chain, answer(302, &sent)) else {
+        let Decided::Follow(next) = exchange.decide_on(&mut chain, backend_response(302, &sent))
+        else {
             panic!("redirect {at} was not followed");
         };
         let request = chain.request(next);
         assert_eq!(request.headers()["cookie"], format!("a=1; n={at}").as_str());
     }
-    let response = answered(exchange.decide_on(&mut chain, answer(302, &[("location", "/loop")])));
+    let response =
+        answered(exchange.decide_on(&mut chain, backend_response(302, &[("location", "/loop")])));
     assert_eq!(response.status(), 302);
     let mut headers = response.headers().clone();
     chain.add_cookies(&mut headers);

@@ -32,7 +32,7 @@ async fn a_navigation_gets_the_status_with_refresh_and_a_page() {
             ("content-length", "17"),
             ("content-encoding", "gzip"),
         ];
-        let response = answered(exchange.decide(answer(status, &sent)));
+        let response = answered(exchange.decide(backend_response(status, &sent)));
         assert_eq!(response.status(), status);
         let expected = header_map(&[
             ("set-cookie", "a=b"),
@@ -52,11 +52,11 @@ async fn a_navigation_gets_the_status_with_refresh_and_a_page() {
 fn a_navigation_is_told_by_accept_where_the_browser_says_nothing_else() {
     let accepts = ("accept", "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8");
     let exchange = Exchange::get("/", &[accepts]);
-    let response = answered(exchange.decide(answer(302, &[("location", "/x")])));
+    let response = answered(exchange.decide(backend_response(302, &[("location", "/x")])));
     assert_eq!(response.headers()["refresh"], "0; url=./x");
     let exchange = Exchange::get("/", &[("accept", "application/json, */*")]);
     assert_eq!(
-        followed(exchange.decide(answer(302, &[("location", "/x")]))),
+        followed(exchange.decide(backend_response(302, &[("location", "/x")]))),
         ("GET".into(), "/x".into())
     );
 }
@@ -70,7 +70,7 @@ fn a_navigation_is_led_elsewhere_however_the_slashes_are_written() {
         "https:\\\\e.example/",
     ] {
         let exchange = Exchange::get("/", &[NAVIGATES]);
-        let response = answered(exchange.decide(answer(302, &[("location", location)])));
+        let response = answered(exchange.decide(backend_response(302, &[("location", location)])));
         assert_eq!(
             response.headers()["refresh"],
             format!("0; url={location}"),
@@ -90,7 +90,7 @@ fn a_path_that_begins_with_two_slashes_leads_to_no_host() {
     ] {
         let sent = [("location", location)];
         let exchange = Exchange::get(page, &[NAVIGATES]);
-        let response = answered(exchange.decide(answer(302, &sent)));
+        let response = answered(exchange.decide(backend_response(302, &sent)));
         assert_eq!(response.headers()["refresh"], format!("0; url={told}"));
     }
 }
@@ -103,7 +103,7 @@ fn a_navigation_is_led_to_no_other_scheme() {
         "file:///etc/passwd",
     ] {
         let exchange = Exchange::get("/", &[NAVIGATES]);
-        let response = answered(exchange.decide(answer(302, &[("location", location)])));
+        let response = answered(exchange.decide(backend_response(302, &[("location", location)])));
         assert!(!response.headers().contains_key("refresh"), "{location}");
         assert!(!response.headers().contains_key("location"), "{location}");
     }

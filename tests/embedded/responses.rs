@@ -1,4 +1,4 @@
-//! What becomes of answers on their whole way: annotations, headers of ours, raw paths, the page as it leaves.
+//! What becomes of responses on their whole way: annotations, headers of ours, raw paths, the page as it leaves.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -9,7 +9,7 @@ use throughway_testing::client::request;
 
 use crate::{Setting, service};
 
-/// Gives the sample Service an annotation, and waits until an answer shows it.
+/// Gives the sample Service an annotation, and waits until a response shows it.
 async fn annotated(s: &Setting, name: &str, value: &str, shows: impl AsyncFn(&Setting) -> bool) {
     s.cluster.store.put(
         "services",
@@ -79,11 +79,11 @@ async fn a_backend_speaks_for_nobody_but_itself() {
         "/headers?set-cookie=a%3Db;Path%3D/;Domain%3Dx&throughway-location=/x&clear-site-data=x\
          &access-control-allow-origin=*&content-location=/y&x-kept=1",
     );
-    let answer = s.get("alice", &path).await;
+    let response = s.get("alice", &path).await;
     let cookie = format!("a=b;Path={}/", service("web", ""));
-    assert_eq!(answer.header("set-cookie"), Some(&*cookie));
-    assert_eq!(answer.header("content-location"), Some("./y"));
-    let mut names: Vec<&str> = answer
+    assert_eq!(response.header("set-cookie"), Some(&*cookie));
+    assert_eq!(response.header("content-location"), Some("./y"));
+    let mut names: Vec<&str> = response
         .headers
         .keys()
         .map(http::HeaderName::as_str)

@@ -1,7 +1,7 @@
-//! What kube-aggregator lets pass of an answer: redirects, pages, what is said of a wrong annotation.
+//! What kube-aggregator lets pass of a response: redirects, pages, what is said of a wrong annotation.
 
 use serde_json::json;
-use throughway_testing::client::{Answer, request};
+use throughway_testing::client::{ClientResponse, request};
 use throughway_testing::control_plane::{Cluster, DEMO, alone_on_cluster, on_cluster};
 
 fn solo(path: &str) -> String {
@@ -14,7 +14,7 @@ const NAVIGATES: [(&str, &str); 3] = [
     ("accept", "text/html"),
 ];
 
-async fn navigate(cluster: &Cluster, method: &str, path: &str) -> Answer {
+async fn navigate(cluster: &Cluster, method: &str, path: &str) -> ClientResponse {
     let asked = request(method, path, &NAVIGATES, "");
     cluster.admin().ask(asked).await
 }
@@ -25,18 +25,18 @@ fn a_redirected_navigation_is_led_on_by_a_page() {
         for code in [301, 302, 303, 307, 308] {
             for method in ["GET", "POST"] {
                 let path = solo(&format!("/status/{code}?location=/login"));
-                let answer = navigate(cluster, method, &path).await;
-                assert_eq!(answer.status, code, "{method}");
-                assert_eq!(answer.header("refresh"), Some("0; url=../login"));
-                assert_eq!(answer.header("location"), None);
+                let response = navigate(cluster, method, &path).await;
+                assert_eq!(response.status, code, "{method}");
+                assert_eq!(response.header("refresh"), Some("0; url=../login"));
+                assert_eq!(response.header("location"), None);
                 assert_eq!(
-                    answer.header("content-type"),
+                    response.header("content-type"),
                     Some("Text/html; charset=utf-8")
                 );
                 assert!(
-                    answer.text().contains("href=\"../login\""),
+                    response.text().contains("href=\"../login\""),
                     "{}",
-                    answer.text()
+                    response.text()
                 );
             }
         }
@@ -51,15 +51,15 @@ fn a_tool_gets_what_a_redirect_leads_to() {
             let said = cluster.kubectl(&["get", "--raw", &path]);
             let said: serde_json::Value = serde_json::from_str(&said).unwrap();
             assert_eq!(said["uri"], "/echo/x");
-            let answer = cluster
+            let response = cluster
                 .admin()
                 .ask(request("POST", &path, &[], "body"))
                 .await;
             assert_eq!(
-                answer.header("throughway-location"),
+                response.header("throughway-location"),
                 Some(&*solo("/echo/x"))
             );
-            let said = answer.json();
+            let said = response.json();
             let kept = matches!(code, 307 | 308);
             let expected = if kept { ("POST", 4) } else { ("GET", 0) };
             assert_eq!(
@@ -83,27 +83,35 @@ fn no_redirect_of_any_kind_becomes_a_502() {
         ] {
             for code in [300, 301, 302, 303, 304, 305, 307, 308, 399] {
                 let path = solo(&format!("/status/{code}?location={location}"));
-                for answer in [
+                for response in [
                     cluster.admin().get(&path).await,
                     navigate(cluster, "GET", &path).await,
                 ] {
-                    assert_ne!(answer.status, 502, "{code} {location}: {}", answer.text());
-                    assert_eq!(answer.header("location"), None);
+                    assert_ne!(
+                        response.status,
+                        502,
+                        "{code} {location}: {}",
+                        response.text()
+                    );
+                    assert_eq!(response.header("location"), None);
                 }
             }
         }
-        let answer = cluster.admin().get(&solo("/loop")).await;
-        assert_eq!(answer.status, 302);
-        assert_eq!(answer.header("throughway-location"), Some(&*solo("/loop")));
+        let response = cluster.admin().get(&solo("/loop")).await;
+        assert_eq!(response.status, 302);
+        assert_eq!(
+            response.header("throughway-location"),
+            Some(&*solo("/loop"))
+        );
     });
 }
 
 #[test]
 fn the_missing_slash_leads_a_browser_on_and_gives_tools_the_page() {
     on_cluster(async |cluster: &Cluster| {
-        let answer = navigate(cluster, "GET", &solo("?a=b")).await;
-        assert_eq!(answer.status, 301);
-        assert_eq!(answer.header("refresh"), Some("0; url=proxy/?a=b"));
+        let response = navigate(cluster, "GET", &solo("?a=b")).await;
+        assert_eq!(response.status, 301);
+        assert_eq!(response.header("refresh"), Some("0; url=proxy/?a=b"));
         assert_eq!(
             cluster.kubectl(&["get", "--raw", &solo("")]),
             "hello from solo-0"
@@ -172,9 +180,9 @@ fn an_app_that_knows_its_prefix_gets_the_whole_path() {
 fn a_page_passes_kube_aggregator_with_relative_links_and_the_helper_first() {
     on_cluster(async |cluster: &Cluster| {
         let path = solo("/page?href=/rewriteme");
-        let answer = navigate(cluster, "GET", &path).await;
-        assert_eq!(answer.header("content-type"), Some("Text/html"));
-        let page = answer.text();
+        let response = navigate(cluster, "GET", &path).await;
+        assert_eq!(response.header("content-type"), Some("Text/html"));
+        let page = response.text();
         let helper = page.find("<script src=\"././.throughway/page.js\"");
         let link = page.find("<a href=\"././rewriteme\"");
         assert!(helper.is_some() && helper < link, "{page}");
@@ -221,8 +229,8 @@ fn every_header_comes_once_and_none_is_added_to_those_of_the_backend() {
         let not_there = solo("/").replace("solo", "not-there");
         let mut found = Vec::new();
         for path in [solo("/headers?x-kept=1"), not_there, document] {
-            let answer = cluster.admin().get(&path).await;
-            let lines = answer.headers.iter();
+            let response = cluster.admin().get(&path).await;
+            let lines = response.headers.iter();
             let mut lines: Vec<String> = lines
                 .map(|(name, value)| match name.as_str() {
                     "cache-control" => format!("{name}: {}", value.to_str().unwrap()),
@@ -230,7 +238,7 @@ fn every_header_comes_once_and_none_is_added_to_those_of_the_backend() {
                 })
                 .collect();
             lines.sort_unstable();
-            found.push((answer.status.as_u16(), lines.join(", ")));
+            found.push((response.status.as_u16(), lines.join(", ")));
         }
         let own = "audit-id, cache-control: no-cache, private, content-length, content-type, date";
         // What has no long answer passes API Priority and Fairness, which says so.
