@@ -70,6 +70,11 @@ async fn a_socket_goes_with_its_program_and_leaves_anothers() {
     assert!(bind().await.is_err());
     let left: Vec<_> = std::fs::read_dir(&folder).unwrap().collect();
     assert_eq!(left.len(), 1, "{left:?}");
+    // Of another file nothing is lost.
+    std::fs::remove_dir(&path).unwrap();
+    std::fs::write(&path, "a file").unwrap();
+    assert!(bind().await.is_err());
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "a file");
     std::fs::remove_dir_all(&folder).unwrap();
 }
 

@@ -204,12 +204,13 @@ fn a_browser_gets_from_the_printed_address_to_a_services_page() {
     on_cluster(async |cluster: &Cluster| {
         let world = World::get(cluster).await;
         let (local, address) = start(cluster);
-        let page = format!("{}/page/login", local.origin(VICTIM));
+        let path = format!("/page{}", new_path());
+        let page = format!("{}{path}", local.origin(VICTIM));
         let stranger = browser().await.tab().await;
         stranger.goto(&page).await;
         let shown = "document.body.innerText.includes('Log in first')";
         assert_eq!(stranger.evaluate(shown).await, true);
-        assert!(world.victim.seen("/page/login").is_empty());
+        assert!(world.victim.seen(&path).is_empty());
 
         let tab = browser().await.tab().await;
         tab.goto(&address).await;
@@ -223,11 +224,10 @@ fn a_browser_gets_from_the_printed_address_to_a_services_page() {
         assert_eq!(tab.evaluate("document.cookie").await, Value::from(""));
         // It stays logged in, and the page's own requests pass too.
         tab.reload().await;
-        let fetched = tab
-            .evaluate("fetch('/page/login/fetched').then(a => a.text())")
-            .await;
+        let fetch = format!("fetch('{path}/fetched').then(a => a.text())");
+        let fetched = tab.evaluate(&fetch).await;
         assert!(fetched.as_str().unwrap().contains("secret of victim"));
-        let seen = world.victim.seen_below("/page/login");
+        let seen = world.victim.seen_below(&path);
         assert_eq!(seen.len(), 3);
         for seen in seen {
             assert!(seen.headers.get("cookie").is_none(), "{seen:?}");

@@ -40,66 +40,72 @@ fn code(response: &str) -> u16 {
 fn a_name_that_was_made_to_lead_here_reaches_nothing() {
     on_cluster(async |cluster: &Cluster| {
         let world = World::get(cluster).await;
-        let port = world.local.address.port();
-        let victim = world.local.host(VICTIM);
-        let in_api = format!("/api/v1/namespaces/{DEMO}/services/victim:80/proxy");
-        for host in [
-            "evil.example",
-            "victim.demo.svc.localhost.evil.example",
-            "127.0.0.1.nip.example",
-            "localhost.evil.example",
-            "evil.localhost",
-            "svc.localhost",
-            "localhost:8001@evil",
-            "localhost@evil.example",
-            "victim.demo.svc.localhost@evil.example",
-            "evil.example/victim.demo.svc.localhost",
-            "evil.example#.localhost",
-            "victim.demo.svc.localhost evil.example",
-            "[::1]evil.example",
-            "127.0.0.1.",
-            "0.0.0.0",
-            "",
-        ] {
-            for start in ["", &in_api] {
-                let path = new_path();
-                let asked = format!(
-                    "GET {start}{path} HTTP/1.1\r\nHost: {host}\r\nSec-Fetch-Site: same-origin\r\nConnection: close\r\n\r\n"
-                );
-                let response = said(&world.local, &asked).await;
-                assert!(
-                    matches!(code(&response), 400 | 403 | 404),
-                    "{host}: {response}"
-                );
-                assert!(world.victim.seen(&path).is_empty(), "{host}");
-            }
+        for local in world.companions() {
+            names_that_lead_here(world, local).await;
         }
-        let path = new_path();
-        for head in [
-            format!("GET {path} HTTP/1.1\r\nHost: {victim}\r\nHost: evil.example\r\n"),
-            format!("GET {path} HTTP/1.1\r\nHost: evil.example\r\nHost: {victim}\r\n"),
-            format!("GET {path} HTTP/1.1\r\nHost: {victim}\r\nHost: {victim}\r\n"),
-            format!("GET http://evil.example{path} HTTP/1.1\r\nHost: {victim}\r\n"),
-            format!("GET http://{victim}@evil.example{path} HTTP/1.1\r\nHost: {victim}\r\n"),
-            format!("CONNECT {victim} HTTP/1.1\r\nHost: {victim}\r\n"),
-            format!("CONNECT 10.77.0.21:8080 HTTP/1.1\r\nHost: localhost:{port}\r\n"),
-            format!("GET {path} HTTP/1.1\r\n"),
-        ] {
-            let response = said(&world.local, &format!("{head}Connection: close\r\n\r\n")).await;
-            assert!(
-                matches!(code(&response), 400 | 403 | 404 | 405),
-                "{head}: {response}"
-            );
-        }
-        assert!(world.victim.seen(&path).is_empty());
-        // A whole address goes before the Host, as for Go's server; a page can't make a browser send one here.
-        for named in [victim.as_str(), "evil.example"] {
-            let head = format!("GET http://{victim}{path} HTTP/1.1\r\nHost: {named}\r\n");
-            let response = said(&world.local, &format!("{head}Connection: close\r\n\r\n")).await;
-            assert_eq!(code(&response), 200, "{named}");
-        }
-        assert_eq!(world.victim.seen(&path).len(), 2);
     });
+}
+
+async fn names_that_lead_here(world: &World, local: &Companion) {
+    let port = local.address.port();
+    let victim = local.host(VICTIM);
+    let in_api = format!("/api/v1/namespaces/{DEMO}/services/victim:80/proxy");
+    for host in [
+        "evil.example",
+        "victim.demo.svc.localhost.evil.example",
+        "127.0.0.1.nip.example",
+        "localhost.evil.example",
+        "evil.localhost",
+        "svc.localhost",
+        "localhost:8001@evil",
+        "localhost@evil.example",
+        "victim.demo.svc.localhost@evil.example",
+        "evil.example/victim.demo.svc.localhost",
+        "evil.example#.localhost",
+        "victim.demo.svc.localhost evil.example",
+        "[::1]evil.example",
+        "127.0.0.1.",
+        "0.0.0.0",
+        "",
+    ] {
+        for start in ["", &in_api] {
+            let path = new_path();
+            let asked = format!(
+                "GET {start}{path} HTTP/1.1\r\nHost: {host}\r\nSec-Fetch-Site: same-origin\r\nConnection: close\r\n\r\n"
+            );
+            let response = said(local, &asked).await;
+            assert!(
+                matches!(code(&response), 400 | 403 | 404),
+                "{host}: {response}"
+            );
+            assert!(world.victim.seen(&path).is_empty(), "{host}");
+        }
+    }
+    let path = new_path();
+    for head in [
+        format!("GET {path} HTTP/1.1\r\nHost: {victim}\r\nHost: evil.example\r\n"),
+        format!("GET {path} HTTP/1.1\r\nHost: evil.example\r\nHost: {victim}\r\n"),
+        format!("GET {path} HTTP/1.1\r\nHost: {victim}\r\nHost: {victim}\r\n"),
+        format!("GET http://evil.example{path} HTTP/1.1\r\nHost: {victim}\r\n"),
+        format!("GET http://{victim}@evil.example{path} HTTP/1.1\r\nHost: {victim}\r\n"),
+        format!("CONNECT {victim} HTTP/1.1\r\nHost: {victim}\r\n"),
+        format!("CONNECT 10.77.0.21:8080 HTTP/1.1\r\nHost: localhost:{port}\r\n"),
+        format!("GET {path} HTTP/1.1\r\n"),
+    ] {
+        let response = said(local, &format!("{head}Connection: close\r\n\r\n")).await;
+        assert!(
+            matches!(code(&response), 400 | 403 | 404 | 405),
+            "{head}: {response}"
+        );
+    }
+    assert!(world.victim.seen(&path).is_empty());
+    // A whole address goes before the Host, as for Go's server; a page can't make a browser send one here.
+    for named in [victim.as_str(), "evil.example"] {
+        let head = format!("GET http://{victim}{path} HTTP/1.1\r\nHost: {named}\r\n");
+        let response = said(local, &format!("{head}Connection: close\r\n\r\n")).await;
+        assert_eq!(code(&response), 200, "{named}");
+    }
+    assert_eq!(world.victim.seen(&path).len(), 2);
 }
 
 #[test]

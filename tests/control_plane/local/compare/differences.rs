@@ -25,7 +25,7 @@ pub static START_PAGE: Difference = Difference {
     what: "`/` for a browser that navigates",
     kubectl: "the API's list of paths",
     ours: "the start page",
-    reason: "a person sees what can be reached; every other client gets the API's answer",
+    reason: "a person sees what can be reached; every other client gets the API's response",
     shown_by: "every_flag_answers_as_kubectl_proxy_does",
 };
 
