@@ -1,20 +1,108 @@
 //! The rule for pages of any kind: another parser sees the same tree before and after, but for the URLs.
 
 use html5ever::tendril::TendrilSink as _;
+use html5ever::tree_builder::TreeBuilderOpts;
 use html5ever::{ParseOpts, parse_document};
 use markup5ever_rcdom::{Handle, NodeData, RcDom};
 use proptest::prelude::*;
 
 use super::constructs::{in_pieces, options};
 
-/// A tree as lines. URLs that were mapped are shown as they were before.
+/// A tree as lines, as a browser with scripts sees it. URLs that were mapped are shown as they were before.
+///
+/// To that browser the content of `<noscript>` is text, and its markup matters only to one without scripts. So that
+/// text is parsed a second time, as the other browser does, and its tree stands below the element.
 pub(super) fn tree(page: &[u8]) -> Vec<String> {
-    let dom = parse_document(RcDom::default(), ParseOpts::default())
+    Tree::of(page, Scripts::Run, 0)
+}
+
+/// Whether the browser runs scripts.
+#[derive(Clone, Copy, PartialEq)]
+enum Scripts {
+    Run,
+    Off,
+}
+
+struct Tree {
+    scripts: Scripts,
+    lines: Vec<String>,
+}
+
+impl Tree {
+    fn of(page: &[u8], scripts: Scripts, depth: usize) -> Vec<String> {
+        let mut tree = Self {
+            scripts,
+            lines: Vec::new(),
+        };
+        tree.show(&parsed(page, scripts).document, Says::Text, depth);
+        tree.lines
+    }
+
+    fn show(&mut self, node: &Handle, says: Says, depth: usize) {
+        let said = match &node.data {
+            NodeData::Element { name, attrs, .. } => {
+                let pad = " ".repeat(depth);
+                self.lines
+                    .push(format!("{pad}<{}:{}>", name.ns, name.local));
+                let attributes = attrs.borrow();
+                let shown = attributes
+                    .iter()
+                    .map(|one| format!("@{} {}", one.name.local, before(&one.value)));
+                self.lines.extend(shown);
+                String::new()
+            }
+            NodeData::Text { contents } if says == Says::Urls => {
+                format!("urls {}", before(&contents.borrow()))
+            }
+            NodeData::Text { contents } if says == Says::Markup && self.scripts == Scripts::Run => {
+                let markup = Self::of(contents.borrow().as_bytes(), Scripts::Off, depth + 1);
+                self.lines.extend(markup);
+                "end of markup".to_owned()
+            }
+            NodeData::Text { contents } => format!("{:?}", contents.borrow()),
+            // In SVG there are comments within styles.
+            NodeData::Comment { contents } if says == Says::Urls => {
+                format!("<!-- urls {}-->", before(contents))
+            }
+            NodeData::Comment { contents } => format!("<!--{contents:?}-->"),
+            NodeData::Doctype {
+                name,
+                public_id,
+                system_id,
+            } => {
+                format!("<!{name} {public_id} {system_id}>")
+            }
+            NodeData::Document => "document".to_owned(),
+            NodeData::ProcessingInstruction { target, contents } => {
+                format!("<?{target} {contents}>")
+            }
+        };
+        self.lines.push(format!("{}{said}", " ".repeat(depth)));
+        for child in node.children.borrow().iter() {
+            self.show(child, within(node), depth + 1);
+        }
+        if let NodeData::Element {
+            template_contents, ..
+        } = &node.data
+            && let Some(contents) = template_contents.borrow().as_ref()
+        {
+            self.show(contents, Says::Text, depth + 1);
+        }
+    }
+}
+
+fn parsed(page: &[u8], scripts: Scripts) -> RcDom {
+    let tree_builder = TreeBuilderOpts {
+        scripting_enabled: scripts == Scripts::Run,
+        ..TreeBuilderOpts::default()
+    };
+    let options = ParseOpts {
+        tree_builder,
+        ..ParseOpts::default()
+    };
+    parse_document(RcDom::default(), options)
         .from_utf8()
-        .one(page);
-    let mut lines = Vec::new();
-    show(&dom.document, Says::Text, 0, &mut lines);
-    lines
+        .one(page)
 }
 
 /// What text is within an element.
@@ -22,6 +110,8 @@ pub(super) fn tree(page: &[u8]) -> Vec<String> {
 enum Says {
     Urls,
     Text,
+    /// Markup for browsers without scripts.
+    Markup,
 }
 
 fn within(node: &Handle) -> Says {
@@ -34,7 +124,8 @@ fn within(node: &Handle) -> Says {
         types.any(|one| &*one.value == "importmap")
     };
     match &*name.local {
-        "style" | "noscript" => Says::Urls,
+        "style" => Says::Urls,
+        "noscript" => Says::Markup,
         // A frameset takes no `<iframe>` or `<xmp>`, so a comment that begins behind one is none to a tokenizer without a tree,
         // and links in it are mapped. They lead nowhere.
         "frameset" => Says::Urls,
@@ -46,50 +137,6 @@ fn within(node: &Handle) -> Says {
 
 fn is_frameset(node: &Handle) -> bool {
     matches!(&node.data, NodeData::Element { name, .. } if &*name.local == "frameset")
-}
-
-fn show(node: &Handle, says: Says, depth: usize, lines: &mut Vec<String>) {
-    let said = match &node.data {
-        NodeData::Element { name, attrs, .. } => {
-            let pad = " ".repeat(depth);
-            lines.push(format!("{pad}<{}:{}>", name.ns, name.local));
-            let attributes = attrs.borrow();
-            let shown = attributes
-                .iter()
-                .map(|one| format!("@{} {}", one.name.local, before(&one.value)));
-            lines.extend(shown);
-            String::new()
-        }
-        NodeData::Text { contents } if says == Says::Urls => {
-            format!("urls {}", before(&contents.borrow()))
-        }
-        NodeData::Text { contents } => format!("{:?}", contents.borrow()),
-        // In SVG there are comments within styles.
-        NodeData::Comment { contents } if says == Says::Urls => {
-            format!("<!-- urls {}-->", before(contents))
-        }
-        NodeData::Comment { contents } => format!("<!--{contents:?}-->"),
-        NodeData::Doctype {
-            name,
-            public_id,
-            system_id,
-        } => {
-            format!("<!{name} {public_id} {system_id}>")
-        }
-        NodeData::Document => "document".to_owned(),
-        NodeData::ProcessingInstruction { target, contents } => format!("<?{target} {contents}>"),
-    };
-    lines.push(format!("{}{said}", " ".repeat(depth)));
-    for child in node.children.borrow().iter() {
-        show(child, within(node), depth + 1, lines);
-    }
-    if let NodeData::Element {
-        template_contents, ..
-    } = &node.data
-        && let Some(contents) = template_contents.borrow().as_ref()
-    {
-        show(contents, Says::Text, depth + 1, lines);
-    }
 }
 
 fn before(text: &str) -> String {
@@ -196,6 +243,21 @@ fn page() -> impl Strategy<Value = Vec<u8>> {
         ),
     ];
     prop::collection::vec(part, 0..24).prop_map(|parts| parts.concat())
+}
+
+#[test]
+fn markup_for_browsers_without_scripts_is_seen_as_they_see_it() {
+    let page = tree(b"<noscript><a href='/x' title='&amp;'></noscript>");
+    let written_otherwise = b"<noscript><a href=\".././x\" title=\"&#38;\"></noscript>";
+    assert_eq!(page, tree(written_otherwise));
+    for another in [
+        "<noscript><a href=.././y title='&amp;'></noscript>",
+        "<noscript><a href=.././x title='b'></noscript>",
+        "<noscript><a href=.././x></noscript>",
+        "<noscript></noscript>",
+    ] {
+        assert_ne!(page, tree(another.as_bytes()), "{another}");
+    }
 }
 
 #[test]
