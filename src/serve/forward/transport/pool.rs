@@ -75,6 +75,25 @@ pub(in crate::serve::forward) enum Reusable {
 struct Idle {
     connection: Http1Connection,
     since: Instant,
+    _counted: IdleCount,
+}
+
+/// An idle connection that counts until it is dropped, wherever that happens: the sweep may forget an address just as a
+/// connection comes back to it.
+#[derive(Debug)]
+struct IdleCount(Arc<AtomicUsize>);
+
+impl IdleCount {
+    fn new(idle: &Arc<AtomicUsize>) -> Self {
+        idle.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(idle))
+    }
+}
+
+impl Drop for IdleCount {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// The connections to one address.
@@ -90,7 +109,7 @@ pub(in crate::serve::forward) struct Pool {
     idle_timeout: Duration,
     max_idle_per_endpoint: usize,
     /// Idle HTTP/1 connections, of all addresses.
-    idle: AtomicUsize,
+    idle: Arc<AtomicUsize>,
     bulk_reads: Arc<Places>,
 }
 
@@ -125,7 +144,9 @@ impl PooledConnection {
 
     /// The exchange is over, the connection may carry another.
     pub(in crate::serve::forward) fn give_back(self) {
+        // A connection that its backend has closed would only be found closed by the next request.
         if !self.connection.requests.is_closed() {
+            // The next exchange begins small again; its body may be one of many that are slow.
             self.connection.state.read_at_most(READ_BYTES);
             self.pool.put(self.key, self.connection);
         }
@@ -158,19 +179,21 @@ impl Lease {
 
 impl Host {
     /// An HTTP/1 connection that is ready for a request.
-    fn take(&self, idle_timeout: Duration, count: &AtomicUsize) -> Option<Http1Connection> {
+    fn take(&self, idle_timeout: Duration) -> Option<Http1Connection> {
+        // Held for a look at a list and never across an await; each address has its own, so that one busy Service does
+        // not slow others.
         let mut idle = lock(&self.http1);
         // From the top: one that is still busy with the end of its last exchange stays for the next caller.
         for at in (0..idle.len()).rev() {
+            // `is_ready` says also that the backend has not closed it, as far as anybody knows.
             if idle[at].connection.requests.is_ready() {
                 let found = idle.remove(at);
-                count.fetch_sub(1, Ordering::Relaxed);
+                // One that is too old is dropped here and not given out: its backend's own timeout is probably near.
                 if found.since.elapsed() < idle_timeout {
                     return Some(found.connection);
                 }
             } else if idle[at].connection.requests.is_closed() {
                 idle.remove(at);
-                count.fetch_sub(1, Ordering::Relaxed);
             }
         }
         None
@@ -179,6 +202,7 @@ impl Host {
     /// An HTTP/2 connection with a free stream; any, if there may be no more connections.
     fn shared(&self) -> Option<(Http2Connection, StreamSlot)> {
         let mut shared = lock(&self.http2);
+        // Before one is chosen: a closed one has all its streams free.
         shared.retain(|connection| !connection.requests.is_closed());
         let free = |connection: &Http2Connection| {
             let slot = connection.streams().take_free()?;
@@ -187,9 +211,11 @@ impl Host {
         if let Some(found) = shared.iter().find_map(free) {
             return Some(found);
         }
+        // The caller makes a new one instead, which it then shares.
         if shared.len() < MAX_SHARED {
             return None;
         }
+        // All are full and there may be no more, so requests wait in h2 on the one that has the fewest.
         let least = shared
             .iter()
             .min_by_key(|connection| connection.streams().open())?;
@@ -206,7 +232,7 @@ impl Pool {
             hosts: HashMap::default(),
             idle_timeout,
             max_idle_per_endpoint,
-            idle: AtomicUsize::new(0),
+            idle: Arc::default(),
             bulk_reads: bulk_read::places(),
         }
     }
@@ -214,21 +240,27 @@ impl Pool {
     /// An open connection that can carry a request now.
     pub(in crate::serve::forward) fn take(&self, key: &PoolKey) -> Option<Reusable> {
         let host = self.hosts.pin().get(key).cloned()?;
+        // HTTP/2 first: its connections are open anyway, and one more stream on them costs nothing.
         if let Some((connection, slot)) = host.shared() {
             return Some(Reusable::Http2(connection, slot));
         }
-        host.take(self.idle_timeout, &self.idle)
-            .map(Reusable::Http1)
+        host.take(self.idle_timeout).map(Reusable::Http1)
     }
 
     fn put(&self, key: PoolKey, connection: Http1Connection) {
         let host = Arc::clone(self.hosts.pin().get_or_insert_with(key, Arc::default));
+        self.put_into(&host, connection);
+    }
+
+    /// The sweep may have forgotten the host meanwhile: then the connection ends with it.
+    fn put_into(&self, host: &Host, connection: Http1Connection) {
         let mut idle = lock(&host.http1);
+        // Both bounds are read without a common lock; a few connections too many for a moment do no harm.
         if idle.len() < self.max_idle_per_endpoint && self.idle.load(Ordering::Relaxed) < MAX_IDLE {
-            self.idle.fetch_add(1, Ordering::Relaxed);
             idle.push(Idle {
                 connection,
                 since: Instant::now(),
+                _counted: IdleCount::new(&self.idle),
             });
         }
     }
@@ -236,6 +268,7 @@ impl Pool {
     pub(in crate::serve::forward) fn share(&self, key: PoolKey, connection: Http2Connection) {
         let host = Arc::clone(self.hosts.pin().get_or_insert_with(key, Arc::default));
         let mut shared = lock(&host.http2);
+        // The connection itself lives on with its requests, as nothing but sharing ends here.
         // Requests that came together may each have made one; those too many end with their own requests.
         if shared.len() < MAX_SHARED {
             shared.push(connection);
@@ -261,14 +294,15 @@ impl Pool {
         loop {
             tick.tick().await;
             self.hosts.pin().retain(|_, host| {
+                // Both locks of one address and never two addresses at once, and a request takes only one of them:
+                // nothing can wait in a circle.
                 let mut idle = lock(&host.http1);
-                let before = idle.len();
                 idle.retain(|one| {
                     one.since.elapsed() < self.idle_timeout && !one.connection.requests.is_closed()
                 });
-                self.idle.fetch_sub(before - idle.len(), Ordering::Relaxed);
                 let mut shared = lock(&host.http2);
                 shared.retain(|connection| !connection.requests.is_closed());
+                // An address that is forgotten here while a request is under way to it is simply added again.
                 !idle.is_empty() || !shared.is_empty()
             });
         }
@@ -278,4 +312,31 @@ impl Pool {
 /// A poisoned lock guards nothing that a panic could have left half done.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper_util::rt::TokioIo;
+
+    use super::*;
+    use crate::serve::forward::transport::request_body::RequestBody;
+
+    #[tokio::test]
+    async fn a_connection_that_comes_back_as_its_address_is_forgotten_is_not_counted() {
+        let pool = Pool::new(Duration::from_secs(30), 8);
+        let (here, _there) = tokio::io::duplex(1);
+        let shaken =
+            hyper::client::conn::http1::handshake::<_, RequestBody>(TokioIo::new(here)).await;
+        let (requests, _connection) = shaken.unwrap();
+        let connection = Http1Connection {
+            requests,
+            state: Arc::default(),
+        };
+        // What `put` has found, and the sweep forgets before the connection is in it.
+        let host = Arc::new(Host::default());
+        pool.put_into(&host, connection);
+        assert_eq!(pool.idle(), 1);
+        drop(host);
+        assert_eq!(pool.idle(), 0);
+    }
 }
