@@ -48,6 +48,7 @@ pub(super) fn is_accepted(headers: &HeaderMap) -> bool {
 }
 
 fn is_this_type(range: &str) -> bool {
+    // Word by word and in any order: kube-aggregator and client-go write the parameters in different ones.
     let mut parts = range.split(';').map(str::trim);
     let is_json = parts.next() == Some("application/json");
     let (mut group, mut version, mut kind) = (false, false, false);

@@ -41,6 +41,7 @@ pub(super) const VERBS: [&str; 5] = ["create", "delete", "get", "patch", "update
 pub(super) fn group_list(group: &ApiGroup) -> Value {
     let mut only = self::group(group);
     let fields = only.as_object_mut().expect("a group is an object");
+    // Within a list an item does not repeat its kind, as Go's encoder leaves it out there.
     fields.remove("kind");
     fields.remove("apiVersion");
     json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": [only]})

@@ -63,6 +63,7 @@ impl Document {
             value
                 .as_bytes()
                 .split(|byte| *byte == b',')
+                // A list of tags is allowed, and kube-aggregator sends back the one that it holds.
                 .any(|one| one.trim_ascii() == tag)
         });
         let body = if holds {
@@ -75,8 +76,10 @@ impl Document {
             *response.status_mut() = StatusCode::NOT_MODIFIED;
         }
         let headers = response.headers_mut();
+        // A 304 has the same fields as the 200 would have (RFC 9110 section 15.4.5).
         headers.insert(header::CONTENT_TYPE, self.content_type.clone());
         headers.insert(header::ETAG, self.etag.clone());
+        // `/apis` has two documents at one URL.
         headers.insert(header::VARY, HeaderValue::from_static("Accept"));
         headers.insert(
             header::CACHE_CONTROL,
@@ -105,6 +108,7 @@ const JSON: &str = "application/json";
 
 /// Whether a path is one of health, which is open to everybody.
 pub fn is_health(path: &str) -> bool {
+    // Slashes in front are passed over, as the router does, so both agree on what is open to everybody.
     let first = path.trim_start_matches('/').split('/').next();
     matches!(first, Some("livez" | "readyz" | "healthz"))
 }
@@ -152,6 +156,7 @@ pub fn documents(group: &ApiGroup, health: Health) -> Router {
             "/version",
             get(async |State(all): All, headers: HeaderMap| all.version.respond(&headers)),
         )
+        // Behind the named routes, so that a document is never taken for a health endpoint.
         .route("/{endpoint}", get(health_document))
         .route("/{endpoint}/{check}", get(health_check))
         .method_not_allowed_fallback(async || method_not_allowed().into_response())

@@ -50,6 +50,7 @@ fn paths(group: &ApiGroup, response: &Value, parameter: impl Fn(&str) -> Value) 
             "/apis/{}/{}{namespace}/{}/{{name}}/proxy",
             group.name, group.version, served.resource
         );
+        // Twice, as the built-in proxy has its paths with and without something behind them.
         for (path, suffix) in [(base.clone(), ""), (format!("{base}/{{path}}"), "WithPath")] {
             let mut operations = Map::new();
             for method in METHODS {

@@ -26,6 +26,7 @@ pub(super) fn basic_realm(headers: &HeaderMap) -> Option<String> {
 pub(super) fn opens_dialog(headers: &HeaderMap) -> bool {
     let found = challenges(headers);
     let mut lines = headers.get_all(header::WWW_AUTHENTICATE).iter();
+    // What was not read may be anything, so it is treated as the worst that it could be.
     if found.len() >= MAX_CHALLENGES || lines.any(|line| line.len() > MAX_LINE) {
         return true;
     }
@@ -47,6 +48,7 @@ struct Challenge {
 fn challenges(headers: &HeaderMap) -> Vec<Challenge> {
     let mut found = Vec::new();
     for line in headers.get_all(header::WWW_AUTHENTICATE) {
+        // Cut before it is looked through, so that a long line costs no more than a short one.
         let line = &line.as_bytes()[..line.len().min(MAX_LINE)];
         // Each line begins anew: a parameter belongs to no challenge of another line.
         let from = found.len();
@@ -64,9 +66,11 @@ fn challenges(headers: &HeaderMap) -> Vec<Challenge> {
 fn read(piece: &str, from: usize, found: &mut Vec<Challenge>) {
     let end = piece.find(|c| !is_token(c)).unwrap_or(piece.len());
     let (name, rest) = piece.split_at(end);
+    // An empty piece between two commas is allowed in lists (RFC 9110 section 5.6.1).
     if name.is_empty() {
         return;
     }
+    // A parameter without a challenge before it in its line belongs to nobody.
     if let Some(value) = rest.trim_start().strip_prefix('=') {
         if found.len() > from
             && let Some(challenge) = found.last_mut()
@@ -79,6 +83,7 @@ fn read(piece: &str, from: usize, found: &mut Vec<Challenge>) {
         scheme: name.to_ascii_lowercase(),
         realm: String::new(),
     });
+    // The first parameter stands behind the scheme, with nothing but a space between them.
     if let (Some((name, value)), Some(challenge)) = (rest.split_once('='), found.last_mut()) {
         set(challenge, name.trim(), value);
     }
@@ -112,6 +117,7 @@ fn pieces(line: &str) -> Vec<&str> {
     let (mut is_quoted, mut is_escaped) = (false, false);
     for (at, character) in line.char_indices() {
         match character {
+            // Asked first: an escaped quote ends no string.
             _ if is_escaped => is_escaped = false,
             '\\' if is_quoted => is_escaped = true,
             '"' => is_quoted = !is_quoted,

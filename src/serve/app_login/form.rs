@@ -33,7 +33,9 @@ pub(super) async fn read(request: &mut Request) -> Result<LoginForm, Status> {
     if !is_form(request.headers()) {
         return Err(Status::bad_request("expected an HTML form submission"));
     }
+    // Taken out, so that whatever is decided below, nothing of a password goes on to a backend.
     let body = std::mem::take(request.body_mut());
+    // Both bounds stand around the whole body: a slow form holds a connection, a long one memory.
     let whole = Limited::new(body, MAX_FORM_BYTES).collect();
     let body = match tokio::time::timeout(FORM_TIMEOUT, whole).await {
         Ok(Ok(body)) => body.to_bytes(),

@@ -62,6 +62,7 @@ pub(super) struct Form<'a> {
 
 /// The page with the form.
 pub(super) fn form(status: StatusCode, form: Form<'_>) -> Response {
+    // The backend's own words. They are escaped, and quoted so that nobody takes them for this server's.
     let realm = match form.realm {
         "" => String::new(),
         realm => format!("<p>It says: <q>{}</q></p>", escaped(realm)),
@@ -112,6 +113,7 @@ fn page(status: StatusCode, title: &str, main: &str) -> Response {
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = status;
     let headers = response.headers_mut();
+    // Even a realm that got past the escaping would run nothing.
     headers.insert(header::CONTENT_SECURITY_POLICY, POLICY.clone());
     for (name, value) in [
         (header::CONTENT_TYPE, "Text/html; charset=utf-8"),

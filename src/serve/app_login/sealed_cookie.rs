@@ -52,10 +52,12 @@ pub(super) fn seal(
     content.extend_from_slice(&path_length.to_be_bytes());
     content.extend_from_slice(login.path.as_bytes());
     content.extend_from_slice(login.credentials.as_bytes());
+    // Refused here and not by the browser: a cookie that is too long is dropped there without a word.
     if content.len() > MAX_CONTENT_BYTES {
         return None;
     }
     let mut nonce = [0; NONCE_LEN];
+    // A nonce may never come twice with one key; 96 random bits are enough for 2^32 of them.
     rand::fill(&mut nonce).expect("the system's randomness does not end");
     aead(key)
         .seal_in_place_append_tag(
@@ -74,6 +76,7 @@ pub(super) fn open(
     sealed: &str,
     now: u64,
 ) -> Option<Login> {
+    // Before it is decoded: the length is the caller's to choose.
     if sealed.len() > MAX_TEXT_BYTES {
         return None;
     }
@@ -81,11 +84,13 @@ pub(super) fn open(
     let (nonce, sealed) = bytes.split_first_chunk::<NONCE_LEN>()?;
     let mut sealed = sealed.to_vec();
     let nonce = Nonce::assume_unique_for_key(*nonce);
+    // The tag is checked before a byte of the content is read, and it covers user and target.
     let content = aead(key)
         .open_in_place(nonce, Aad::from(user_and_target(permit)), &mut sealed)
         .ok()?;
     let (expires, rest) = content.split_first_chunk()?;
     let expires = u64::from_be_bytes(*expires);
+    // Inside the seal, so nobody can make it last longer; the browser's own `Max-Age` is only a courtesy.
     if expires <= now {
         return None;
     }

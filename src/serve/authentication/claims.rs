@@ -21,6 +21,7 @@ pub(super) fn remaining_life(token: &str, now: SystemTime) -> Option<Duration> {
     let claims: Claims = serde_json::from_slice(&payload).ok()?;
     let ends = Duration::try_from_secs_f64(claims.exp?).ok()?;
     let end = SystemTime::UNIX_EPOCH.checked_add(ends)?;
+    // A token that is over has no life left, and is remembered for no time at all.
     Some(end.duration_since(now).unwrap_or(Duration::ZERO))
 }
 

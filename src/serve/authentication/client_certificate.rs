@@ -22,10 +22,12 @@ const CREDENTIAL_ID: &str = "authentication.kubernetes.io/credential-id";
 
 /// The user that the certificate names; `None` without a certificate, without a CA to judge it by, or without a name.
 pub(super) fn identify(trust: &Trust, peer: &Peer) -> Result<Option<User>, AuthenticationError> {
+    // Loaded once, so that the chain is judged by one set of roots even if it is replaced meanwhile.
     let roots = trust.client.load();
     let (Some(roots), Some(leaf)) = (roots.as_deref(), peer.certificates().first()) else {
         return Ok(None);
     };
+    // Before anything of the certificate is read: what a stranger wrote into it names nobody.
     judge(
         peer.client_verdict(),
         roots,
@@ -42,11 +44,13 @@ fn user(
     der: &[u8],
 ) -> Result<Option<User>, AuthenticationError> {
     let subject = certificate.subject();
+    // The last, as Go's `Subject.CommonName` is.
     let name = subject
         .iter_common_name()
         .last()
         .and_then(|name| name.as_str().ok())
         .unwrap_or_default();
+    // Nobody, and no refusal: another credential may still come.
     if name.is_empty() {
         return Ok(None);
     }

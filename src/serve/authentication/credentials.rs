@@ -23,6 +23,7 @@ pub(super) fn remove(headers: &mut HeaderMap, configured: Option<&RequestHeader>
     keep(headers, |name, value| {
         if is_authorization(name) || is_claim(name, configured) {
             None
+        // Only the entry that carries a token goes; the other sub-protocols are the backend's to choose from.
         } else if *name == header::SEC_WEBSOCKET_PROTOCOL {
             without_token(&value)
         } else {
@@ -43,6 +44,7 @@ pub(super) fn remove_claims(headers: &mut HeaderMap, configured: Option<&Request
 
 /// Keeps what `change` gives back, in its order.
 fn keep(headers: &mut HeaderMap, change: impl Fn(&HeaderName, HeaderValue) -> Option<HeaderValue>) {
+    // Rebuilt, as a header map can't change one of several values and keep the order.
     let before = std::mem::take(headers);
     headers.reserve(before.len());
     let mut name = None;
@@ -75,6 +77,7 @@ fn is_authorization(name: &HeaderName) -> bool {
 
 /// `configured` is looked at for every header, so it is `None` where all its names are standard ones.
 fn is_claim(name: &HeaderName, configured: Option<&RequestHeader>) -> bool {
+    // Compared as the laxest of backends would read it.
     let plain = plain(name.as_str());
     is_standard(&plain) || configured.is_some_and(|configured| is_configured(&plain, configured))
 }
@@ -127,6 +130,7 @@ fn without_token(value: &HeaderValue) -> Option<HeaderValue> {
         .map(str::trim)
         .filter(|protocol| !protocol.is_empty() && !protocol.starts_with(WEBSOCKET_TOKEN))
         .collect();
+    // An empty list is no header: a backend would take it for an offer of nothing.
     if kept.is_empty() {
         None
     } else {

@@ -26,6 +26,7 @@ pub(super) fn identify(
     let Some(request_header) = request_header.as_deref() else {
         return Ok(None);
     };
+    // The certificate first: the headers count for nothing before the other end is known.
     if !is_known(request_header, peer)? {
         return Ok(None);
     }
@@ -44,12 +45,14 @@ fn is_known(request_header: &RequestHeader, peer: &Peer) -> Result<bool, Authent
         return Ok(false);
     };
     let chain = peer.certificates();
+    // Remembered with the connection, so a request costs no signature.
     judge(
         peer.front_proxy_verdict(),
         &request_header.roots,
         chain,
         SystemTime::now(),
     )?;
+    // Without names every certificate of that CA counts, as in k8s.io/apiserver; the CA signs for front proxies alone.
     if !request_header.allowed_names.is_empty() {
         let name = common_name(leaf)?;
         if !request_header.allowed_names.contains(&name) {
@@ -120,6 +123,7 @@ fn unescape(key: &str) -> String {
             .get(..2)
             .is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit))
     };
+    // As Go's `url.PathUnescape` fails and the key is then used as it is.
     if !key.split('%').skip(1).all(whole) {
         return key.to_owned();
     }

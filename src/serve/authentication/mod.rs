@@ -138,6 +138,7 @@ impl User {
     /// Adds the group of everybody who is known, unless the groups say otherwise already.
     fn authenticated(mut self) -> Self {
         let decided = |group: &String| group == AUTHENTICATED || group == UNAUTHENTICATED;
+        // A front proxy may name `system:anonymous`, who must not become somebody by passing through here.
         if self.name != ANONYMOUS && !self.groups.iter().any(decided) {
             self.groups.push(AUTHENTICATED.to_owned());
         }
@@ -226,6 +227,7 @@ impl Authentication {
         peer: &Peer,
         mut request: Box<Request>,
     ) -> Result<(Caller, Box<Request>), AuthenticationError> {
+        // Everything below needs the outcome, and a refusal too must be known before the request is taken apart.
         let caller = self.caller(peer, request.headers()).await;
         let is_stranger = |caller: &Caller| caller.method == Method::Anonymous;
         let is_unknown = caller.as_ref().map_or(true, is_stranger);
@@ -239,10 +241,12 @@ impl Authentication {
         if caller.method == Method::FrontProxy && peer.class() == PeerClass::Stranger {
             peer.retire();
         }
+        // A front proxy has done the impersonation itself, and its headers say nothing of it any more.
         if caller.method != Method::FrontProxy && credentials::impersonates(request.headers()) {
             return Err(AuthenticationError::Impersonation);
         }
         let configured = self.trust.request_header.load();
+        // After the last reader of the credentials: no stage behind this one ever sees them.
         credentials::remove(request.headers_mut(), configured.as_deref());
         trailers::remove_claims(request.body_mut(), configured.as_ref());
         Ok((caller, request))
@@ -279,9 +283,12 @@ impl Authentication {
     ) -> Result<Caller, AuthenticationError> {
         let mut failed = None;
         let known = |user, method| Ok(Caller { user, method });
+        // In the order of k8s.io/apiserver. A refusal does not end the search, as one credential may be good beside
+        // another that is not.
         match front_proxy::identify(&self.trust, peer, headers) {
             Ok(Some(user)) => return known(Arc::new(user.authenticated()), Method::FrontProxy),
             Ok(None) => {}
+            // The first refusal is the one that is told.
             Err(refused) => failed = Some(refused),
         }
         match client_certificate::identify(&self.trust, peer) {
@@ -291,6 +298,7 @@ impl Authentication {
             Ok(None) => {}
             Err(refused) => failed = failed.or(Some(refused)),
         }
+        // Last, as it is the only one that may ask the API server.
         match self.tokens.identify(peer.address().ip(), headers).await {
             Ok(Some(user)) => return known(user, Method::BearerToken),
             Ok(None) => {}
@@ -300,6 +308,7 @@ impl Authentication {
             }
             Err(refused) => failed = failed.or(Some(refused)),
         }
+        // Whoever brought a credential that nobody knows is refused and never made anonymous.
         match (failed, &self.anonymous) {
             (Some(refused), _) => Err(refused),
             (None, Some(anonymous)) => known(Arc::clone(anonymous), Method::Anonymous),

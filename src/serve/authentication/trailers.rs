@@ -23,9 +23,11 @@ struct ClaimlessTrailers {
 
 /// Takes claims of an identity out of the trailers that a body may end with.
 pub(super) fn remove_claims(body: &mut Body, configured: Option<&Arc<RequestHeader>>) {
+    // Without a body there are no trailers, and most requests end here.
     if http_body::Body::is_end_stream(body) {
         return;
     }
+    // The standard names are removed by `forward`, so only a cluster with names of its own pays for this layer.
     let Some(configured) = configured.filter(|names| credentials::has_names_of_its_own(names))
     else {
         return;

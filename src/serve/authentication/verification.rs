@@ -23,7 +23,9 @@ pub(super) fn judge(
     chain: &[CertificateDer<'static>],
     now: SystemTime,
 ) -> Result<(), AuthenticationError> {
+    // Read without a lock. Two requests that find nothing may both verify, which is wasted and not wrong.
     if let Some(verdict) = remembered.load().as_deref()
+        // Roots that were replaced have another number, so a verdict never outlives the roots that it is of.
         && verdict.roots == roots.id()
         && now < verdict.until
     {
@@ -36,6 +38,7 @@ pub(super) fn judge(
     }
     let outcome = roots.verify(chain, now);
     let accepted = outcome.is_ok();
+    // A yes holds until the first certificate of the chain ends; a no only shortly, as it may become a yes.
     let until = if accepted {
         end_of(chain).unwrap_or(now + SHORT_LIFETIME)
     } else {

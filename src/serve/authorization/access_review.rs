@@ -78,6 +78,7 @@ impl Expiry<Question, Decision> for Lifetimes {
         match decision {
             Decision::Allowed => Some(self.allowed),
             Decision::Denied(_) => Some(self.denied),
+            // Not remembered: it is an error of the authorizer, and the next review may have none.
             Decision::Contradiction => Some(Duration::ZERO),
         }
     }
@@ -92,6 +93,7 @@ impl AccessReviews {
         let responses = |bytes| {
             Cache::builder()
                 .max_capacity(bytes)
+                // Weighed with the question, whose size the caller chooses.
                 .weigher(|question: &Question, decision: &Decision| {
                     u32::try_from(question.size() + decision.size()).unwrap_or(u32::MAX)
                 })
@@ -143,17 +145,22 @@ impl AccessReviews {
             Asker::Known => &self.known,
             Asker::Unknown => &self.unknown,
         };
+        // Before a turn is asked for: what is remembered costs none.
         if let Some(decision) = responses.get(question).await {
             return Ok(decision);
         }
         let review = self.ask(asker, question);
+        // Asked each time, so that one huge question does not push out thousands of others.
         if question.size() > MAX_QUESTION_BYTES {
             return Box::pin(review).await.map_err(Arc::new);
         }
+        // Those who ask the same at the same time wait for one review. One that fails is told to all of them and not
+        // remembered.
         Box::pin(responses.try_get_with_by_ref(question, review)).await
     }
 
     async fn ask(&self, asker: Asker, question: &Question) -> Result<Decision, ReviewError> {
+        // The turn is taken inside, so of a burst of equal questions only one takes any.
         let turn = match asker {
             Asker::Known => self.limit.known(&question.user.name).await,
             Asker::Unknown => self.limit.unknown(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
@@ -165,8 +172,10 @@ impl AccessReviews {
             ..SubjectAccessReview::default()
         };
         let params = PostParams::default();
+        // The turn is held over the retries too, as they load the API server just the same.
         let response = call_with_retries(|| self.api.create(&params, &review)).await?;
         Ok(response
+            // No status is no yes.
             .status
             .map_or_else(|| Decision::Denied("".into()), Decision::read))
     }
@@ -180,6 +189,7 @@ impl Decision {
             (true, true) => Self::Contradiction,
             (false, _) => {
                 let reason = status.reason.unwrap_or_default();
+                // Cut where a character ends, as a text that is cut inside one is none.
                 let end = reason.floor_char_boundary(MAX_REASON_BYTES);
                 Self::Denied(reason[..end].into())
             }

@@ -70,6 +70,7 @@ impl Question {
 
     /// The question as the API server wants it.
     pub(super) fn spec(&self) -> SubjectAccessReviewSpec {
+        // Empty and absent mean the same to the authorizer, and absent is what kube-apiserver itself sends.
         let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         let (resource_attributes, non_resource_attributes) = match &self.attributes {
             Attributes::Resource {

@@ -136,6 +136,7 @@ impl Authorization {
         caller: Caller,
         info: RequestInfo,
     ) -> Result<Permit, AuthorizationError> {
+        // Made of the same `RequestInfo` that the permit carries, so what was asked about is what will be done.
         let attributes = Attributes::of(&self.group, &info);
         self.decide(&caller, attributes).await?;
         Ok(Permit { caller, info })
@@ -170,9 +171,11 @@ impl Authorization {
         caller: &Caller,
         attributes: Attributes,
     ) -> Result<(), AuthorizationError> {
+        // As in k8s.io/apiserver: without it nobody could mend an authorizer that answers no one.
         if caller.user.is_master() {
             return Ok(());
         }
+        // They have a memory of their own, so that strangers push out no response that is somebody's.
         let asker = match caller.method {
             Method::Anonymous => Asker::Unknown,
             Method::FrontProxy | Method::ClientCertificate | Method::BearerToken => Asker::Known,

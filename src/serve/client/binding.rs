@@ -18,6 +18,7 @@ pub fn user_and_target(permit: &Permit) -> Vec<u8> {
     } = permit.info();
     let mut bound = vec![VERSION];
     let user = permit.caller().user.name.as_str();
+    // Lengths first: without them, user `a` at `bc` and user `ab` at `c` would be the same.
     for part in [user, resource.as_str(), namespace, name] {
         bound.extend_from_slice(&(part.len() as u64).to_be_bytes());
         bound.extend_from_slice(part.as_bytes());

@@ -57,15 +57,19 @@ pub(super) fn check(
     isolation: Isolation,
 ) -> Result<(), CrossSite> {
     let headers = request.headers();
+    // A good token was read from a page of the target, which no other origin can do; so it counts before any header.
     if client.page_token.is_good {
         return Ok(());
     }
+    // A WebSocket is never taken for the sandboxed page's: its handshake is the one request that any page may send with
+    // cookies and read.
     let is_of_sandboxed_pages =
         isolation == Isolation::Sandbox && !headers.contains_key(header::UPGRADE);
     match Site::of(headers) {
         Site::SameOrigin | Site::User => Ok(()),
         Site::Other if is_of_sandboxed_pages || is_link(request.method(), headers) => Ok(()),
         Site::Other => Err(CrossSite::Page),
+        // Without `Sec-Fetch-Site` only `Origin` is left, and a program has neither.
         Site::Unsaid if is_of_sandboxed_pages || is_known(headers, known) => Ok(()),
         Site::Unsaid => Err(CrossSite::Origin),
     }

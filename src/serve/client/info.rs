@@ -96,7 +96,7 @@ impl ClientInfo {
             external: ExternalUrl::default(),
             page_token: OfferedToken::default(),
         };
-        // Most programs say none of these, so they are looked for once and not one by one.
+        // Most programs say none of these, so one walk over the names takes the place of a search for each.
         let is_said = |name: &HeaderName| {
             let name = name.as_str();
             name.starts_with("sec-fetch-") || name.starts_with("throughway-")
@@ -149,6 +149,7 @@ impl ClientInfo {
 fn kind(method: &Method, headers: &HeaderMap) -> ClientKind {
     match text(headers, &SEC_FETCH_MODE) {
         Some("navigate" | "nested-navigate") => ClientKind::Navigation,
+        // Any other mode is a script's or a tag's, so a page is already there to show what comes.
         Some(_) => ClientKind::Subresource,
         None if headers.contains_key(SEC_FETCH_SITE) => ClientKind::Subresource,
         None => kind_by_accept(method, headers),

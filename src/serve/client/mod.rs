@@ -65,6 +65,7 @@ impl Clients {
         let own_origin = envelope::unwrap_request(request.headers_mut())?;
         if own_origin.is_some() {
             // What was inside is as the page sent it, and no stage has looked at it.
+            // Inside an envelope `Authorization` is the app's, so only claims of an identity go.
             authentication.remove_claims(request.headers_mut());
         }
         self.of(permit, own_origin, request)
@@ -86,6 +87,7 @@ impl Clients {
         }
         // First, as an origin is believed because of a good token, and no backend may see one.
         let token = self.page_tokens.take(permit, request.headers_mut());
+        // From here on the token is out of the request, and everything reads the headers that the backend gets.
         let headers = request.headers();
         let external = match fetch_metadata::tells_of_a_page(headers) {
             true => {
@@ -109,6 +111,7 @@ impl Clients {
         request: &Request,
     ) -> Result<(), CrossSite> {
         if self.cross_site == CrossSitePolicy::Allow
+            // A program says nothing of a page, and there is nothing to guard it from.
             || !fetch_metadata::tells_of_a_page(request.headers())
         {
             return Ok(());
@@ -133,6 +136,7 @@ fn own_host(permit: &Permit, request: &Request) -> Option<String> {
     let headers = request.headers();
     // Programs say nothing that it would be compared with.
     let is_compared = headers.contains_key(header::ORIGIN) || headers.contains_key(header::REFERER);
+    // Through the front proxy `Host` names this server, which no browser sees.
     if !is_compared || permit.caller().method == Method::FrontProxy {
         return None;
     }

@@ -70,6 +70,7 @@ impl PageTokens {
             .map(str::trim)
             .filter(|offer| !offer.is_empty())
             .collect();
+        // Nearly all handshakes end here, and their headers stay as they were.
         if !offers.iter().any(|offer| offer.starts_with(START)) {
             return OfferedToken::default();
         }
@@ -80,6 +81,8 @@ impl PageTokens {
         let is_good = |token: &&str| self.is_good(permit, token, now);
         let offered = OfferedToken {
             is_good: tokens.iter().take(MAX_TOKENS).any(is_good),
+            // RFC 6455 has the server name one that was offered; the backend sees the others and names one of those
+            // itself.
             agreed: match &*others {
                 [] => HeaderValue::from_str(tokens[0]).ok(),
                 _ => None,
@@ -88,6 +91,7 @@ impl PageTokens {
         let kept = HeaderValue::from_str(&others.join(", "))
             .ok()
             .filter(|kept| !kept.is_empty());
+        // Good or not, no token goes on: to a backend it would be a key to act as the page.
         match kept {
             Some(kept) => {
                 headers.insert(header::SEC_WEBSOCKET_PROTOCOL, kept);
@@ -114,11 +118,13 @@ impl PageTokens {
         };
         let bytes = signed(permit, expires);
         let mut keys = self.key.opening();
+        // The time before the signature: what is over costs no HMAC.
         expires > now && keys.any(|key| hmac::verify(&signing_key(key), &bytes, &tag).is_ok())
     }
 }
 
 fn signing_key(session: [u8; SESSION_KEY_LENGTH]) -> hmac::Key {
+    // Derived and not used as it is, so that a token can't be taken for anything else that this key signs.
     let session = hmac::Key::new(HMAC_SHA256, &session);
     hmac::Key::new(HMAC_SHA256, hmac::sign(&session, PURPOSE).as_ref())
 }
@@ -127,6 +133,7 @@ impl OfferedToken {
     /// Completes the response to a handshake.
     pub fn agree(&self, response: &mut HeaderMap) {
         if let Some(agreed) = &self.agreed
+            // A backend that agreed to another has answered the offer already.
             && !response.contains_key(header::SEC_WEBSOCKET_PROTOCOL)
         {
             response.insert(header::SEC_WEBSOCKET_PROTOCOL, agreed.clone());

@@ -29,6 +29,7 @@ impl Activity {
 
     pub(super) fn responds_with(&self, response: &Response) {
         if let Some(context) = response.extensions().get::<Arc<RequestContext>>() {
+            // Weak, so that an idle connection keeps nothing of its last request.
             *self.response() = Arc::downgrade(context);
         }
     }
@@ -40,6 +41,8 @@ impl Activity {
     /// Says whose response it was that nobody took, if the connection ended for that. To be called while the connection
     /// holds the response's body: whoever has been answered is not to blame.
     pub(super) fn note_end(&self, ended: &ConnectionError, timeout: Duration) {
+        // Only the kernel's timeout says that the caller took nothing; any other end is that of the connection and
+        // blames nobody.
         let timed_out = matches!(ended, ConnectionError::Http(failed) if is_socket_timeout(failed));
         if timed_out && let Some(context) = self.response().upgrade() {
             context.response_not_taken(timeout);
@@ -53,6 +56,7 @@ impl Activity {
 
     /// How many requests had begun if the connection is idle, `None` while one is open.
     pub(super) fn idle_after(&self) -> Option<usize> {
+        // Both numbers are read without a lock: a request that begins in between is seen at the next look.
         (self.open.load(Ordering::Relaxed) == 0).then(|| self.begun.load(Ordering::Relaxed))
     }
 }

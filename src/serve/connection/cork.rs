@@ -71,6 +71,7 @@ impl<S> Cork<S> {
             State::Corked => SMALL_BYTES,
             State::Holding => 0,
         };
+        // A batch is never held, however much waits: it is what the holding is for.
         let holds = (least..BATCH_BYTES).contains(&bytes);
         self.state = if holds { State::Holding } else { State::Corked };
         holds
@@ -104,8 +105,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Cork<S> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        // TLS gives at most so many records to one write, so a write of that many is full even if it has few bytes.
         let is_batch = slices.len() >= BATCH_RECORDS;
         if !is_batch && self.holds(slices.iter().map(|slice| slice.len()).sum()) {
+            // No waker is kept: `Corked::write` notes the holding, and the connection flushes at the end of its turn.
             return Poll::Pending;
         }
         Pin::new(&mut self.stream).poll_write_vectored(context, slices)
@@ -142,6 +145,7 @@ impl Turn {
     /// Whether something was held in this turn; the next flush takes it along.
     pub(super) fn uncork(&self) -> bool {
         let held = self.0.load(Ordering::Relaxed) == HOLDING;
+        // Only what was held needs another round; a turn without large writes costs nothing.
         if held {
             self.0.store(UNCORKED, Ordering::Relaxed);
         }
@@ -173,12 +177,14 @@ pub(super) struct Corked<S> {
 
 impl<S: Unpin> Corked<S> {
     pub(super) fn new(mut tls: TlsStream<Cork<S>>, turn: Turn) -> Self {
+        // rustls refuses plaintext beyond this, which is what makes h2 wait for a slow caller.
         tls.get_mut().1.set_buffer_limit(Some(TLS_BUFFER_BYTES));
         Self { tls, turn }
     }
 
     /// Writes, and takes note of whether it was held: then the end of the turn has to flush.
     fn write<T>(&mut self, write: impl FnOnce(Pin<&mut TlsStream<Cork<S>>>) -> T) -> T {
+        // Set before each write, as the same cork serves the turn and the flush at its end.
         let cork = self.tls.get_mut().0;
         if self.turn.is_corked() {
             cork.cork();
@@ -186,6 +192,7 @@ impl<S: Unpin> Corked<S> {
             cork.uncork();
         }
         let written = write(Pin::new(&mut self.tls));
+        // Read after the write, since only the cork below knows whether it took the bytes.
         if self.tls.get_ref().0.state == State::Holding {
             self.turn.hold();
         }
@@ -225,6 +232,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Corked<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Calling it flushed is safe: the end of the turn flushes again, and nothing waits longer than one turn.
         if self.turn.is_corked() && self.tls.get_ref().0.state == State::Holding {
             return Poll::Ready(Ok(()));
         }
@@ -234,6 +242,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Corked<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // There is no further turn that would flush, so the last bytes go as they are.
         self.tls.get_mut().0.uncork();
         Pin::new(&mut self.tls).poll_shutdown(context)
     }

@@ -43,18 +43,22 @@ impl HandshakeFailures {
 
     /// Whether a line may be written now, and how many were not before.
     fn may_say(&self, now: Instant) -> Option<u64> {
+        // Checked before the line is made: under a flood of bad handshakes, the text of a certificate's error would be
+        // the cost.
         let mut quiet = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if quiet.until.is_some_and(|until| now < until) {
             quiet.unsaid += 1;
             return None;
         }
         quiet.until = Some(now + LOG_INTERVAL);
+        // Taken and not copied: the next line counts from here.
         Some(std::mem::take(&mut quiet.unsaid))
     }
 }
 
 /// Whether the other end has only gone away.
 fn is_no_news(failed: &io::Error) -> bool {
+    // What a health check of a load balancer or a port scan does to a TLS port.
     matches!(
         failed.kind(),
         io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe

@@ -43,12 +43,16 @@ pub(super) async fn drive<C: GracefulConnection>(
     };
     // Cancel-safe: the connection is only borrowed, and waiting for its end to come changes nothing.
     let end = tokio::select! {
+        // The connection first: while it has work, nobody asks whether it has to end.
         biased;
         ended = connection.as_mut() => return ended.map_err(because),
+        // Polled only when it is woken itself. The connection is woken for each frame, and asking four timers each time
+        // would cost more.
         end = PollOnOwnWake::new(has_to_end(peer, limits, tasks, activity)) => end,
     };
     match end {
         End::InOrder => {
+            // The future that was borrowed above goes on here, so requests under way get their responses.
             connection.as_mut().end_in_order();
             connection.as_mut().await.map_err(because)
         }
@@ -74,25 +78,30 @@ async fn has_to_end(
 ) -> End {
     // HTTP/2 has no timeout for the first request, and a caller that sends none holds a slot.
     let silent = async {
+        // One time for the first request, counted from here; an HTTP/1 connection has its own timer in hyper as well.
         tokio::time::sleep(limits.header_read_timeout).await;
         if activity.has_begun() {
+            // It has asked something, so this side of the `select!` never ends.
             std::future::pending::<()>().await;
         }
     };
     // No timer is touched while requests come. Idle is who had no request open, and began none, since the tick before.
     let idle = async {
         let mut look = tokio::time::interval(limits.idle_timeout);
+        // The first tick of an interval comes at once.
         look.tick().await;
         let mut idle_before = None;
         loop {
             look.tick().await;
             let idle_now = activity.idle_after();
+            // The same count and nothing open: a request that came and went between two looks makes the counts differ.
             if idle_now.is_some() && idle_now == idle_before {
                 return;
             }
             idle_before = idle_now;
         }
     };
+    // Each side only waits, so those that are dropped lose nothing.
     tokio::select! {
         () = tasks.draining() => End::InOrder,
         () = peer.retired() => End::InOrder,

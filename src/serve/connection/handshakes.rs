@@ -71,11 +71,13 @@ impl Handshakes {
         let moment = self.start.elapsed();
         let ended = Arc::new(Notify::new());
         let mut begun = self.begun();
+        // Its own share first: an address that has filled that displaces itself and never another.
         if begun.count(of) >= self.max_of_address {
             begun.end_oldest(of);
         } else if begun.total >= self.max
             && let Some(slowest) = begun.slowest(moment)
         {
+            // Ended before the newcomer is counted, so that it can't be the one that goes.
             begun.end_oldest(slowest);
         }
         let number = begun.next_number;
@@ -83,6 +85,7 @@ impl Handshakes {
         begun.total += 1;
         let own = begun.by_address.entry(of).or_default();
         own.moments += moment;
+        // Pushed at the end under the lock, so the front is always the oldest.
         own.open.push_back(Open {
             number,
             moment,
@@ -108,6 +111,8 @@ impl Begun {
 
     /// The address whose handshakes have waited longest, all added up. It is looked for only when all slots are taken.
     fn slowest(&self, now: Duration) -> Option<IpAddr> {
+        // The sum of the waits is that of now, once for each, less the moments at which they began: no handshake is
+        // visited.
         let waited = |own: &OfAddress| {
             let count = u32::try_from(own.open.len()).unwrap_or(u32::MAX);
             now.saturating_mul(count).saturating_sub(own.moments)
@@ -115,12 +120,15 @@ impl Begun {
         let slowest = self
             .by_address
             .iter()
+            // Many that just began wait as long together as a few old ones; then the address with more of them goes
+            // first.
             .max_by_key(|(_, own)| (waited(own), own.open.len()));
         slowest.map(|(of, _)| *of)
     }
 
     fn end_oldest(&mut self, of: IpAddr) {
         if let Some(open) = self.remove(of, |own| own.pop_front()) {
+            // A permit of `Notify` is kept, so one that has not begun to wait learns of it as well.
             open.ended.notify_one();
         }
     }
@@ -134,6 +142,7 @@ impl Begun {
         let open = which(&mut own.open)?;
         own.moments -= open.moment;
         self.total -= 1;
+        // An address without handshakes is forgotten, so strangers can't fill the map with addresses.
         if own.open.is_empty() {
             self.by_address.remove(&of);
         }
@@ -150,7 +159,7 @@ impl Handshake {
 
 impl Drop for Handshake {
     fn drop(&mut self) {
-        // What was ended for another is counted no more.
+        // What was ended for another is counted no more, and is not found here: nothing is counted down twice.
         self.all.begun().remove(self.of, |open| {
             let at = open.iter().position(|open| open.number == self.number)?;
             open.remove(at)

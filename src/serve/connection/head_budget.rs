@@ -49,15 +49,18 @@ impl HeadBudget {
 impl HeadBytes {
     /// Counts bytes that arrived; false if they are too many.
     fn add(&self, bytes: usize) -> bool {
+        // Bytes of a body, or of the next request behind it, which nobody parses until this one is over.
         if self.0.open.load(Ordering::Relaxed) > 0 {
             return true;
         }
+        // Counted on the connection too, so that exactly as much is given back.
         self.0.held.fetch_add(bytes, Ordering::Relaxed);
         self.0.budget.0.fetch_add(bytes, Ordering::Relaxed) + bytes <= MAX_BYTES
     }
 
     /// A head is whole, and its request is open until the guard is dropped.
     pub(super) fn whole(&self) -> OpenRequest {
+        // Before the bytes are given back: what arrives from here on is a body.
         self.0.open.fetch_add(1, Ordering::Relaxed);
         self.0.give_back();
         OpenRequest(Arc::clone(&self.0))
@@ -66,6 +69,7 @@ impl HeadBytes {
 
 impl Inner {
     fn give_back(&self) {
+        // Swapped, so that bytes are never given back twice when a head ends as the connection does.
         let held = self.held.swap(0, Ordering::Relaxed);
         self.budget.0.fetch_sub(held, Ordering::Relaxed);
     }
@@ -128,6 +132,8 @@ impl Observer for HeadBytes {
     fn observe(&mut self, bytes: &[u8]) -> io::Result<()> {
         if self.add(bytes.len()) {
             Ok(())
+        // An error of reading is all that hyper understands here, and it closes the connection, which frees what it
+        // held.
         } else {
             let words = "unknown callers hold too many bytes of unfinished heads";
             Err(io::Error::other(words))

@@ -24,6 +24,8 @@ impl HeadLimits {
     pub(super) fn of(class: PeerClass, limits: &ConnectionLimits) -> Self {
         match class {
             PeerClass::FrontProxy => Self {
+                // kube-apiserver has judged the caller's head by its own limits before, so the flags alone bound it
+                // here.
                 bytes: limits.max_header_bytes,
                 lines: limits.max_header_lines,
             },
@@ -37,7 +39,9 @@ impl HeadLimits {
     pub(super) fn allow(self, headers: &HeaderMap) -> bool {
         // Every line counts 32 bytes more in a header list, so a list within its bytes has few enough of them.
         let lines = headers.len();
+        // As Go counts a head: name, colon, space, value, and the end of the line.
         header_bytes(headers) <= self.bytes as usize
+            // Counted apart only where there are too many lines, as most heads have few.
             && (lines <= self.lines || lines - named_by_the_front_proxy(headers) <= self.lines)
     }
 

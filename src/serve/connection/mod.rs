@@ -1,11 +1,12 @@
 //! 1, a caller connects. In: a TCP stream. Out: a [`Peer`], and the requests of its connection.
 //!
-//! TLS 1.2 or 1.3, HTTP/2 or HTTP/1.1 by ALPN; a client certificate is asked for and never required. Limits that
-//! apply before authentication: connections, handshake time, header bytes and lines, streams, idle time. Right after the handshake the certificate says whether the front proxy is at the other end, which is
-//! the only one whose connection many users share ([`PeerClass`]). k8s.io/apiserver: `pkg/server/secure_serving.go`.
+//! TLS 1.2 or 1.3, HTTP/2 or HTTP/1.1 by ALPN; a client certificate is asked for and never required. Limits that apply
+//! before authentication: connections, handshake time, header bytes and lines, streams, idle time. Right after the
+//! handshake the certificate says whether the front proxy is at the other end, which is the only one whose connection
+//! many users share ([`PeerClass`]). k8s.io/apiserver: `pkg/server/secure_serving.go`.
 //!
-//! Refuses by closing: a handshake that is late, broken or in another's way, a connection for which there is no slot, one on which nothing
-//! is asked. A request whose headers exceed the limits gets 431.
+//! Refuses by closing: a handshake that is late, broken or in another's way, a connection for which there is no slot,
+//! one on which nothing is asked. A request whose headers exceed the limits gets 431.
 
 mod activity;
 mod cork;
@@ -100,6 +101,7 @@ impl Listener {
         tasks: Tasks,
     ) -> io::Result<Self> {
         let socket = listening_socket(config.address).or_else(|failed| {
+            // Only `::` itself: for any other address of IPv6 there is no other that means the same.
             // A machine without IPv6 has no `::`; there `0.0.0.0` means the same.
             if config.address.is_ipv6() && config.address.ip().is_unspecified() {
                 listening_socket(SocketAddr::from(([0, 0, 0, 0], config.address.port())))
@@ -131,6 +133,7 @@ impl Listener {
     /// Accepts connections until the server drains; `handler` is called for every request.
     pub async fn serve(self, handler: impl Handler) {
         let tasks = self.of_connections.tasks.clone();
+        // Dropping the accept closes nothing that was accepted: each connection is a task of its own by then.
         tokio::select! {
             () = self.accept(handler) => {}
             () = tasks.draining() => {}
@@ -140,6 +143,7 @@ impl Listener {
     async fn accept(&self, handler: impl Handler) {
         loop {
             match self.tcp.accept().await {
+                // Nothing is awaited here, so one slow caller never keeps the next from being accepted.
                 Ok((stream, address)) => self.start(stream, address, handler.clone()),
                 Err(failed) => {
                     tracing::warn!(error = %failed, "a connection could not be accepted");
@@ -153,6 +157,7 @@ impl Listener {
     /// it waiting, kube-apiserver's among them.
     fn start(&self, stream: TcpStream, address: SocketAddr, handler: impl Handler) {
         let shared = Arc::clone(&self.of_connections);
+        // Before a task or TLS exists: a flood without slots costs an accept and a close.
         let handshaking = match shared.slots.for_handshake(address.ip()) {
             Ok(slot) => slot,
             Err(no_slot) => return shared.failures.no_slot(address, no_slot),
@@ -185,6 +190,7 @@ async fn connection(
     SockRef::from(&stream).set_tcp_notsent_lowat(MAX_UNSENT_BYTES)?;
     if !limits.exchange_idle_timeout.is_zero() {
         // A caller that reads nothing at all for so long has a window of 0, which the kernel counts as unacknowledged.
+        // It is set before the handshake, so a caller that vanishes in it frees the socket too.
         SockRef::from(&stream).set_tcp_user_timeout(Some(limits.exchange_idle_timeout))?;
     }
     let handshake = tokio::time::timeout(
@@ -200,6 +206,7 @@ async fn connection(
         no_slot = handshaking.displaced() => return Err(no_slot.into()),
     };
     let session = stream.get_ref().1;
+    // Asked for and not required, so having none is normal. Whether anybody trusts them is asked for every request.
     let certificates = session.peer_certificates().unwrap_or_default();
     let peer = Peer::new(
         address,
@@ -209,12 +216,14 @@ async fn connection(
             .collect(),
     );
     peer.classify((shared.classify)(&peer));
+    // The slot for the handshake is exchanged for one that lasts, in which strangers and addresses have their bounds.
     let _slot = shared
         .slots
         .for_connection(handshaking, address.ip(), peer.class())?;
     match session.alpn_protocol() {
         Some(b"h2") => protocol::serve_http2(stream, peer, limits, tasks, handler).await,
         _ => {
+            // Only HTTP/1 holds unfinished heads in a buffer that grows; h2 bounds its own.
             let heads = shared.heads.of_connection();
             protocol::serve_http1(stream, peer, limits, tasks, heads, handler).await
         }
@@ -228,8 +237,10 @@ fn listening_socket(address: SocketAddr) -> io::Result<Socket> {
         Some(Protocol::TCP),
     )?;
     if address.is_ipv6() {
+        // One socket for both families; the default of the system may be another.
         socket.set_only_v6(false)?;
     }
+    // A restart must not wait for the old connections' TIME_WAIT.
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;

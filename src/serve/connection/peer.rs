@@ -40,6 +40,8 @@ struct Inner {
 
 impl Peer {
     pub fn new(address: SocketAddr, certificates: Vec<CertificateDer<'static>>) -> Self {
+        // A caller over IPv4 at a socket for both is `::ffff:…`, which apps that log or filter by address do not
+        // expect.
         let text = address.ip().to_canonical().to_string();
         Self(Arc::new(Inner {
             class: OnceLock::new(),
@@ -54,6 +56,7 @@ impl Peer {
 
     /// Says once and for all whose connection it is.
     pub(super) fn classify(&self, class: PeerClass) {
+        // A second verdict would come from a second handshake, which there is none of.
         let _ = self.0.class.set(class);
     }
 

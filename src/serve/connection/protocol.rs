@@ -41,8 +41,10 @@ pub(super) async fn serve_http1<H: Handler>(
 ) -> Result<(), ConnectionError> {
     let head = HeadLimits::of(peer.class(), limits);
     let shared = ConnectionService::new(peer.clone(), limits, handler);
+    // The first for the service and the second for `drive`, which asks it how busy the connection is.
     let of_requests = Arc::clone(&shared);
     let (stream, open) = match peer.class() {
+        // Its heads count for nothing: kube-apiserver is no stranger, and must never be closed for what strangers hold.
         PeerClass::FrontProxy => (CallerStream::Left(stream), None),
         PeerClass::Stranger => {
             let metered = Metered::new(stream, heads.clone());
@@ -51,8 +53,10 @@ pub(super) async fn serve_http1<H: Handler>(
     };
     let service = service_fn(move |request: http::Request<Incoming>| {
         let request = match &open {
+            // Counting costs an allocation for each request, which the front proxy's do not need.
             None => request.map(Body::new),
             Some(heads) => {
+                // The head is whole as the service is called; the guard goes with the body, whose bytes are no head.
                 let open = heads.whole();
                 request.map(|body| Body::new(open.with(body)))
             }
@@ -60,6 +64,7 @@ pub(super) async fn serve_http1<H: Handler>(
         let shared = Arc::clone(&of_requests);
         async move {
             let response = Arc::clone(&shared).respond(request).await;
+            // Noted before hyper sends it: if it is never taken, the end of the connection says whose it was.
             shared.activity.responds_with(&response);
             Ok::<_, Infallible>(response)
         }
@@ -70,6 +75,7 @@ pub(super) async fn serve_http1<H: Handler>(
         // Twice the limits, so that a request above them is answered with a Status and not with hyper's bare 431.
         .max_headers(head.lines * 2)
         .max_buf_size(head.bytes as usize * 2)
+        // Some backends of HTTP/1 tell names apart by their case.
         .preserve_header_case(true)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
@@ -92,6 +98,7 @@ pub(super) async fn serve_http2<H: Handler>(
     let bytes = HeadLimits::of(peer.class(), limits).bytes;
     let settings = http2::settings(peer.class(), limits, bytes);
     let turn = Turn::default();
+    // Between TLS and h2, so that it sees what h2 writes and can hold what TLS would send.
     let stream = Corked::new(stream, turn.clone());
     let connection =
         http2::Connection::new(stream, turn, &settings, peer.address(), limits, service);
@@ -121,7 +128,9 @@ impl<H: Handler> ConnectionService<H> {
 
     /// Responds to a request that keeps the limits, and counts it while it waits for its response.
     async fn respond(self: Arc<Self>, request: http::Request<Body>) -> Response {
+        // Dropped when the response's head is there or the caller is gone, whichever is first.
         let _open = self.activity.begin();
+        // Before the handler, so that what is too large is never passed on or logged.
         if !self.head.allow(request.headers()) {
             return self.head.refusal().into_response();
         }

@@ -80,6 +80,7 @@ impl ConnectionSlots {
 
     /// A slot to shake hands in.
     pub(super) fn for_handshake(&self, ip: IpAddr) -> Result<HandshakeSlot, NoSlot> {
+        // Never waited for: whoever waits here would keep a socket for nothing.
         let slot = Arc::clone(&self.all).try_acquire_owned();
         Ok(HandshakeSlot {
             slot: slot.map_err(|_| NoSlot::All)?,
@@ -95,16 +96,20 @@ impl ConnectionSlots {
         class: PeerClass,
     ) -> Result<ConnectionSlot, NoSlot> {
         let HandshakeSlot { slot, handshake } = handshaking;
+        // Given up before the lasting one is asked for: a handshake that is over must not be displaced.
         drop(handshake);
         let stranger = match class {
             PeerClass::FrontProxy => None,
             PeerClass::Stranger => {
                 let slot = Arc::clone(&self.strangers).try_acquire_owned();
+                // All strangers first and then the address: who finds no slot gives back what was taken by being
+                // dropped.
                 let slot = slot.map_err(|_| NoSlot::Strangers)?;
                 Some((slot, self.of_strangers.count(ip)?))
             }
         };
         Ok(ConnectionSlot {
+            // The slot of the handshake goes on as the connection's, so nobody can take it in between.
             _all: slot,
             _stranger: stranger,
         })
@@ -136,6 +141,7 @@ impl Counts {
 
     fn count(self: &Arc<Self>, ip: IpAddr) -> Result<Counted, NoSlot> {
         let of = network(ip);
+        // For one look at a map and never across an await.
         let mut open = self.open();
         let count = open.entry(of).or_default();
         if *count >= self.max_of_one {
@@ -160,6 +166,7 @@ impl Drop for Counted {
         let mut open = self.counts.open();
         if let Some(count) = open.get_mut(&self.of) {
             *count -= 1;
+            // Forgotten with the last one, so that the map is never longer than there are connections.
             if *count == 0 {
                 open.remove(&self.of);
             }

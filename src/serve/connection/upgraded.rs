@@ -31,9 +31,11 @@ pub struct Upgraded {
 pub fn into_stream(
     upgraded: hyper::upgrade::Upgraded,
 ) -> Result<Upgraded, hyper::upgrade::Upgraded> {
+    // One that is not ours, as in tests over another transport, comes back and is used as it is.
     let parts = upgraded.downcast::<TokioIo<CallerStream>>()?;
     let stream = match parts.io.into_inner() {
         Either::Left(stream) => stream,
+        // The counting ends here, as the bytes of a tunnel are no heads.
         Either::Right(metered) => metered.into_inner(),
     };
     Ok(Upgraded {

@@ -97,16 +97,21 @@ impl AddressPolicy {
     /// # Errors
     /// It is never dialled, or not in this scheme.
     pub fn check(&self, address: SocketAddr, scheme: Scheme) -> Result<DialableAddr, Denied> {
+        // Judged as what packets arrive at; what is dialled below stays as it was written.
         let ip = reached(address.ip());
+        // First what no flag can allow.
         if let Some(denied) = self.never(ip) {
             return Err(denied);
         }
         if self.denied.iter().any(|net| net.contains(&ip)) {
             return Err(Denied::Network);
         }
+        // With the port: other things may live at the address of an API server, such as a node of its own.
         if self.is_api_server(SocketAddr::new(ip, address.port())) {
             return Err(Denied::ApiServer);
         }
+        // A kubelet checks a token that this server sends to it, so it is reached only in the scheme that is guarded
+        // for that.
         if scheme != Scheme::Kubelet && self.is_kubelet(ip, address.port()) {
             return Err(Denied::Kubelet);
         }
@@ -120,6 +125,7 @@ impl AddressPolicy {
 
     fn is_kubelet(&self, ip: IpAddr, port: u16) -> bool {
         let is_said = self.cluster.is_kubelet_port(ip, port);
+        // An address that is a node's counts with the usual ports too: the node's object may not name them all.
         is_said.is_some_and(|is_said| is_said || KUBELET_PORTS.contains(&port))
     }
 
@@ -129,10 +135,12 @@ impl AddressPolicy {
             IpAddr::V6(ip) => ip.is_unicast_link_local(),
         };
         match ip {
+            // Only for tests and odd setups is loopback let through, and only by its flag.
             ip if ip.is_loopback() && self.loopback == Loopback::Refused => Some(Denied::Loopback),
             ip if ip.is_unspecified() => Some(Denied::Unspecified),
             ip if ip.is_multicast() => Some(Denied::Multicast),
             _ if is_link_local => Some(Denied::LinkLocal),
+            // All of 0.0.0.0/8 is this host to Linux (RFC 1122 section 3.2.1.3).
             IpAddr::V4(ip) if ip.is_broadcast() || ip.octets()[0] == 0 => Some(Denied::Broadcast),
             ip if METADATA.contains(&ip) => Some(Denied::Metadata),
             _ => None,
@@ -143,6 +151,7 @@ impl AddressPolicy {
     fn is_api_server(&self, address: SocketAddr) -> bool {
         let (namespace, name) = ("default", "kubernetes");
         let endpoint = self.cluster.slices(namespace, name).is_some_and(|slices| {
+            // The port has to be one of that very slice, as its addresses go with its ports.
             slices.iter().any(|slice| {
                 slice.ports.iter().any(|port| port.number == address.port())
                     && slice

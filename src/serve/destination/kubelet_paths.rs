@@ -23,11 +23,13 @@ pub(super) fn is_allowed(path: &str) -> bool {
         .split('/')
         .any(|segment| segment == "." || segment == "..");
     let rest_is_allowed = |rest: &str| rest.is_empty() || rest.starts_with('/');
+    // No escape is let through at all: what one reader decodes and another does not could be two paths.
     path.bytes().all(plain)
         && !path.contains("//")
         && !has_dots
         && ALLOWED
             .iter()
+            // At a border only: `/podsX` is not `/pods`.
             .any(|allowed| path.strip_prefix(allowed).is_some_and(rest_is_allowed))
 }
 

@@ -19,6 +19,7 @@ pub(super) async fn resolve(
     reference: &SchemeNamePort<'_>,
 ) -> Result<Destination, DestinationError> {
     let subject = subject(asked, reference);
+    // From memory where the watch has it, else one question to the API server.
     let node = match cluster.find_node(reference.name).await {
         Ok(Some(node)) => node,
         Ok(None) => return Err(DestinationError::NotFound(subject)),
@@ -45,6 +46,8 @@ pub(super) async fn resolve(
         .ips
         .first()
         .ok_or_else(|| not_allowed(Denied::NoAddress))?;
+    // Whatever scheme the URL names: the kubelet's port is always spoken to as a kubelet, with its certificate
+    // verified.
     let scheme = if port == node.kubelet_port {
         Scheme::Kubelet
     } else {
@@ -53,12 +56,15 @@ pub(super) async fn resolve(
     // Checked before anything is said of the port: CVE-2022-3294 was a branch that came first.
     let address = policy.check(SocketAddr::new(*ip, port), scheme);
     let address = address.map_err(not_allowed)?;
+    // A node's object may carry any address. A pod's address in it would reach the pod past the rules for pods.
     if cluster.is_a_pods(*ip) {
         return Err(not_allowed(Denied::Pods));
     }
+    // After the address is judged, so that a closed port says nothing of an address that is never dialled.
     if scheme != Scheme::Kubelet && !policy.is_node_port(port) {
         return Err(DestinationError::NodePort { port });
     }
+    // Last: that a path is refused may be told only to who could have asked the node at all.
     if scheme == Scheme::Kubelet && !kubelet_paths::is_allowed(asked.path_inside()) {
         return Err(DestinationError::KubeletPath);
     }

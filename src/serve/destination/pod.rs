@@ -23,6 +23,7 @@ pub(super) async fn resolve(
         Err(cause) => return Err(DestinationError::Unknown { subject, cause }),
     };
     let owner = || format!("pod {:?}", reference.name);
+    // Its address may be another pod's by now.
     if pod.phase == Phase::Ended {
         return Err(DestinationError::Ended { owner: owner() });
     }
@@ -44,9 +45,11 @@ pub(super) async fn resolve(
         .first()
         .ok_or_else(|| not_allowed(Denied::NoAddress))?;
     let mut addresses = Vec::with_capacity(pod.ips.len());
+    // All of them have to pass: one that does not shows that the object is not what it seems.
     for ip in &pod.ips {
         let address = policy.check(SocketAddr::new(*ip, port), reference.scheme);
         addresses.push(address.map_err(not_allowed)?);
+        // Two pods that claim one address, of which the other has it.
         if !cluster.is_address_of(*ip, &pod) {
             return Err(not_allowed(Denied::AnotherPods));
         }
@@ -64,6 +67,7 @@ pub(super) async fn resolve(
 
 /// The port by number or by name; without one the first that a container declares, else the scheme's own.
 fn port(pod: &Pod, reference: &SchemeNamePort<'_>) -> Option<u16> {
+    // As the built-in proxy takes the first port that a container declares.
     if reference.port.is_empty() {
         let declared = pod.ports.first().map(|port| port.number);
         return Some(declared.unwrap_or(if reference.scheme == Scheme::Https {
@@ -72,6 +76,7 @@ fn port(pod: &Pod, reference: &SchemeNamePort<'_>) -> Option<u16> {
             80
         }));
     }
+    // A number first, as no port has a name of digits alone.
     reference.port_number().or_else(|| {
         pod.ports
             .iter()

@@ -44,6 +44,7 @@ impl<'a> SchemeNamePort<'a> {
         self.port
             .parse()
             .ok()
+            // Rust reads `+80` as a number and Go's `strconv.ParseUint` does not.
             .filter(|number| *number != 0 && !self.port.starts_with('+'))
     }
 }

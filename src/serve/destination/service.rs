@@ -71,6 +71,7 @@ fn port<'a>(
         };
     }
     let number = reference.port_number();
+    // A number before a name, as the built-in proxy compares them.
     let by_number = service
         .ports
         .iter()

@@ -81,6 +81,7 @@ enum Unusable {
 impl Candidates<'_> {
     /// At most `most` endpoints from a random place on; the ready ones, or those that serve while they terminate.
     pub(super) fn some(&self, most: usize) -> Vec<Candidate> {
+        // Those that end may still serve, but only while nobody else does (as kube-proxy has it).
         let ready = self.pick(most, |endpoint| endpoint.ready);
         if !ready.is_empty() {
             return ready;
@@ -93,10 +94,12 @@ impl Candidates<'_> {
         if count == 0 {
             return Vec::new();
         }
+        // A random start spreads requests without any state that they would share.
         let start = fastrand::usize(..count);
         self.with_port_from(start)
             .take(count)
             .filter(|(endpoint, _)| wanted(endpoint))
+            // Counts those that are wanted, so the bound is on lookups and not on endpoints that are passed by.
             .take(MAX_LOOKED_AT)
             .filter_map(|(endpoint, port)| self.accept(endpoint, port).ok())
             .take(most)
@@ -113,6 +116,7 @@ impl Candidates<'_> {
         for (endpoint, port) in self.with_port_from(0).take(summary.with_port) {
             if endpoint.ready {
                 summary.ready += 1;
+                // Counted on, but not looked up: the number is what the caller is told.
                 if summary.ready > MAX_LOOKED_AT {
                     continue;
                 }
@@ -138,6 +142,7 @@ impl Candidates<'_> {
         let mut before = 0;
         let (mut first, mut within) = (0, 0);
         for (at, (slice, _)) in self.slices_with_port().enumerate() {
+            // Found by adding up lengths, so that of thousands of endpoints none is visited.
             if before + slice.endpoints.len() > start {
                 (first, within) = (at, start - before);
                 break;
@@ -162,6 +167,7 @@ impl Candidates<'_> {
     }
 
     fn accept(&self, endpoint: &SliceEndpoint, port: u16) -> Result<Candidate, Unusable> {
+        // An endpoint without a pod is an address that somebody wrote, and nothing vouches for it.
         let (namespace, name) = endpoint.pod.as_ref().ok_or(Unusable::NoSuchPod)?;
         if !namespace.is_empty() && **namespace != *self.namespace {
             return Err(Unusable::NoSuchPod);
@@ -170,12 +176,15 @@ impl Candidates<'_> {
             .cluster
             .pod(self.namespace, name)
             .ok_or(Unusable::NoSuchPod)?;
+        // The pod says that it has the address, and nobody else has it now.
         let is_its_own = pod.ips.contains(&endpoint.address)
             && self.cluster.is_address_of(endpoint.address, &pod);
         if !is_its_own {
             return Err(Unusable::NoSuchPod);
         }
         let address = SocketAddr::new(endpoint.address, port);
+        // The rules for addresses come on top: even a real pod may have one that is never dialled, as with the node's
+        // network.
         let address = self.policy.check(address, self.scheme);
         let address = address.map_err(|_| Unusable::NotAllowed)?;
         Ok(Candidate {

@@ -107,6 +107,7 @@ impl Endpoints {
         destination: &Destination,
     ) -> Result<EndpointOrder, EndpointError> {
         let mut order = self.choose_as_known(destination)?;
+        // A watch that is cut off shows pods that are gone; their addresses may be another tenant's by now.
         if !self.cluster.pods_are_current() {
             order = Box::pin(self.confirm(destination, order)).await?;
         }
@@ -128,6 +129,7 @@ impl Endpoints {
         for endpoint in std::iter::once(order.first).chain(order.others) {
             let (namespace, name) = endpoint.pod.split_once('/').unwrap_or_default();
             let pod = self.cluster.find_pod(namespace, name).await;
+            // An API server that can't be asked is no reason to dial an address that may be anybody's.
             let pod = pod.map_err(|cause| EndpointError::Unconfirmed {
                 service: Arc::clone(service),
                 cause,
@@ -150,6 +152,7 @@ impl Endpoints {
                 let endpoints = addresses
                     .iter()
                     .map(|address| endpoint(destination, *address, Arc::clone(pod)));
+                // More tries would only add up connect timeouts while the caller waits.
                 Ok(self.in_order(endpoints.take(MOST_TRIES).collect()))
             }
             Backends::Endpoints {
@@ -181,6 +184,7 @@ impl Endpoints {
 
     /// Those that refused a connection lately go to the end: they are used only if nobody else is left.
     fn in_order(&self, mut endpoints: Vec<Endpoint>) -> EndpointOrder {
+        // A stable sort, so the random order stays among those that are equally good.
         endpoints.sort_by_key(|endpoint| self.outliers.sits_out(*endpoint.address));
         let mut endpoints = endpoints.into_iter();
         let first = endpoints.next().expect("a target has at least one address");

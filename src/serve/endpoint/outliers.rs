@@ -35,6 +35,7 @@ impl Outliers {
         if self.is_sweep_due(now) {
             sitting_out.retain(|_, until| *until > now);
         }
+        // When there is no room the endpoint is simply tried again: nothing is refused for it.
         if sitting_out.len() < MAX_EJECTED {
             sitting_out.insert(address, now + EJECTION_TIME);
         }
@@ -47,6 +48,7 @@ impl Outliers {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let is_due = next.is_none_or(|next| next <= now);
+        // The lock is held for one comparison, and only by who was refused; requests that connect never take it.
         if is_due {
             *next = Some(now + EJECTION_TIME);
         }
@@ -55,6 +57,7 @@ impl Outliers {
 
     /// An endpoint made a connection.
     pub fn reached(&self, address: SocketAddr) {
+        // Usually nobody sits out, and then a connection costs no more than this look.
         if !self.0.until.is_empty() {
             self.0.until.pin().remove(&address);
         }

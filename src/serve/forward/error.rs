@@ -109,6 +109,8 @@ pub enum ForwardError {
 }
 
 impl Refuse for ForwardError {
+    // A connection that never was is 503, silence is 504, and what was understood wrongly is 502 (RFC 9110 section
+    // 15.6).
     fn status(&self) -> Status {
         let message = self.to_string();
         match self {
@@ -207,15 +209,19 @@ impl ForwardError {
     /// What hyper's error means, with what is known of the connection. The connection comes first: its own end, by a flood
     /// or an alert of TLS, is to hyper an error of reading and no more.
     pub(super) fn of_exchange(address: SocketAddr, state: &IoState, cause: hyper::Error) -> Self {
+        // hyper calls it a user's error when the body that it was given fails, and that body is the caller's.
         let is_of_the_callers_body = cause.is_user();
         if state.is_flood() {
             Self::FloodBeforeResponse { address }
         } else if state.looks_like_tls() {
             Self::SpeaksTls { address }
         } else if let Some(alert) = state.alert() {
+            // A plain request to a port of TLS gets an alert in clear, which hyper can only call malformed. So this is
+            // asked before hyper is.
             Self::TlsAlert { address, alert }
         } else if is_of_the_callers_body {
             Self::CallerGone(Arc::new(cause))
+        // Too many lines or too long a name is a parse error too, so the narrower question comes first.
         } else if cause.is_parse_too_large() {
             Self::HeadTooLarge { address }
         } else if cause.is_parse() || is_malformed(&cause) {
@@ -223,6 +229,8 @@ impl ForwardError {
                 address,
                 cause: Arc::new(cause),
             }
+        // The kernel's word for it arrives as an ordinary error of reading or writing; only its number tells it from a
+        // reset.
         } else if is_socket_timeout(&cause) {
             Self::Unacknowledged {
                 address,

@@ -51,6 +51,7 @@ impl Forward {
             candidates: &candidates,
             header_case: HeaderCase::of(request.version()),
         };
+        // Made before a connection is taken, so that a request that can't be sent on costs none.
         let request = self.outgoing_request(context, &candidates.first, request)?;
         let attempt = outgoing.send(request).await?;
         // Passed on, it would make the caller take what follows for a tunnel.
@@ -67,6 +68,8 @@ impl Forward {
 impl Attempt {
     /// Why this response is one that a retry may mend.
     fn failure(&self) -> Option<Failure> {
+        // HTTP/2 has no idle connection that a 408 could be about: there it is the backend's word on this one request,
+        // and is passed on.
         let gave_up_waiting = self.response.status() == StatusCode::REQUEST_TIMEOUT
             && matches!(self.lease, Lease::Http1(_));
         gave_up_waiting.then_some(Failure::IdleTimeout)
@@ -81,14 +84,18 @@ impl Outgoing<'_> {
             // On the heap, as most requests find a connection and their futures are moved as a whole.
             return Box::pin(self.over_new_connection(request)).await;
         };
+        // Made before the attempt, as hyper takes the request with it and gives it back only if nothing of it was sent.
         let copy = retry::retry_copy(&request, self.request_context);
         let again = match self.over_pooled(key, connection, request).await {
             Ok(attempt) => match (attempt.failure().map(may_retry), copy) {
+                // The 408 is dropped here, and its connection with it: the backend was about to close that.
                 (Some(Retry::Copy), Some(copy)) => copy,
                 _ => return Ok(attempt),
             },
+            // Without a copy or an unsent request the first error is the one that the caller is told.
             Err(failed) => failed.retry(copy)?,
         };
+        // Straight to a new connection: the next pooled one may have been closed by the same backend at the same time.
         self.request_context.metrics().retried();
         Box::pin(self.over_new_connection(again)).await
     }
@@ -115,6 +122,7 @@ impl Outgoing<'_> {
                 self.over_http1(key, connection, endpoint, request).await
             }
             Reusable::Http2(connection, slot) => {
+                // The handle moves into the attempt, and the pool needs one to know which connection it is to forget.
                 let tried = connection.clone();
                 let attempt = self.over_http2(connection, slot, endpoint, request).await;
                 if let Err(failed) = &attempt
@@ -138,11 +146,14 @@ impl Outgoing<'_> {
             tasks,
             ..
         } = self.forward;
+        // Before the connection is made; see `key`.
         let key = self.key(&self.candidates.first);
         let NewConnection {
             io,
             endpoint,
             speaks_http2,
+            // Others of the same destination are tried in here, so one endpoint that refuses is no reason for a retry
+            // out there.
         } = connector
             .connect(self.candidates, Purpose::Exchange)
             .await?;
@@ -154,10 +165,13 @@ impl Outgoing<'_> {
             let connection = handshake::http1(io, self.header_case, tasks).await;
             let connection = connection.map_err(closed)?;
             let attempt = self.over_http1(key, connection, &endpoint, request).await;
+            // A connection made for this request has no race with an idle timeout, so what failed on it is not sent
+            // again.
             return attempt.map_err(|failed| failed.error);
         }
         let (connection, slot) = handshake::http2(io, tasks).await.map_err(closed)?;
         let state = Arc::clone(connection.state());
+        // Shared before its first response, so that requests which come meanwhile do not make one each.
         pool.share(key, connection.clone());
         let attempt = self.over_http2(connection, slot, &endpoint, request).await;
         attempt.map_err(|failed| match state.alert() {
@@ -177,15 +191,22 @@ impl Outgoing<'_> {
         endpoint: &Endpoint,
         request: Request<RequestBody>,
     ) -> Result<Attempt, Box<FailedAttempt>> {
+        // Bytes of earlier exchanges are in the count, so only its growth says whether anything came for this request.
         let received_before = connection.state.bytes();
+        // Set before the request is handed over: the task of the connection may read the response before this one runs
+        // again.
         connection.state.expect_response();
         let backpressure = request.body().backpressure();
         let response = connection.requests.try_send_request(request);
-        let response =
-            self.forward
-                .within_timeouts(self.request_context, endpoint, backpressure, response);
+        let response = self
+            .forward
+            // A timeout drops the response's future, and with it hyper gives the exchange up: the connection
+            // closes, and is in no pool.
+            .within_timeouts(self.request_context, endpoint, backpressure, response);
         match response.await {
             Ok(Ok(response)) => {
+                // From here on what comes is the body, which flows as fast as the caller reads; the bound was for the
+                // head.
                 connection.state.response_arrived();
                 let pool = Arc::clone(&self.forward.pool);
                 Ok(Attempt {
@@ -200,6 +221,7 @@ impl Outgoing<'_> {
                 &connection.state,
                 received_before,
             )),
+            // The backend may be at work on it still, so silence is never a reason to ask twice.
             Err(timeout) => Err(FailedAttempt::unknown(timeout)),
         }
     }
@@ -211,9 +233,12 @@ impl Outgoing<'_> {
         endpoint: &Endpoint,
         mut request: Request<RequestBody>,
     ) -> Result<Attempt, Box<FailedAttempt>> {
+        // No authority can be made of the host, so it is no fault of the connection, and another one would not help.
         as_http2(&mut request).ok_or_else(|| FailedAttempt::unknown(ForwardError::Unsendable))?;
         let backpressure = request.body().backpressure();
         if backpressure.is_some() {
+            // Pieces of an upload that go on are progress too; without them a long upload would look like a flood of
+            // window updates.
             let counted_on = Arc::clone(connection.state());
             request.body_mut().count_on(counted_on);
         }
@@ -223,6 +248,7 @@ impl Outgoing<'_> {
                 .within_timeouts(self.request_context, endpoint, backpressure, response);
         match response.await {
             Ok(Ok(response)) => {
+                // The head counts as progress, so that many small responses without bodies do not add up to a flood.
                 slot.passed();
                 Ok(Attempt {
                     response,

@@ -90,6 +90,7 @@ impl Forward {
             config.idle_connection_lifetime,
             config.max_idle_per_endpoint,
         ));
+        // Required: without the sweep, idle connections would be held for as long as their backends like.
         tasks.spawn_required("connection-pool", Arc::clone(&pool).sweep());
         Self {
             connector: Connector::new(config.clone(), credentials.kubelet, outliers),
@@ -125,6 +126,8 @@ impl Forward {
             client,
         };
         match upgrade::requested_protocol(&request, choice.first.scheme)? {
+            // On the heap, as an upgrade is rare and large, and the future of every request would have to have room for
+            // it.
             Some(protocol) => Box::pin(self.upgrade(context, choice, request, protocol)).await,
             None => self.exchange(context, choice, request).await,
         }

@@ -25,10 +25,13 @@ impl Forward {
         request: Box<status::Request>,
     ) -> Result<Request<RequestBody>, ForwardError> {
         let (mut parts, body) = request.into_parts();
+        // Read before the headers are changed: the login is in a cookie that the backend does not get.
         let of_caller = self
             .logins
             .authorization(context.permit, context.client, &parts.headers);
         let authorization = match endpoint.scheme {
+            // A kubelet never gets a caller's login, and no other backend ever gets the kubelets' token; the scheme was
+            // decided with the address.
             Scheme::Kubelet => Some(self.connector.kubelet.authorization()?),
             Scheme::Http | Scheme::Https => of_caller,
         };
@@ -36,8 +39,11 @@ impl Forward {
         parts.headers =
             headers::to_backend(context, endpoint, authority, parts.headers, authorization);
         parts.uri = uri_inside(context, endpoint)?;
+        // Names are spelled as HTTP/1 has it until the connection is known; `as_http2` turns the request when it goes
+        // over one of those.
         parts.version = Version::HTTP_11;
         let mut request = Request::from_parts(parts, body);
+        // After the headers are final: what is asked is whether the backend will see an `Expect`.
         let gate = expect_continue::gate(&mut request);
         let request_context = Arc::clone(context.request_context);
         Ok(request
@@ -53,14 +59,19 @@ impl Forward {
         protocol: Protocol,
     ) -> Result<Request<RequestBody>, ForwardError> {
         let (mut parts, body) = request.into_parts();
+        // No question for a kubelet here: upgrades to one were refused before.
         let authorization =
             self.logins
                 .authorization(context.permit, context.client, &parts.headers);
         let authority = parts.uri.authority().map(http::uri::Authority::as_str);
         parts.headers =
             headers::to_backend(context, endpoint, authority, parts.headers, authorization);
+        // The caller's own was removed with all that belongs to its connection, so the upgrade is asked for again in
+        // our name.
         let upgrade = HeaderValue::from_static("Upgrade");
         parts.headers.insert(header::CONNECTION, upgrade);
+        // Only the one protocol that is to be tunnelled, so that the backend can't agree to another of the caller's
+        // list.
         let protocol = HeaderValue::from_static(protocol.as_str());
         parts.headers.insert(header::UPGRADE, protocol);
         parts.uri = uri_inside(context, endpoint)?;
@@ -76,7 +87,10 @@ fn uri_inside(context: ForwardContext<'_>, endpoint: &Endpoint) -> Result<Uri, F
     let asked = context.permit.info();
     let is_whole = endpoint.settings.prefix == Prefix::Keep && context.client.own_origin.is_none();
     let path = match asked.path_inside() {
+        // An app that is told to keep its prefix knows the whole path; at an origin of its own the browser has never
+        // seen one.
         _ if is_whole => asked.uri().path(),
+        // A request line needs a path, and `/proxy` without a slash at the end has none inside.
         "" => "/",
         path => path,
     };

@@ -24,7 +24,10 @@ pub(super) fn to_caller(
     lease: Lease,
 ) -> Response {
     let (mut parts, body) = response.into_parts();
+    // Before anybody reads them: what a backend says of its own connection is nothing that a caller may act on.
     hop_by_hop::remove(&mut parts.headers);
+    // The server that writes it picks its own version again; one from an HTTP/2 backend would not fit a caller of
+    // HTTP/1.
     parts.version = Version::HTTP_11;
     // Made for a response without a body too, as that is what gives the connection back.
     let body = ResponseBody::new(body, Arc::clone(context), Some(lease));
@@ -61,6 +64,7 @@ impl ResponseBody {
             context,
             connection,
         };
+        // A response without a body has its end here already, and nobody may ever poll it.
         body.give_back_at_the_end();
         body
     }
@@ -92,12 +96,17 @@ impl http_body::Body for ResponseBody {
                     ..
                 } = &mut *self;
                 context.went_down(bytes);
+                // Counted as it goes on to the caller and not as it is read: a body becomes long only if somebody takes
+                // it.
                 if let Some(connection) = connection {
                     connection.passed(bytes, context);
                 }
+                // With the last piece and not with the poll after it: hyper's server does not ask again once it has
+                // seen the length.
                 self.give_back_at_the_end();
             }
             Poll::Ready(None) => {
+                // Only for bodies that did not know their end, such as those that are chunked.
                 if let Some(connection) = self.connection.take() {
                     connection.give_back();
                 }

@@ -69,13 +69,17 @@ pub(super) fn retry_copy(
         *request.method(),
         Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE
     );
+    // A body is a stream that the first attempt may have drained, and to keep a copy would mean to hold uploads in
+    // memory.
     if !is_idempotent || !http_body::Body::is_end_stream(request.body()) {
         return None;
     }
+    // Without the gate for `Expect`: there is no body that could wait behind it.
     let mut copy = Request::new(RequestBody::empty(Arc::clone(context)));
     *copy.method_mut() = request.method().clone();
     *copy.uri_mut() = request.uri().clone();
     *copy.headers_mut() = request.headers().clone();
+    // hyper keeps the spelling of the headers' names there, and the second attempt has to have the same.
     *copy.extensions_mut() = request.extensions().clone();
     Some(copy)
 }
@@ -106,14 +110,19 @@ impl FailedAttempt {
         state: &IoState,
         received_before: u64,
     ) -> Box<Self> {
+        // hyper gives the request back only if it never reached the connection's task, so then any method may be sent
+        // again.
         let unsent = failed.take_message();
         let error = ForwardError::of_exchange(address, state, failed.into_error());
+        // The error is read for its kind before the count: a malformed response has bytes, and a closed one may have
+        // none.
         let is_closed = matches!(
             error,
             ForwardError::Closed { .. } | ForwardError::Unacknowledged { .. }
         );
         let failure = if unsent.is_some() {
             Failure::Unsent
+        // A single byte means that the backend had begun to respond, so it had acted.
         } else if is_closed && state.bytes() == received_before {
             Failure::ClosedWithoutResponse
         } else {
@@ -138,6 +147,8 @@ impl FailedAttempt {
         }
         let failure = if unsent.is_some() {
             Failure::Unsent
+        // That the connection was ended here says that the backend misbehaved, and a second connection would invite the
+        // same again.
         } else if is_refused(failed.error()) && !state.is_flood() {
             // A connection that this server ended for a flood looks like one that its backend ended.
             Failure::NotProcessed

@@ -30,6 +30,7 @@ pub(super) fn requested_protocol(
     request: &Request,
     scheme: Scheme,
 ) -> Result<Option<Protocol>, ForwardError> {
+    // Behind an HTTP/2 front proxy an upgrade is made over HTTP/1.1 all the same, so nothing is lost.
     if request.version() != Version::HTTP_11 {
         return Ok(None);
     }
@@ -38,14 +39,17 @@ pub(super) fn requested_protocol(
         return Ok(None);
     }
     let offered: Vec<&[u8]> = tokens(headers, &header::UPGRADE)
+        // Left out before anything is asked: with nothing else on the list it is an ordinary request.
         .filter(|token| !token.eq_ignore_ascii_case(b"h2c"))
         .collect();
     let Some(first) = offered.first() else {
         return Ok(None);
     };
+    // After it is known that an upgrade is wanted: plain requests to kubelets are what nodes' proxies are for.
     if scheme == Scheme::Kubelet {
         return Err(ForwardError::KubeletUpgrade);
     }
+    // The first that is known, in the caller's order of preference.
     match offered.iter().find_map(|token| Protocol::parse(token)) {
         Some(protocol) => Ok(Some(protocol)),
         None => Err(ForwardError::Protocol(
@@ -79,6 +83,8 @@ impl Forward {
             clippy::disallowed_methods,
             reason = "the one place that joins upgraded connections"
         )]
+        // Taken before the request is turned into the backend's: it is bound to the caller's connection through the
+        // request itself.
         let caller = hyper::upgrade::on(&mut *request);
         let NewConnection { io, endpoint, .. } = self
             .connector
@@ -89,15 +95,20 @@ impl Forward {
         let (mut requests, state) =
             connection.map_err(|cause| ForwardError::closed(*endpoint.address, cause))?;
         let request = self.upgrade_request(context, &endpoint, request, protocol)?;
+        // No retry here: the connection was made for this request, and the caller's side is bound to it.
         let response = requests.send_request(request);
         let response = self.head(context, &endpoint, &state, response);
         let mut response = response.await?;
         match response.status() {
             StatusCode::SWITCHING_PROTOCOLS => {}
+            // The backend's own words reach the caller, as with any other request; only the way of saying it is ours.
             status if status.as_u16() >= 400 => return Ok(refused(context, endpoint, response)),
+            // A 200 or a redirect to an upgrade has no meaning that could be passed on, and following one would be
+            // CVE-2020-8559.
             status => return Err(ForwardError::UpgradeResponse(status.as_u16())),
         }
         let agreed = tokens(response.headers(), &header::UPGRADE).find_map(Protocol::parse);
+        // A backend that switches to something else would have a tunnel that nobody asked for.
         if agreed != Some(protocol) {
             return Err(ForwardError::UpgradeProtocol);
         }
@@ -105,6 +116,7 @@ impl Forward {
             clippy::disallowed_methods,
             reason = "the one place that joins upgraded connections"
         )]
+        // After the agreement is checked: from here on bytes pass that nobody looks at.
         let backend = hyper::upgrade::on(&mut response);
         self.start_tunnel(context, caller, backend, protocol, slot);
         Ok(Forwarded {
@@ -125,6 +137,8 @@ impl Forward {
         context
             .request_context
             .note(|record| record.upgrade = Some(protocol.as_str()));
+        // Before the 101 goes out: the task is there when the caller's side switches, and the server's drain knows of
+        // it.
         self.tasks.spawn(tunnel::run(tunnel::Setup {
             caller,
             backend,
@@ -151,7 +165,9 @@ impl Forward {
         state: &IoState,
         response: impl Future<Output = Result<http::Response<Incoming>, hyper::Error>>,
     ) -> Result<http::Response<Incoming>, ForwardError> {
+        // Before the response is awaited, as the connection's task may read it at once.
         state.expect_response();
+        // There is no body to be taken: what comes behind a request for an upgrade is the tunnel's.
         let response = self.within_timeouts(context.request_context, endpoint, None, response);
         let response = response.await?;
         let failed = |cause| ForwardError::of_exchange(*endpoint.address, state, cause);
@@ -169,9 +185,12 @@ fn refused(
 ) -> Forwarded {
     let (mut parts, body) = response.into_parts();
     hop_by_hop::remove(&mut parts.headers);
+    // The caller may have sent bytes for the tunnel behind its request; read as the next request they would be
+    // smuggled.
     parts
         .headers
         .insert(header::CONNECTION, HeaderValue::from_static("close"));
+    // Without a lease: the connection was never one of the pool's, and closes when this body is dropped.
     let body = ResponseBody::new(body, Arc::clone(context.request_context), None);
     Forwarded {
         response: Response::from_parts(parts, Body::new(body)),
@@ -182,6 +201,8 @@ fn refused(
 /// The backend's 101, with its headers as they came but for those of its connection.
 fn switching(response: http::Response<Incoming>) -> Response {
     let (mut parts, _) = response.into_parts();
+    // Taken before `Upgrade` goes with the rest of the connection's headers, as a 101 has to name it (RFC 9110 section
+    // 15.2.2).
     let agreed = parts.headers.get(header::UPGRADE).cloned();
     hop_by_hop::remove(&mut parts.headers);
     parts

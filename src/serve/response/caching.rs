@@ -24,6 +24,7 @@ pub(super) enum DependsOn {
 
 /// Tells caches.
 pub(super) fn tell(headers: &mut HeaderMap, client: &ClientInfo, depends: DependsOn) {
+    // No `Vary` can say it, as the path in the header is of another resource.
     if client.path_source == PathSource::Header {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         return;

@@ -29,6 +29,7 @@ pub(super) fn confine(headers: &mut HeaderMap, paths: Paths<'_>, never: &CookieN
     if !headers.contains_key(SET_COOKIE) {
         return;
     }
+    // Before names change: what is compared with this server's own names is what the backend wrote.
     drop_unwanted(headers);
     for (name, cookie) in headers.iter_mut() {
         if *name == SET_COOKIE {
@@ -43,15 +44,19 @@ fn drop_unwanted(headers: &mut HeaderMap) {
         if cookie.len() > MAX_COOKIE {
             return true;
         }
+        // As a browser would send it back: `=Throughway-Login=x` has no name and would come back looking like the
+        // login.
         let pair = cookie.as_bytes().split(|byte| *byte == b';').next();
         is_own_cookie(name(sent_back(pair.unwrap_or_default())))
     };
     let set = headers.get_all(SET_COOKIE);
+    // Copied only if something goes, as nearly all responses keep all of theirs.
     if !set.iter().any(is_unwanted) {
         return;
     }
     let kept = set.iter().filter(|set| !is_unwanted(set)).cloned();
     let kept: Vec<HeaderValue> = kept.collect();
+    // Removed and added again, since a header map can't drop one value among many.
     headers.remove(SET_COOKIE);
     for cookie in kept {
         headers.append(SET_COOKIE, cookie);
@@ -63,6 +68,7 @@ fn rewritten(cookie: &[u8], paths: Paths<'_>, never: &CookieNames) -> HeaderValu
     let mut text = renamed(parts.next().unwrap_or_default(), never);
     for attribute in parts {
         let name = name(attribute);
+        // An app can't know the browser's host, and one that matched would reach other apps on it.
         if name.eq_ignore_ascii_case(b"domain") {
             continue;
         }
@@ -92,6 +98,7 @@ fn name(part: &[u8]) -> &[u8] {
 pub(super) fn renamed(pair: &[u8], never: &CookieNames) -> Vec<u8> {
     const HOST: &[u8] = b"__Host-";
     let (space, rest) = pair.split_at(pair.len() - pair.trim_ascii_start().len());
+    // Browsers compare `__Host-` without case, so it is done so here.
     match rest.get(..HOST.len()) {
         Some(begin) if begin.eq_ignore_ascii_case(HOST) => {
             [space, HOST_COOKIES.as_bytes(), &rest[HOST.len()..]].concat()
@@ -113,6 +120,7 @@ fn below(attribute: &[u8], paths: Paths<'_>) -> Vec<u8> {
         let rest = value.strip_prefix(prefix.as_bytes())?;
         (rest.is_empty() || rest.starts_with(b"/")).then_some(rest)
     };
+    // One that the app put below the prefix itself stays; anything else goes below it.
     if !value.starts_with(b"/") || after(paths.external).is_some() {
         return attribute.to_vec();
     }

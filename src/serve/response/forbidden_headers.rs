@@ -24,10 +24,12 @@ pub(super) fn remove(headers: &mut HeaderMap, links: &Links) {
     if !headers.keys().any(speaks_for_the_origin) {
         return;
     }
+    // Read before it goes with the others: a scope inside the target is the app's to say.
     let own = headers
         .get(SERVICE_WORKER_ALLOWED)
         .and_then(|value| value.to_str().ok())
         .filter(|scope| scope.len() <= MAX_SCOPE)
+        // Mapped, it leads into the target; a scope that is anywhere else maps to nothing and is dropped.
         .and_then(|scope| links.map(scope))
         .and_then(|scope| HeaderValue::try_from(scope).ok());
     let refused: Vec<HeaderName> = headers

@@ -100,9 +100,11 @@ impl ResponseRewriter {
         permit: &Permit,
         request: &mut Request,
     ) -> Option<Response> {
+        // At its own origin everything belongs to the app, this server's paths too.
         if client.own_origin.is_some() {
             return None;
         }
+        // First, as the login's body must be read before anybody else takes the request.
         if let Some(response) = app_login::respond(client, permit, &self.logins, request).await {
             return Some(response);
         }
@@ -121,6 +123,7 @@ impl ResponseRewriter {
         settings: &ServiceSettings,
         request: &mut Request,
     ) -> RedirectChain {
+        // What is not followed is not recorded, which would cost a copy of every request's headers.
         if client.own_origin.is_none() && redirect::may_follow(client, settings) {
             RedirectChain::recording(permit.info(), request, &self.config.never_forward_cookies)
         } else {
@@ -136,6 +139,7 @@ impl ResponseRewriter {
         mut response: Response,
     ) -> Rewritten {
         let (client, info) = (context.client, context.permit.info());
+        // Nobody else is at that origin, so nothing has to be kept from anybody.
         if let Some(own) = &client.own_origin {
             envelope::wrap_response(response.headers_mut(), own);
             return Rewritten::Done(response);
@@ -143,19 +147,23 @@ impl ResponseRewriter {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Rewritten::Done(self.tunnel(context, response));
         }
+        // At the end of a chain there are cookies to hand out, however plain the last response is.
         if !redirects.has_followed() && is_plain(context, &response) {
             return Rewritten::Done(finished(context, DependsOn::UrlAlone, response));
         }
         let links = context.links();
         forbidden_headers::remove(response.headers_mut(), &links);
+        // After the forbidden headers are gone, so that a page in its place has none of them either.
         let (mut response, is_ours) = match redirect::decide(context, &links, redirects, response) {
             Decided::Passed(response) => (response, false),
             Decided::Replaced(response) => (response, true),
             Decided::Follow(redirect) => return Rewritten::Follow(redirect),
         };
         let headers = response.headers_mut();
+        // Before they are confined, so that all cookies of the chain are.
         redirects.add_cookies(headers);
         cookies::confine(headers, context.paths(), &self.config.never_forward_cookies);
+        // A page of ours may not be rewritten as if the backend had written it.
         if is_ours {
             // Nothing of the backend is in it but its status, and what follows is about what a backend wrote.
             caching::tell(headers, client, DependsOn::Client);
@@ -169,12 +177,15 @@ impl ResponseRewriter {
             let headers = response.headers_mut();
             let form = app_login::replace_challenge(client, context.login, info, headers);
             if let Some(mut form) = form {
+                // Nobody keeps the form, so no cache has to know what it depends on.
                 caching::tell(form.headers_mut(), client, DependsOn::UrlAlone);
                 return Rewritten::Done(form);
             }
         }
+        // Asked before the rewriting, which takes the response and changes what the question reads.
         let depends = page::depends(context, self.config.links, redirects, &response);
         let mut response = page::rewrite(self, context, links, response);
+        // After everything that reads the type by its usual spelling.
         if client.ingress == Ingress::FrontProxy {
             html::hide_from_aggregator(response.headers_mut());
         }
@@ -185,6 +196,7 @@ impl ResponseRewriter {
     fn tunnel(&self, context: ResponseContext<'_>, mut response: Response) -> Response {
         let headers = response.headers_mut();
         // Browsers end a socket whose offer got no response, and the backend was not shown all of it.
+        // The handshake has no other place for it, and a tunnel is never looked at again.
         context.client.page_token.agree(headers);
         forbidden_headers::remove(headers, &context.links());
         cookies::confine(headers, context.paths(), &self.config.never_forward_cookies);
@@ -226,6 +238,7 @@ impl<'a> ResponseContext<'a> {
 /// What is done to every response of a backend at the end.
 fn finished(context: ResponseContext<'_>, depends: DependsOn, mut response: Response) -> Response {
     let headers = response.headers_mut();
+    // Last, so that no step above takes this policy for one of the app's.
     if context.endpoint.settings.isolation == Isolation::Sandbox {
         csp::isolate(headers);
     }
@@ -240,6 +253,7 @@ fn is_plain(context: ResponseContext<'_>, response: &Response) -> bool {
     let concerns_a_step = |name: &header::HeaderName| {
         url_headers::holds_urls(name) || speaks_for_the_origin(name) || *name == header::SET_COOKIE
     };
+    // Each of these is one step's reason to look closer.
     !status.is_redirection()
         && status != StatusCode::UNAUTHORIZED
         && !headers.keys().any(concerns_a_step)

@@ -25,6 +25,7 @@ pub(super) fn rewrite(
     mut response: Response,
 ) -> Response {
     let headers = response.headers_mut();
+    // Read before the helper changes headers of the response.
     let is_html = html::is_html(headers);
     if is_left_alone(context) {
         return response;
@@ -36,12 +37,15 @@ pub(super) fn rewrite(
     let links = links.in_form(form);
     let has_helper = context.endpoint.settings.page_helper == PageHelper::On;
     let is_document = is_html && context.client.kind == ClientKind::Navigation;
+    // The policies are opened only for a document that gets the helper; any other page keeps its own.
     let injection = (is_document && has_helper).then(|| helper(rewriter, context, &links, headers));
+    // A worker can't be given a tag, so its first script begins with what it needs.
     let is_prepared = has_helper && is_of_worker(context, headers);
     let treatment = PageTreatment {
         prologue: is_prepared.then(page_helper::worker_prologue),
         method: context.permit.info().method.clone(),
         sniffing: match context.client.kind {
+            // A browser that navigates shows what the type says; a script may read JSON under any type.
             ClientKind::Navigation => Sniffing::Off,
             ClientKind::Subresource | ClientKind::Program => Sniffing::Json,
         },
@@ -63,10 +67,12 @@ fn helper(
     links: &Links,
     headers: &mut HeaderMap,
 ) -> Injection {
+    // Before the tag is written, as the policies decide which form it has.
     let admission = csp::admit_helper(headers);
     let router = context.endpoint.settings.client_router;
     let source = links.map_in_page(page_helper::path(router));
     let hosts = context.backend().authorities();
+    // A token for each document: it is good for its reader at this target, and for a day.
     let about = page_helper::About {
         router,
         source: source.as_deref().unwrap_or_default(),

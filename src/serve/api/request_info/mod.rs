@@ -138,6 +138,7 @@ impl RequestInfo {
             path: uri.path(),
             at: 0,
         };
+        // Each segment is compared decoded, as kube-apiserver does, so both read the same resource.
         segments.expect("apis")?;
         segments.expect(&group.name)?;
         segments.expect(group.version)?;
@@ -150,8 +151,12 @@ impl RequestInfo {
             _ => return Err(Unserved::NothingHere),
         };
         let name = segments.name(names::is_reference)?;
+        // Exactly `proxy`: nothing else of a pod or a Service is served here.
         segments.expect("proxy")?;
+        // After the path, so that an odd method on a path that is none here is 404, as everywhere in Kubernetes.
         let verb = Verb::of(method)?;
+        // Where the rest begins is kept as a number: the path inside is a part of the URI and never a copy that could
+        // differ.
         let inside = segments.at;
         Ok(Self {
             verb,
@@ -173,12 +178,14 @@ impl RequestInfo {
         uri: &Uri,
         headers: &HeaderMap,
     ) -> Result<Self, Unserved> {
+        // The URL first, as it alone says who is named and what is authorized.
         let asked = Self::read(group, method, uri)?;
         let mut raw = headers.get_all(THROUGHWAY_PATH).iter();
         let Some(first) = raw.next() else {
             return Ok(asked);
         };
         let line = first.to_str().map_err(|_| Unserved::RawPath)?;
+        // Of two headers, one reader could take the first and another the last.
         if raw.next().is_some() {
             return Err(Unserved::RawPath);
         }
@@ -192,6 +199,7 @@ impl RequestInfo {
     fn with_inner_method(self, inner: &str) -> Result<Self, Unserved> {
         let inner: Method = inner.parse().map_err(|_| Unserved::RawPath)?;
         let is_served = self.resource != Resource::Nodes && envelope::is_inside(&inner);
+        // Only a `create` carries such a method, so nobody gets further with it than RBAC lets them create.
         if self.method != Method::POST || !is_served {
             return Err(Unserved::Method(inner));
         }
@@ -209,6 +217,7 @@ impl RequestInfo {
         }
         let whole = format!("{}{inside}", self.prefix());
         Ok(Self {
+            // Read anew: a redirect may change the method, and then another verb is asked about.
             verb: Verb::of(&method)?,
             method,
             uri: Uri::try_from(whole).map_err(|_| Unserved::RawPath)?,

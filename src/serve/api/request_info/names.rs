@@ -21,12 +21,14 @@ pub(super) fn is_namespace(text: &str) -> bool {
 pub(super) fn is_reference(segment: &str) -> bool {
     let mut parts = segment.splitn(4, ':');
     let parts = [parts.next(), parts.next(), parts.next(), parts.next()];
+    // As `SplitSchemeNamePort` does: with two parts the second is the port.
     match parts {
         [Some(name), None, None, None] => is_name(name),
         [Some(name), Some(port), None, None] => is_name(name) && is_word(port),
         [Some(scheme), Some(name), Some(port), None] => {
             is_word(scheme) && is_name(name) && is_word(port)
         }
+        // Nothing can be reached by it; it only has to be short and harmless until it is refused.
         _ => segment.len() <= MAX_SUBDOMAIN && segment.split(':').all(is_word),
     }
 }
@@ -52,6 +54,7 @@ fn is_label_of_any_length(text: &str) -> bool {
 /// A scheme, a port's number or a port's name, or nothing at all.
 fn is_word(text: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    // `.` and `..` would be dot segments in the path of a lookup.
     text.len() <= MAX_LABEL && text.bytes().all(is_plain) && !matches!(text, "." | "..")
 }
 

@@ -77,7 +77,9 @@ impl Logins {
     /// Whether the backend gets what a login cookie holds.
     pub fn presented(&self, permit: &Permit, client: &ClientInfo, headers: &HeaderMap) -> AppLogin {
         let is_sent = |_: &Login| {
+            // A kubelet gets the token for kubelets, whatever its caller holds.
             permit.info().resource != Resource::Nodes
+                // The header counts before the cookie, so with it the backend has not seen what the cookie holds.
                 && !headers.contains_key(THROUGHWAY_AUTHORIZATION)
                 && is_of_this_origin(&permit.info().method, client, headers)
         };
@@ -95,6 +97,7 @@ impl Logins {
         headers: &HeaderMap,
     ) -> Option<HeaderValue> {
         match (permit.info().resource, &client.own_origin) {
+            // What a caller meant for an app must never reach a kubelet, which would take it for an identity.
             (Resource::Nodes, _) => None,
             // At its own origin the target gets what was sent there.
             (Resource::Pods | Resource::Services, Some(_)) => {
@@ -113,10 +116,13 @@ impl Logins {
         let mut said = headers.get_all(THROUGHWAY_AUTHORIZATION).iter();
         let mut authorization = match (said.next(), said.next()) {
             (Some(only), None) => only.clone(),
+            // Two would leave it to the backend which one counts, so neither does.
             (Some(_), Some(_)) => return None,
             (None, _) => {
                 let login = self
                     .open(permit, headers)
+                    // A cookie comes by itself with whatever a browser asks for; a header has to be set by somebody. So
+                    // only the cookie is asked where it came from.
                     .filter(|_| is_of_this_origin(&permit.info().method, client, headers))?;
                 let credentials = STANDARD.encode(login.credentials);
                 HeaderValue::try_from(format!("Basic {credentials}"))
@@ -138,9 +144,11 @@ impl Logins {
             .filter(|(name, _)| name.trim() == LOGIN_COOKIE)
             .take(MAX_LOGIN_COOKIES)
             .peekable();
+        // Most requests have none, and then no key is touched.
         pairs.peek()?;
         let (keys, now) = (self.key.opening(), now());
         pairs.find_map(|(_, value)| {
+            // The key before the current one counts too: logins outlive a rotation.
             let mut keys = keys.clone();
             keys.find_map(|key| sealed_cookie::open(&key, permit, value.trim(), now))
         })
@@ -158,9 +166,11 @@ fn is_of_this_origin(method: &Method, client: &ClientInfo, headers: &HeaderMap) 
     match Site::of(headers) {
         Site::SameOrigin | Site::User => true,
         Site::Other => {
+            // A link from elsewhere may show the app; a form from elsewhere may not act in it.
             fetch_metadata::line(headers, &SEC_FETCH_MODE) == Some("navigate")
                 && matches!(*method, Method::GET | Method::HEAD)
         }
+        // A WebSocket says `Origin` and no more; a program says neither and has set the cookie itself.
         Site::Unsaid => !headers.contains_key(header::ORIGIN) || client.external.origin.is_some(),
     }
 }

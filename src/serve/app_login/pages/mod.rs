@@ -38,11 +38,13 @@ pub fn replace_challenge(
     asked: &RequestInfo,
     refused: &mut HeaderMap,
 ) -> Option<Response> {
+    // Kubelets know the token for kubelets only, so a login would change nothing.
     if asked.resource == Resource::Nodes {
         return None;
     }
     match client.kind {
         ClientKind::Program => return None,
+        // A dialog would ask for a password that kube-apiserver then takes for its own; a script sees the bare 401.
         ClientKind::Subresource if challenge::opens_dialog(refused) => {
             refused.remove(header::WWW_AUTHENTICATE);
             return None;
@@ -50,6 +52,7 @@ pub fn replace_challenge(
         ClientKind::Subresource => return None,
         ClientKind::Navigation => {}
     }
+    // Without a Basic challenge there is nothing that this form could answer, and the 401 passes as it is.
     let realm = challenge::basic_realm(refused)?;
     let query = asked.query().map(|query| format!("?{query}"));
     let next = format!("{}{}", asked.path_inside(), query.unwrap_or_default());
@@ -67,9 +70,11 @@ pub fn replace_challenge(
         },
     );
     let headers = response.headers_mut();
+    // The 401 is replaced, but what it set is the app's.
     for cookie in refused.get_all(header::SET_COOKIE) {
         headers.append(header::SET_COOKIE, cookie.clone());
     }
+    // It was refused, so it is forgotten: else every further request would send it once more.
     if let AppLogin::Sent { path } = login {
         headers.extend(forgetting(path));
     }
@@ -91,10 +96,13 @@ pub async fn respond(
     match asked.path_inside() {
         LOGIN if is_read => Some(render_form(StatusCode::OK, "/", Notice::Nothing)),
         LOGIN if asked.method == Method::POST => {
+            // On the heap, as it waits for a body and is rare.
             let logged_in = Box::pin(log_in(client, permit, logins, request)).await;
             Some(logged_in.unwrap_or_else(Status::into_response))
         }
         LOGOUT if is_read || asked.method == Method::POST => {
+            // Asked before it is done: logging out changes a state, and a link or an image of any page could ask for
+            // it.
             Some(match means_to_log_out(client, request) {
                 true => log_out(client, permit, logins, request.headers()),
                 false => login_page::log_out(&relative(LOGOUT, LOGOUT)),
@@ -114,6 +122,7 @@ async fn log_in(
     logins: &Logins,
     request: &mut Request,
 ) -> Result<Response, Status> {
+    // First, before any of the body is read: a page of another site must not even log somebody in as itself.
     if !is_of_this_origin(client, request) {
         return Err(Status::forbidden(
             "a login has to come from a page of this origin; if it did, --external-origin should name that origin",
@@ -133,6 +142,7 @@ async fn log_in(
             Notice::Unusable,
         ));
     };
+    // A cookie that says `Secure` is refused by a browser whose page is plain HTTP, as on loopback.
     let secure = if is_https(request.headers()) {
         "; Secure"
     } else {
@@ -145,6 +155,7 @@ async fn log_in(
     let mut response = leading_to(client, &sent.next);
     let mut cookie = HeaderValue::try_from(cookie)
         .map_err(|_| Status::bad_request("no cookie can be set for this path"))?;
+    // Kept out of debug output and of HTTP/2's tables.
     cookie.set_sensitive(true);
     response.headers_mut().insert(header::SET_COOKIE, cookie);
     Ok(response)
@@ -163,6 +174,7 @@ fn means_to_log_out(client: &ClientInfo, request: &Request) -> bool {
 
 fn log_out(client: &ClientInfo, permit: &Permit, logins: &Logins, headers: &HeaderMap) -> Response {
     let mut response = login_page::logged_out();
+    // The path that the cookie was set with, as only that takes it back; a guess if it does not open.
     let path = logins
         .path(permit, headers)
         .or_else(|| cookie_path(client, permit));
@@ -190,6 +202,7 @@ fn leading_to(client: &ClientInfo, next: &str) -> Response {
     let target = relative(LOGIN, next);
     let mut response = Response::default();
     *response.status_mut() = StatusCode::SEE_OTHER;
+    // kube-aggregator would make a 502 of a redirect, so it is a page there.
     let mut response = match client.ingress {
         Ingress::FrontProxy => redirect_page::leading_to(&target, response),
         Ingress::Direct => {
@@ -198,6 +211,7 @@ fn leading_to(client: &ClientInfo, next: &str) -> Response {
             response
         }
     };
+    // The way back depends on a login that was just typed; nobody may show it again.
     let no_store = HeaderValue::from_static("no-store");
     response
         .headers_mut()
@@ -223,6 +237,7 @@ fn forgetting(path: &str) -> Option<(HeaderName, HeaderValue)> {
 /// The target's root as the browser sees it, where that is known, in the words of a cookie.
 fn cookie_path(client: &ClientInfo, permit: &Permit) -> Option<String> {
     let is_cookie_text = |text: &&str| {
+        // `Path` ends at a semicolon, so a prefix with one would set another attribute.
         text.bytes()
             .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b';' | b','))
     };
@@ -240,10 +255,12 @@ fn cookie_path(client: &ClientInfo, permit: &Permit) -> Option<String> {
 /// compared only with what the administrator says ([`crate::serve::client::ExternalUrl`]), or with what a direct caller has as `Host`.
 fn is_of_this_origin(client: &ClientInfo, request: &Request) -> bool {
     let headers = request.headers();
+    // Said by the browser itself, and no page can set it, so nothing else is asked.
     if let Some(site) = headers.get("sec-fetch-site") {
         return site == "same-origin";
     }
     let Some(origin) = headers.get(header::ORIGIN) else {
+        // No origin at all is a program's, which holds what it sends.
         return true;
     };
     let Ok(origin) = origin.to_str() else {
@@ -254,6 +271,7 @@ fn is_of_this_origin(client: &ClientInfo, request: &Request) -> bool {
         .and_then(|host| host.to_str().ok());
     let host = host.or_else(|| request.uri().authority().map(http::uri::Authority::as_str));
     let authority = origin.split_once("://").map(|(_, authority)| authority);
+    // Behind the front proxy `Host` is this server's own, and says nothing of what the browser sees.
     let is_own = client.ingress == Ingress::Direct
         && authority
             .zip(host)

@@ -69,22 +69,26 @@ impl ExternalUrl {
         token: &OfferedToken,
     ) -> Option<Self> {
         let referer = text(headers, &header::REFERER).and_then(split);
+        // `Origin` counts before `Referer`, as a page can keep the second back and not the first.
         let from = if headers.contains_key(header::ORIGIN) {
             // `null` is nobody's origin, whatever `Referer` says beside it: a sandboxed page sends both.
             text(headers, &header::ORIGIN).and_then(split)?.0
         } else {
             referer.as_ref()?.0.clone()
         };
+        // Nothing of the path is read from who is not believed.
         if !is_believed(headers, &from, known, token) {
             return None;
         }
         let (prefix, page) = match referer {
             None => (None, None),
+            // The two name different sites, so one of them is not the browser's own word.
             Some((site, _)) if site != from => return None,
             // `Referrer-Policy: origin`: the page keeps its path to itself, which says no more than no `Referer`.
             Some((_, "/")) => (None, Some("/".to_owned())),
             Some((_, path)) => {
                 let (front, page) = below(path, prefix)?;
+                // A path in front changes where cookies are set, so it is not enough that a page claims it.
                 let is_real = front.is_empty() || known.lists(&from, front);
                 let prefix = is_real.then(|| format!("{front}{prefix}"));
                 (prefix, Some(page.to_owned()))
@@ -105,9 +109,12 @@ fn is_believed(
     known: &KnownOrigins<'_>,
     token: &OfferedToken,
 ) -> bool {
+    // Without a list any origin can be the one; with one, only those and loopback, which `kubectl proxy` and the
+    // companion use.
     let can_be_seen = known.listed.is_empty() || is_loopback(&from.host) || known.has(from);
     match Site::of(headers) {
         Site::SameOrigin => can_be_seen,
+        // The user typed the address, or another site leads here: neither origin is the target's.
         Site::User | Site::Other => false,
         Site::Unsaid => known.has(from) || (token.is_good && can_be_seen),
     }
@@ -144,6 +151,7 @@ fn split(url: &str) -> Option<(Origin, &str)> {
         .find_map(|scheme| Some((scheme, url.strip_prefix(scheme)?.strip_prefix("://")?)))?;
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (host, path) = rest.split_at(end);
+    // A URL with a user name or a backslash is read in different ways, so none is read here.
     let is_plain = !host.is_empty() && !host.contains(['@', '\\']);
     is_plain.then(|| {
         let host = host.to_ascii_lowercase();
@@ -154,9 +162,11 @@ fn split(url: &str) -> Option<(Origin, &str)> {
 /// What stands before the prefix, and what follows it.
 fn below<'p>(path: &'p str, prefix: &str) -> Option<(&'p str, &'p str)> {
     let end = path.find(['?', '#']).unwrap_or(path.len());
+    // The first: whatever stands before it has to be a path of a server in front.
     let start = path[..end].find(prefix)?;
     let (front, rest) = (&path[..start], &path[start + prefix.len()..]);
     let rest = rest.split('#').next().unwrap_or_default();
+    // `…/proxyfoo` begins like the prefix and is another place.
     let is_whole = rest.is_empty() || rest.starts_with(['/', '?']);
     (is_whole && is_a_servers(front)).then_some((front, rest))
 }
@@ -167,6 +177,7 @@ fn is_a_servers(path: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/:@".contains(&byte);
     let segments: Vec<&str> = path.split('/').collect();
     let leads_to_a_target = segments
+        // The path of another target in front would give its page the cookies of this one.
         .windows(3)
         .any(|part| matches!(part[0], "services" | "pods" | "nodes") && part[2] == "proxy");
     path.bytes().all(is_plain) && !leads_to_a_target

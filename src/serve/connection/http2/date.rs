@@ -14,6 +14,7 @@ pub(super) fn now() -> HeaderValue {
     let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let second = since_epoch.unwrap_or(Duration::ZERO).as_secs();
     LAST.with_borrow_mut(|last| match last {
+        // Each thread has its own copy, so no lock is needed for a value that all responses have.
         Some((of, date)) if *of == second => date.clone(),
         _ => {
             let date = written(second);

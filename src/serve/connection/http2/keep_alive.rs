@@ -31,25 +31,30 @@ enum Turn {
 
 impl KeepAlive {
     pub(super) fn new(ping: Option<PingPong>, limits: &ConnectionLimits) -> Self {
+        // A third, so that a connection which dies just after its PING still ends within about half of the idle time.
         let interval = limits.idle_timeout / 3;
         Self {
             ping,
             turn: Turn::Quiet,
             timer: Box::pin(sleep(interval)),
             interval,
+            // As long as a head may take: more patience with a PING than with a request would be odd.
             timeout: limits.header_read_timeout,
         }
     }
 
     /// Ready when a PING did not come back in time.
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        // h2 hands its PING out once, and without it there is nothing to wait for.
         let Some(ping) = &mut self.ping else {
             return Poll::Pending;
         };
+        // A loop, as a timer that was just set has to be polled once or nobody is woken by it.
         loop {
             if self.turn == Turn::Asked {
                 match ping.poll_pong(context) {
                     Poll::Ready(Ok(_)) => {
+                        // Back to the long interval: the next PING goes out only after that.
                         self.turn = Turn::Quiet;
                         self.timer.as_mut().reset(Instant::now() + self.interval);
                     }
@@ -60,6 +65,7 @@ impl KeepAlive {
             if self.timer.as_mut().poll(context).is_pending() {
                 return Poll::Pending;
             }
+            // Either the PING is late, or h2 takes no more of them; both mean that nobody is there.
             if self.turn == Turn::Asked || ping.send_ping(Ping::opaque()).is_err() {
                 return Poll::Ready(());
             }

@@ -54,6 +54,7 @@ pub(super) fn settings(class: PeerClass, limits: &ConnectionLimits, header_bytes
     };
     // No stream can use up another's share: the connection's window is that of all its streams.
     let window = u64::from(STREAM_WINDOW) * u64::from(streams);
+    // The number on the wire has 31 bits (RFC 9113 section 6.9.1).
     let window =
         u32::try_from(window).map_or(i32::MAX as u32, |window| window.min(i32::MAX as u32));
     let mut settings = Builder::new();
@@ -136,6 +137,7 @@ where
     pub(super) fn end_in_order(&mut self) {
         self.end = End::Asked;
         if let State::Open { http, .. } = &mut self.state {
+            // Asked while the handshake still runs it is remembered, and said as the first thing after it.
             http.graceful_shutdown();
         }
     }
@@ -152,6 +154,7 @@ where
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
+        // A turn begins: frames that its exchanges write are gathered until the end.
         this.turn.cork();
         loop {
             match &mut this.state {
@@ -167,20 +170,26 @@ where
                     };
                 }
                 State::Open { http, keep_alive } => {
+                    // Before new requests are taken: a caller that is gone has none.
                     if keep_alive.poll(context).is_ready() {
                         return Poll::Ready(Err(ConnectionError::PingTimeout));
                     }
                     let mut accepted = http.poll_accept(context);
+                    // Nothing more to do in this turn. What the cork held goes out with the flush that this second poll
+                    // makes.
                     if accepted.is_pending() && this.turn.uncork() {
                         accepted = http.poll_accept(context);
                     }
                     let Some(accepted) = ready!(accepted) else {
+                        // Over, when the last stream has ended and the caller has closed or was told to go.
                         return Poll::Ready(Ok(()));
                     };
                     let (request, respond) = accepted?;
                     let exchange = stream::exchange(request, respond, this.taker, (this.service)());
                     // On the heap at once: to become a task, a future is moved some times.
                     let exchange = Box::pin(exchange);
+                    // A task of its own, so that a slow response stops no other stream. It lives as long as its
+                    // connection and its handler.
                     TokioExecutor::new().execute(async move {
                         match exchange.await {
                             Ok(()) | Err(ExchangeError::NotTaken) => {}

@@ -79,17 +79,21 @@ where
     F: Future<Output = Response>,
 {
     let (intake, request) = with_body(request);
-    // Pinned here and lent: passed on by value, the future would be part of this one twice, and copied each time.
+    // Pinned here and lent: passed on by value, the future would be part of this one twice, and copied each time. It is
+    // dropped at every return below, and with it all that was being done for the caller.
     let responding = pin!(handler(request));
     let Some(response) = wait_for_response(&mut respond, intake.as_ref(), responding).await? else {
+        // The protocol was broken and the stream is reset already, so nobody waits for a response.
         return Ok(());
     };
     if let Some(intake) = &intake
         && !is_sound(intake).await
+    // The response is dropped unsent: a caller that breaks the protocol is told so and nothing else.
     {
         return Ok(());
     }
     let (mut head, body) = response.into_parts();
+    // Taken out before the head goes to h2: it is this server's own, and says whose fault a stalled response is.
     let context = head.extensions.remove::<Arc<RequestContext>>();
     let mut head = http::Response::from_parts(head, ());
     complete(head.headers_mut(), &body);
@@ -97,10 +101,12 @@ where
     let stream = match respond.send_response(head, is_whole) {
         Ok(stream) => stream,
         Err(failed) => {
+            // Without a reset the caller would wait for a response that will never come.
             respond.send_reset(Reason::INTERNAL_ERROR);
             return Err(failed.into());
         }
     };
+    // Nothing is left to send; the intake that is dropped here closes the upload.
     if is_whole {
         return Ok(());
     }
@@ -111,6 +117,7 @@ where
         progress: ProgressTimeout::new(taker.timeout),
     };
     let sent = poll_fn(|context| {
+        // The upload goes on while the response is sent, as gRPC does both at once.
         if let Some(intake) = &intake {
             intake.poll(context);
         }
@@ -138,9 +145,11 @@ impl Taker {
 
 fn with_body(request: http::Request<RecvStream>) -> (Option<Intake>, Request) {
     let (head, stream) = request.into_parts();
+    // No machinery for a body where there is none, as with nearly every GET.
     if stream.is_end_stream() {
         return (None, http::Request::from_parts(head, Body::empty()));
     }
+    // h2 has checked that there is one length at most, and that the body keeps to it.
     let length = head.headers.get(header::CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
     let (intake, body) = upload(stream, length);
@@ -158,14 +167,18 @@ async fn wait_for_response(
 ) -> Result<Option<Response>, ExchangeError> {
     poll_fn(|context| {
         if let Some(intake) = intake {
+            // First, so that frames that have arrived are counted before anything is decided about the stream.
             intake.poll(context);
             if intake.breach().is_some() {
                 return Poll::Ready(Ok(None));
             }
         }
+        // The response before the reset: one that is ready is worth sending, and a stream that is reset refuses it
+        // anyway.
         if let Poll::Ready(response) = responding.as_mut().poll(context) {
             return Poll::Ready(Ok(Some(response)));
         }
+        // Polled last, as this is what registers the task for the caller's reset.
         let reason = ready!(respond.poll_reset(context))?;
         Poll::Ready(Err(ExchangeError::Reset(reason)))
     })
@@ -183,6 +196,7 @@ async fn is_sound(intake: &Intake) -> bool {
 
 /// Makes the head of a response one of HTTP/2.
 fn complete(headers: &mut HeaderMap, body: &Body) {
+    // Lists are walked once, as this is on the way of every response.
     let (mut has_date, mut has_length, mut is_of_http1) = (false, false, false);
     for name in headers.keys() {
         match *name {
@@ -199,6 +213,7 @@ fn complete(headers: &mut HeaderMap, body: &Body) {
     if !has_date {
         headers.insert(header::DATE, date::now());
     }
+    // The length is said where it is known; an end that comes too early is then seen as one.
     if !body.is_end_stream()
         && !has_length
         && let Some(length) = body.size_hint().exact()
@@ -220,16 +235,20 @@ struct Pipe {
 impl Pipe {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ExchangeError>> {
         loop {
+            // Before each piece, as a caller that gave up must not cost one more.
             if let Poll::Ready(reason) = self.stream.poll_reset(context)? {
                 return Poll::Ready(Err(ExchangeError::Reset(reason)));
             }
             if let Some((piece, is_last)) = self.piece.take() {
                 let Poll::Ready(window) = self.poll_window(context) else {
+                    // Put back: it was not sent, and the next poll begins with it.
                     self.piece = Some((piece, is_last));
                     ready!(self.progress.poll_blocked(context));
+                    // `CANCEL` and not an error: nothing is wrong with the request, only nobody takes its response.
                     self.stream.send_reset(Reason::CANCEL);
                     return Poll::Ready(Err(ExchangeError::NotTaken));
                 };
+                // Any window at all is progress; what counts is whether the caller reads, not how fast.
                 self.progress.moved();
                 if self.send(piece, is_last, window?)?.is_break() {
                     return Poll::Ready(Ok(()));
@@ -243,6 +262,7 @@ impl Pipe {
                     }
                 }
                 Some(Err(failed)) => {
+                    // The body can't be ended in order, as the caller would take a part for the whole.
                     self.stream.send_reset(reason_of(&failed));
                     return Poll::Ready(Err(ExchangeError::Body(failed)));
                 }
@@ -257,6 +277,7 @@ impl Pipe {
     /// How many bytes the windows let through now, when there are any.
     fn poll_window(&mut self, context: &mut Context<'_>) -> Poll<Result<usize, ExchangeError>> {
         loop {
+            // Asked before it is waited for: `poll_capacity` only tells of changes.
             let capacity = self.stream.capacity();
             if capacity > 0 {
                 return Poll::Ready(Ok(capacity));
@@ -273,6 +294,7 @@ impl Pipe {
         window: usize,
     ) -> Result<ControlFlow<()>, ExchangeError> {
         if piece.len() > window {
+            // As much as fits, so that a small window is used and not waited on until the whole piece fits.
             self.stream.send_data(piece.split_to(window), false)?;
             self.piece = Some((piece, is_last));
             return Ok(ControlFlow::Continue(()));
@@ -290,13 +312,16 @@ impl Pipe {
     fn accept(&mut self, frame: http_body::Frame<Bytes>) -> Result<ControlFlow<()>, ExchangeError> {
         use ControlFlow::{Break, Continue};
         match frame.into_data() {
+            // Some bodies make empty pieces; an empty DATA frame would be one for nothing.
             Ok(piece) if piece.is_empty() => {}
             Ok(piece) => {
                 self.stream.reserve_capacity(piece.len());
+                // The end goes with the last piece where it is known, which saves a frame for each response.
                 self.piece = Some((piece, self.body.is_end_stream()));
             }
             Err(frame) => {
                 if let Ok(trailers) = frame.into_trailers() {
+                    // Capacity that was claimed and not used would be missing to other streams.
                     self.stream.reserve_capacity(0);
                     self.stream.send_trailers(trailers)?;
                     return Ok(Break(()));
@@ -309,6 +334,7 @@ impl Pipe {
 
 /// What a caller is told when a body breaks off: the backend's own HTTP/2 reason, where it gave one.
 fn reason_of(failed: &axum::Error) -> Reason {
+    // The backend's error is below those of the layers that the body went through.
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(failed);
     while let Some(failed) = cause {
         if let Some(failed) = failed.downcast_ref::<h2::Error>() {

@@ -76,8 +76,11 @@ fn lock(upload: &Mutex<Upload>) -> MutexGuard<'_, Upload> {
 impl Intake {
     /// Takes over every frame at hand, unless the reader waits for it.
     pub(super) fn poll(&self, context: &mut Context<'_>) {
+        // Held for a few moves of pointers and never across an await: the task of the stream and the reader both come
+        // here.
         let mut upload = lock(&self.0);
         let is_known = |waker: &Waker| waker.will_wake(context.waker());
+        // The waker is cloned only when it changed, as this runs for every frame of the stream.
         if !upload.intake.as_ref().is_some_and(is_known) {
             upload.intake = Some(context.waker().clone());
         }
@@ -88,11 +91,13 @@ impl Intake {
 
     /// Ready when the body has ended, or when somebody still reads it. A body that nobody will read is thrown away.
     pub(super) fn poll_unread(&self, context: &mut Context<'_>) -> Poll<()> {
+        // More than one owner means that the reader's end still exists, and reading is its business.
         if Arc::strong_count(&self.0) > 1 {
             return Poll::Ready(());
         }
         let mut upload = lock(&self.0);
         while upload.end.is_none() {
+            // Thrown away before the next one is taken, so that the window opens again and nothing grows.
             while upload.discard_piece() {}
             ready!(upload.take_frame(context));
         }
@@ -102,6 +107,7 @@ impl Intake {
     /// The caller's own breach of the protocol, if the body ended with one.
     pub(super) fn breach(&self) -> Option<h2::Reason> {
         match &lock(&self.0).end {
+            // Only h2's own finding is the caller's breach. A reset by the caller is its right.
             Some(Err(failed)) if failed.is_library() => failed.reason(),
             Some(_) | None => None,
         }
@@ -111,10 +117,13 @@ impl Intake {
 impl Drop for Intake {
     fn drop(&mut self) {
         let mut upload = lock(&self.0);
+        // What nobody will read is freed at once, although the reader may still hold its end.
         upload.buffer = PieceBuffer::default();
         upload
+            // A reader that goes on learns that it was cut, and not that the body was complete.
             .end
             .get_or_insert_with(|| Err(h2::Reason::CANCEL.into()));
+        // Dropping the stream tells h2 that no more is wanted, so the caller's window closes.
         upload.stream = None;
     }
 }
@@ -125,6 +134,7 @@ impl Upload {
     }
 
     fn take_frame(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        // The exchange is over; `end` says so to whoever reads.
         let Some(stream) = &mut self.stream else {
             return Poll::Ready(());
         };
@@ -132,6 +142,7 @@ impl Upload {
             Some(Ok(piece)) => self.buffer.push(piece),
             Some(Err(failed)) => self.end = Some(end_of(failed)),
             None => {
+                // Trailers come behind the last byte, and only together with them is the body at its end.
                 let trailers = ready!(stream.poll_trailers(context));
                 self.end = Some(trailers.or_else(end_of));
             }
@@ -143,7 +154,8 @@ impl Upload {
     fn take_piece(&mut self) -> Option<Bytes> {
         let piece = self.buffer.pop()?;
         if let Some(stream) = &mut self.stream {
-            // It fails only after the stream has failed, when nobody minds.
+            // Here and not when the frame came: what was not passed on keeps its part of the window, which bounds this
+            // memory. It fails only after the stream has failed, when nobody minds.
             let _ = stream.flow_control().release_capacity(piece.len());
         }
         Some(piece)
@@ -156,8 +168,10 @@ impl Upload {
     /// Hands out the next piece and leaves the watch to the intake.
     fn next_piece(&mut self) -> Option<Bytes> {
         let piece = self.take_piece()?;
+        // The reader is busy with this piece now, so the intake takes what comes meanwhile.
         self.watch = Watch::Intake;
         if let Some(intake) = self.intake.take() {
+            // Once at once: frames that are there already would wake nobody any more.
             self.take_over(&mut Context::from_waker(&intake));
             self.intake = Some(intake);
         }
@@ -184,16 +198,19 @@ impl Body for UploadBody {
     ) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
         let mut upload = lock(&self.upload);
         if upload.buffer.is_empty() && upload.end.is_none() {
+            // The reader waits itself; if the intake were woken too, each frame would wake two tasks.
             upload.watch = Watch::Reader;
             ready!(upload.take_frame(context));
         }
         if let Some(piece) = upload.next_piece() {
+            // The lock ends before anything of the reader's own is touched.
             drop(upload);
             if let Some(remaining) = &mut self.remaining {
                 *remaining = remaining.saturating_sub(piece.len() as u64);
             }
             return Poll::Ready(Some(Ok(Frame::data(piece))));
         }
+        // Said once. Whoever asks again after an error gets a plain end, as `Body` allows.
         let end = upload.end.replace(Ok(None)).unwrap_or(Ok(None));
         Poll::Ready(
             end.map(|trailers| trailers.map(Frame::trailers))
@@ -203,6 +220,7 @@ impl Body for UploadBody {
 
     fn is_end_stream(&self) -> bool {
         let upload = lock(&self.upload);
+        // A body that broke off has no end that could be told ahead: its error has to be read first.
         let has_ended = match &upload.end {
             Some(Ok(trailers)) => trailers.is_none(),
             Some(Err(_)) => false,
@@ -234,8 +252,10 @@ impl PieceBuffer {
     }
 
     fn push(&mut self, piece: Bytes) {
-        // A piece that is read at once is never copied.
+        // A piece that is read at once is never copied. Small ones that wait are, so that a frame of one byte costs one
+        // byte.
         if piece.len() >= SMALL_PIECE || self.is_empty() {
+            // What was joined came before this piece, and goes before it.
             if !self.joined.is_empty() {
                 self.whole.push_back(self.joined.split().freeze());
             }

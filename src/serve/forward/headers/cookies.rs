@@ -34,6 +34,7 @@ pub fn is_own_cookie(name: &[u8]) -> bool {
 
 /// Leaves the cookies that the backend is to get, in their order.
 pub(super) fn to_backend(headers: &mut HeaderMap, never: &CookieNames) {
+    // Most requests of clusters have no cookies, and are not looked at any further.
     if !headers.contains_key(COOKIE) {
         return;
     }
@@ -59,9 +60,12 @@ pub(super) fn to_backend(headers: &mut HeaderMap, never: &CookieNames) {
 
 fn kept(line: &HeaderValue, never: &CookieNames) -> Option<HeaderValue> {
     let pairs = || line.as_bytes().split(|byte| *byte == b';');
+    // Asked twice rather than collected once: in the common case nothing changes, and then the line is passed without a
+    // copy.
     if pairs().all(|pair| matches!(arriving(pair, never), Some(Cow::Borrowed(_)))) {
         return Some(line.clone());
     }
+    // A pair that goes leaves no gap: joined without it, the rest is what the browser would have sent.
     let kept: Vec<Cow<'_, [u8]>> = pairs().filter_map(|pair| arriving(pair, never)).collect();
     let text = kept.join(&b';');
     let text = text.trim_ascii_start();
@@ -71,15 +75,20 @@ fn kept(line: &HeaderValue, never: &CookieNames) -> Option<HeaderValue> {
 /// A pair as the backend gets it, if it gets it.
 fn arriving<'a>(pair: &'a [u8], never: &CookieNames) -> Option<Cow<'a, [u8]>> {
     let (space, rest) = pair.split_at(pair.len() - pair.trim_ascii_start().len());
+    // Looked for before the names that stay here: `__Host-` may be one of those, and this cookie is the backend's own
+    // all the same.
     if let Some(rest) = rest.strip_prefix(HOST_COOKIES.as_bytes()) {
         return Some([space, b"__Host-", rest].concat().into());
     }
     if let Some(rest) = rest.strip_prefix(OWN_COOKIES.as_bytes())
+        // Without the flag nobody put the prefix there, so a name that merely begins like this one is the app's and
+        // stays.
         && never.hold(name(rest))
     {
         return Some([space, rest].concat().into());
     }
     let name = name(rest);
+    // The login of the proxy itself is for no backend, whatever the flag says.
     let is_kept = name != LOGIN_COOKIE.as_bytes() && !never.hold(name);
     is_kept.then_some(pair.into())
 }

@@ -35,15 +35,21 @@ impl View {
     ) -> Self {
         let listed = &context.config.external_origins;
         let external = context.client.external.clone();
+        // Found by `client`, which knows whose headers can be believed.
         let (host, proto) = match &external.origin {
             Some(origin) => (
                 HeaderValue::from_str(&origin.host).ok(),
                 Some(origin.scheme),
             ),
+            // Behind the front proxy `Host` is this server's own Service, with which no app could build a link; so it
+            // says nothing rather than that.
             None if context.permit.caller().method == Method::FrontProxy => first_listed(listed),
+            // A direct caller reached this server by that name over TLS, so it is the one that a link would work with.
             None => (own_host(headers, authority), Some("https")),
         };
         Self {
+            // Taken while the old headers are whole: what the front proxy listed goes with the other `X-Forwarded-*` in
+            // the next step.
             forwarded_for: forwarded_for::with(headers, context.peer.address_text()),
             external,
             host,
@@ -59,6 +65,7 @@ impl View {
         context: ForwardContext<'_>,
     ) {
         let asked = context.permit.info();
+        // First, as it reads the `Origin` that came; nothing below touches it.
         self.turn_origin(headers, endpoint, asked.prefix());
         headers.insert(X_FORWARDED_FOR, self.forwarded_for);
         if let Some(host) = self.host {
@@ -73,6 +80,8 @@ impl View {
             Some(prefix) => (
                 text(prefix),
                 text(&format!("{prefix}{}", asked.path_inside())),
+                // With no prefix known from outside, the one that kube-apiserver asks for is the only one that there
+                // is.
             ),
             None => (text(asked.prefix()), text(asked.uri().path())),
         };
@@ -90,6 +99,8 @@ impl View {
 
     /// An app compares `Origin` and `Referer` with its own `Host`, so they say that where they come from its own pages.
     fn turn_origin(&self, headers: &mut HeaderMap, endpoint: &Endpoint, prefix: &str) {
+        // Without a known origin nobody has seen that the page is the target's, so what the browser said stays as it
+        // is.
         if self.external.origin.is_none() {
             return;
         }
@@ -100,6 +111,7 @@ impl View {
         let Ok(host) = endpoint.host.to_str() else {
             return;
         };
+        // A sandboxed page says `null`, which an app has to see: it is the page's wish to be nobody.
         let is_null = |origin: &HeaderValue| origin == "null";
         if headers
             .get(header::ORIGIN)
@@ -108,6 +120,7 @@ impl View {
         {
             headers.insert(header::ORIGIN, origin);
         }
+        // `client` finds a page only where the `Referer` is one of this target.
         let Some(page) = &self.external.page else {
             return;
         };

@@ -49,15 +49,22 @@ pub(super) fn to_backend(
     mut before: HeaderMap,
     authorization: Option<HeaderValue>,
 ) -> HeaderMap {
+    // Before anything is removed, as `Connection` itself is one of the first that go.
     let named = named_by_connection(&before);
+    // What `X-Forwarded-*` said is read before those headers go, and is written anew at the end: no caller can add to
+    // them.
     let view = View::of(&before, authority, context);
     let via_front_proxy = context.permit.caller().method == Method::FrontProxy;
+    // `TE` belongs to the connection, yet gRPC servers refuse a request without it; so `trailers` is said again, and
+    // nothing else of it.
     let trailers = accepts_trailers(&before);
     let mut headers = HeaderMap::with_capacity(before.len() + 8);
     let own = context.client.own_origin.as_ref();
+    // An own origin is the app's only name to the browser, so the app has to see it as its `Host`.
     let host = own.map_or(&endpoint.host, |own| &own.host);
     headers.insert(header::HOST, host.clone());
     keep(&mut before, &mut headers, |name| {
+        // The front proxy puts it on every request; that of a direct caller is a header like any other.
         let is_front_proxys_own = via_front_proxy && name.as_str() == "audit-id";
         let is_replaced = *name == header::HOST || is_ours_or_an_identity(name);
         !is_hop_by_hop(name, &named) && !is_replaced && !is_front_proxys_own
@@ -65,11 +72,12 @@ pub(super) fn to_backend(
     if trailers {
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
+    // After the caller's own went with the identities above, so that this is the only one.
     if let Some(authorization) = authorization {
         headers.insert(header::AUTHORIZATION, authorization);
     }
     match own {
-        // Nobody else is on that origin.
+        // Nobody else is on that origin, so there is nothing to keep from this target.
         Some(_) => cookies::to_backend(&mut headers, &CookieNames::default()),
         None => cookies::to_backend(&mut headers, &context.config.never_forward_cookies),
     }
@@ -94,6 +102,7 @@ pub(super) fn is_response_trailer(name: &HeaderName) -> bool {
 /// Headers that only this server or nobody may set, however they are spelled: some backends read `_` as `-`.
 fn is_ours_or_an_identity(name: &HeaderName) -> bool {
     let name = name.as_str();
+    // Almost no name has an underscore, so most are compared where they stand.
     let plain: Cow<'_, str> = if name.contains('_') {
         name.replace('_', "-").into()
     } else {

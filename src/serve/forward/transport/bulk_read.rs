@@ -42,11 +42,15 @@ impl BulkRead {
         state: &IoState,
     ) {
         self.passed = self.passed.saturating_add(bytes);
+        // Short bodies, which are most, never touch the shared places.
         if self.place.is_some() || self.passed < LONG_BODY_BYTES {
             return;
         }
+        // Asked again with each piece while there is none: a long body may find one later.
         self.place = context.share_of(places);
         if self.place.is_some() {
+            // The size that hyper reads with is set on the connection, and set back before the connection is used
+            // again.
             state.read_at_most(BULK_READ_BYTES);
         }
     }

@@ -58,6 +58,8 @@ pub(in crate::serve::forward) struct Http1Connection {
 
 impl Drop for Http1Connection {
     fn drop(&mut self) {
+        // hyper's task still holds what it could not write. Told so, it lets go instead of waiting for a backend that
+        // does not read.
         self.state.give_up();
     }
 }
@@ -76,6 +78,8 @@ impl Http2Connection {
         state: Arc<IoState>,
     ) -> (Self, StreamSlot) {
         let streams = Arc::new(Streams::new(state));
+        // The request that made the connection has its slot by right: no other can have taken it before the connection
+        // is shared.
         let slot = streams.take_any();
         (Self { requests, streams }, slot)
     }
@@ -123,9 +127,11 @@ pub(in crate::serve::forward) fn http2_settings() -> http2::Builder<TokioExecuto
 /// HTTP/2 names host and scheme in the request's own fields. The host is the one that the request has. `None` if that is no
 /// authority.
 pub(in crate::serve::forward) fn as_http2(request: &mut Request<RequestBody>) -> Option<()> {
+    // `:authority` takes its place (RFC 9113 section 8.3.1); two that could differ would let a backend pick.
     let host = request.headers_mut().remove(http::header::HOST);
     let authority = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
     let mut parts = std::mem::take(request.uri_mut()).into_parts();
+    // HTTP/2 is only spoken where TLS agreed on it, so the scheme is never another.
     parts.scheme = Some(http::uri::Scheme::HTTPS);
     parts.authority = Some(authority?);
     *request.uri_mut() = Uri::from_parts(parts).ok()?;
@@ -147,6 +153,8 @@ pub(in crate::serve::forward) fn as_http1(request: &mut Request<RequestBody>) {
 
 /// Whether what came was no HTTP/2, or a head of more than [`MAX_HEADER_BYTES`]: then h2 ends the stream or the connection.
 pub(in crate::serve::forward) fn is_malformed(cause: &hyper::Error) -> bool {
+    // h2 says `is_library` of what it found wrong itself, and `is_remote` of what the peer said; only the first is
+    // malformed.
     let said = cause.source().and_then(|source| source.downcast_ref());
     said.is_some_and(h2::Error::is_library)
 }
@@ -154,10 +162,14 @@ pub(in crate::serve::forward) fn is_malformed(cause: &hyper::Error) -> bool {
 /// Whether an HTTP/2 backend has not begun with a request: it refused the stream, it was going away, or it was gone.
 pub(in crate::serve::forward) fn is_refused(cause: &hyper::Error) -> bool {
     let Some(source) = cause.source() else {
+        // No cause means that the connection's task was gone before the request's turn came.
         return cause.is_canceled();
     };
     if let Some(said) = source.downcast_ref::<h2::Error>() {
+        // A GOAWAY that this side sent is for a fault of the backend, and says nothing of whether it had begun.
         let is_going_away = said.is_remote() && said.is_go_away();
+        // What ends the connection below HTTP/2 ends it for a request whose response had not begun; whether that may go
+        // again, `may_retry` says.
         return is_going_away || said.is_io() || said.reason() == Some(h2::Reason::REFUSED_STREAM);
     }
     source.is::<std::io::Error>()

@@ -76,6 +76,8 @@ impl Connector {
             Err(failed) => failed,
         };
         for endpoint in &choice.others {
+            // Only what failed before a connection stood: after that, the backend may have seen bytes, and the next one
+            // would see them again.
             let no_connection = matches!(
                 failed,
                 ForwardError::Refused { .. } | ForwardError::ConnectTimeout { .. }
@@ -96,6 +98,7 @@ impl Connector {
         endpoint: &Endpoint,
         purpose: Purpose,
     ) -> Result<NewConnection, ForwardError> {
+        // Each step has its own timeout, so a slow network is told from a backend that accepts and then says nothing.
         let tcp = self.connect_tcp(endpoint.address).await?;
         let tls = match (endpoint.scheme, purpose) {
             (Scheme::Http, _) => {
@@ -108,10 +111,12 @@ impl Connector {
             }
             (Scheme::Https, Purpose::Exchange) => Arc::clone(&self.any_version),
             (Scheme::Https, Purpose::Upgrade) => Arc::clone(&self.http1_only),
+            // Kubelets are offered HTTP/1.1 alone, so one configuration does for both purposes.
             (Scheme::Kubelet, _) => self.kubelet.tls(),
         };
         let mut tls = self.tls_handshake(tcp, *endpoint.address, tls).await?;
         if purpose == Purpose::Upgrade {
+            // A tunnel lives long, and its peer may read nothing: what rustls holds for it is bounded to one record.
             let session = tls.get_mut().1;
             session.set_buffer_limit(Some(MAX_TUNNEL_BUFFER));
         }
@@ -132,12 +137,15 @@ impl Connector {
             Ok(Ok(tcp)) => set_socket_options(&tcp).map(|()| tcp),
             Ok(Err(failed)) => Err(failed),
             Err(_) => {
+                // A timeout counts as a refusal: of both, the caller sees a backend that is not there, and the next
+                // choice avoids it.
                 self.outliers.refused(address);
                 return Err(ForwardError::ConnectTimeout { address, timeout });
             }
         };
         match connected {
             Ok(tcp) => {
+                // Told even when nothing was wrong before: a single success ends an ejection.
                 self.outliers.reached(address);
                 Ok(tcp)
             }
@@ -158,8 +166,12 @@ impl Connector {
         config: Arc<ClientConfig>,
     ) -> Result<Tls, ForwardError> {
         let timeout = self.config.tls_handshake_timeout;
+        // The address and no name: endpoints are judged as addresses, and SNI must not carry an IP (RFC 6066 section
+        // 3).
         let name = ServerName::IpAddress(address.ip().into());
         let shaking =
+            // Below TLS the records are followed, as rustls itself does not say whether an end came in the middle of
+            // one.
             TlsConnector::from(config).connect(name, Records::new(tcp, Position::default()));
         match tokio::time::timeout(timeout, shaking).await {
             Ok(Ok(tls)) => Ok(tls),
@@ -175,6 +187,8 @@ impl Connector {
 
 fn is_no_tls(failed: &io::Error) -> bool {
     let cause = failed
+        // What answers in clear to a ClientHello is a record that rustls can't read; a TLS fault would be another
+        // error.
         .get_ref()
         .and_then(|cause| cause.downcast_ref::<rustls::Error>());
     matches!(cause, Some(rustls::Error::InvalidMessage(_)))

@@ -25,7 +25,9 @@ pub(in crate::serve::forward) async fn http1(
 ) -> Result<Http1Connection, hyper::Error> {
     let state = io.state();
     let settings = http1_settings(header_case);
+    // For HTTP/1 the handshake sends nothing: it can only fail for reasons on this side.
     let (requests, connection) = settings.handshake(TokioIo::new(io)).await?;
+    // Driven before the request goes in: a request waits for the task, and nothing moves without it.
     drive(tasks, connection);
     Ok(Http1Connection { requests, state })
 }
@@ -49,12 +51,14 @@ pub(in crate::serve::forward) async fn http2(
     tasks: &Tasks,
 ) -> Result<(Http2Connection, StreamSlot), hyper::Error> {
     let state = io.state();
+    // Told before h2 reads its first frame, so that not even the settings go uncounted.
     let io = TokioIo::new(io.speaking_http2());
     let (requests, mut connection) = http2_settings().handshake(io).await?;
     let (shared, slot) = Http2Connection::new(requests, state);
     let streams = Arc::clone(shared.streams());
     drive(tasks, async move {
         std::future::poll_fn(|context| {
+            // The connection first, as the settings that it has just read are what is asked about below.
             let polled = Pin::new(&mut connection).poll(context);
             // The backend's settings come and change at any time, and only here do they show.
             streams.allow(connection.current_max_send_streams());
@@ -69,6 +73,7 @@ fn drive(
     tasks: &Tasks,
     connection: impl Future<Output = Result<(), hyper::Error>> + Send + 'static,
 ) {
+    // In the background, as a pooled connection is no work of anybody: the end of the server does not wait for it.
     tasks.spawn_background(async move {
         if let Err(failed) = connection.await {
             tracing::debug!(error = %failed, "a connection to a backend broke off");

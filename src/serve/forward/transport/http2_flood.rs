@@ -50,10 +50,13 @@ impl Http2FloodGuard {
     /// Takes note of what was read; `passed` is how much went on so far. Whether too much came since anything did.
     pub(in crate::serve::forward) fn is_flood(&mut self, new: &[u8], passed: u64) -> bool {
         self.turn += new.len();
+        // Progress on any stream is enough: with many streams one can't be told from another below h2.
         if passed != self.passed {
             (self.passed, self.bytes_since, self.frames_since) = (passed, 0, 0);
         }
         self.bytes_since += new.len() as u64;
+        // DATA is bounded by flow control already, and only its bytes count; other frames are bounded by nothing but
+        // this.
         self.frames_since += self.frames.pass(new);
         self.bytes_since > MAX_BYTES_WITHOUT_PROGRESS
             || self.frames_since > MAX_FRAMES_WITHOUT_PROGRESS
@@ -73,6 +76,7 @@ impl ControlFrames {
     fn pass(&mut self, mut bytes: &[u8]) -> u64 {
         let mut found = 0;
         while !bytes.is_empty() {
+            // A frame may be larger than a read, so its payload is skipped in parts and never kept.
             let skipped = self.payload_left.min(bytes.len());
             self.payload_left -= skipped;
             bytes = &bytes[skipped..];
@@ -83,6 +87,7 @@ impl ControlFrames {
             bytes = &bytes[taken..];
             if self.header_bytes == HEADER_BYTES {
                 let [high, middle, low, kind, ..] = self.header;
+                // RFC 9113 section 4.1: 24 bits of length, which does not count the nine bytes of the header.
                 self.payload_left = u32::from_be_bytes([0, high, middle, low]) as usize;
                 self.header_bytes = 0;
                 found += u64::from(kind != DATA);

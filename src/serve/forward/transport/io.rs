@@ -123,6 +123,8 @@ impl IoState {
 
     /// What the end of TLS means to who reads. An end without `close_notify` is one if no record is cut.
     fn end_of_tls(&self, tls: &Tls, failed: io::Error) -> io::Result<()> {
+        // Many backends close TLS without a word. HTTP has its own lengths, so an end between records is one, and one
+        // inside is a cut.
         if failed.kind() == io::ErrorKind::UnexpectedEof
             && tls.get_ref().0.observer().is_record_end()
         {
@@ -136,6 +138,8 @@ impl IoState {
 
     fn add(&self, new: &[u8]) {
         let before = self.bytes.fetch_add(new.len() as u64, Ordering::Relaxed);
+        // Only the first read is looked at, as TLS has to begin with it; two bytes never come apart in practice, and
+        // then nothing is said.
         if let (0, [first, second, ..]) = (before, new) {
             self.first.store(
                 u64::from(*first) << 8 | u64::from(*second),
@@ -170,9 +174,12 @@ impl Io {
     /// keep the rest of an upload for as long as the backend does not read. So what does not go at once is thrown away, in
     /// the kernel too.
     fn unless_given_up<T>(&self, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        // A write that went through is not taken back: only one that would wait is.
         if polled.is_ready() || !self.state.is_given_up.load(Ordering::Relaxed) {
             return polled;
         }
+        // Lingering for zero seconds lets the kernel drop its part too, else up to 128 KiB would stay there until its
+        // own timeout.
         let reset = self.stream.get_ref().reset_on_drop();
         Poll::Ready(Err(reset
             .err()
@@ -193,25 +200,35 @@ impl AsyncRead for Io {
             .as_mut()
             .is_some_and(Http2FloodGuard::has_to_pause)
         {
+            // Woken at once, so that it is only a turn: the bytes are there already, and nothing else would wake this
+            // task.
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
         let one_read = this.state.one_read.load(Ordering::Relaxed);
+        // Set before each read, as a body may become a long one between two.
         this.stream.set_limit(one_read as u64);
         let mut polled = Pin::new(&mut this.stream).poll_read(context, buffer);
+        // Asked after the error has come: rustls reports an end without `close_notify` as one, and only here is it
+        // known where it fell.
         if let (Poll::Ready(Err(_)), BackendStream::Tls(tls)) = (&polled, this.stream.get_ref()) {
             polled =
                 polled.map(|failed| failed.or_else(|failed| this.state.end_of_tls(tls, failed)));
         }
         let new = &buffer.filled()[before..];
+        // Counted even when the read failed, as a retry asks whether anything at all came.
         this.state.add(new);
         if let Some(http2) = &mut this.http2 {
             if polled.is_pending() {
+                // Nothing more is there, so the task gives way by itself, and its turn begins anew.
                 http2.paused();
             } else if http2.is_flood(new, this.state.progress()) {
+                // Remembered in the state and not returned here alone, so that whoever waits for a response learns why
+                // it ended.
                 this.state.forbid_more();
             }
         }
+        // Last, so that the bytes that broke the bound are in the count that is compared.
         if this.state.is_flood() {
             return Poll::Ready(Err(io::Error::other("too much came before a response")));
         }

@@ -108,11 +108,13 @@ impl http_body::Body for RequestBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        // The gate opens once: after the first piece there is nothing to ask any more.
         if let Some(gate) = &mut self.gate {
             std::task::ready!(gate.poll_open(context));
             self.gate = None;
         }
         let polled = match self.rest.take() {
+            // What was cut off comes before anything new, else the body would be out of order.
             Some(rest) => Poll::Ready(Some(Ok(Frame::data(rest)))),
             None => Pin::new(&mut self.body).poll_frame(context),
         };
@@ -130,12 +132,14 @@ impl http_body::Body for RequestBody {
         })
     }
 
+    // A rest that is not out yet is still body, though the caller's stream has ended.
     fn is_end_stream(&self) -> bool {
         self.rest.is_none() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
         let mut hint = self.body.size_hint();
+        // The exact length is what hyper writes as `Content-Length`, so what is cut off must not be missing from it.
         if let Some(rest) = &self.rest {
             let rest = rest.len() as u64;
             if let Some(upper) = hint.upper() {
@@ -157,6 +161,7 @@ pub(in crate::serve::forward) fn keep_trailers(
         Err(data) => return data,
     };
     let mut after = HeaderMap::with_capacity(before.len());
+    // What is left may be nothing, and an empty frame of trailers is still a correct end.
     hop_by_hop::keep(&mut before, &mut after, may_pass);
     Frame::trailers(after)
 }

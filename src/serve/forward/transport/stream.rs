@@ -106,9 +106,11 @@ impl AsyncWrite for BackendStream {
 /// Sets what the kernel does for a connection to a backend.
 pub(in crate::serve::forward) fn set_socket_options(tcp: &TcpStream) -> io::Result<()> {
     let socket = SockRef::from(tcp);
+    // Requests are written in whole pieces, so a wait for more would only delay the last of them.
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_notsent_lowat(MAX_UNSENT_BYTES)?;
     socket.set_tcp_keepalive(&KEEPALIVE)?;
+    // For backends that accept and then read nothing; keepalive does not run while bytes are unacknowledged.
     socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_TIMEOUT))
 }
 

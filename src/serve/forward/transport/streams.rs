@@ -64,6 +64,8 @@ impl Streams {
 
     /// A slot, whether one is free or not: h2 then lets the request wait.
     pub(in crate::serve::forward) fn take_any(self: &Arc<Self>) -> StreamSlot {
+        // Relaxed, as the number guards no memory; h2 itself holds the backend's limit, and this only chooses a
+        // connection.
         self.open.fetch_add(1, Ordering::Relaxed);
         StreamSlot(Arc::clone(self))
     }

@@ -52,10 +52,13 @@ impl End {
     pub(in crate::serve::forward) fn caller(upgraded: Upgraded, write_timeout: Duration) -> Self {
         let (stream, read_already): (Box<dyn Stream>, _) = match connection::into_stream(upgraded) {
             Ok(mut upgraded) => {
+                // The halves of TLS keep up to 64 KiB of each direction by default; a tunnel that nobody reads would
+                // hold all of it.
                 let session = upgraded.stream.get_mut().1;
                 session.set_buffer_limit(Some(MAX_TUNNEL_BUFFER));
                 (Box::new(upgraded.stream), upgraded.read_already)
             }
+            // What hyper wraps can't always be taken apart, and then it is used as it is.
             Err(upgraded) => (Box::new(TokioIo::new(upgraded)), Bytes::new()),
         };
         Self::new(Side::Caller, stream, &read_already, write_timeout)
@@ -64,6 +67,8 @@ impl End {
     pub(in crate::serve::forward) fn backend(upgraded: Upgraded, write_timeout: Duration) -> Self {
         let (stream, read_already): (Box<dyn Stream>, _) = match upgraded.downcast::<TokioIo<Io>>()
         {
+            // Bytes that the backend sent right behind its 101 were read together with it, and are the first of the
+            // tunnel.
             Ok(parts) => (Box::new(parts.io.into_inner()), parts.read_buf),
             Err(upgraded) => (Box::new(TokioIo::new(upgraded)), Bytes::new()),
         };
@@ -90,6 +95,7 @@ impl End {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        // What was read with the head comes before anything that is read now.
         if self.read_already.is_empty() {
             let read = ready!(Pin::new(&mut self.stream).poll_read(context, buffer));
             return Poll::Ready(read.map_err(|failed| self.failure(failed)));
@@ -107,10 +113,12 @@ impl End {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        // A success is also what ends the wait that began with an earlier pending.
         if let Poll::Ready(written) = Pin::new(&mut self.stream).poll_write(context, bytes) {
             self.progress.moved();
             return Poll::Ready(written.map_err(|failed| self.failure(failed)));
         }
+        // Only asked while the stream is blocked, so the timer costs nothing on the way of bytes that flow.
         ready!(self.progress.poll_blocked(context));
         Poll::Ready(Err(self.not_taken()))
     }
@@ -135,6 +143,7 @@ impl End {
         if let Poll::Ready(shut) = Pin::new(&mut self.stream).poll_shutdown(context) {
             return Poll::Ready(shut);
         }
+        // A peer that reads nothing also takes no goodbye, and that must not hold the tunnel.
         ready!(self.progress.poll_blocked(context));
         Poll::Ready(Err(self.not_taken()))
     }

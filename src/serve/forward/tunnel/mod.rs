@@ -90,6 +90,7 @@ pub(super) async fn run(setup: Setup) {
             }
             return;
         }
+        // The permit is looked at beside the bytes and not between them, so a tunnel that is busy ends just as soon.
         revoked = reauthorization.revoked() => {
             tunnel.note(&revoked);
             // SPDY has no word for it, so its end is that of both connections.
@@ -98,6 +99,7 @@ pub(super) async fn run(setup: Setup) {
             }
             return;
         }
+        // SPDY has no goodbye to send, so such a tunnel is carried on below until it ends or the drain cuts it.
         () = tasks.draining() => {}
     }
     if protocol == Protocol::WebSocket {
@@ -121,6 +123,7 @@ impl Tunnel {
     /// Cancel-safe: all state is in the tunnel, so it can be carried on after the future was dropped.
     async fn carry(&mut self, idle_timeout: Duration) -> io::Result<()> {
         if idle_timeout.is_zero() {
+            // Without a timeout there is nothing to look at, and no timer is made.
             return poll_fn(|context| self.poll(context)).await;
         }
         // Set once a timeout and not for each byte: it looks whether anything has moved since it looked before. So an idle
@@ -128,9 +131,11 @@ impl Tunnel {
         let mut look = std::pin::pin!(tokio::time::sleep(idle_timeout));
         let mut seen = self.context.moved();
         poll_fn(|context| {
+            // Bytes first: what arrived just as the timer fired must count.
             if let Poll::Ready(ended) = self.poll(context) {
                 return Poll::Ready(ended);
             }
+            // A loop, as the timer has to be polled once after it was set, or it would wake nobody.
             while look.as_mut().poll(context).is_ready() {
                 let moved = self.context.moved();
                 if moved == seen {
@@ -145,8 +150,10 @@ impl Tunnel {
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Both ways are polled each time: which of them woke the task is not known.
         let up = self.poll_up(context)?;
         let down = self.poll_down(context)?;
+        // Half-close: a side that has sent all may still have much to read.
         if up.is_ready() && down.is_ready() {
             Poll::Ready(Ok(()))
         } else {
@@ -159,6 +166,7 @@ impl Tunnel {
         let polled = self
             .up
             .poll(context, &mut self.caller, &mut self.backend, &mut moved);
+        // Noted even if the poll failed, as the log counts what went over.
         self.context.went_up(moved);
         polled
     }

@@ -79,6 +79,8 @@ impl Reauthorization {
         interval: Duration,
     ) -> Self {
         let own_certificate = match permit.caller().method {
+            // The certificate of the front proxy is kube-apiserver's, whose end does not end the right of who asked
+            // through it.
             Method::ClientCertificate => peer.certificates().first(),
             Method::FrontProxy | Method::BearerToken | Method::Anonymous => None,
         };
@@ -93,6 +95,7 @@ impl Reauthorization {
 
     /// Resolves when the tunnel may not go on.
     pub(in crate::serve::forward) async fn revoked(&self) -> Revocation {
+        // Both only wait and decide, so whichever is dropped loses nothing.
         tokio::select! {
             revoked = self.withdrawn() => revoked,
             () = self.certificate_ended() => Revocation::CertificateExpired,
@@ -114,12 +117,17 @@ impl Reauthorization {
         let mut wait = spread(self.interval);
         let mut no_response_since: Option<Instant> = None;
         loop {
+            // The first question comes after the interval and not at once: authorization has just been asked for the
+            // request itself.
             tokio::time::sleep(wait).await;
+            // No lock and no buffer is held meanwhile; the tunnel's bytes flow on beside this.
             wait = match self.authorizer.still_permitted(&self.permit).await {
                 Ok(()) => {
+                    // A single yes ends the grace, so that only an outage without a pause counts.
                     no_response_since = None;
                     spread(self.interval)
                 }
+                // A clear no ends the tunnel now. Everything else is no word on the caller, and has a grace.
                 Err(refused @ AuthorizationError::Forbidden { .. }) => {
                     return Revocation::Forbidden(refused);
                 }
@@ -132,6 +140,7 @@ impl Reauthorization {
                     if since.elapsed() >= NO_RESPONSE_GRACE {
                         return Revocation::NoResponse(failed);
                     }
+                    // Sooner than the interval, so that the grace is not made of one or two questions.
                     RETRY_INTERVAL
                 }
             };

@@ -28,6 +28,7 @@ impl Frames {
     /// Takes note of bytes that pass.
     pub(super) fn pass(&mut self, mut bytes: &[u8]) {
         while let Some((first, rest)) = bytes.split_first() {
+            // A payload may be as long as 2^63, so it is counted down and never kept.
             if self.payload_left > 0 {
                 let skipped = usize::try_from(self.payload_left)
                     .unwrap_or(usize::MAX)
@@ -39,6 +40,7 @@ impl Frames {
             self.header[self.header_bytes] = *first;
             self.header_bytes += 1;
             bytes = rest;
+            // The length of the header is known only after its second byte, so it is asked anew with each byte.
             if self.header_bytes == self.header_length() {
                 self.payload_left = self.payload_length();
                 self.header_bytes = 0;
@@ -50,6 +52,7 @@ impl Frames {
         if self.header_bytes < 2 {
             return 2;
         }
+        // Servers send without a mask, but a broken one must not make everything after it be misread.
         let mask = if self.header[1] & 0x80 == 0 { 0 } else { 4 };
         let length = match self.header[1] & 0x7f {
             126 => 2,

@@ -55,10 +55,12 @@ impl Nonce {
 /// Extends the policies of a response so that tags with the nonce run.
 pub(super) fn admit_helper(headers: &mut HeaderMap) -> Admission {
     let nonce = Nonce::random();
+    // One policy that relies on `'unsafe-inline'` is enough, as each has to let the helper run.
     let form = match relies_on_unsafe_inline(headers) {
         true => Form::Inline,
         false => Form::External,
     };
+    // Report-only too, or every page would be reported for our own tag.
     for name in [CONTENT_SECURITY_POLICY, REPORT_ONLY] {
         change(headers, &name, |policy| admitting(policy, &nonce));
     }
@@ -108,7 +110,10 @@ fn reporting_inside(text: &str, map: &dyn Fn(&str) -> Option<String>) -> Option<
 pub(super) fn isolate(headers: &mut HeaderMap) {
     const SANDBOX: &str =
         "sandbox allow-scripts allow-forms allow-popups allow-modals allow-downloads";
+    // Added as a policy of its own: a browser meets each, so no other line can loosen it. Without `allow-same-origin`
+    // the page has an origin of its own.
     headers.append(CONTENT_SECURITY_POLICY, HeaderValue::from_static(SANDBOX));
+    // A type that is guessed could be one that runs scripts.
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
 }
 
@@ -124,6 +129,7 @@ fn relies_on_unsafe_inline(headers: &HeaderMap) -> bool {
 /// Changes each policy of a header; one line may hold several.
 fn change(headers: &mut HeaderMap, name: &HeaderName, change: impl Fn(&str) -> String) {
     for (_, line) in headers.iter_mut().filter(|(found, _)| *found == name) {
+        // A line that is too long stays whole: cut, it would be another policy.
         let text = line.to_str().ok().filter(|text| text.len() <= MAX_POLICY);
         let Some(text) = text else { continue };
         let policies: Vec<String> = text.split(',').map(&change).collect();
@@ -176,6 +182,8 @@ fn is_unsafe_inline(sources: &str) -> bool {
             .split_ascii_whitespace()
             .any(|word| test(&word.to_ascii_lowercase()))
     };
+    // CSP3, "Does a source list allow all inline behavior for type": with one of these, browsers ignore
+    // `'unsafe-inline'`.
     has(|word| word == "'unsafe-inline'")
         && !has(|word| {
             let starts = ["'nonce-", "'sha256-", "'sha384-", "'sha512-"];
@@ -185,6 +193,7 @@ fn is_unsafe_inline(sources: &str) -> bool {
 
 /// One policy with what the helper needs; that of a `<meta>` is one too.
 pub(super) fn admitting(policy: &str, nonce: &Nonce) -> String {
+    // With `'unsafe-inline'` the helper stands in the page, and a nonce would end what the page relies on.
     let list = script_list(policy).filter(|list| !is_unsafe_inline(list.sources));
     let types = first(policy, "trusted-types");
     if list.is_none() && types.is_none() {
@@ -192,6 +201,7 @@ pub(super) fn admitting(policy: &str, nonce: &Nonce) -> String {
     }
     let mut directives: Vec<String> = policy.split(';').map(str::to_owned).collect();
     if let Some((at, types)) = types {
+        // Before the sources, whose change may add a directive at the end; the places of the others stay.
         replace(&mut directives[at], &with_our_type(types));
     }
     let Some(list) = list else {
@@ -221,6 +231,7 @@ fn with_nonce(sources: &str, nonce: &Nonce) -> String {
     let nonce = format!("'nonce-{}'", nonce.as_str());
     match sources.trim_ascii() {
         "" => nonce,
+        // `'none'` counts only when it stands alone, so it is replaced.
         none if none.eq_ignore_ascii_case("'none'") => nonce,
         sources => format!("{sources} {nonce}"),
     }

@@ -52,6 +52,7 @@ struct Script {
 impl Script {
     fn new(source: &str) -> Self {
         let program = served(source);
+        // The tag changes with the program, so that a new version of this server is noticed when the lifetime is over.
         let hash = BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, program.as_bytes()));
         let tag = HeaderValue::try_from(format!("\"{hash}\"")).expect("base64 is plain ASCII");
         Self { program, tag }
@@ -61,6 +62,7 @@ impl Script {
         let mut response = Response::new(Body::from(self.program.as_str()));
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, JAVASCRIPT);
+        // No page can then use a script of ours as another kind of thing.
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(CACHE_CONTROL, LIFETIME);
         headers.insert(ETAG, self.tag.clone());
@@ -76,6 +78,7 @@ pub fn script(inside: &str) -> Option<Response> {
         "worker.js" => {
             let mut response = WORKER.response();
             let allowed = HeaderName::from_static("service-worker-allowed");
+            // Only for the worker, whose scope is otherwise its own folder.
             response.headers_mut().insert(allowed, WHOLE_TARGET);
             Some(response)
         }
@@ -93,6 +96,7 @@ pub(super) fn token(inside: &str, issue: impl FnOnce() -> String) -> Option<Resp
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // It is one user's and for a day; a cache could give it to another.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(
         HeaderName::from_static("cross-origin-resource-policy"),
@@ -144,6 +148,7 @@ pub(super) fn inline_tag(about: About<'_>) -> String {
     let mut tag = String::from("<script");
     attribute(&mut tag, "data-prefix", about.source);
     ending(&mut tag, about);
+    // Not escaped, as a hash in a policy is of these very bytes; the program itself holds no end of a script.
     tag.push_str(inline_program(about.router));
     tag.push_str("</script>");
     tag

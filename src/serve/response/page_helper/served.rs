@@ -13,6 +13,7 @@ pub(crate) fn served(source: &str) -> String {
             continue;
         }
         copy(line, &mut program);
+        // A line ends a word: without the space two words would become one.
         if program.ends_with(is_word) {
             program.push(' ');
         }
@@ -26,6 +27,7 @@ fn copy(line: &str, program: &mut String) {
     while let Some(read) = left.next() {
         match read {
             '"' | '\'' | '`' => copy_literal(read, &mut left, program),
+            // After an operand a slash divides, and what follows is no regular expression.
             '/' if !program.ends_with(is_operand_end) => copy_literal(read, &mut left, program),
             ' ' => {
                 let between_words =
@@ -68,6 +70,7 @@ fn copy_literal(end: char, left: &mut impl Iterator<Item = char>, program: &mut 
     while let Some(read) = left.next() {
         program.push(read);
         match read {
+            // Whatever follows a backslash ends nothing.
             '\\' => program.extend(left.next()),
             '[' if end == '/' => in_class = true,
             ']' => in_class = false,

@@ -87,6 +87,7 @@ impl RedirectChain {
     ) -> Self {
         let first = First {
             info: info.clone(),
+            // The body is recorded as it passes, so that the first request waits for nothing.
             body: RequestBody::recorded(request.body_mut()),
             uri: request.uri().clone(),
             version: request.version(),
@@ -113,20 +114,25 @@ impl RedirectChain {
         inside: &str,
     ) -> Result<Redirect, NotFollowed> {
         let first = self.first.as_ref().ok_or(NotFollowed::Path)?;
+        // Counted before anything is looked at, so that a circle ends whatever else it does.
         if self.followed >= MAX_REDIRECTS {
             return Err(NotFollowed::TooMany);
         }
+        // Before the redirect is taken: one that would set too much is told to the client, with its cookies.
         if !self.has_room_for(headers) {
             return Err(NotFollowed::Cookies);
         }
         let method = method_after(status, &info.method);
         let is_repeated = method == info.method && !matches!(method, Method::GET | Method::HEAD);
+        // A body that is not whole yet counts like one that is too long: nobody waits for the rest of it.
         let body = match is_repeated {
             true => Some(first.body.whole().ok_or(NotFollowed::Body)?),
             false => None,
         };
+        // A fragment is the browser's own and never asked for.
         let inside = inside.split('#').next().unwrap_or_default();
         let redirect = Redirect {
+            // Authorized, resolved and sent anew by whoever gets this: nothing is taken over from the first permit.
             info: info.at(method, inside).map_err(|_| NotFollowed::Path)?,
             body,
             first: Arc::clone(first),
@@ -141,6 +147,7 @@ impl RedirectChain {
     fn has_room_for(&self, headers: &HeaderMap) -> bool {
         let set = headers.get_all(header::SET_COOKIE).iter();
         let mut bytes = 0;
+        // One more than allowed is enough to know, so a thousand cookies are not counted.
         let all = self.cookies.iter().chain(set).take(MAX_COOKIES + 1);
         let count = all.map(|cookie| bytes += cookie.len()).count();
         count <= MAX_COOKIES && bytes <= MAX_COOKIE_BYTES
@@ -151,10 +158,12 @@ impl RedirectChain {
         let first = redirect.first;
         let mut request = Request::new(redirect.body.map(Body::from).unwrap_or_default());
         *request.method_mut() = redirect.info.method.clone();
+        // The path of the next request is in `info`; of the URI only the authority is still read.
         *request.uri_mut() = first.uri.clone();
         *request.version_mut() = first.version;
         *request.headers_mut() = first.headers.clone();
         let headers = request.headers_mut();
+        // Without a body there is nothing that these could describe, and a length would be waited for.
         if redirect.info.method != first.info.method {
             CONTENT_HEADERS
                 .iter()
@@ -179,6 +188,7 @@ impl RedirectChain {
             .iter()
             .cloned()
             .collect();
+        // All of them, in the order of their responses: a browser takes the last of each name.
         headers.remove(header::SET_COOKIE);
         for cookie in self.cookies.iter().chain(&last) {
             headers.append(header::SET_COOKIE, cookie.clone());
@@ -200,6 +210,7 @@ const CONTENT_HEADERS: [HeaderName; 7] = [
 /// RFC 9110 section 15.4: 303 is fetched; a POST that is moved is, too, as all clients do.
 fn method_after(status: StatusCode, method: &Method) -> Method {
     match status {
+        // HEAD stays HEAD: who asked for no body gets none (RFC 9110 section 15.4.4).
         StatusCode::SEE_OTHER if method != Method::HEAD => Method::GET,
         StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND if method == Method::POST => Method::GET,
         _ => method.clone(),

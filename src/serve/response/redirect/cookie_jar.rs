@@ -16,7 +16,7 @@ pub(super) fn cookie(
     set: &[HeaderValue],
     never: &CookieNames,
 ) -> Option<HeaderValue> {
-    // Named as a browser would send it.
+    // In the terms of the caller's cookies, so that the names of both can be compared.
     let pairs: Vec<(Vec<u8>, bool)> = set.iter().map(|set| read(set, never)).collect();
     let last: HashMap<&[u8], usize> = pairs
         .iter()
@@ -28,10 +28,12 @@ pub(super) fn cookie(
         .iter()
         .flat_map(|line| line.as_bytes().split(|byte| *byte == b';'))
         .map(<[u8]>::trim_ascii)
+        // What was set anew takes the place of what the caller sent.
         .filter(|pair| !pair.is_empty() && !last.contains_key(name_of(pair)));
     let pairs_set = pairs
         .iter()
         .enumerate()
+        // Only the last of each name counts, and not if it takes the cookie back.
         .filter(|(at, (pair, is_over))| !is_over && last[name_of(pair)] == *at)
         .map(|(_, (pair, _))| pair.as_slice());
     let jar: Vec<&[u8]> = pairs_sent.chain(pairs_set).collect();

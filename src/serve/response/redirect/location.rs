@@ -32,6 +32,7 @@ pub(super) enum Location {
 impl Location {
     /// Where the header leads in a response to this request.
     pub(super) fn read(location: &HeaderValue, info: &RequestInfo, links: &Links) -> Self {
+        // A place that is not read is not shown either: half of it could be anything.
         if location.len() > MAX_LOCATION {
             return Self::NotShown;
         }
@@ -40,16 +41,20 @@ impl Location {
         if location.is_empty() {
             return Self::Nowhere;
         }
+        // First what leads into the target, whichever way it is written.
         if let Some(inside) = links.inside(&location) {
             let end = inside.find(['?', '#']).unwrap_or(inside.len());
+            // As the browser will: a path that leaves the target by dots does not leave it here.
             let path = without_dots(&inside[..end]);
             let inside = escaped(&path, &inside[end..]);
+            // An app that asks for TLS of itself would be asked the same again, in a circle.
             return if links.wants_tls(&location) && is_where(info, &inside) {
                 Self::SameByTls
             } else {
                 Self::Inside(inside)
             };
         }
+        // Asked before a path is: `javascript:` is no path either.
         let scheme = location.split_once(':').filter(|(it, _)| is_scheme(it));
         if scheme.is_some_and(|(scheme, rest)| is_ambiguous(scheme, rest)) {
             return Self::NotShown;
@@ -63,11 +68,13 @@ impl Location {
         };
         let end = location.find(['?', '#']).unwrap_or(location.len());
         let (path, rest) = location.split_at(end);
+        // No path at all means the page itself, with a new query or fragment.
         if path.is_empty() {
             let query = info.query().filter(|_| !rest.starts_with('?'));
             let query = query.map(|query| format!("?{query}")).unwrap_or_default();
             return Self::Inside(format!("{page}{query}{}", escaped("", rest)));
         }
+        // A browser replaces the last segment, and takes a backslash for a slash.
         let folder = page.rfind(['/', '\\']).map_or("/", |slash| &page[..=slash]);
         let joined = format!("{folder}{path}");
         Self::Inside(escaped(&without_dots(&joined), rest))
@@ -92,6 +99,7 @@ fn is_where(info: &RequestInfo, inside: &str) -> bool {
         None => (inside, None),
     };
     let own_path = info.path_inside();
+    // `…/proxy` and `…/proxy/` are the same place to a backend.
     let is_root = |path: &str| matches!(path, "" | "/");
     (path == own_path || (is_root(path) && is_root(own_path)))
         && query.unwrap_or_default() == info.query().unwrap_or_default()
@@ -114,6 +122,7 @@ fn escaped(path: &str, rest: &str) -> String {
     let (query, fragment) = rest.split_at(rest.find('#').unwrap_or(rest.len()));
     let mut text = String::with_capacity(path.len() + rest.len());
     let sets = [
+        // Each part has its own set, so that what a browser leaves alone in a query stays as it is there.
         (path, &b"\"<>`{}"[..]),
         (query, b"\"<>'"),
         (fragment, b"\"<>`"),

@@ -73,12 +73,14 @@ pub(super) fn decide(
         return Decided::Passed(response);
     };
     let location = Location::read(location, info, links);
+    // A 201 may have a `Location`, which kube-aggregator lets pass; it only has to lead right.
     if client.ingress == Ingress::Direct || !response.status().is_redirection() {
         make_relative(links, location, response.headers_mut());
         return Decided::Passed(response);
     }
     // 300 and 304 are no redirects, but kube-aggregator refuses them as well if they have a `Location`.
     let is_redirect = matches!(response.status().as_u16(), 301..=303 | 307 | 308);
+    // Only the header goes: the status is the backend's word.
     if !is_redirect || location == Location::Nowhere {
         response.headers_mut().remove(LOCATION);
         return Decided::Passed(response);
@@ -114,6 +116,7 @@ fn as_page(info: &RequestInfo, links: &Links, location: Location, response: Resp
                 response,
             ),
         },
+        // To a page outside: a link of the user's own browser, with nothing of the caller in it.
         Location::Elsewhere(url) if is_web(&url) => leading_to(&url, response),
         Location::SameByTls => leading_nowhere(&wants_tls(info), response),
         Location::Elsewhere(_) | Location::Nowhere | Location::NotShown => leading_nowhere(
@@ -151,6 +154,7 @@ pub(super) fn to_slash(
     info: &RequestInfo,
     request: &Request,
 ) -> Option<Response> {
+    // A handshake is no page, and a POST would lose its body.
     let lacks_it = info.path_inside().is_empty()
         && matches!(info.method, Method::GET | Method::HEAD)
         && !request.headers().contains_key(header::UPGRADE);
@@ -163,6 +167,7 @@ pub(super) fn to_slash(
     *response.status_mut() = StatusCode::MOVED_PERMANENTLY;
     match (client.ingress, client.kind) {
         (Ingress::FrontProxy, ClientKind::Navigation) => Some(leading_to(&target, response)),
+        // Relative links do not matter to it, so it gets `/` at once.
         (Ingress::FrontProxy, ClientKind::Subresource | ClientKind::Program) => None,
         (Ingress::Direct, _) => {
             let location = HeaderValue::try_from(target);
@@ -188,9 +193,11 @@ fn make_relative(links: &Links, location: Location, headers: &mut HeaderMap) {
         // A browser would be led out of the target, or nowhere.
         Location::NotShown => {
             headers.remove(LOCATION);
+            // Without the header there is nothing left that could lead anywhere.
             return;
         }
     };
+    // What a browser reads exactly as it stands is not touched, so that apps see their own words again.
     let stays = |location: &str| {
         links.inside(location).is_none()
             && location

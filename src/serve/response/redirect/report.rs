@@ -28,6 +28,7 @@ pub(super) fn report(
         Reason::Unknown,
         format!("{why}; it leads to {target}"),
     );
+    // A Status has a body and headers of its own; of the redirect's only what says nothing of a body stays.
     let (said, body) = said.into_response().into_parts();
     parts.headers.remove(LOCATION);
     // These are of the backend's body, which is gone.

@@ -42,10 +42,12 @@ impl RequestBody {
     /// Records a body while it is read.
     pub(super) fn recorded(body: &mut Body) -> Self {
         let mut recorded = Recorded::default();
+        // Nothing to record, and `Recorder` would never be polled to say so.
         if body.is_end_stream() {
             recorded.state = Recording::Whole;
             return Self(Arc::new(Mutex::new(recorded)));
         }
+        // A length that is announced shows the end before the last poll: a backend may redirect without reading on.
         recorded.announced = body.size_hint().exact();
         let recorded = Arc::new(Mutex::new(recorded));
         *body = Body::new(Recorder {
@@ -68,6 +70,7 @@ fn locked(recorded: &Mutex<Recorded>) -> MutexGuard<'_, Recorded> {
 impl Recorded {
     fn note(&mut self, chunk: &Bytes) {
         self.length += chunk.len();
+        // Counted first, so that not a byte above the bound is kept.
         if self.length > MAX_REPLAYED_BODY {
             self.give_up();
         } else if self.state == Recording::Running {
@@ -80,6 +83,7 @@ impl Recorded {
 
     fn give_up(&mut self) {
         self.state = Recording::GivenUp;
+        // Freed at once: an upload of a gigabyte must not hold even its beginning.
         self.chunks = Vec::new();
     }
 
@@ -108,14 +112,17 @@ impl HttpBody for Recorder {
         match &frame {
             Some(Ok(frame)) => match frame.data_ref() {
                 Some(chunk) => recorded.note(chunk),
+                // Trailers can't be said again by a body of bytes alone.
                 None => recorded.give_up(),
             },
             Some(Err(_)) => recorded.give_up(),
             None => {}
         }
+        // Both ways in which a body ends: with its last piece, or with the poll after it.
         if (frame.is_none() || is_last) && recorded.state == Recording::Running {
             recorded.state = Recording::Whole;
         }
+        // Never held while the body is polled: that may wait, and the response stage asks for the same lock.
         drop(recorded);
         Poll::Ready(frame)
     }
