@@ -91,8 +91,8 @@ enum Failed {
 
 fn run(config: Config) -> Result<(), Failed> {
     let access = match config.access_log {
-        config::AccessLog::On => AccessLog::to(std::io::stdout())?,
-        config::AccessLog::Off => AccessLog::off(),
+        config::AccessLogMode::On => AccessLog::to(std::io::stdout())?,
+        config::AccessLogMode::Off => AccessLog::off(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

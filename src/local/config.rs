@@ -21,7 +21,7 @@ pub struct LocalConfig {
     pub targets: LocalTargets,
     pub forwards: Vec<PortForward>,
     pub open: Option<TargetName>,
-    pub login: Login,
+    pub login: BrowserLogin,
     pub via: Via,
     /// `--api-group`: that of the cluster's Throughway.
     pub api_group: String,
@@ -163,8 +163,8 @@ pub enum TargetScheme {
 
 /// Whether browsers have to log in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Login {
-    NotAsked,
+pub enum BrowserLogin {
+    NotRequired,
     /// `--login`.
     OneTimeToken,
 }

@@ -28,7 +28,7 @@ use super::terminal::{NoOutput, problem_text};
 use super::upstream::Upstream;
 use super::{announce, browser};
 use crate::lifecycle::{Signals, Tasks};
-use crate::local::config::{LocalConfig, Login, TargetKind, TargetName};
+use crate::local::config::{BrowserLogin, LocalConfig, TargetKind, TargetName};
 
 /// From the first byte of a request to the end of its headers.
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
@@ -239,8 +239,8 @@ fn logins(
     tasks: &Tasks,
 ) -> Result<Option<BrowserLogins>, LocalStartError> {
     let logins = match config.login {
-        Login::NotAsked => return Ok(None),
-        Login::OneTimeToken => BrowserLogins::new(main.home(), tasks.clone())?,
+        BrowserLogin::NotRequired => return Ok(None),
+        BrowserLogin::OneTimeToken => BrowserLogins::new(main.home(), tasks.clone())?,
     };
     if !api.accepts_host(logins.home()) {
         return Err(LocalStartError::LoginHost(logins.home().to_owned()));

@@ -49,14 +49,14 @@ pub struct Status {
     /// After how many seconds another try makes sense.
     pub retry_after: Option<u32>,
     /// Whether the caller's HTTP/1 connection ends with this response.
-    pub connection: Connection,
+    pub connection: Persistence,
 }
 
 /// What becomes of a caller's connection after a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Connection {
-    Kept,
-    Closed,
+pub enum Persistence {
+    KeepAlive,
+    Close,
 }
 
 /// `metav1.StatusDetails`: the object that a refusal is about.
@@ -76,7 +76,7 @@ impl Status {
             message: message.into(),
             subject: None,
             retry_after: None,
-            connection: Connection::Kept,
+            connection: Persistence::KeepAlive,
         }
     }
 
@@ -155,13 +155,13 @@ impl Status {
     /// Ends the caller's HTTP/1 connection with this response.
     #[must_use]
     pub fn closing(mut self) -> Self {
-        self.connection = Connection::Closed;
+        self.connection = Persistence::Close;
         self
     }
 
     /// The document as JSON, in the field order of kube-apiserver.
     pub fn to_json(&self) -> Vec<u8> {
-        let document = Document {
+        let document = StatusObject {
             kind: "Status",
             api_version: "v1",
             metadata: Empty {},
@@ -200,7 +200,7 @@ impl Status {
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
         );
-        if self.connection == Connection::Closed {
+        if self.connection == Persistence::Close {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         if let Some(seconds) = self.retry_after {
@@ -212,7 +212,7 @@ impl Status {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Document {
+struct StatusObject {
     kind: &'static str,
     api_version: &'static str,
     metadata: Empty,

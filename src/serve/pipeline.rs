@@ -207,14 +207,14 @@ fn inner_path(raw: &[u8]) -> String {
     String::from_utf8_lossy(&path[..path.len().min(MAX_LENGTH)]).into_owned()
 }
 
-fn label(verb: Verb) -> telemetry::Verb {
+fn label(verb: Verb) -> telemetry::VerbLabel {
     match verb {
-        Verb::Get => telemetry::Verb::Get,
-        Verb::Create => telemetry::Verb::Create,
-        Verb::Update => telemetry::Verb::Update,
-        Verb::Patch => telemetry::Verb::Patch,
-        Verb::Delete => telemetry::Verb::Delete,
-        Verb::Unnamed => telemetry::Verb::Other,
+        Verb::Get => telemetry::VerbLabel::Get,
+        Verb::Create => telemetry::VerbLabel::Create,
+        Verb::Update => telemetry::VerbLabel::Update,
+        Verb::Patch => telemetry::VerbLabel::Patch,
+        Verb::Delete => telemetry::VerbLabel::Delete,
+        Verb::Unnamed => telemetry::VerbLabel::Other,
     }
 }
 

@@ -12,8 +12,8 @@ use crate::serve::app_login::Logins;
 use crate::serve::authentication::Authentication;
 use crate::serve::authorization::Authorization;
 use crate::serve::certificates::{
-    CertificateError, KubeletAccess, KubeletCredentialSource, KubeletSources, Serving,
-    ServingSecret, SessionKey, Source, Trust, TrustSources, server_config,
+    CertificateError, CredentialSource, KubeletAccess, KubeletCredentialSource, KubeletSources,
+    Serving, ServingSecret, SessionKey, Trust, TrustSources, server_config,
 };
 use crate::serve::client::{Clients, PageTokens};
 use crate::serve::cluster::{ClientError, Cluster, Connected, FrontProxyLookup, connect};
@@ -205,9 +205,9 @@ async fn serving(
 
 fn kubelet_sources(config: &Config, connected: &Connected) -> KubeletSources {
     let file_or = |file: &Option<std::path::PathBuf>, fixed: Option<Vec<u8>>| match (file, fixed) {
-        (Some(path), _) => Source::File(path.clone()),
-        (None, Some(content)) => Source::Fixed(content),
-        (None, None) => Source::Nothing,
+        (Some(path), _) => CredentialSource::File(path.clone()),
+        (None, Some(content)) => CredentialSource::Fixed(content),
+        (None, None) => CredentialSource::Nothing,
     };
     let credential = match &config.kubelet.credential {
         KubeletCredential::ServiceAccount(account) => KubeletCredentialSource::ServiceAccount {

@@ -1,4 +1,4 @@
-//! The module map, held by a test: who may import whom, how large a file may be, and that each has a front page.
+//! The module map, held by a test: who may import whom. Beside it are the rules of single files, names and documents.
 //!
 //! Arrows go down from the two programs to what both stand on, and inside `serve` to the stages before one's own.
 
@@ -6,14 +6,14 @@ mod documents;
 mod limits;
 mod messages;
 mod security;
+mod sizes;
 mod sources;
+mod tokens;
+mod type_names;
 
 use std::collections::BTreeSet;
 
 use sources::sources;
-
-/// No file of the product has more lines than this, tests not counted.
-const MOST_LINES: usize = 500;
 
 /// The stages of `serve` in the order in which a request passes them. A stage may import the stages before it.
 const STAGES: [&str; 10] = [
@@ -119,16 +119,6 @@ fn imports_go_down_or_to_the_stages_before() {
         wrong.is_empty(),
         "imports against the module map: {wrong:#?}"
     );
-}
-
-#[test]
-fn every_file_has_a_front_page_and_a_readable_size() {
-    for source in sources() {
-        let name = source.name();
-        assert!(source.text.starts_with("//!"), "{name} has no front page");
-        let lines = source.product.lines().count();
-        assert!(lines <= MOST_LINES, "{name} has {lines} lines");
-    }
 }
 
 #[test]

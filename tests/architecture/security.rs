@@ -3,29 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-/// Every file with tests in it: its path below the repository, and its text.
-fn files_with_tests() -> Vec<(String, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut found = Vec::new();
-    let mut folders = vec![root.join("src"), root.join("tests")];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let name = path
-                    .strip_prefix(root)
-                    .unwrap()
-                    .to_str()
-                    .unwrap()
-                    .to_owned();
-                found.push((name, fs::read_to_string(&path).unwrap()));
-            }
-        }
-    }
-    found
-}
+use super::sources::project;
 
 /// The tests that a table's last column names: what is written like `place::name`, its name of three words at least.
 fn tests_named_in(document: &str) -> Vec<(Option<&str>, &str)> {
@@ -52,7 +30,7 @@ fn tests_named_in(document: &str) -> Vec<(Option<&str>, &str)> {
 fn every_test_that_the_page_on_security_names_exists() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/security.md");
     let page = fs::read_to_string(page).unwrap();
-    let (files, named) = (files_with_tests(), tests_named_in(&page));
+    let (files, named) = (project(), tests_named_in(&page));
     assert!(named.len() > 100, "the tables were not found");
     let is_there = |place: Option<&str>, name: &str| {
         let definition = format!("fn {name}(");

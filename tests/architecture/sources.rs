@@ -30,7 +30,28 @@ impl Source {
 }
 
 pub(crate) fn sources() -> Vec<Source> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let found: Vec<Source> = rust_below("src")
+        .into_iter()
+        .map(|(path, text)| source(path, text))
+        .collect();
+    assert!(found.len() > 100, "the sources were not found");
+    found
+}
+
+/// Every Rust file of the project, tests included: its path below the repository, and its text.
+pub(crate) fn project() -> Vec<(String, String)> {
+    ["src", "tests"]
+        .into_iter()
+        .flat_map(|folder| {
+            let files = rust_below(folder).into_iter();
+            files.map(move |(path, text)| (format!("{folder}/{}", path.display()), text))
+        })
+        .collect()
+}
+
+/// The Rust files of a folder: their paths below it, and their texts.
+fn rust_below(folder: &str) -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let mut found = Vec::new();
     let mut folders = vec![root.clone()];
     while let Some(folder) = folders.pop() {
@@ -40,12 +61,11 @@ pub(crate) fn sources() -> Vec<Source> {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = fs::read_to_string(&path).unwrap();
-                let path = path.strip_prefix(&root).unwrap().to_owned();
-                found.push(source(path, text));
+                found.push((path.strip_prefix(&root).unwrap().to_owned(), text));
             }
         }
     }
-    assert!(found.len() > 100, "the sources were not found");
+    found.sort();
     found
 }
 

@@ -6,9 +6,9 @@ use throughway_testing::fake_api::FakeApi;
 use crate::world::World;
 
 /// The names of the Services that are seen, in order.
-const SEEN: &str = "[...document.querySelectorAll('#list .name')].filter(name => name.offsetParent).map(name => name.textContent)";
+pub(super) const SHOWN_NAMES: &str = "[...document.querySelectorAll('#list .name')].filter(name => name.offsetParent).map(name => name.textContent)";
 
-fn fill(api: &FakeApi) {
+pub(super) fn fill(api: &FakeApi) {
     api.service(
         "monitoring",
         "grafana",
@@ -30,7 +30,7 @@ async fn everything_is_there_without_scripts_and_can_be_searched() {
         .await;
     world.tab.goto(&world.url("/")).await;
     assert_eq!(
-        world.tab.evaluate(SEEN).await,
+        world.tab.evaluate(SHOWN_NAMES).await,
         json!(["dns", "shop", "grafana"])
     );
     let link = world
@@ -48,7 +48,7 @@ async fn everything_is_there_without_scripts_and_can_be_searched() {
         .tab
         .wait_for("location.search === '?search=monit+web' && document.readyState === 'complete'")
         .await;
-    assert_eq!(world.tab.evaluate(SEEN).await, json!(["grafana"]));
+    assert_eq!(world.tab.evaluate(SHOWN_NAMES).await, json!(["grafana"]));
     assert_eq!(
         world
             .tab
@@ -56,48 +56,6 @@ async fn everything_is_there_without_scripts_and_can_be_searched() {
             .await,
         "monit web"
     );
-    world.stayed_here();
-    world.end();
-}
-
-#[tokio::test]
-async fn what_changes_in_the_cluster_changes_on_the_page_that_is_open() {
-    let world = World::new(fill).await;
-    world.tab.goto(&world.url("/")).await;
-    world.tab.evaluate("window.same = true").await;
-    world
-        .tab
-        .wait_for("document.body.innerText.includes('1 of 2 ready')")
-        .await;
-    world
-        .tab
-        .evaluate("document.querySelector('#ns-demo a').focus()")
-        .await;
-    world.api.endpoints("monitoring", "grafana", &[true, true]);
-    world
-        .tab
-        .wait_for("document.body.innerText.includes('2 ready')")
-        .await;
-    world.api.service("demo", "api", &json!([{"port": 80}]));
-    world
-        .tab
-        .wait_for(&format!("({SEEN}).join() === 'api,dns,shop,grafana'"))
-        .await;
-    let focused = world
-        .tab
-        .evaluate("document.activeElement.textContent")
-        .await;
-    assert_eq!(focused, "http 80", "the focus stays on its link");
-    world.api.remove("services", "monitoring", "grafana");
-    world
-        .tab
-        .wait_for(&format!("({SEEN}).join() === 'api,dns,shop'"))
-        .await;
-    world
-        .tab
-        .wait_for("document.getElementById('summary').textContent === '3 services in 1 namespace'")
-        .await;
-    assert_eq!(world.tab.evaluate("window.same").await, true);
     world.stayed_here();
     world.end();
 }
@@ -116,20 +74,23 @@ async fn a_search_filters_while_one_types_and_outlives_changes_and_a_reload() {
         .tab
         .wait_for("document.querySelectorAll('#list .name').length === 3")
         .await;
-    assert_eq!(world.tab.evaluate(SEEN).await, json!(["grafana"]));
+    assert_eq!(world.tab.evaluate(SHOWN_NAMES).await, json!(["grafana"]));
     world
         .tab
         .evaluate("document.getElementById('search').select()")
         .await;
     world.tab.type_into("#search", "DEMO 80").await;
-    assert_eq!(world.tab.evaluate(SEEN).await, json!(["shop"]));
+    assert_eq!(world.tab.evaluate(SHOWN_NAMES).await, json!(["shop"]));
     world.api.service("demo", "late", &json!([{"port": 8080}]));
     world
         .tab
-        .wait_for(&format!("({SEEN}).join() === 'late,shop'"))
+        .wait_for(&format!("({SHOWN_NAMES}).join() === 'late,shop'"))
         .await;
     world.tab.reload().await;
-    assert_eq!(world.tab.evaluate(SEEN).await, json!(["late", "shop"]));
+    assert_eq!(
+        world.tab.evaluate(SHOWN_NAMES).await,
+        json!(["late", "shop"])
+    );
     world.stayed_here();
     world.end();
 }
@@ -213,39 +174,6 @@ async fn a_phone_shows_it_without_scrolling_sideways() {
     world.end();
 }
 
-#[tokio::test]
-async fn what_the_built_in_proxy_cannot_do_stays_unfolded_when_the_cluster_changes() {
-    let world = World::new(|api| {
-        fill(api);
-        api.responses("/apis/throughway.dev", 404);
-    })
-    .await;
-    // Unfolded as soon as it is there, so before anything can have come over the stream.
-    let unfold = r"new MutationObserver((_, observer) => {
-        const limits = document.querySelector('#notices details');
-        if (limits) { limits.open = true; observer.disconnect(); }
-    }).observe(document, { childList: true, subtree: true });";
-    world
-        .tab
-        .command(
-            "Page.addScriptToEvaluateOnNewDocument",
-            json!({ "source": unfold }),
-        )
-        .await;
-    world.tab.goto(&world.url("/")).await;
-    for name in ["one", "two"] {
-        world.api.service("demo", name, &json!([{"port": 80}]));
-        world
-            .tab
-            .wait_for(&format!("({SEEN}).includes('{name}')"))
-            .await;
-    }
-    let limits = "document.querySelector('#notices details').open && document.querySelectorAll('#notices li').length > 0";
-    assert_eq!(world.tab.evaluate(limits).await, true);
-    world.stayed_here();
-    world.end();
-}
-
 /// Texts whose contrast with what is behind them is below 4.5 (WCAG 2.2, 1.4.3), by the style's own colours.
 const FAINT: &str = r"(() => {
     const parse = (text) => text.match(/[\d.]+/g).map(Number);
@@ -300,7 +228,7 @@ async fn hostile_names_are_shown_and_do_nothing() {
     world.api.service(hostile, "x", &json!([{"port": 80}]));
     world
         .tab
-        .wait_for(&format!("({SEEN}).includes({})", json!(hostile)))
+        .wait_for(&format!("({SHOWN_NAMES}).includes({})", json!(hostile)))
         .await;
     world
         .tab
@@ -309,7 +237,7 @@ async fn hostile_names_are_shown_and_do_nothing() {
     world.tab.reload().await;
     world
         .tab
-        .wait_for(&format!("({SEEN}).includes({})", json!(hostile)))
+        .wait_for(&format!("({SHOWN_NAMES}).includes({})", json!(hostile)))
         .await;
     assert_eq!(world.tab.evaluate("window.hit === undefined").await, true);
     let injected =
@@ -338,50 +266,6 @@ async fn the_policy_lets_nothing_inline_run_and_nothing_else_load() {
     let expected = json!(["frame-src", "img-src", "script-src-elem", "style-src-elem"]);
     assert_eq!(world.tab.evaluate(refused).await, expected);
     assert_eq!(world.tab.evaluate("window.hit === undefined").await, true);
-    world.end();
-}
-
-#[tokio::test]
-async fn trouble_comes_and_goes_on_the_open_page() {
-    let world = World::new(fill).await;
-    world.api.responses("/", 401);
-    world.tab.goto(&world.url("/")).await;
-    world
-        .tab
-        .wait_for("document.querySelector('#notices h2')?.textContent === 'Not logged in'")
-        .await;
-    let command = world
-        .tab
-        .evaluate("document.querySelector('#notices code').textContent")
-        .await;
-    assert_eq!(command, "kubectl auth whoami --context test");
-    world.api.responses("/", 0);
-    world.tab.reload().await;
-    world
-        .tab
-        .wait_for("!document.querySelector('#notices h2')")
-        .await;
-    assert_eq!(
-        world.tab.evaluate(SEEN).await,
-        json!(["dns", "shop", "grafana"])
-    );
-    world.stayed_here();
-    world.end();
-}
-
-#[tokio::test]
-async fn a_companion_that_ended_is_said_on_the_page_that_it_left() {
-    let mut world = World::new(fill).await;
-    world.tab.goto(&world.url("/")).await;
-    world
-        .tab
-        .wait_for("document.querySelectorAll('#list .name').length === 3")
-        .await;
-    world.local.kill();
-    world
-        .tab
-        .wait_for("document.getElementById('lost').offsetParent")
-        .await;
     world.end();
 }
 

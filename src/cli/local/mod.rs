@@ -8,8 +8,8 @@ use regex::Regex;
 
 use super::{Exit, go_regexp};
 use crate::local::config::{
-    ClusterOptions, FilterRules, Filtering, LocalApi, LocalConfig, LocalListen, LocalTargets,
-    Login, Secret, ServerPath, StaticFiles,
+    BrowserLogin, ClusterOptions, FilterRules, Filtering, LocalApi, LocalConfig, LocalListen,
+    LocalTargets, Secret, ServerPath, StaticFiles,
 };
 use crate::protocol::fetch_metadata::CrossSitePolicy;
 use args::{
@@ -59,9 +59,9 @@ pub(super) fn check(line: args::Local) -> Result<LocalConfig, Exit> {
         forwards: origins.forward,
         open: origins.open,
         login: if origins.login {
-            Login::OneTimeToken
+            BrowserLogin::OneTimeToken
         } else {
-            Login::NotAsked
+            BrowserLogin::NotRequired
         },
         via: origins.via,
         api_group: origins.api_group,

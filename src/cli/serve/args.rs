@@ -16,28 +16,28 @@ use crate::serve::config::NamespacedName;
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Serve {
     #[command(flatten)]
-    pub(super) cluster: Cluster,
+    pub(super) cluster: ClusterArgs,
     #[command(flatten)]
-    pub(super) serving: Serving,
+    pub(super) serving: ServingArgs,
     #[command(flatten)]
-    pub(super) authentication: Authentication,
+    pub(super) authentication: AuthenticationArgs,
     #[command(flatten)]
-    pub(super) authorization: Authorization,
+    pub(super) authorization: AuthorizationArgs,
     #[command(flatten)]
-    pub(super) targets: Targets,
+    pub(super) targets: TargetArgs,
     #[command(flatten)]
-    pub(super) backends: Backends,
+    pub(super) backends: BackendArgs,
     #[command(flatten)]
-    pub(super) browsers: Browsers,
+    pub(super) browsers: BrowserArgs,
     #[command(flatten)]
-    pub(super) shutdown: Shutdown,
+    pub(super) shutdown: ShutdownArgs,
     #[command(flatten)]
-    pub(super) logs: Logs,
+    pub(super) logs: LogArgs,
 }
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Cluster")]
-pub(super) struct Cluster {
+pub(super) struct ClusterArgs {
     /// Kubeconfig file for the API server [default: the pod's ServiceAccount]
     #[arg(long, value_name = "FILE")]
     pub(super) kubeconfig: Option<PathBuf>,
@@ -51,7 +51,7 @@ pub(super) struct Cluster {
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Serving")]
-pub(super) struct Serving {
+pub(super) struct ServingArgs {
     /// IP address to listen on; :: includes IPv4
     #[arg(long, value_name = "IP", default_value = "::")]
     pub(super) bind_address: IpAddr,
@@ -117,7 +117,7 @@ pub(super) struct Serving {
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Authentication")]
-pub(super) struct Authentication {
+pub(super) struct AuthenticationArgs {
     /// CA bundle for client certificates [default: the cluster's, from its ConfigMap]
     #[arg(long, value_name = "FILE")]
     pub(super) client_ca_file: Option<PathBuf>,
@@ -193,7 +193,7 @@ pub(super) struct Authentication {
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Authorization")]
-pub(super) struct Authorization {
+pub(super) struct AuthorizationArgs {
     /// How long an allowed SubjectAccessReview is cached
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse::duration)]
     pub(super) authorization_webhook_cache_authorized_ttl: Duration,
@@ -205,7 +205,7 @@ pub(super) struct Authorization {
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Targets")]
-pub(super) struct Targets {
+pub(super) struct TargetArgs {
     /// Additional networks to which the server never connects
     ///
     /// Loopback, link-local, multicast and metadata addresses and the API server are always denied.
@@ -243,7 +243,7 @@ pub(super) struct Targets {
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Backends")]
-pub(super) struct Backends {
+pub(super) struct BackendArgs {
     /// Timeout for a TCP connection to a backend
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = parse::duration)]
     pub(super) backend_connect_timeout: Duration,
@@ -290,7 +290,7 @@ pub(super) struct Backends {
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Browsers")]
-pub(super) struct Browsers {
+pub(super) struct BrowserArgs {
     /// How links are rewritten in pages: relative, or absolute like the built-in proxy
     #[arg(
         long,
@@ -354,7 +354,7 @@ pub(super) struct Browsers {
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Shutdown")]
-pub(super) struct Shutdown {
+pub(super) struct ShutdownArgs {
     /// Time from SIGTERM until new connections are refused; readiness fails at once
     #[arg(long, value_name = "DURATION", default_value = "0", value_parser = parse::duration)]
     pub(super) shutdown_delay_duration: Duration,
@@ -366,7 +366,7 @@ pub(super) struct Shutdown {
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Logs")]
-pub(super) struct Logs {
+pub(super) struct LogArgs {
     /// Filter of the log on standard error, such as info or throughway=debug
     #[arg(
         long,
@@ -384,5 +384,5 @@ pub(super) struct Logs {
         value_name = "on|off",
         hide_possible_values = true
     )]
-    pub(super) access_log: crate::serve::config::AccessLog,
+    pub(super) access_log: crate::serve::config::AccessLogMode,
 }

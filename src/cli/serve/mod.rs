@@ -115,7 +115,7 @@ fn refuse_what_can_not_work(serve: &args::Serve) -> Result<(), Exit> {
 }
 
 /// Whoever stands before a kubelet that is not verified gets what it is shown, so that is never left to a default.
-fn refuse_kubelets_without_credential(targets: &args::Targets) -> Result<(), Exit> {
+fn refuse_kubelets_without_credential(targets: &args::TargetArgs) -> Result<(), Exit> {
     let has_credential =
         targets.kubelet_service_account.is_some() || targets.kubelet_token_file.is_some();
     if targets.kubelet_insecure_tls && !has_credential {
@@ -127,7 +127,7 @@ fn refuse_kubelets_without_credential(targets: &args::Targets) -> Result<(), Exi
     Ok(())
 }
 
-fn listen(serving: args::Serving, exchange_idle_timeout: Duration) -> ListenConfig {
+fn listen(serving: args::ServingArgs, exchange_idle_timeout: Duration) -> ListenConfig {
     let certificate = match (
         serving.tls_cert_file,
         serving.tls_private_key_file,
@@ -158,7 +158,7 @@ fn listen(serving: args::Serving, exchange_idle_timeout: Duration) -> ListenConf
     }
 }
 
-fn authentication(flags: args::Authentication) -> AuthenticationConfig {
+fn authentication(flags: args::AuthenticationArgs) -> AuthenticationConfig {
     let names = RequestHeaderNames {
         allowed_names: flags.requestheader_allowed_names,
         username_headers: flags.requestheader_username_headers,
@@ -191,7 +191,7 @@ fn authentication(flags: args::Authentication) -> AuthenticationConfig {
     }
 }
 
-fn kubelet(flags: &args::Targets) -> KubeletConfig {
+fn kubelet(flags: &args::TargetArgs) -> KubeletConfig {
     let certificate_authority = flags.kubelet_certificate_authority.clone();
     KubeletConfig {
         tls: if flags.kubelet_insecure_tls {
@@ -209,11 +209,11 @@ fn kubelet(flags: &args::Targets) -> KubeletConfig {
     }
 }
 
-fn cookie_names(browsers: &args::Browsers) -> CookieNames {
+fn cookie_names(browsers: &args::BrowserArgs) -> CookieNames {
     browsers.never_forward_cookies.iter().cloned().collect()
 }
 
-fn forward(flags: &args::Backends, browsers: &args::Browsers) -> ForwardConfig {
+fn forward(flags: &args::BackendArgs, browsers: &args::BrowserArgs) -> ForwardConfig {
     ForwardConfig {
         connect_timeout: flags.backend_connect_timeout,
         tls_handshake_timeout: flags.backend_tls_handshake_timeout,

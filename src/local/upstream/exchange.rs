@@ -163,7 +163,7 @@ impl Upstream {
         connection: RequestConnection,
         authority: &Authority,
         mut request: Request,
-    ) -> Result<Response, Box<FailedAttempt>> {
+    ) -> Result<Response, Box<FailedExchange>> {
         match connection {
             RequestConnection::Http2(mut http2) => {
                 // HTTP/2 names scheme and host in fields of its own.
@@ -171,7 +171,7 @@ impl Upstream {
                 *request.uri_mut() = absolute(authority, request.uri());
                 let guard = http2.open_stream();
                 let response = http2.sender.try_send_request(request).await;
-                let response = response.map_err(|failed| FailedAttempt::new(failed, authority))?;
+                let response = response.map_err(|failed| FailedExchange::new(failed, authority))?;
                 Ok(with_body(response.map(|body| GuardedBody {
                     body,
                     _guard: guard,
@@ -179,7 +179,7 @@ impl Upstream {
             }
             RequestConnection::Http1(mut http1) => {
                 let response = http1.sender.try_send_request(request).await;
-                let response = response.map_err(|failed| FailedAttempt::new(failed, authority))?;
+                let response = response.map_err(|failed| FailedExchange::new(failed, authority))?;
                 let guard = ReturnToPool {
                     connection: Some(http1),
                     pool: Arc::clone(&self.pool),
@@ -194,13 +194,13 @@ impl Upstream {
 }
 
 /// A request that got no response.
-struct FailedAttempt {
+struct FailedExchange {
     error: hyper::Error,
     /// The request, if nothing of it was written.
     unsent: Option<Request>,
 }
 
-impl FailedAttempt {
+impl FailedExchange {
     fn new(mut failed: TrySendError<Request>, authority: &Authority) -> Box<Self> {
         let unsent = failed.take_message().map(|mut request| {
             // The next connection may speak HTTP/1, which has the host in a header.

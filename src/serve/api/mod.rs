@@ -116,7 +116,7 @@ pub fn is_health(path: &str) -> bool {
 /// Routes for all documents; whatever else comes is a 404.
 pub fn documents(group: &ApiGroup, health: Health) -> Router {
     let openapi_v3_group = Document::json(&openapi::v3_group(group), JSON);
-    let paths = Paths::of(group);
+    let paths = ApiPaths::of(group);
     let state = Arc::new(Documents {
         index: Document::json(&serde_json::json!({ "paths": paths.listed() }), JSON),
         group_list: Document::json(&discovery::group_list(group), JSON),
@@ -166,13 +166,13 @@ pub fn documents(group: &ApiGroup, health: Health) -> Router {
 
 type All = State<Arc<Documents>>;
 
-struct Paths {
+struct ApiPaths {
     group: String,
     version: String,
     openapi: String,
 }
 
-impl Paths {
+impl ApiPaths {
     fn of(group: &ApiGroup) -> Self {
         let ApiGroup { name, version } = group;
         Self {

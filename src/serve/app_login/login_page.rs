@@ -50,7 +50,7 @@ impl Notice {
 
 /// What the form is for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Form<'a> {
+pub(super) struct FormView<'a> {
     /// Where it is sent, relative to the page that it is shown for.
     pub(super) action: &'a str,
     /// Path and query inside the target that it leads to.
@@ -61,7 +61,7 @@ pub(super) struct Form<'a> {
 }
 
 /// The page with the form.
-pub(super) fn form(status: StatusCode, form: Form<'_>) -> Response {
+pub(super) fn form(status: StatusCode, form: FormView<'_>) -> Response {
     // The backend's own words. They are escaped, and quoted so that nobody takes them for this server's.
     let realm = match form.realm {
         "" => String::new(),
@@ -150,7 +150,7 @@ mod tests {
     async fn nothing_from_elsewhere_breaks_out_of_the_page() {
         let plain = form(
             StatusCode::UNAUTHORIZED,
-            Form {
+            FormView {
                 action: "./.throughway/login",
                 next: "/",
                 realm: "x",
@@ -167,7 +167,7 @@ mod tests {
         ] {
             let page = form(
                 StatusCode::UNAUTHORIZED,
-                Form {
+                FormView {
                     action: trick,
                     next: trick,
                     realm: trick,
@@ -187,7 +187,7 @@ mod tests {
     async fn the_page_allows_its_own_style_and_nothing_else() {
         let page = form(
             StatusCode::UNAUTHORIZED,
-            Form {
+            FormView {
                 action: "./.throughway/login",
                 next: "/",
                 realm: "",

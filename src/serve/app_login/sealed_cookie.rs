@@ -23,7 +23,7 @@ const MAX_TEXT_BYTES: usize = (MAX_CONTENT_BYTES + NONCE_LEN + 16).div_ceil(3) *
 
 /// What somebody typed, and where and until when it is good.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Login {
+pub(super) struct SavedLogin {
     /// Seconds since 1970.
     pub(super) expires: u64,
     /// The `Path` that the cookie was set with.
@@ -32,10 +32,10 @@ pub(super) struct Login {
     pub(super) credentials: String,
 }
 
-impl std::fmt::Debug for Login {
+impl std::fmt::Debug for SavedLogin {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
-            .debug_struct("Login")
+            .debug_struct("SavedLogin")
             .field("expires", &self.expires)
             .finish_non_exhaustive()
     }
@@ -45,7 +45,7 @@ impl std::fmt::Debug for Login {
 pub(super) fn seal(
     key: &[u8; SESSION_KEY_LENGTH],
     permit: &Permit,
-    login: &Login,
+    login: &SavedLogin,
 ) -> Option<String> {
     let path_length = u16::try_from(login.path.len()).ok()?;
     let mut content = login.expires.to_be_bytes().to_vec();
@@ -75,7 +75,7 @@ pub(super) fn open(
     permit: &Permit,
     sealed: &str,
     now: u64,
-) -> Option<Login> {
+) -> Option<SavedLogin> {
     // Before it is decoded: the length is the caller's to choose.
     if sealed.len() > MAX_TEXT_BYTES {
         return None;
@@ -98,7 +98,7 @@ pub(super) fn open(
     let (path, credentials) =
         rest.split_at_checked(usize::from(u16::from_be_bytes(*path_length)))?;
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
-    Some(Login {
+    Some(SavedLogin {
         expires,
         path: text(path)?,
         credentials: text(credentials)?,
@@ -121,8 +121,8 @@ mod tests {
     const NOW: u64 = 1_800_000_000;
     const WEB: &str = "/namespaces/demo/services/web:80";
 
-    fn login() -> Login {
-        Login {
+    fn login() -> SavedLogin {
+        SavedLogin {
             expires: NOW + 60,
             path: "/k8s/proxy/".into(),
             credentials: "guest:päss:word".into(),
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn what_no_cookie_could_hold_is_not_sealed() {
-        let with = |length| Login {
+        let with = |length| SavedLogin {
             credentials: "x".repeat(length),
             ..login()
         };

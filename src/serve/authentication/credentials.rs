@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::bearer_token::WEBSOCKET_TOKEN;
+use super::token_header::WEBSOCKET_TOKEN;
 use crate::serve::certificates::RequestHeader;
 
 /// Whether the request asks to act as somebody else.

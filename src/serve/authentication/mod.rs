@@ -13,6 +13,7 @@ mod claims;
 mod client_certificate;
 mod credentials;
 mod front_proxy;
+mod token_header;
 mod trailers;
 mod verification;
 

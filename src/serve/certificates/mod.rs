@@ -23,7 +23,7 @@ use rustls::crypto::CryptoProvider;
 pub use any::any_backend;
 pub use handshake::server_config;
 pub use kubelet::{
-    KubeletAccess, KubeletCredentialSource, KubeletSources, NoKubeletCredential, Source,
+    CredentialSource, KubeletAccess, KubeletCredentialSource, KubeletSources, NoKubeletCredential,
 };
 pub use secret::ServingSecret;
 pub use serving::{Serving, not_after};

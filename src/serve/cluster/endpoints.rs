@@ -43,13 +43,13 @@ pub struct SliceEndpoint {
 #[serde(rename_all = "camelCase")]
 pub(super) struct RawSlice {
     #[serde(default, deserialize_with = "or_default")]
-    metadata: RawMetadata,
+    metadata: RawSliceMetadata,
     #[serde(default, deserialize_with = "or_default")]
     address_type: String,
     #[serde(default, deserialize_with = "first_entries")]
     endpoints: Vec<RawEndpoint>,
     #[serde(default, deserialize_with = "first_entries")]
-    ports: Vec<RawPort>,
+    ports: Vec<RawEndpointPort>,
 }
 
 impl ObjectContent for RawSlice {
@@ -57,7 +57,7 @@ impl ObjectContent for RawSlice {
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
-struct RawMetadata {
+struct RawSliceMetadata {
     #[serde(default, deserialize_with = "or_default")]
     labels: RawLabels,
 }
@@ -96,7 +96,7 @@ struct RawReference {
 }
 
 #[derive(Debug, Clone, Deserialize)]
-struct RawPort {
+struct RawEndpointPort {
     name: Option<Box<str>>,
     /// An int32 that nobody has checked.
     port: Option<i64>,

@@ -50,14 +50,14 @@ pub(super) enum ListError {
 #[serde(bound = "C: DeserializeOwned")]
 struct RawPage<C> {
     #[serde(default, deserialize_with = "or_default")]
-    metadata: RawMetadata,
+    metadata: RawListMetadata,
     #[serde(default = "Vec::new", deserialize_with = "or_default")]
     items: Vec<Object<C>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct RawMetadata {
+struct RawListMetadata {
     #[serde(default, deserialize_with = "or_default")]
     resource_version: String,
     #[serde(default, deserialize_with = "or_default")]

@@ -26,7 +26,7 @@ pub struct Node {
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct RawNode {
     #[serde(default, deserialize_with = "or_default")]
-    status: RawStatus,
+    status: RawNodeStatus,
 }
 
 impl ObjectContent for RawNode {
@@ -35,11 +35,11 @@ impl ObjectContent for RawNode {
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct RawStatus {
+struct RawNodeStatus {
     #[serde(default, deserialize_with = "first_entries")]
     addresses: Vec<RawAddress>,
     #[serde(default, deserialize_with = "or_default")]
-    daemon_endpoints: RawEndpoints,
+    daemon_endpoints: RawDaemonEndpoints,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -52,13 +52,13 @@ struct RawAddress {
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct RawEndpoints {
+struct RawDaemonEndpoints {
     #[serde(default, deserialize_with = "or_default")]
-    kubelet_endpoint: RawEndpoint,
+    kubelet_endpoint: RawDaemonEndpoint,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
-struct RawEndpoint {
+struct RawDaemonEndpoint {
     /// An int32 that the kubelet writes and nobody checks.
     #[serde(default, deserialize_with = "or_default", rename = "Port")]
     port: i64,

@@ -56,9 +56,9 @@ pub struct PodPort {
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct RawPod {
     #[serde(default, deserialize_with = "or_default")]
-    spec: RawSpec,
+    spec: RawPodSpec,
     #[serde(default, deserialize_with = "or_default")]
-    status: RawStatus,
+    status: RawPodStatus,
 }
 
 impl ObjectContent for RawPod {
@@ -67,7 +67,7 @@ impl ObjectContent for RawPod {
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct RawSpec {
+struct RawPodSpec {
     #[serde(default, deserialize_with = "first_entries")]
     init_containers: Vec<RawContainer>,
     #[serde(default, deserialize_with = "first_entries")]
@@ -80,14 +80,14 @@ struct RawSpec {
 #[serde(rename_all = "camelCase")]
 struct RawContainer {
     #[serde(default, deserialize_with = "first_entries")]
-    ports: Vec<RawPort>,
+    ports: Vec<RawContainerPort>,
     #[serde(default, deserialize_with = "or_default")]
     restart_policy: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct RawPort {
+struct RawContainerPort {
     #[serde(default, deserialize_with = "or_default")]
     name: Box<str>,
     #[serde(default, deserialize_with = "or_default")]
@@ -98,7 +98,7 @@ struct RawPort {
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct RawStatus {
+struct RawPodStatus {
     #[serde(default, deserialize_with = "or_default")]
     phase: String,
     #[serde(default, deserialize_with = "or_default")]

@@ -37,9 +37,9 @@ pub struct ServicePort {
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct RawService {
     #[serde(default, deserialize_with = "or_default")]
-    metadata: RawMetadata,
+    metadata: RawServiceMetadata,
     #[serde(default, deserialize_with = "or_default")]
-    spec: RawSpec,
+    spec: RawServiceSpec,
 }
 
 impl ObjectContent for RawService {
@@ -47,16 +47,16 @@ impl ObjectContent for RawService {
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
-struct RawMetadata {
+struct RawServiceMetadata {
     #[serde(default, deserialize_with = "or_default")]
     annotations: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct RawSpec {
+struct RawServiceSpec {
     #[serde(default, deserialize_with = "first_entries")]
-    ports: Vec<RawPort>,
+    ports: Vec<RawServicePort>,
     #[serde(default, deserialize_with = "or_default", rename = "type")]
     kind: String,
     #[serde(default, deserialize_with = "first_entries", rename = "clusterIPs")]
@@ -64,7 +64,7 @@ struct RawSpec {
 }
 
 #[derive(Debug, Clone, Deserialize)]
-struct RawPort {
+struct RawServicePort {
     #[serde(default, deserialize_with = "or_default")]
     name: Box<str>,
     #[serde(default, deserialize_with = "or_default")]

@@ -31,12 +31,12 @@ pub struct Config {
     pub shutdown: ShutdownConfig,
     /// A `tracing` filter, `info` unless told.
     pub log: String,
-    pub access_log: AccessLog,
+    pub access_log: AccessLogMode,
 }
 
 /// Whether each request leaves a line on standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum AccessLog {
+pub enum AccessLogMode {
     On,
     Off,
 }

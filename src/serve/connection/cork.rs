@@ -33,11 +33,11 @@ pub(super) const TLS_BUFFER_BYTES: usize = 80 << 10;
 #[derive(Debug)]
 pub struct Cork<S> {
     stream: S,
-    state: State,
+    state: CorkState,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum CorkState {
     /// Everything goes through.
     Open,
     /// What is small waits.
@@ -50,30 +50,34 @@ impl<S> Cork<S> {
     pub(super) fn new(stream: S) -> Self {
         Self {
             stream,
-            state: State::Open,
+            state: CorkState::Open,
         }
     }
 
     fn cork(&mut self) {
-        if self.state == State::Open {
-            self.state = State::Corked;
+        if self.state == CorkState::Open {
+            self.state = CorkState::Corked;
         }
     }
 
     fn uncork(&mut self) {
-        self.state = State::Open;
+        self.state = CorkState::Open;
     }
 
     /// Whether a write of so many bytes waits. Nobody is woken for it: the end of the turn flushes.
     fn holds(&mut self, bytes: usize) -> bool {
         let least = match self.state {
-            State::Open => return false,
-            State::Corked => SMALL_BYTES,
-            State::Holding => 0,
+            CorkState::Open => return false,
+            CorkState::Corked => SMALL_BYTES,
+            CorkState::Holding => 0,
         };
         // A batch is never held, however much waits: it is what the holding is for.
         let holds = (least..BATCH_BYTES).contains(&bytes);
-        self.state = if holds { State::Holding } else { State::Corked };
+        self.state = if holds {
+            CorkState::Holding
+        } else {
+            CorkState::Corked
+        };
         holds
     }
 }
@@ -193,7 +197,7 @@ impl<S: Unpin> Corked<S> {
         }
         let written = write(Pin::new(&mut self.tls));
         // Read after the write, since only the cork below knows whether it took the bytes.
-        if self.tls.get_ref().0.state == State::Holding {
+        if self.tls.get_ref().0.state == CorkState::Holding {
             self.turn.hold();
         }
         written
@@ -233,7 +237,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Corked<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         // Calling it flushed is safe: the end of the turn flushes again, and nothing waits longer than one turn.
-        if self.turn.is_corked() && self.tls.get_ref().0.state == State::Holding {
+        if self.turn.is_corked() && self.tls.get_ref().0.state == CorkState::Holding {
             return Poll::Ready(Ok(()));
         }
         self.turn.release();

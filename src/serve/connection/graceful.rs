@@ -51,18 +51,18 @@ pub(super) async fn drive<C: GracefulConnection>(
         end = PollOnOwnWake::new(has_to_end(peer, limits, tasks, activity)) => end,
     };
     match end {
-        End::InOrder => {
+        GracefulEnd::InOrder => {
             // The future that was borrowed above goes on here, so requests under way get their responses.
             connection.as_mut().end_in_order();
             connection.as_mut().await.map_err(because)
         }
         // Nothing was asked, so there is nothing to end in order; a caller that is silent would not take part.
-        End::Silent => Err(ConnectionError::NoRequest),
+        GracefulEnd::Silent => Err(ConnectionError::NoRequest),
     }
 }
 
 /// How a connection that has to end does so.
-enum End {
+enum GracefulEnd {
     InOrder,
     /// No request was whole within the time for a head, since the handshake.
     Silent,
@@ -75,7 +75,7 @@ async fn has_to_end(
     limits: &ConnectionLimits,
     tasks: &Tasks,
     activity: &Activity,
-) -> End {
+) -> GracefulEnd {
     // HTTP/2 has no timeout for the first request, and a caller that sends none holds a slot.
     let silent = async {
         // One time for the first request, counted from here; an HTTP/1 connection has its own timer in hyper as well.
@@ -103,9 +103,9 @@ async fn has_to_end(
     };
     // Each side only waits, so those that are dropped lose nothing.
     tokio::select! {
-        () = tasks.draining() => End::InOrder,
-        () = peer.retired() => End::InOrder,
-        () = silent => End::Silent,
-        () = idle => End::InOrder,
+        () = tasks.draining() => GracefulEnd::InOrder,
+        () = peer.retired() => GracefulEnd::InOrder,
+        () = silent => GracefulEnd::Silent,
+        () = idle => GracefulEnd::InOrder,
     }
 }

@@ -44,13 +44,13 @@ struct Begun {
 #[derive(Debug, Default)]
 struct OfAddress {
     /// The oldest first.
-    open: VecDeque<Open>,
+    open: VecDeque<OpenHandshake>,
     /// The moments at which they began, added up.
     moments: Duration,
 }
 
 #[derive(Debug)]
-struct Open {
+struct OpenHandshake {
     number: u64,
     moment: Duration,
     ended: Arc<Notify>,
@@ -86,7 +86,7 @@ impl Handshakes {
         let own = begun.by_address.entry(of).or_default();
         own.moments += moment;
         // Pushed at the end under the lock, so the front is always the oldest.
-        own.open.push_back(Open {
+        own.open.push_back(OpenHandshake {
             number,
             moment,
             ended: Arc::clone(&ended),
@@ -136,8 +136,8 @@ impl Begun {
     fn remove(
         &mut self,
         of: IpAddr,
-        which: impl FnOnce(&mut VecDeque<Open>) -> Option<Open>,
-    ) -> Option<Open> {
+        which: impl FnOnce(&mut VecDeque<OpenHandshake>) -> Option<OpenHandshake>,
+    ) -> Option<OpenHandshake> {
         let own = self.by_address.get_mut(&of)?;
         let open = which(&mut own.open)?;
         own.moments -= open.moment;

@@ -26,10 +26,10 @@ pub(super) struct HeadBudget(Arc<AtomicUsize>);
 
 /// What one connection holds of it.
 #[derive(Debug, Clone)]
-pub(super) struct HeadBytes(Arc<Inner>);
+pub(super) struct HeadBytes(Arc<ConnectionHeads>);
 
 #[derive(Debug)]
-struct Inner {
+struct ConnectionHeads {
     budget: HeadBudget,
     held: AtomicUsize,
     /// Requests that are open: their bodies are not heads.
@@ -38,7 +38,7 @@ struct Inner {
 
 impl HeadBudget {
     pub(super) fn of_connection(&self) -> HeadBytes {
-        HeadBytes(Arc::new(Inner {
+        HeadBytes(Arc::new(ConnectionHeads {
             budget: self.clone(),
             held: AtomicUsize::new(0),
             open: AtomicUsize::new(0),
@@ -67,7 +67,7 @@ impl HeadBytes {
     }
 }
 
-impl Inner {
+impl ConnectionHeads {
     fn give_back(&self) {
         // Swapped, so that bytes are never given back twice when a head ends as the connection does.
         let held = self.held.swap(0, Ordering::Relaxed);
@@ -75,7 +75,7 @@ impl Inner {
     }
 }
 
-impl Drop for Inner {
+impl Drop for ConnectionHeads {
     fn drop(&mut self) {
         self.give_back();
     }
@@ -83,7 +83,7 @@ impl Drop for Inner {
 
 /// A request whose head was whole. It goes along with the request's body, as what arrives until its end is no head.
 #[derive(Debug)]
-pub(super) struct OpenRequest(Arc<Inner>);
+pub(super) struct OpenRequest(Arc<ConnectionHeads>);
 
 impl OpenRequest {
     /// The same body, which keeps the request open.

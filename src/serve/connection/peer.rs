@@ -15,7 +15,7 @@ use crate::serve::certificates::CachedVerification;
 /// The certificates were presented and their key was proven at the handshake; whether anybody trusts them is decided for
 /// every request by `authentication`, against the roots that are in force at that moment.
 #[derive(Debug, Clone)]
-pub struct Peer(Arc<Inner>);
+pub struct Peer(Arc<PeerInner>);
 
 /// Whose connection it is, as its certificate says right after the handshake. It decides what the connection may take, and
 /// nothing else: each request is authenticated by itself.
@@ -28,7 +28,7 @@ pub enum PeerClass {
 }
 
 #[derive(Debug)]
-struct Inner {
+struct PeerInner {
     class: OnceLock<PeerClass>,
     address: SocketAddr,
     address_text: HeaderValue,
@@ -43,7 +43,7 @@ impl Peer {
         // A caller over IPv4 at a socket for both is `::ffff:…`, which apps that log or filter by address do not
         // expect.
         let text = address.ip().to_canonical().to_string();
-        Self(Arc::new(Inner {
+        Self(Arc::new(PeerInner {
             class: OnceLock::new(),
             address,
             address_text: HeaderValue::try_from(text).expect("an address is header text"),

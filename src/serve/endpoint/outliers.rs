@@ -18,10 +18,10 @@ const MAX_EJECTED: usize = 4096;
 
 /// Who sits out, shared by the choice and by those who dial.
 #[derive(Debug, Clone, Default)]
-pub struct Outliers(Arc<Inner>);
+pub struct Outliers(Arc<Ejections>);
 
 #[derive(Debug, Default)]
-struct Inner {
+struct Ejections {
     until: HashMap<SocketAddr, Instant>,
     /// When those whose time is over are looked for again: once in their time, and not at each refusal.
     next_sweep: Mutex<Option<Instant>>,

@@ -24,7 +24,7 @@ use super::PIECE;
 use super::budget::{Budget, Share};
 use super::encoding::{Begin, Decoder, Encoder, Encoding, Format};
 use super::rewriter::Rewriter;
-use super::source::Source;
+use super::source::BodySource;
 
 /// So much of a window is reserved before a page begins, so that pages that aren't larger never end early.
 const FIRST_DECODED: usize = 512 * 1024;
@@ -50,7 +50,7 @@ enum PageError {
 }
 
 /// The rewritten body.
-pub(super) struct Rewritten {
+pub(super) struct RewrittenBody {
     stage: Stage,
     encoding: Encoding,
     rewriter: Rewriter,
@@ -67,9 +67,9 @@ pub(super) struct Rewritten {
 }
 
 enum Stage {
-    Begins(Source),
+    Begins(BodySource),
     /// Nothing of it is rewritten.
-    Passes(Source),
+    Passes(BodySource),
     Flows(Box<Flow>),
     Over,
 }
@@ -114,7 +114,7 @@ enum Reach {
     End,
 }
 
-impl Rewritten {
+impl RewrittenBody {
     pub(super) fn new(
         body: Body,
         encoding: Encoding,
@@ -123,7 +123,7 @@ impl Rewritten {
         (limit, budget): (u64, Arc<Budget>),
     ) -> Self {
         Self {
-            stage: Stage::Begins(Source::new(body)),
+            stage: Stage::Begins(BodySource::new(body)),
             encoding,
             rewriter,
             page: Vec::new(),
@@ -302,14 +302,14 @@ impl Next {
 }
 
 /// The backend's own failure if it was that, so that a body that broke off is told from one that was wrongly encoded.
-fn failure(source: &mut Source, error: io::Error) -> axum::Error {
+fn failure(source: &mut BodySource, error: io::Error) -> axum::Error {
     source
         .failure
         .take()
         .unwrap_or_else(|| axum::Error::new(PageError::Encoding(error)))
 }
 
-impl http_body::Body for Rewritten {
+impl http_body::Body for RewrittenBody {
     type Data = Bytes;
     type Error = axum::Error;
 

@@ -17,7 +17,7 @@ use async_compression::zstd::DParameter;
 use http::header::{CONTENT_ENCODING, HeaderMap};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::source::{Ended, Source};
+use super::source::{BodySource, Ended};
 use super::window::{self, Window};
 
 /// An encoding that can be undone and done again.
@@ -114,16 +114,16 @@ fn is_zlib(begin: &[u8]) -> bool {
 /// Gives the decoded bytes of a source.
 #[derive(Debug)]
 pub(super) enum Decoder {
-    Plain(Source),
-    Gzip(bufread::GzipDecoder<Source>),
-    Zlib(bufread::ZlibDecoder<Source>),
-    BareDeflate(bufread::DeflateDecoder<Source>),
-    Brotli(Box<bufread::BrotliDecoder<Source>>),
-    Zstd(bufread::ZstdDecoder<Source>),
+    Plain(BodySource),
+    Gzip(bufread::GzipDecoder<BodySource>),
+    Zlib(bufread::ZlibDecoder<BodySource>),
+    BareDeflate(bufread::DeflateDecoder<BodySource>),
+    Brotli(Box<bufread::BrotliDecoder<BodySource>>),
+    Zstd(bufread::ZstdDecoder<BodySource>),
 }
 
 impl Decoder {
-    pub(super) fn new(format: Format, source: Source) -> Self {
+    pub(super) fn new(format: Format, source: BodySource) -> Self {
         match format {
             Format::Plain => Self::Plain(source),
             Format::Gzip => {
@@ -143,7 +143,7 @@ impl Decoder {
         }
     }
 
-    pub(super) fn source(&mut self) -> &mut Source {
+    pub(super) fn source(&mut self) -> &mut BodySource {
         match self {
             Self::Plain(source) => source,
             Self::Gzip(decoder) => decoder.get_mut(),

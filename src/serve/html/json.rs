@@ -12,13 +12,13 @@ const DEEPEST: usize = 64;
 
 /// Where a string stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
+pub(super) enum JsonRole {
     Key,
     Value,
 }
 
 /// Says what a string becomes; `None`: it stays. Gets the keys on the way to it, with an empty one for each list.
-pub(super) type Rule<'r> = dyn Fn(&[String], Role, &str) -> Option<String> + 'r;
+pub(super) type Rule<'r> = dyn Fn(&[String], JsonRole, &str) -> Option<String> + 'r;
 
 /// Replaces strings.
 pub(super) fn replaced(text: &[u8], rule: &Rule<'_>) -> Option<Vec<u8>> {
@@ -45,11 +45,11 @@ pub(super) fn replaced(text: &[u8], rule: &Rule<'_>) -> Option<Vec<u8>> {
                     .is_some_and(|byte| *byte == b':');
                 let response = if is_key {
                     let above = path.len() - 1;
-                    let response = rule(&path[..above], Role::Key, &string);
+                    let response = rule(&path[..above], JsonRole::Key, &string);
                     path[above] = string;
                     response
                 } else {
-                    rule(&path, Role::Value, &string)
+                    rule(&path, JsonRole::Value, &string)
                 };
                 match response {
                     Some(now) => result.extend_from_slice(&literal_of(&now)?),

@@ -6,7 +6,7 @@
 //!
 //! W3C Web Application Manifest, section 1, and its incubations (protocol, file and share handlers, shortcuts).
 
-use super::json::{self, Role};
+use super::json::{self, JsonRole};
 use super::links::Links;
 
 /// The manifest with its URLs mapped; `None`: it is no JSON.
@@ -15,10 +15,10 @@ pub(super) fn mapped(manifest: &[u8], links: &Links) -> Option<Vec<u8>> {
     json::replaced(manifest, &|path, role, string| {
         let keys: Vec<&str> = path.iter().map(String::as_str).collect();
         match (role, keys.as_slice()) {
-            (Role::Key, _) => None,
-            (Role::Value, ["id"]) => named.map(string),
-            (Role::Value, keys) if holds_url(keys) => links.map(string),
-            (Role::Value, _) => None,
+            (JsonRole::Key, _) => None,
+            (JsonRole::Value, ["id"]) => named.map(string),
+            (JsonRole::Value, keys) if holds_url(keys) => links.map(string),
+            (JsonRole::Value, _) => None,
         }
     })
 }
@@ -43,7 +43,7 @@ fn holds_url(keys: &[&str]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::serve::html::links::Form;
+    use crate::serve::html::links::LinkForm;
     use crate::serve::html::links::tests::{PREFIX, links};
 
     #[test]
@@ -66,7 +66,7 @@ mod tests {
   "protocol_handlers": [{"protocol": "web+x", "url": "../p?%s"}],
   "file_handlers": [{"action": "../open", "accept": {"text/csv": [".csv"]}}]
 }"#;
-        let links = links("/static/manifest.json", Form::Relative);
+        let links = links("/static/manifest.json", LinkForm::Relative);
         let mapped = mapped(manifest.as_bytes(), &links).unwrap();
         assert_eq!(
             String::from_utf8(mapped).unwrap(),

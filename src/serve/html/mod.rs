@@ -56,7 +56,7 @@ use http::header::{
 use http::{Method, StatusCode};
 
 use crate::protocol::status::Response;
-use body::Rewritten;
+use body::RewrittenBody;
 use budget::Budget;
 use encoding::Encoding;
 use links::Links;
@@ -149,7 +149,7 @@ pub(super) fn rewrite(response: Response, how: &PageTreatment) -> Response {
     let (mut head, body) = response.into_parts();
     bytes_change(&mut head.headers);
     let step = step(&how.links);
-    let body = Rewritten::new(
+    let body = RewrittenBody::new(
         body,
         encoding,
         rewriter,

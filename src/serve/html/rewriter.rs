@@ -10,7 +10,7 @@ use http::header::HeaderMap;
 use super::charset::{Charset, is_marked_as_utf16};
 use super::css::Css;
 use super::links::Links;
-use super::page::{Html, HtmlOptions, Nesting};
+use super::page::{HtmlOptions, Nesting, PageRewriter};
 use super::{PageTreatment, Sniffing, charset_of, manifest, media_type};
 
 /// A larger manifest stays as it is. It is read in one go.
@@ -26,9 +26,9 @@ pub(super) struct Rewriter {
 
 #[derive(Debug)]
 enum Media {
-    Html(Box<Html>),
+    Html(Box<PageRewriter>),
     /// A page, unless it begins as data does.
-    HtmlOrJson(Box<Html>),
+    HtmlOrJson(Box<PageRewriter>),
     Css(Box<Css>, Links),
     Manifest(Vec<u8>, Links),
     /// What is to be put first.
@@ -118,7 +118,7 @@ impl Rewriter {
 }
 
 fn html(how: &PageTreatment, charset: Option<Charset>) -> Media {
-    let html = Box::new(Html::new(HtmlOptions {
+    let html = Box::new(PageRewriter::new(HtmlOptions {
         links: how.links.clone(),
         injection: how.injection.as_ref().map(|one| one.html.clone()),
         charset,

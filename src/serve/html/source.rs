@@ -21,7 +21,7 @@ pub(super) enum Ended {
 }
 
 #[derive(Debug)]
-pub(super) struct Source {
+pub(super) struct BodySource {
     body: Body,
     chunk: Bytes,
     ended: bool,
@@ -30,7 +30,7 @@ pub(super) struct Source {
     pub failure: Option<axum::Error>,
 }
 
-impl Source {
+impl BodySource {
     pub(super) fn new(body: Body) -> Self {
         Self {
             body,
@@ -112,7 +112,7 @@ impl Source {
     }
 }
 
-impl AsyncBufRead for Source {
+impl AsyncBufRead for BodySource {
     fn poll_fill_buf(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
         let source = self.get_mut();
         ready!(source.poll_chunk(context))?;
@@ -124,7 +124,7 @@ impl AsyncBufRead for Source {
     }
 }
 
-impl AsyncRead for Source {
+impl AsyncRead for BodySource {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

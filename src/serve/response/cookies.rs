@@ -19,13 +19,13 @@ const MAX_COOKIE: usize = 64 * 1024;
 
 /// Where a target is: its path as it arrived here, and as the browser has it. Neither ends in a slash.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Paths<'a> {
+pub(super) struct TargetPaths<'a> {
     pub(super) arrived: &'a str,
     pub(super) external: &'a str,
 }
 
 /// Keeps every `Set-Cookie` of a target below its path.
-pub(super) fn confine(headers: &mut HeaderMap, paths: Paths<'_>, never: &CookieNames) {
+pub(super) fn confine(headers: &mut HeaderMap, paths: TargetPaths<'_>, never: &CookieNames) {
     if !headers.contains_key(SET_COOKIE) {
         return;
     }
@@ -63,7 +63,7 @@ fn drop_unwanted(headers: &mut HeaderMap) {
     }
 }
 
-fn rewritten(cookie: &[u8], paths: Paths<'_>, never: &CookieNames) -> HeaderValue {
+fn rewritten(cookie: &[u8], paths: TargetPaths<'_>, never: &CookieNames) -> HeaderValue {
     let mut parts = cookie.split(|byte| *byte == b';');
     let mut text = renamed(parts.next().unwrap_or_default(), never);
     for attribute in parts {
@@ -110,7 +110,7 @@ pub(super) fn renamed(pair: &[u8], never: &CookieNames) -> Vec<u8> {
 
 /// A `Path` attribute below the target's path, which an app that knows where it lives may have put there already. One that is
 /// no absolute path means none at all, and is left as it is.
-fn below(attribute: &[u8], paths: Paths<'_>) -> Vec<u8> {
+fn below(attribute: &[u8], paths: TargetPaths<'_>) -> Vec<u8> {
     let equals = attribute.iter().position(|byte| *byte == b'=');
     let value_at = equals.map_or(attribute.len(), |at| at + 1);
     let value = attribute[value_at..].trim_ascii();
@@ -154,7 +154,7 @@ mod tests {
         let value = |cookie: &&str| (SET_COOKIE, HeaderValue::from_str(cookie).unwrap());
         let mut headers: HeaderMap = cookies.iter().map(value).collect();
         let arrived = PREFIX;
-        confine(&mut headers, Paths { arrived, external }, &never());
+        confine(&mut headers, TargetPaths { arrived, external }, &never());
         let text = |value: &HeaderValue| value.to_str().unwrap().to_owned();
         headers.get_all(SET_COOKIE).iter().map(text).collect()
     }
@@ -281,7 +281,7 @@ mod tests {
         let mut headers =
             HeaderMap::from_iter([(SET_COOKIE, HeaderValue::from_bytes(cookie).unwrap())]);
         let (arrived, external) = (PREFIX, "/p");
-        confine(&mut headers, Paths { arrived, external }, &never());
+        confine(&mut headers, TargetPaths { arrived, external }, &never());
         assert_eq!(
             headers[SET_COOKIE].as_bytes(),
             b"n\xe4me=\xff\x80; Path=/p/\xfc; X=\xc3\xa4"

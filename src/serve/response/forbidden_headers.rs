@@ -48,12 +48,12 @@ pub(super) fn remove(headers: &mut HeaderMap, links: &Links) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::serve::html::links::Form;
+    use crate::serve::html::links::LinkForm;
     use crate::serve::html::links::tests::links;
 
     fn left(lines: &[(&'static str, &'static str)]) -> HeaderMap {
         let mut headers = of(lines);
-        remove(&mut headers, &links("/a/b", Form::Relative));
+        remove(&mut headers, &links("/a/b", LinkForm::Relative));
         headers
     }
 

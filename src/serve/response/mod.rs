@@ -50,7 +50,7 @@ use crate::serve::endpoint::Endpoint;
 use crate::serve::forward::speaks_for_the_origin;
 use crate::serve::html;
 use crate::serve::html::budget::{Budget, MAX_TOTAL};
-use crate::serve::html::links::{BackendNames, BackendScheme, Form, Links};
+use crate::serve::html::links::{BackendNames, BackendScheme, LinkForm, Links};
 use caching::DependsOn;
 use redirect::Decided;
 
@@ -210,8 +210,13 @@ impl<'a> ResponseContext<'a> {
         let (info, external) = (self.permit.info(), &self.client.external);
         let host = external.origin.as_ref().map(|origin| origin.host.as_str());
         let backend = self.backend();
-        Links::new(info.prefix(), info.path_inside(), backend, Form::Relative)
-            .with_external(host, external.prefix.as_deref())
+        Links::new(
+            info.prefix(),
+            info.path_inside(),
+            backend,
+            LinkForm::Relative,
+        )
+        .with_external(host, external.prefix.as_deref())
     }
 
     /// Who the backend is in the URLs that it writes.
@@ -227,8 +232,8 @@ impl<'a> ResponseContext<'a> {
     }
 
     /// The target's path here and at the browser.
-    fn paths(self) -> cookies::Paths<'a> {
-        cookies::Paths {
+    fn paths(self) -> cookies::TargetPaths<'a> {
+        cookies::TargetPaths {
             arrived: self.permit.info().prefix(),
             external: self.client.prefix(self.permit),
         }

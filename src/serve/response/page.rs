@@ -14,7 +14,7 @@ use crate::protocol::status::Response;
 use crate::serve::client::{ClientKind, FetchDestination};
 use crate::serve::cluster::{PageHelper, Prefix, Rewrite};
 use crate::serve::config::LinkStyle;
-use crate::serve::html::links::{Form, Links};
+use crate::serve::html::links::{LinkForm, Links};
 use crate::serve::html::{self, Injection, PageLimits, PageTreatment, Sniffing};
 
 /// Rewrites what a page consists of, and lets documents begin with the page helper. The links are relative so far.
@@ -81,24 +81,29 @@ fn helper(
         cookies: &rewriter.config.never_forward_cookies.line(),
     };
     let html = match admission.form {
-        csp::Form::External => page_helper::tag(admission.nonce.as_str(), about),
-        csp::Form::Inline => page_helper::inline_tag(about),
+        csp::ScriptSource::External => page_helper::tag(admission.nonce.as_str(), about),
+        csp::ScriptSource::Inline => page_helper::inline_tag(about),
     };
     Injection { html }
 }
 
 /// How links are written; `None`: they are better left as they are.
-fn form(context: ResponseContext<'_>, style: LinkStyle, is_html: bool) -> Option<Form> {
+fn form(context: ResponseContext<'_>, style: LinkStyle, is_html: bool) -> Option<LinkForm> {
     let is_fragment = is_html && context.client.kind == ClientKind::Subresource;
     match (style, is_fragment) {
         (LinkStyle::Absolute, _) => {
             let prefix = context.client.prefix(context.permit);
-            Some(Form::Absolute(prefix.to_owned()))
+            Some(LinkForm::Absolute(prefix.to_owned()))
         }
-        (LinkStyle::Relative, false) => Some(Form::Relative),
+        (LinkStyle::Relative, false) => Some(LinkForm::Relative),
         // A fragment lands in a document that lies elsewhere, where relative links would mean something else. Without
         // knowing where, the page helper maps them when they are put there.
-        (LinkStyle::Relative, true) => context.client.external.prefix.clone().map(Form::Absolute),
+        (LinkStyle::Relative, true) => context
+            .client
+            .external
+            .prefix
+            .clone()
+            .map(LinkForm::Absolute),
     }
 }
 

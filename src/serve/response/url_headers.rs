@@ -109,7 +109,7 @@ fn refresh(field: &str, links: &Links) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::serve::html::links::Form;
+    use crate::serve::html::links::LinkForm;
     use crate::serve::html::links::tests::links;
 
     #[test]
@@ -118,7 +118,7 @@ mod tests {
             let line = HeaderValue::try_from("</x>, ".repeat(count)).unwrap();
             let name = HeaderName::from_static("link");
             let mut headers = HeaderMap::from_iter([(name.clone(), line.clone())]);
-            map(&mut headers, &links(page, Form::Relative));
+            map(&mut headers, &links(page, LinkForm::Relative));
             headers[name] != line
         };
         assert!(is_mapped("/a", MAX_FIELD / 6));
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn what_leads_into_the_target_becomes_relative_and_nothing_else_changes() {
-        let links = links("/a/b", Form::Relative);
+        let links = links("/a/b", LinkForm::Relative);
         for (name, sent, expected) in [
             ("content-location", "/x", "../x"),
             ("content-location", "x", "x"),

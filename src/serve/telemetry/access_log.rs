@@ -24,10 +24,10 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Where the lines go. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct AccessLog(Option<Open>);
+pub struct AccessLog(Option<LogQueue>);
 
 #[derive(Debug, Clone)]
-struct Open {
+struct LogQueue {
     entries: SyncSender<Entry>,
     lost: Arc<AtomicU64>,
     /// Bytes of the lines that wait.
@@ -58,7 +58,7 @@ impl AccessLog {
         std::thread::Builder::new()
             .name("access-log".into())
             .spawn(move || write(out, &waiting, &written))?;
-        Ok(Self(Some(Open {
+        Ok(Self(Some(LogQueue {
             entries,
             lost: Arc::default(),
             bytes,

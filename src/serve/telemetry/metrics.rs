@@ -4,7 +4,6 @@
 //! was not).
 
 use std::fmt::Write;
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use prometheus_client::encoding::text::encode;
@@ -15,9 +14,11 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use super::process_usage;
+
 /// Kubernetes' verb of a request, as a label.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub enum Verb {
+pub enum VerbLabel {
     Get,
     Create,
     Update,
@@ -28,7 +29,7 @@ pub enum Verb {
     Other,
 }
 
-impl Verb {
+impl VerbLabel {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Get => "get",
@@ -41,7 +42,7 @@ impl Verb {
     }
 }
 
-impl EncodeLabelValue for Verb {
+impl EncodeLabelValue for VerbLabel {
     fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> std::fmt::Result {
         encoder.write_str(self.as_str())
     }
@@ -49,7 +50,7 @@ impl EncodeLabelValue for Verb {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
-    verb: Verb,
+    verb: VerbLabel,
     resource: &'static str,
     subresource: &'static str,
     code: u16,
@@ -63,7 +64,7 @@ struct RefusalLabels {
 /// What one finished request adds.
 #[derive(Debug)]
 pub struct Sample {
-    pub verb: Verb,
+    pub verb: VerbLabel,
     pub resource: &'static str,
     pub code: u16,
     pub stage_reason: Option<&'static str>,
@@ -316,7 +317,7 @@ impl Gauges {
     }
 
     fn values(&self) -> [f64; GAUGES.len()] {
-        let (memory, cpu) = process();
+        let (memory, cpu) = process_usage::read();
         #[expect(
             clippy::cast_precision_loss,
             reason = "a count above 2^53 will not be read to the last digit"
@@ -343,71 +344,13 @@ fn code_label(code: u16) -> u16 {
     if (100..600).contains(&code) { code } else { 0 }
 }
 
-/// Resident bytes and CPU seconds of this process, as Linux counts them; zero elsewhere.
-fn process() -> (f64, f64) {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "proc files are memory, reading them does not wait"
-    )]
-    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
-    let field = |text: &str, at: usize| {
-        text.split(' ')
-            .nth(at)
-            .and_then(|word| word.parse::<f64>().ok())
-    };
-    let pages = field(&read("/proc/self/statm"), 1).unwrap_or(0.0);
-    let stat = read("/proc/self/stat");
-    // The command's name may hold spaces; what follows its closing bracket does not.
-    let after_name = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
-    let ticks = field(after_name, 11).unwrap_or(0.0) + field(after_name, 12).unwrap_or(0.0);
-    let units = units();
-    (pages * units.page_bytes, ticks / units.ticks_a_second)
-}
-
-/// What the kernel counts memory and time in.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Units {
-    page_bytes: f64,
-    ticks_a_second: f64,
-}
-
-/// As the kernel told this process at its start: pages of arm64 have up to 64 KiB.
-fn units() -> Units {
-    static UNITS: OnceLock<Units> = OnceLock::new();
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "proc files are memory, reading them does not wait"
-    )]
-    let read = || Units::parse(&std::fs::read("/proc/self/auxv").unwrap_or_default());
-    *UNITS.get_or_init(read)
-}
-
-impl Units {
-    /// Reads the auxiliary vector: pairs of words, the first of which says what the second is (`getauxval(3)`).
-    fn parse(vector: &[u8]) -> Self {
-        const AT_PAGESZ: usize = 6;
-        const AT_CLKTCK: usize = 17;
-        const WORD: usize = size_of::<usize>();
-        let word = |bytes: &[u8]| bytes.try_into().map(usize::from_ne_bytes).unwrap_or(0);
-        let entry = |key: usize| {
-            let mut pairs = vector.chunks_exact(2 * WORD);
-            let pair = pairs.find(|pair| word(&pair[..WORD]) == key)?;
-            u32::try_from(word(&pair[WORD..])).ok().map(f64::from)
-        };
-        Self {
-            page_bytes: entry(AT_PAGESZ).unwrap_or(4096.0),
-            ticks_a_second: entry(AT_CLKTCK).unwrap_or(100.0),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn sample(code: u16) -> Sample {
         Sample {
-            verb: Verb::Get,
+            verb: VerbLabel::Get,
             resource: "services",
             code,
             stage_reason: None,
@@ -433,20 +376,6 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("process_resident_memory_bytes") && text.ends_with("# EOF\n"));
-    }
-
-    #[test]
-    fn pages_and_ticks_are_those_of_the_system() {
-        let words = |words: &[usize]| -> Vec<u8> {
-            words.iter().flat_map(|word| word.to_ne_bytes()).collect()
-        };
-        let arm = Units::parse(&words(&[33, 1, 6, 65536, 17, 250, 0, 0]));
-        assert_eq!((arm.page_bytes, arm.ticks_a_second), (65536.0, 250.0));
-        let unknown = Units::parse(b"");
-        assert_eq!(
-            (unknown.page_bytes, unknown.ticks_a_second),
-            (4096.0, 100.0)
-        );
     }
 
     #[test]

@@ -2,10 +2,11 @@
 
 mod access_log;
 mod metrics;
+mod process_usage;
 mod request_record;
 mod trace;
 
 pub use access_log::AccessLog;
-pub use metrics::{Gauges, Metrics, Sample, Verb};
+pub use metrics::{Gauges, Metrics, Sample, VerbLabel};
 pub use request_record::{RequestRecord, Totals, short};
 pub use trace::{AuditId, TraceId};

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde::Serialize;
 
-use super::metrics::Verb;
+use super::metrics::VerbLabel;
 use super::{AuditId, TraceId};
 use crate::serve::refusal::Fault;
 
@@ -16,7 +16,7 @@ const MAX_TEXT: usize = 256;
 /// What the stages say of a request. Nothing in it is a secret.
 #[derive(Debug, Default)]
 pub struct RequestRecord {
-    pub verb: Verb,
+    pub verb: VerbLabel,
     pub method: Option<http::Method>,
     pub resource: &'static str,
     pub namespace: String,

@@ -4,3 +4,4 @@ mod attacks;
 mod compare;
 mod origins;
 mod start_page;
+mod streams;

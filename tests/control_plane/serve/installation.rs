@@ -6,7 +6,7 @@ use http::StatusCode;
 use throughway_testing::client::request;
 use throughway_testing::control_plane::{Cluster, DEMO, alone_on_cluster, on_cluster};
 
-use crate::serve::road::{GROUP, service};
+use crate::serve::{GROUP, service};
 
 #[test]
 fn registration_is_available_and_trusts_the_servers_own_ca() {

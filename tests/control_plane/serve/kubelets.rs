@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 
-use crate::serve::road::GROUP;
+use crate::serve::GROUP;
 
 const NODE: &str = "captured";
 const ADDRESS: &str = "10.77.0.36:10250";

@@ -18,7 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
-use super::rbac::{self, Wish};
+use super::reviews;
 use super::store::Store;
 use crate::serving::Serving;
 use crate::until;
@@ -251,8 +251,12 @@ impl Shared {
             name,
         } = named;
         match (method, resource.as_str(), name) {
-            (&Method::POST, "tokenreviews", None) => found(&self.token_review(sent())),
-            (&Method::POST, "subjectaccessreviews", None) => found(&self.access_review(sent())),
+            (&Method::POST, "tokenreviews", None) => {
+                found(&reviews::token_review(&self.store, sent()))
+            }
+            (&Method::POST, "subjectaccessreviews", None) => {
+                found(&reviews::access_review(&self.store, sent()))
+            }
             (&Method::GET, _, None) if query.contains("watch=true") => self.watch(resource, query),
             (&Method::GET, _, None) => self.list(resource, query),
             (&Method::GET, _, Some(name)) => self
@@ -331,43 +335,6 @@ impl Shared {
             },
         );
         Response::new(Body::from_stream(events))
-    }
-
-    fn token_review(&self, mut review: Value) -> Value {
-        let account = self
-            .store
-            .account(review["spec"]["token"].as_str().unwrap_or_default());
-        review["status"] = match account {
-            Some(account) => {
-                json!({"authenticated": true, "user": {"username": account.name, "groups": account.groups}})
-            }
-            None => json!({"authenticated": false}),
-        };
-        review
-    }
-
-    fn access_review(&self, mut review: Value) -> Value {
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let spec = &review["spec"];
-        let groups = spec["groups"]
-            .as_array()
-            .map(|groups| groups.iter().map(text).collect())
-            .unwrap_or_default();
-        let who = super::store::Account {
-            name: text(&spec["user"]),
-            groups,
-        };
-        let of = &spec["resourceAttributes"];
-        let wish = Wish {
-            verb: text(&of["verb"]) + &text(&spec["nonResourceAttributes"]["verb"]),
-            group: text(&of["group"]),
-            resource: format!("{}/{}", text(&of["resource"]), text(&of["subresource"])),
-            namespace: text(&of["namespace"]),
-            name: text(&of["name"]),
-            path: text(&spec["nonResourceAttributes"]["path"]),
-        };
-        review["status"] = json!({"allowed": rbac::allows(&self.store, &who, &wish)});
-        review
     }
 }
 

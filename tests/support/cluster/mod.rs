@@ -9,6 +9,7 @@ pub mod api;
 pub mod certificates;
 pub mod front_proxy;
 mod rbac;
+mod reviews;
 mod store;
 
 use std::ffi::OsString;

@@ -17,7 +17,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
-use super::sealed_cookie::{self, Login};
+use super::sealed_cookie::{self, SavedLogin};
 use crate::protocol::fetch_metadata::{self, Site};
 use crate::serve::api::Resource;
 use crate::serve::authorization::Permit;
@@ -61,7 +61,7 @@ impl Logins {
 
     /// The value of a cookie for what was typed; `None` if it is too long. `path` is the cookie's.
     pub fn seal(&self, permit: &Permit, path: &str, credentials: String) -> Option<String> {
-        let login = Login {
+        let login = SavedLogin {
             expires: now().saturating_add(LOGIN_LIFETIME.as_secs()),
             path: path.to_owned(),
             credentials,
@@ -76,7 +76,7 @@ impl Logins {
 
     /// Whether the backend gets what a login cookie holds.
     pub fn presented(&self, permit: &Permit, client: &ClientInfo, headers: &HeaderMap) -> AppLogin {
-        let is_sent = |_: &Login| {
+        let is_sent = |_: &SavedLogin| {
             // A kubelet gets the token for kubelets, whatever its caller holds.
             permit.info().resource != Resource::Nodes
                 // The header counts before the cookie, so with it the backend has not seen what the cookie holds.
@@ -135,7 +135,7 @@ impl Logins {
     }
 
     /// The first cookie that opens: a page of another path can put one of the same name before ours.
-    fn open(&self, permit: &Permit, headers: &HeaderMap) -> Option<Login> {
+    fn open(&self, permit: &Permit, headers: &HeaderMap) -> Option<SavedLogin> {
         let lines = headers.get_all(header::COOKIE).iter();
         let mut pairs = lines
             .filter_map(|line| line.to_str().ok())

@@ -16,7 +16,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
 use super::authorization::{AppLogin, LOGIN_COOKIE, LOGIN_LIFETIME, Logins};
-use super::login_page::{self, Form, Notice};
+use super::login_page::{self, FormView, Notice};
 use super::{challenge, form};
 use crate::protocol::fetch_metadata::{Site, is_link};
 use crate::protocol::status::{Request, Response, Status};
@@ -62,7 +62,7 @@ pub fn replace_challenge(
     };
     let mut response = login_page::form(
         StatusCode::UNAUTHORIZED,
-        Form {
+        FormView {
             action: &relative(asked.path_inside(), LOGIN),
             next: &form::inside(&next),
             realm: &realm,
@@ -188,7 +188,7 @@ fn log_out(client: &ClientInfo, permit: &Permit, logins: &Logins, headers: &Head
 fn render_form(status: StatusCode, next: &str, notice: Notice) -> Response {
     login_page::form(
         status,
-        Form {
+        FormView {
             action: &relative(LOGIN, LOGIN),
             next,
             realm: "",

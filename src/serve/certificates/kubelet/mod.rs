@@ -26,7 +26,7 @@ use credential::CurrentCredential;
 
 /// Where something comes from that may change.
 #[derive(Clone)]
-pub enum Source {
+pub enum CredentialSource {
     /// Read again when it changes.
     File(PathBuf),
     /// Does not change while this process lives.
@@ -34,7 +34,7 @@ pub enum Source {
     Nothing,
 }
 
-impl std::fmt::Debug for Source {
+impl std::fmt::Debug for CredentialSource {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::File(path) => write!(formatter, "File({})", path.display()),
@@ -48,7 +48,7 @@ impl std::fmt::Debug for Source {
 #[derive(Debug, Clone)]
 pub struct KubeletSources {
     /// PEM of the roots, used when [`KubeletTls::Verify`] names no file of its own.
-    pub cluster_roots: Source,
+    pub cluster_roots: CredentialSource,
     pub credential: KubeletCredentialSource,
 }
 
@@ -74,24 +74,24 @@ impl KubeletAccess {
         let roots = match tls {
             KubeletTls::Verify {
                 certificate_authority: Some(path),
-            } => Source::File(path.clone()),
+            } => CredentialSource::File(path.clone()),
             KubeletTls::Verify {
                 certificate_authority: None,
             } => sources.cluster_roots,
-            KubeletTls::AnyCertificate => Source::Nothing,
+            KubeletTls::AnyCertificate => CredentialSource::Nothing,
         };
         let config = match (tls, &roots) {
             (KubeletTls::AnyCertificate, _) => any_certificate(),
-            (_, Source::File(path)) => verified(&files::read(path).await?)?,
-            (_, Source::Fixed(pem)) => verified(pem)?,
-            (_, Source::Nothing) => nobody(),
+            (_, CredentialSource::File(path)) => verified(&files::read(path).await?)?,
+            (_, CredentialSource::Fixed(pem)) => verified(pem)?,
+            (_, CredentialSource::Nothing) => nobody(),
         };
         let access = Self {
             tls: Arc::new(ArcSwap::new(config)),
             trust: Arc::default(),
             credential: CurrentCredential::start(sources.credential, tasks).await?,
         };
-        if let Source::File(path) = roots {
+        if let CredentialSource::File(path) = roots {
             tasks.spawn_required(
                 "kubelet-roots",
                 access.clone().follow_roots(Changes::of([path])),
@@ -201,7 +201,7 @@ mod tests {
             certificate_authority: Some(path.clone()),
         };
         let sources = KubeletSources {
-            cluster_roots: Source::Nothing,
+            cluster_roots: CredentialSource::Nothing,
             credential: KubeletCredentialSource::Nothing,
         };
         let tasks = Tasks::new();

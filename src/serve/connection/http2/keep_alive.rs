@@ -15,14 +15,14 @@ use crate::serve::config::ConnectionLimits;
 #[derive(Debug)]
 pub(super) struct KeepAlive {
     ping: Option<PingPong>,
-    turn: Turn,
+    state: PingState,
     timer: Pin<Box<Sleep>>,
     interval: Duration,
     timeout: Duration,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Turn {
+enum PingState {
     /// The next PING goes out when the timer ends.
     Quiet,
     /// A PING is out and has to be back when the timer ends.
@@ -35,7 +35,7 @@ impl KeepAlive {
         let interval = limits.idle_timeout / 3;
         Self {
             ping,
-            turn: Turn::Quiet,
+            state: PingState::Quiet,
             timer: Box::pin(sleep(interval)),
             interval,
             // As long as a head may take: more patience with a PING than with a request would be odd.
@@ -51,11 +51,11 @@ impl KeepAlive {
         };
         // A loop, as a timer that was just set has to be polled once or nobody is woken by it.
         loop {
-            if self.turn == Turn::Asked {
+            if self.state == PingState::Asked {
                 match ping.poll_pong(context) {
                     Poll::Ready(Ok(_)) => {
                         // Back to the long interval: the next PING goes out only after that.
-                        self.turn = Turn::Quiet;
+                        self.state = PingState::Quiet;
                         self.timer.as_mut().reset(Instant::now() + self.interval);
                     }
                     // The connection itself says why it failed.
@@ -66,10 +66,10 @@ impl KeepAlive {
                 return Poll::Pending;
             }
             // Either the PING is late, or h2 takes no more of them; both mean that nobody is there.
-            if self.turn == Turn::Asked || ping.send_ping(Ping::opaque()).is_err() {
+            if self.state == PingState::Asked || ping.send_ping(Ping::opaque()).is_err() {
                 return Poll::Ready(());
             }
-            self.turn = Turn::Asked;
+            self.state = PingState::Asked;
             self.timer.as_mut().reset(Instant::now() + self.timeout);
         }
     }

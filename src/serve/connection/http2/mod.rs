@@ -80,26 +80,26 @@ pub(super) fn settings(class: PeerClass, limits: &ConnectionLimits, header_bytes
 
 /// A connection that runs as a future.
 pub(super) struct Connection<I, S> {
-    state: State<I>,
+    state: ConnectionState<I>,
     turn: Turn,
     service: S,
     limits: ConnectionLimits,
     taker: Taker,
-    end: End,
+    end: Shutdown,
 }
 
 /// Whether the connection was asked to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
-    NotAsked,
-    Asked,
+enum Shutdown {
+    NotRequested,
+    Requested,
 }
 
 #[allow(
     clippy::large_enum_variant,
     reason = "one a connection, and the whole future is on the heap"
 )]
-enum State<I> {
+enum ConnectionState<I> {
     /// The preface and the first settings are on their way.
     Starting(Handshake<I, Bytes>),
     Open {
@@ -121,7 +121,7 @@ where
         service: S,
     ) -> Self {
         Self {
-            state: State::Starting(settings.handshake(io)),
+            state: ConnectionState::Starting(settings.handshake(io)),
             turn,
             service,
             taker: Taker {
@@ -129,14 +129,14 @@ where
                 timeout: limits.exchange_idle_timeout,
             },
             limits: limits.clone(),
-            end: End::NotAsked,
+            end: Shutdown::NotRequested,
         }
     }
 
     /// Says that no further stream is accepted; those that are open go on.
     pub(super) fn end_in_order(&mut self) {
-        self.end = End::Asked;
-        if let State::Open { http, .. } = &mut self.state {
+        self.end = Shutdown::Requested;
+        if let ConnectionState::Open { http, .. } = &mut self.state {
             // Asked while the handshake still runs it is remembered, and said as the first thing after it.
             http.graceful_shutdown();
         }
@@ -158,18 +158,18 @@ where
         this.turn.cork();
         loop {
             match &mut this.state {
-                State::Starting(handshake) => {
+                ConnectionState::Starting(handshake) => {
                     let mut http = ready!(Pin::new(handshake).poll(context))?;
                     let ping = http.ping_pong();
-                    if this.end == End::Asked {
+                    if this.end == Shutdown::Requested {
                         http.graceful_shutdown();
                     }
-                    this.state = State::Open {
+                    this.state = ConnectionState::Open {
                         http,
                         keep_alive: KeepAlive::new(ping, &this.limits),
                     };
                 }
-                State::Open { http, keep_alive } => {
+                ConnectionState::Open { http, keep_alive } => {
                     // Before new requests are taken: a caller that is gone has none.
                     if keep_alive.poll(context).is_ready() {
                         return Poll::Ready(Err(ConnectionError::PingTimeout));

@@ -34,7 +34,7 @@ use crate::serve::api::RequestInfo;
 use crate::serve::authentication;
 use crate::serve::authentication::{Caller, User};
 use crate::serve::authorization::AuthorizationError;
-use crate::serve::certificates::{SessionKey, Source};
+use crate::serve::certificates::{CredentialSource, SessionKey};
 use crate::serve::client::{Clients, PageTokens};
 use crate::serve::config::{ApiGroup, KubeletTls};
 use crate::serve::destination::Scheme;
@@ -95,7 +95,7 @@ impl Setting {
     async fn authorized_by(config: ForwardConfig, authorizer: Arc<dyn Reauthorize>) -> Self {
         let tasks = Tasks::new();
         let sources = crate::serve::certificates::KubeletSources {
-            cluster_roots: Source::Nothing,
+            cluster_roots: CredentialSource::Nothing,
             credential: crate::serve::certificates::KubeletCredentialSource::Nothing,
         };
         let kubelet = KubeletAccess::start(&KubeletTls::AnyCertificate, sources, &tasks)

@@ -9,7 +9,7 @@ use tokio::io::AsyncWrite;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::super::transport::connector::Purpose;
-use super::super::tunnel::end::End;
+use super::super::tunnel::end::TunnelEnd;
 use super::*;
 use crate::serve::certificates::{Serving, any_backend, server_config};
 use crate::serve::config::Http2Serving;
@@ -82,6 +82,6 @@ async fn the_callers_end_of_a_tunnel_holds_16_kib_that_are_not_taken() {
         crate::serve::connection::upgrade_for_tests(acceptor(), server.accept().await).await
     };
     let (caller, upgraded) = tokio::join!(calling, serving);
-    let mut end = End::caller(upgraded, Duration::from_secs(60));
+    let mut end = TunnelEnd::caller(upgraded, Duration::from_secs(60));
     holds_little(|context, bytes| end.poll_write(context, bytes), caller).await;
 }

@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::ReadBuf;
 
-use super::end::End;
+use super::end::TunnelEnd;
 use super::websocket_frames::Frames;
 
 /// How much is read at once. It lies on the stack and is copied only if the other end does not take it all.
@@ -17,13 +17,13 @@ pub(super) struct Direction {
     /// What was read and not taken yet.
     pub(super) pending: Vec<u8>,
     taken: usize,
-    pub(super) state: State,
+    pub(super) state: DirectionState,
     /// Follows a WebSocket's frames, where somebody has to know their borders.
     frames: Option<Frames>,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum DirectionState {
     #[default]
     Open,
     /// The reader's end has come, the writer is to be told.
@@ -44,8 +44,8 @@ impl Direction {
     pub(super) fn poll(
         &mut self,
         context: &mut Context<'_>,
-        from: &mut End,
-        to: &mut End,
+        from: &mut TunnelEnd,
+        to: &mut TunnelEnd,
         moved: &mut usize,
     ) -> Poll<io::Result<()>> {
         loop {
@@ -53,13 +53,13 @@ impl Direction {
             // backpressure.
             ready!(self.poll_pending(context, to, moved))?;
             match self.state {
-                State::Ended => return Poll::Ready(Ok(())),
-                State::Ending => {
+                DirectionState::Ended => return Poll::Ready(Ok(())),
+                DirectionState::Ending => {
                     // A writer that is gone already needs no telling.
                     let _ = ready!(to.poll_shutdown(context));
-                    self.state = State::Ended;
+                    self.state = DirectionState::Ended;
                 }
-                State::Open => {
+                DirectionState::Open => {
                     // Not initialised: every poll that finds nothing would pay for 16 KiB of zeros.
                     let mut stack = [std::mem::MaybeUninit::uninit(); READ];
                     let mut buffer = ReadBuf::uninit(&mut stack);
@@ -83,11 +83,11 @@ impl Direction {
         &mut self,
         context: &mut Context<'_>,
         read: &[u8],
-        to: &mut End,
+        to: &mut TunnelEnd,
         moved: &mut usize,
     ) -> io::Result<()> {
         if read.is_empty() {
-            self.state = State::Ending;
+            self.state = DirectionState::Ending;
             return Ok(());
         }
         // Tried at once from the stack, so that a reader that keeps up costs no buffer.
@@ -103,7 +103,7 @@ impl Direction {
     fn poll_pending(
         &mut self,
         context: &mut Context<'_>,
-        to: &mut End,
+        to: &mut TunnelEnd,
         moved: &mut usize,
     ) -> Poll<io::Result<()>> {
         while self.taken < self.pending.len() {

@@ -41,14 +41,14 @@ impl NotTaken {
     }
 }
 
-pub(in crate::serve::forward) struct End {
+pub(in crate::serve::forward) struct TunnelEnd {
     side: Side,
     stream: Box<dyn Stream>,
     read_already: Bytes,
     progress: ProgressTimeout,
 }
 
-impl End {
+impl TunnelEnd {
     pub(in crate::serve::forward) fn caller(upgraded: Upgraded, write_timeout: Duration) -> Self {
         let (stream, read_already): (Box<dyn Stream>, _) = match connection::into_stream(upgraded) {
             Ok(mut upgraded) => {

@@ -24,8 +24,8 @@ use crate::lifecycle::Tasks;
 use crate::serve::fairness::Place;
 use crate::serve::refusal::Fault;
 use crate::serve::request_context::RequestContext;
-use direction::{Direction, State};
-use end::{End, NotTaken, Side};
+use direction::{Direction, DirectionState};
+use end::{NotTaken, Side, TunnelEnd};
 pub(super) use protocol::Protocol;
 use reauthorization::{Reauthorization, Revocation};
 use websocket_frames::{GOING_AWAY, NOT_PERMITTED};
@@ -73,8 +73,8 @@ pub(super) async fn run(setup: Setup) {
         Err(_) => return tracing::debug!("upgrade not completed on both sides in time"),
     };
     let mut tunnel = Tunnel {
-        caller: End::caller(caller, write_timeout),
-        backend: End::backend(backend, write_timeout),
+        caller: TunnelEnd::caller(caller, write_timeout),
+        backend: TunnelEnd::backend(backend, write_timeout),
         up: Direction::default(),
         down: match protocol {
             Protocol::WebSocket => Direction::of_frames(),
@@ -110,8 +110,8 @@ pub(super) async fn run(setup: Setup) {
 }
 
 struct Tunnel {
-    caller: End,
-    backend: End,
+    caller: TunnelEnd,
+    backend: TunnelEnd,
     up: Direction,
     down: Direction,
     context: Arc<RequestContext>,
@@ -220,9 +220,9 @@ impl Tunnel {
     async fn send_close_frame(&mut self, close: [u8; 4]) {
         let closing = async {
             poll_fn(|context| self.poll_boundary(context)).await?;
-            if self.down.state == State::Open {
+            if self.down.state == DirectionState::Open {
                 self.down.pending.extend_from_slice(&close);
-                self.down.state = State::Ending;
+                self.down.state = DirectionState::Ending;
             }
             poll_fn(|context| self.poll_down(context)).await?;
             poll_fn(|context| self.poll_up(context)).await
@@ -238,7 +238,7 @@ impl Tunnel {
 
     /// Carries on until no frame to the caller is under way.
     fn poll_boundary(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut arrived = self.down.at_boundary() || self.down.state != State::Open;
+        let mut arrived = self.down.at_boundary() || self.down.state != DirectionState::Open;
         if !arrived {
             let _ = self.poll_up(context)?;
             arrived = self.poll_down(context)?.is_ready() || self.down.at_boundary();

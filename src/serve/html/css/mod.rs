@@ -13,7 +13,7 @@ mod strings;
 
 use super::charset::{Charset, bytes_of, shown, url_in};
 use escape::{Escape, escaped, unescaped};
-use state::{AtRule, Bracket, Read, Role, State};
+use state::{AtRule, Bracket, Read, ScanState, StringRole};
 
 /// A longer URL passes as it came.
 const LONGEST_URL: usize = 8 * 1024;
@@ -50,7 +50,7 @@ pub(super) type Map<'m> = dyn Fn(&str) -> Option<String> + 'm;
 #[derive(Debug)]
 pub(super) struct Css {
     charset: Charset,
-    state: State,
+    state: ScanState,
     /// The name, with `@` or `#` before it, that ends at the current place, in lower case.
     name: Vec<u8>,
     /// The brackets that stand open.
@@ -68,7 +68,7 @@ impl Css {
     pub(super) fn new(charset: Charset) -> Self {
         Self {
             charset,
-            state: State::Normal,
+            state: ScanState::Normal,
             name: Vec::new(),
             open: Vec::new(),
             rule: AtRule::None,
@@ -143,16 +143,16 @@ impl Css {
 
     fn let_go(&mut self, out: &mut Out<'_>) {
         self.give_as_it_was(out);
-        let role = Role::Plain;
+        let role = StringRole::Plain;
         self.state = match self.state {
-            State::Text { quote, .. } => State::Text { quote, role },
-            State::TextEscape { quote, digits, .. } => State::TextEscape {
+            ScanState::Text { quote, .. } => ScanState::Text { quote, role },
+            ScanState::TextEscape { quote, digits, .. } => ScanState::TextEscape {
                 quote,
                 role,
                 digits,
             },
-            State::UrlBareEscape { .. } => State::UrlSkippedEscape,
-            _ => State::UrlSkipped,
+            ScanState::UrlBareEscape { .. } => ScanState::UrlSkippedEscape,
+            _ => ScanState::UrlSkipped,
         };
     }
 
@@ -166,61 +166,62 @@ impl Css {
         }
         self.within_character = byte >= 0x80 && self.charset.begins_two_bytes(byte);
         match self.state {
-            State::Normal => self.read_normal(byte),
-            State::Slash => {
+            ScanState::Normal => self.read_normal(byte),
+            ScanState::Slash => {
                 if byte == b'*' {
-                    self.state = State::Comment;
+                    self.state = ScanState::Comment;
                     return Read::Plain;
                 }
-                self.state = State::Normal;
+                self.state = ScanState::Normal;
                 self.read_normal(byte)
             }
-            State::Comment | State::CommentStar => {
+            ScanState::Comment | ScanState::CommentStar => {
                 self.state = match (self.state, byte) {
-                    (State::CommentStar, b'/') => State::Normal,
-                    (_, b'*') => State::CommentStar,
-                    _ => State::Comment,
+                    (ScanState::CommentStar, b'/') => ScanState::Normal,
+                    (_, b'*') => ScanState::CommentStar,
+                    _ => ScanState::Comment,
                 };
                 Read::Plain
             }
-            State::Escape { digits, value } => self.read_escape(byte, digits, value),
-            State::Text { quote, role } => self.read_text(byte, quote, role),
-            State::TextEscape {
+            ScanState::Escape { digits, value } => self.read_escape(byte, digits, value),
+            ScanState::Text { quote, role } => self.read_text(byte, quote, role),
+            ScanState::TextEscape {
                 quote,
                 role,
                 digits,
             } => {
                 let escape = Escape::read(byte, digits);
                 self.state = match escape {
-                    Escape::GoesOn => State::TextEscape {
+                    Escape::GoesOn => ScanState::TextEscape {
                         quote,
                         role,
                         digits: digits + 1,
                     },
-                    Escape::EndsWith | Escape::EndsBefore => State::Text { quote, role },
+                    Escape::EndsWith | Escape::EndsBefore => ScanState::Text { quote, role },
                 };
                 self.escaped_return = matches!(escape, Escape::EndsWith) && byte == b'\r';
                 match (escape, role) {
                     (Escape::EndsBefore, _) => self.read_text(byte, quote, role),
-                    (_, Role::Url) => Read::Held,
-                    (_, Role::Plain) => Read::Plain,
+                    (_, StringRole::Url) => Read::Held,
+                    (_, StringRole::Plain) => Read::Plain,
                 }
             }
-            State::UrlBegins
-            | State::UrlBare
-            | State::UrlBareEscape { .. }
-            | State::UrlSkipped
-            | State::UrlSkippedEscape => self.read_url(byte),
+            ScanState::UrlBegins
+            | ScanState::UrlBare
+            | ScanState::UrlBareEscape { .. }
+            | ScanState::UrlSkipped
+            | ScanState::UrlSkippedEscape => self.read_url(byte),
         }
     }
 
     /// What a byte is that has no meaning of its own in this state.
     fn within(&self) -> Read {
         match self.state {
-            State::Text {
-                role: Role::Url, ..
+            ScanState::Text {
+                role: StringRole::Url,
+                ..
             }
-            | State::UrlBare => Read::Held,
+            | ScanState::UrlBare => Read::Held,
             _ => Read::Plain,
         }
     }
@@ -235,7 +236,7 @@ impl Css {
         }
         match byte {
             b'\\' => {
-                self.state = State::Escape {
+                self.state = ScanState::Escape {
                     digits: 0,
                     value: 0,
                 };
@@ -252,15 +253,15 @@ impl Css {
         match byte {
             b'"' | b'\'' => {
                 let role = match (self.rule, self.open.last()) {
-                    (AtRule::Import, _) | (AtRule::None, Some(Bracket::OfUrls)) => Role::Url,
-                    _ => Role::Plain,
+                    (AtRule::Import, _) | (AtRule::None, Some(Bracket::OfUrls)) => StringRole::Url,
+                    _ => StringRole::Plain,
                 };
                 if self.rule == AtRule::Import {
                     self.rule = AtRule::None;
                 }
-                self.state = State::Text { quote: byte, role };
+                self.state = ScanState::Text { quote: byte, role };
             }
-            b'/' => self.state = State::Slash,
+            b'/' => self.state = ScanState::Slash,
             b')' => {
                 self.open.pop();
             }
@@ -293,7 +294,7 @@ impl Css {
         let bracket = match self.name.as_slice() {
             b"url" => {
                 self.name.clear();
-                self.state = State::UrlBegins;
+                self.state = ScanState::UrlBegins;
                 return Read::Plain;
             }
             b"src" | b"image-set" | b"-webkit-image-set" | b"image" => Bracket::OfUrls,

@@ -3,7 +3,7 @@
 //! CSS Syntax level 3, section 4.3.
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum ScanState {
     Normal,
     /// After a slash.
     Slash,
@@ -17,12 +17,12 @@ pub(super) enum State {
     },
     Text {
         quote: u8,
-        role: Role,
+        role: StringRole,
     },
     /// After a backslash in a string, and how many digits.
     TextEscape {
         quote: u8,
-        role: Role,
+        role: StringRole,
         digits: u8,
     },
     /// After `url(`, before anything but white space.
@@ -38,7 +38,7 @@ pub(super) enum State {
 
 /// What a string is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
+pub(super) enum StringRole {
     Plain,
     Url,
 }

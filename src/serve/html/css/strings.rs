@@ -2,20 +2,20 @@
 
 use super::Css;
 use super::escape::{Escape, is_line_end, is_space};
-use super::state::{AtRule, Bracket, Read, Role, State};
+use super::state::{AtRule, Bracket, Read, ScanState, StringRole};
 
 impl Css {
     pub(super) fn read_escape(&mut self, byte: u8, digits: u8, value: u32) -> Read {
         if digits < 6
             && let Some(digit) = (byte as char).to_digit(16)
         {
-            self.state = State::Escape {
+            self.state = ScanState::Escape {
                 digits: digits + 1,
                 value: value * 16 + digit,
             };
             return Read::Plain;
         }
-        self.state = State::Normal;
+        self.state = ScanState::Normal;
         if digits == 0 {
             // A line end makes it no escape, and any other character stands for itself.
             if is_line_end(byte) {
@@ -32,57 +32,57 @@ impl Css {
         self.read_normal(byte)
     }
 
-    pub(super) fn read_text(&mut self, byte: u8, quote: u8, role: Role) -> Read {
+    pub(super) fn read_text(&mut self, byte: u8, quote: u8, role: StringRole) -> Read {
         if byte == quote || is_line_end(byte) {
-            self.state = State::Normal;
+            self.state = ScanState::Normal;
             return match role {
-                Role::Url if byte == quote => Read::EndsUrl,
+                StringRole::Url if byte == quote => Read::EndsUrl,
                 // A line end breaks a string, which is none then.
-                Role::Url => Read::EndsBadUrl,
-                Role::Plain => Read::Plain,
+                StringRole::Url => Read::EndsBadUrl,
+                StringRole::Plain => Read::Plain,
             };
         }
         if byte == b'\\' {
-            self.state = State::TextEscape {
+            self.state = ScanState::TextEscape {
                 quote,
                 role,
                 digits: 0,
             };
         }
         match role {
-            Role::Url => Read::Held,
-            Role::Plain => Read::Plain,
+            StringRole::Url => Read::Held,
+            StringRole::Plain => Read::Plain,
         }
     }
 
     pub(super) fn read_url(&mut self, byte: u8) -> Read {
         match (self.state, byte) {
-            (State::UrlSkippedEscape, _) => self.state = State::UrlSkipped,
-            (State::UrlSkipped, b'\\') => self.state = State::UrlSkippedEscape,
-            (State::UrlSkipped | State::UrlBegins, b')') => self.state = State::Normal,
-            (State::UrlSkipped, _) => {}
-            (State::UrlBegins, space) if is_space(space) => {}
-            (State::UrlBegins, b'"' | b'\'') => {
+            (ScanState::UrlSkippedEscape, _) => self.state = ScanState::UrlSkipped,
+            (ScanState::UrlSkipped, b'\\') => self.state = ScanState::UrlSkippedEscape,
+            (ScanState::UrlSkipped | ScanState::UrlBegins, b')') => self.state = ScanState::Normal,
+            (ScanState::UrlSkipped, _) => {}
+            (ScanState::UrlBegins, space) if is_space(space) => {}
+            (ScanState::UrlBegins, b'"' | b'\'') => {
                 let role = match self.rule {
-                    AtRule::Namespace => Role::Plain,
-                    AtRule::None | AtRule::Import => Role::Url,
+                    AtRule::Namespace => StringRole::Plain,
+                    AtRule::None | AtRule::Import => StringRole::Url,
                 };
                 self.push(Bracket::Other);
-                self.state = State::Text { quote: byte, role };
+                self.state = ScanState::Text { quote: byte, role };
             }
-            (State::UrlBegins, _) if self.rule == AtRule::Namespace => {
-                self.state = State::UrlSkipped;
+            (ScanState::UrlBegins, _) if self.rule == AtRule::Namespace => {
+                self.state = ScanState::UrlSkipped;
             }
             // A backslash before the end of a line escapes nothing.
-            (State::UrlBareEscape { digits: 0 }, b'\n' | b'\r' | b'\x0c') => {
-                self.state = State::UrlSkipped;
+            (ScanState::UrlBareEscape { digits: 0 }, b'\n' | b'\r' | b'\x0c') => {
+                self.state = ScanState::UrlSkipped;
                 return Read::EndsBadUrl;
             }
-            (State::UrlBareEscape { digits }, _) => {
+            (ScanState::UrlBareEscape { digits }, _) => {
                 let escape = Escape::read(byte, digits);
                 self.state = match escape {
-                    Escape::GoesOn => State::UrlBareEscape { digits: digits + 1 },
-                    Escape::EndsWith | Escape::EndsBefore => State::UrlBare,
+                    Escape::GoesOn => ScanState::UrlBareEscape { digits: digits + 1 },
+                    Escape::EndsWith | Escape::EndsBefore => ScanState::UrlBare,
                 };
                 self.escaped_return = matches!(escape, Escape::EndsWith) && byte == b'\r';
                 return match escape {
@@ -91,24 +91,24 @@ impl Css {
                 };
             }
             (_, b')') => {
-                self.state = State::Normal;
+                self.state = ScanState::Normal;
                 return Read::EndsUrl;
             }
             // Characters that no bare URL has make it a bad one.
             (_, b'"' | b'\'' | b'(' | 1..=8 | 0x0b | 0x0e..=0x1f | 0x7f) => {
-                self.state = State::UrlSkipped;
+                self.state = ScanState::UrlSkipped;
                 return Read::EndsBadUrl;
             }
             (_, space) if is_space(space) => {
-                self.state = State::UrlSkipped;
+                self.state = ScanState::UrlSkipped;
                 return Read::EndsUrl;
             }
             (_, b'\\') => {
-                self.state = State::UrlBareEscape { digits: 0 };
+                self.state = ScanState::UrlBareEscape { digits: 0 };
                 return Read::Held;
             }
             _ => {
-                self.state = State::UrlBare;
+                self.state = ScanState::UrlBare;
                 return Read::Held;
             }
         }

@@ -5,7 +5,7 @@
 //! backend; either may already carry the prefix, which is then not put there twice. Everything else stays: relative URLs
 //! mean the same below every prefix, and those that lead elsewhere are none of ours.
 //!
-//! Mapped URLs are relative ([`Form::Relative`]), as that is the one form that means the same below every prefix:
+//! Mapped URLs are relative ([`LinkForm::Relative`]), as that is the one form that means the same below every prefix:
 //! kube-aggregator's, `kubectl proxy`'s, a dashboard's. Dot segments are resolved inside the target first, so no reference
 //! climbs out of it. URLs are read as browsers read them (the URL standard): white space around them and tabs and line
 //! ends within them don't count, and a backslash is a slash.
@@ -21,7 +21,7 @@ use std::borrow::Cow;
 pub(crate) use backend::{BackendNames, BackendScheme};
 use path::after;
 pub(crate) use path::{to_root, without_dots};
-use reference::Reference;
+use reference::UrlReference;
 pub(crate) use reference::{as_browsers_read, is_scheme};
 
 /// The longest relative way to the target's root that is put before every link. From deeper pages links get a path of the
@@ -34,7 +34,7 @@ pub(crate) const MAX_PREFIX: usize = 1024;
 
 /// How a mapped URL is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Form {
+pub(crate) enum LinkForm {
     /// Relative to the page, or to its `<base href>`.
     Relative,
     /// A path that starts with this prefix, which does not end in a slash.
@@ -48,7 +48,7 @@ pub(crate) struct Links {
     /// The path of the page inside the target: empty for the prefix itself, otherwise it starts with a slash.
     page: String,
     backend: BackendNames,
-    form: Form,
+    form: LinkForm,
     base: Base,
     /// The host and the prefix as the browser sees them, if that is known: apps that are told build links with them.
     external_host: Option<String>,
@@ -77,7 +77,7 @@ impl Base {
 
 impl Links {
     /// For the response to a request for `path` inside the target, whose own path here is `prefix`.
-    pub(crate) fn new(prefix: &str, path: &str, backend: BackendNames, form: Form) -> Self {
+    pub(crate) fn new(prefix: &str, path: &str, backend: BackendNames, form: LinkForm) -> Self {
         let prefix = prefix.to_owned();
         let page = match path {
             "" => String::new(),
@@ -105,7 +105,7 @@ impl Links {
     }
 
     /// The same, written in another form.
-    pub(crate) fn in_form(self, form: Form) -> Self {
+    pub(crate) fn in_form(self, form: LinkForm) -> Self {
         Self { form, ..self }
     }
 
@@ -117,7 +117,7 @@ impl Links {
     /// The same, with paths that start with the prefix that is known here.
     pub(crate) fn absolute(&self) -> Self {
         Self {
-            form: Form::Absolute(self.prefix.clone()),
+            form: LinkForm::Absolute(self.prefix.clone()),
             ..self.clone()
         }
     }
@@ -133,15 +133,17 @@ impl Links {
     /// Whether a URL leads out of the target for sure: to another host, or to what is no place on a host.
     pub(crate) fn leads_elsewhere(&self, url: &str) -> bool {
         let url = as_browsers_read(url);
-        match Reference::read(&url) {
-            Reference::Path(_) | Reference::Relative(_) => self.base == Base::Elsewhere,
-            Reference::Authority { .. } | Reference::OtherScheme => self.path_of(&url).is_none(),
+        match UrlReference::read(&url) {
+            UrlReference::Path(_) | UrlReference::Relative(_) => self.base == Base::Elsewhere,
+            UrlReference::Authority { .. } | UrlReference::OtherScheme => {
+                self.path_of(&url).is_none()
+            }
         }
     }
 
     /// Whether a URL inside the target would be asked for by TLS, which the target does not speak.
     pub(crate) fn wants_tls(&self, url: &str) -> bool {
-        let https = Reference::read(url).default_port() == Some(443);
+        let https = UrlReference::read(url).default_port() == Some(443);
         https && self.backend.scheme == BackendScheme::Http
     }
 
@@ -170,11 +172,11 @@ impl Links {
             self.base = Base::at(&self.prefix, &format!("{}{path}", self.prefix));
             return;
         }
-        match Reference::read(&href) {
-            Reference::Authority { .. } => self.base = Base::Elsewhere,
+        match UrlReference::read(&href) {
+            UrlReference::Authority { .. } => self.base = Base::Elsewhere,
             // Browsers take no base whose URL has no place for paths, such as `data:`.
-            Reference::OtherScheme => {}
-            Reference::Path(path) | Reference::Relative(path) => {
+            UrlReference::OtherScheme => {}
+            UrlReference::Path(path) | UrlReference::Relative(path) => {
                 let end = path.find(['?', '#']).unwrap_or(path.len());
                 let page = format!("{}{}", self.prefix, self.page);
                 let folder = page.rfind('/').map_or(0, |slash| slash + 1);
@@ -204,9 +206,9 @@ impl Links {
         let (path, rest) = inside.split_at(end);
         let path = without_dots(path);
         let (begin, mark, path) = match (&self.form, to_root) {
-            (Form::Relative, Some(to_root)) => (to_root, mark, &path[1..]),
-            (Form::Relative, None) => (self.path_of_origin(), "", &*path),
-            (Form::Absolute(prefix), _) => (prefix, "", &*path),
+            (LinkForm::Relative, Some(to_root)) => (to_root, mark, &path[1..]),
+            (LinkForm::Relative, None) => (self.path_of_origin(), "", &*path),
+            (LinkForm::Absolute(prefix), _) => (prefix, "", &*path),
         };
         (begin.len() <= MAX_PREFIX).then(|| [begin, mark, path, rest].concat())
     }
@@ -219,17 +221,17 @@ impl Links {
     /// How many bytes a link grows by at the most, so that whoever writes many can stop in time.
     pub(crate) fn growth(&self) -> usize {
         match (&self.form, &self.base) {
-            (Form::Absolute(prefix), _) => prefix.len(),
-            (Form::Relative, Base::SameOrigin { to_root }) => to_root.len() + 2,
-            (Form::Relative, Base::Deep | Base::Elsewhere) => self.path_of_origin().len(),
+            (LinkForm::Absolute(prefix), _) => prefix.len(),
+            (LinkForm::Relative, Base::SameOrigin { to_root }) => to_root.len() + 2,
+            (LinkForm::Relative, Base::Deep | Base::Elsewhere) => self.path_of_origin().len(),
         }
         .min(MAX_PREFIX)
     }
 
     fn path_of<'u>(&self, url: &'u str) -> Option<&'u str> {
-        let path = match Reference::read(url) {
-            Reference::Path(path) => path,
-            Reference::Authority {
+        let path = match UrlReference::read(url) {
+            UrlReference::Path(path) => path,
+            UrlReference::Authority {
                 authority,
                 path,
                 default_port,
@@ -238,15 +240,15 @@ impl Links {
                 let is_external = external.is_some_and(|host| host.eq_ignore_ascii_case(authority));
                 (is_external || self.backend.include(authority, default_port)).then_some(path)?
             }
-            Reference::Relative(_) | Reference::OtherScheme => return None,
+            UrlReference::Relative(_) | UrlReference::OtherScheme => return None,
         };
         Some(self.without_prefix(path))
     }
 
     fn without_prefix<'u>(&self, path: &'u str) -> &'u str {
         let external = match &self.form {
-            Form::Absolute(external) => after(path, external),
-            Form::Relative => None,
+            LinkForm::Absolute(external) => after(path, external),
+            LinkForm::Relative => None,
         };
         let seen = self.external_prefix.as_deref();
         external

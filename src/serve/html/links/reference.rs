@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 /// A URL, taken apart as far as it matters here.
-pub(super) enum Reference<'u> {
+pub(super) enum UrlReference<'u> {
     /// Root-absolute: a path, query and fragment.
     Path(&'u str),
     /// With an authority; without a scheme of its own there is no default port.
@@ -18,7 +18,7 @@ pub(super) enum Reference<'u> {
     OtherScheme,
 }
 
-impl<'u> Reference<'u> {
+impl<'u> UrlReference<'u> {
     pub(super) fn read(url: &'u str) -> Self {
         if let Some(rest) = after_slashes(url) {
             return Self::authority(rest, None);

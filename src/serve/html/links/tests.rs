@@ -15,18 +15,18 @@ pub(crate) fn backend() -> BackendNames {
     }
 }
 
-pub(crate) fn links(page: &str, form: Form) -> Links {
+pub(crate) fn links(page: &str, form: LinkForm) -> Links {
     let path = page.split('?').next().unwrap_or_default();
     Links::new(PREFIX, path, backend(), form)
 }
 
 fn relative(page: &str, url: &str) -> Option<String> {
-    links(page, Form::Relative).map(url)
+    links(page, LinkForm::Relative).map(url)
 }
 
 #[test]
 fn below_a_path_of_more_than_a_kilobyte_links_stay_as_they_are() {
-    let mut deep = links(&"/a".repeat(200), Form::Relative);
+    let mut deep = links(&"/a".repeat(200), LinkForm::Relative);
     for (length, is_mapped) in [(MAX_PREFIX, true), (MAX_PREFIX + 2, false)] {
         let seen = "/p".repeat(length / 2);
         deep.external_prefix = Some(seen.clone());
@@ -130,7 +130,7 @@ fn other_places_and_relative_references_stay() {
         "http://web.demo.svc.evil.example/",
     ] {
         assert_eq!(relative("/", url), None, "{url}");
-        let absolute = links("/", Form::Absolute("/p".into())).map(url);
+        let absolute = links("/", LinkForm::Absolute("/p".into())).map(url);
         assert_eq!(absolute, None, "{url}");
     }
 }
@@ -152,10 +152,10 @@ fn a_prefix_that_is_there_already_is_not_put_there_twice() {
     ] {
         let relative = relative("/x/", &url);
         assert_eq!(relative, Some(format!("../{inside}")), "{url}");
-        let absolute = links("/x/", Form::Absolute(external.clone())).map(&url);
+        let absolute = links("/x/", LinkForm::Absolute(external.clone())).map(&url);
         assert_eq!(absolute, Some(format!("{external}/{inside}")), "{url}");
     }
-    let absolute = links("/x/", Form::Absolute(external.clone())).map(&format!("{external}/a"));
+    let absolute = links("/x/", LinkForm::Absolute(external.clone())).map(&format!("{external}/a"));
     assert_eq!(absolute, Some(format!("{external}/a")));
 }
 
@@ -168,10 +168,10 @@ fn links_in_pages_carry_the_mark() {
         ("/", "/", "././"),
         ("/", "//web.demo.svc//b", "././/b"),
     ] {
-        let mapped = links(page, Form::Relative).map_in_page(url);
+        let mapped = links(page, LinkForm::Relative).map_in_page(url);
         assert_eq!(mapped.as_deref(), Some(expected), "{page} -> {url}");
     }
-    let absolute = links("/a/b", Form::Absolute("/p".into())).map_in_page("/x");
+    let absolute = links("/a/b", LinkForm::Absolute("/p".into())).map_in_page("/x");
     assert_eq!(absolute.as_deref(), Some("/p/x"), "no mark is needed");
 }
 
@@ -196,7 +196,7 @@ fn later_links_are_relative_to_the_base_of_the_page() {
         ("//cdn.example/app/", None),
         ("data:text/plain,x", Some("../x")),
     ] {
-        let mut links = links("/page/", Form::Relative);
+        let mut links = links("/page/", LinkForm::Relative);
         links.rebase(base);
         assert_eq!(links.map("/x").as_deref(), expected, "{base}");
     }
@@ -212,7 +212,7 @@ fn a_link_after_a_base_leads_where_the_browser_expects_it() {
         "../../../../../../../../..",
         "./x",
     ] {
-        let mut links = links("/page/", Form::Relative);
+        let mut links = links("/page/", LinkForm::Relative);
         links.rebase(base);
         let page = url::Url::parse(&format!("http://host{PREFIX}/page/")).unwrap();
         let resolved = page.join(base).unwrap();
@@ -223,7 +223,7 @@ fn a_link_after_a_base_leads_where_the_browser_expects_it() {
 
 #[test]
 fn the_path_inside_is_what_the_backend_would_be_asked_for() {
-    let links = links("/", Form::Relative);
+    let links = links("/", LinkForm::Relative);
     for (url, inside) in [
         ("/a/../b?c#d", Some("/a/../b?c#d")),
         ("http://web.demo.svc/a", Some("/a")),
@@ -246,7 +246,7 @@ proptest! {
         prop_assume!(!target.starts_with("//"));
         let page = url::Url::parse(&format!("http://host{PREFIX}{base}")).unwrap();
         prop_assume!(page.path().starts_with(&format!("{PREFIX}/")));
-        let links = links(&base, Form::Relative);
+        let links = links(&base, LinkForm::Relative);
         let expected = url::Url::parse(&format!("http://host{target}")).unwrap();
         for mapped in [links.map(&target), links.map_in_page(&target)] {
             let resolved = page.join(&mapped.unwrap()).unwrap();
@@ -257,7 +257,7 @@ proptest! {
 
     #[test]
     fn any_text_is_read_without_a_panic(url in "[/\\\\:?#.a%2eE\\t@\\[\\]ü]{0,12}", base in "[/\\\\:?#.a%é]{0,8}") {
-        let mut links = links("/a/b", Form::Relative);
+        let mut links = links("/a/b", LinkForm::Relative);
         links.rebase(&base);
         let _ = (links.map(&url), links.inside(&url));
     }

@@ -43,7 +43,7 @@ pub(super) struct HtmlOptions {
 }
 
 /// Rewrites one page.
-pub(super) struct Html {
+pub(super) struct PageRewriter {
     /// Gone when it gave up.
     parser: Option<HtmlRewriter<'static, Sink>>,
     splice: Shared,
@@ -68,7 +68,7 @@ type Sink = Box<dyn FnMut(&[u8]) + Send>;
 /// Elements whose content is no markup but may hold URLs.
 const WITH_CONTENT: [&str; 3] = ["style", "script", "noscript"];
 
-impl Html {
+impl PageRewriter {
     pub(super) fn new(options: HtmlOptions) -> Self {
         let memory = options.memory;
         let bounds = MemorySettings::new()
@@ -179,7 +179,7 @@ impl Html {
     }
 }
 
-impl std::fmt::Debug for Html {
+impl std::fmt::Debug for PageRewriter {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Html").finish_non_exhaustive()
     }

@@ -202,7 +202,7 @@ async fn a_deep_path_makes_no_piece_of_a_page_large() {
         for (kind, link) in [("text/css", "url(/)"), ("text/html", "<a href=/>")] {
             let sent = link.repeat(MIB / 4 / link.len());
             let mut how = treatment();
-            how.links = links(path, Form::Relative);
+            how.links = links(path, LinkForm::Relative);
             let body = rewrite(
                 backend_response(&[("content-type", kind)], sent.clone()),
                 &how,
@@ -232,7 +232,7 @@ async fn one_tag_grows_no_further_than_its_bound() {
         for size in [MIB / 8, MIB / 2] {
             let sent = format!("{begin}{}'>", link.repeat(size / link.len()));
             let mut how = treatment();
-            how.links = links(&"/a".repeat(160), Form::Relative);
+            how.links = links(&"/a".repeat(160), LinkForm::Relative);
             let page = rewrite(
                 backend_response(&[("content-type", "text/html")], sent.clone()),
                 &how,

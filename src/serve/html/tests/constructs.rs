@@ -1,13 +1,13 @@
 //! Every construct of HTML that holds a URL, and what must not be taken for one.
 
 use crate::serve::html::charset::Charset;
-use crate::serve::html::links::Form;
+use crate::serve::html::links::LinkForm;
 use crate::serve::html::links::tests::{PREFIX, links};
-use crate::serve::html::page::{Html, HtmlOptions, Nesting};
+use crate::serve::html::page::{HtmlOptions, Nesting, PageRewriter};
 
 pub(super) fn options() -> HtmlOptions {
     HtmlOptions {
-        links: links("/app/page", Form::Relative),
+        links: links("/app/page", LinkForm::Relative),
         injection: None,
         charset: None,
         memory: 64 * 1024,
@@ -17,7 +17,7 @@ pub(super) fn options() -> HtmlOptions {
 }
 
 pub(super) fn in_pieces(options: HtmlOptions, page: &[u8], size: usize) -> Vec<u8> {
-    let mut html = Html::new(options);
+    let mut html = PageRewriter::new(options);
     let mut out = Vec::new();
     for piece in page.chunks(size) {
         html.write(piece, &mut out);
@@ -28,7 +28,7 @@ pub(super) fn in_pieces(options: HtmlOptions, page: &[u8], size: usize) -> Vec<u
 
 /// The page, which must come out the same wherever it is cut.
 fn with(options: &HtmlOptions, page: &str) -> String {
-    let whole = Html::whole(options.clone(), page.as_bytes()).unwrap();
+    let whole = PageRewriter::whole(options.clone(), page.as_bytes()).unwrap();
     for size in [1, 2, 3, 7] {
         let pieces = in_pieces(options.clone(), page.as_bytes(), size);
         assert_eq!(pieces, whole, "{page} in pieces of {size}");
@@ -155,7 +155,7 @@ fn urls_with_the_prefix_or_the_name_of_the_backend_lead_inside() {
     assert_eq!(mapped("<a href=http://web.demo.svc/x>"), "<a href=.././x>");
     assert_eq!(mapped("<a href=//web.demo.svc/x>"), "<a href=.././x>");
     let absolute = HtmlOptions {
-        links: links("/app/page", Form::Absolute(PREFIX.into())),
+        links: links("/app/page", LinkForm::Absolute(PREFIX.into())),
         ..options()
     };
     for page in ["<a href=/x>", &format!("<a href={PREFIX}/x>")] {
@@ -323,7 +323,7 @@ fn bytes_that_are_not_understood_come_out_as_they_came() {
             charset,
             ..options()
         };
-        assert_eq!(Html::whole(options, page).unwrap(), expected);
+        assert_eq!(PageRewriter::whole(options, page).unwrap(), expected);
     }
 }
 
@@ -346,7 +346,7 @@ fn a_page_may_name_its_own_charset() {
             charset,
             ..options()
         };
-        let page = Html::whole(options, &[head, body].concat()).unwrap();
+        let page = PageRewriter::whole(options, &[head, body].concat()).unwrap();
         let kept = page.windows(8).any(|window| window == b"='/\x83\x5c..\x83");
         assert_eq!(kept, stays, "{:?}", String::from_utf8_lossy(head));
         assert!(page.ends_with(b"<a href='.././x'>"));
@@ -359,7 +359,7 @@ fn unfinished_tags_of_all_pages_share_one_budget_and_past_it_the_rest_passes() {
     const LONG: usize = 300 * 1024;
     let budget = crate::serve::html::budget::Budget::new(MIB + MIB / 2);
     let write = || {
-        let mut html = Html::new(HtmlOptions {
+        let mut html = PageRewriter::new(HtmlOptions {
             memory: MIB,
             budget: std::sync::Arc::clone(&budget),
             ..options()

@@ -198,9 +198,9 @@ async fn the_first_piece_is_out_before_the_second_is_in() {
 
 /// What can be read of a stream that isn't at its end.
 async fn readable(coding: &str, bytes: &[u8]) -> Vec<u8> {
-    let mut source = source::Source::new(in_frames(vec![Ok(Frame::data(Bytes::copy_from_slice(
-        bytes,
-    )))]));
+    let mut source = source::BodySource::new(in_frames(vec![Ok(Frame::data(
+        Bytes::copy_from_slice(bytes),
+    ))]));
     let encoding = Encoding::of(backend_response(&headers_of(coding), "").headers()).unwrap();
     let begin = std::future::poll_fn(|context| {
         source.poll_begin(context, |begin, ended| {

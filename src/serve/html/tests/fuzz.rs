@@ -12,7 +12,7 @@ use super::tree::tree;
 use crate::fuzz::{joined, not_counted};
 use crate::serve::html::charset::Charset;
 use crate::serve::html::css;
-use crate::serve::html::links::Form;
+use crate::serve::html::links::LinkForm;
 use crate::serve::html::links::tests::links;
 use crate::serve::html::manifest;
 use crate::serve::response::tests::fuzz::{has_drive, is_backend, leads_the_same};
@@ -318,7 +318,7 @@ fn refresh(text: &str) -> Vec<Vec<String>> {
 }
 
 pub(crate) fn manifests(input: &[u8]) {
-    let now = manifest::mapped(input, &links(PAGE, Form::Relative));
+    let now = manifest::mapped(input, &links(PAGE, LinkForm::Relative));
     let before = serde_json::from_slice::<Value>(input);
     let Some(now) = now else {
         let is_deep = input.iter().filter(|byte| b"[{".contains(byte)).count() >= 64;

@@ -11,7 +11,7 @@ mod tree;
 use http_body_util::BodyExt as _;
 
 use super::*;
-use crate::serve::html::links::Form;
+use crate::serve::html::links::LinkForm;
 use crate::serve::html::links::tests::links;
 
 const PAGE: &str = "<!DOCTYPE html><title>é</title><a href='/x'>x</a><img src=/y>";
@@ -21,7 +21,7 @@ fn treatment() -> PageTreatment {
     PageTreatment {
         method: Method::GET,
         sniffing: Sniffing::Off,
-        links: links("/", Form::Relative),
+        links: links("/", LinkForm::Relative),
         prologue: None,
         injection: None,
         limits: PageLimits::default(),
@@ -195,7 +195,7 @@ async fn error_pages_are_rewritten_too() {
 #[tokio::test]
 async fn style_sheets_and_manifests_are_relative_to_themselves() {
     let mut how = treatment();
-    how.links = links("/static/site.webmanifest", Form::Relative);
+    how.links = links("/static/site.webmanifest", LinkForm::Relative);
     for (media_type, body, expected) in [
         ("text/css", "a{b:url(/x)}", "a{b:url(../x)}"),
         (

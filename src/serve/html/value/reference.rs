@@ -29,15 +29,15 @@ impl<'v> Decoded<'v> {
         while at < value.len() {
             decoded.places.push(at);
             match reference(&value[at..]) {
-                Reference::None => {
+                CharacterReference::None => {
                     bytes.push(value[at]);
                     at += 1;
                 }
-                Reference::Ascii { byte, length } => {
+                CharacterReference::Ascii { byte, length } => {
                     bytes.push(byte);
                     at += length;
                 }
-                Reference::Unknown { length } => {
+                CharacterReference::Unknown { length } => {
                     decoded.opaque.push(bytes.len());
                     bytes.push(0xff);
                     at += length;
@@ -62,7 +62,7 @@ impl<'v> Decoded<'v> {
     }
 }
 
-enum Reference {
+enum CharacterReference {
     None,
     Ascii { byte: u8, length: usize },
     Unknown { length: usize },
@@ -123,9 +123,9 @@ const BARE: [(&str, u8); 8] = [
 ];
 
 /// The character reference that a text begins with.
-fn reference(text: &[u8]) -> Reference {
+fn reference(text: &[u8]) -> CharacterReference {
     let Some(rest) = text.strip_prefix(b"&") else {
-        return Reference::None;
+        return CharacterReference::None;
     };
     if let Some(rest) = rest.strip_prefix(b"#") {
         return numeric(rest);
@@ -137,24 +137,24 @@ fn reference(text: &[u8]) -> Reference {
     let (name, after) = rest.split_at(name);
     let ends = after.first() == Some(&b';');
     if name.is_empty() {
-        return Reference::None;
+        return CharacterReference::None;
     }
     let table: &[(&str, u8)] = if ends { &NAMED } else { &BARE };
     let found = table.iter().find(|(known, _)| known.as_bytes() == name);
     match (found, after.first()) {
-        (_, Some(b'=')) => Reference::None,
-        (Some((_, byte)), _) => Reference::Ascii {
+        (_, Some(b'=')) => CharacterReference::None,
+        (Some((_, byte)), _) => CharacterReference::Ascii {
             byte: *byte,
             length: 1 + name.len() + usize::from(ends),
         },
         // It may be one of those that count without a semicolon, or none.
-        (None, _) => Reference::Unknown {
+        (None, _) => CharacterReference::Unknown {
             length: 1 + name.len() + usize::from(ends),
         },
     }
 }
 
-fn numeric(rest: &[u8]) -> Reference {
+fn numeric(rest: &[u8]) -> CharacterReference {
     let (radix, skipped) = match rest.first() {
         Some(b'x' | b'X') => (16, 1),
         _ => (10, 0),
@@ -164,7 +164,7 @@ fn numeric(rest: &[u8]) -> Reference {
         .take_while(|byte| (**byte as char).is_digit(radix))
         .count();
     if digits == 0 {
-        return Reference::None;
+        return CharacterReference::None;
     }
     let end = skipped + digits;
     let length = 2 + end + usize::from(rest.get(end) == Some(&b';'));
@@ -172,7 +172,7 @@ fn numeric(rest: &[u8]) -> Reference {
         .ok()
         .and_then(|digits| u32::from_str_radix(digits, radix).ok());
     match value.and_then(|value| u8::try_from(value).ok()) {
-        Some(byte @ 1..0x80) => Reference::Ascii { byte, length },
-        _ => Reference::Unknown { length },
+        Some(byte @ 1..0x80) => CharacterReference::Ascii { byte, length },
+        _ => CharacterReference::Unknown { length },
     }
 }

@@ -24,7 +24,7 @@ const REPORT_ONLY: HeaderName = HeaderName::from_static("content-security-policy
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Admission {
     pub(super) nonce: Nonce,
-    pub(super) form: Form,
+    pub(super) form: ScriptSource,
 }
 
 /// A number that nobody can guess, for one response.
@@ -33,7 +33,7 @@ pub(super) struct Nonce(String);
 
 /// Where the helper's script stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum ScriptSource {
     /// In a file of its own.
     External,
     /// In the page: a policy allows whatever stands there, and may not allow our file.
@@ -57,8 +57,8 @@ pub(super) fn admit_helper(headers: &mut HeaderMap) -> Admission {
     let nonce = Nonce::random();
     // One policy that relies on `'unsafe-inline'` is enough, as each has to let the helper run.
     let form = match relies_on_unsafe_inline(headers) {
-        true => Form::Inline,
-        false => Form::External,
+        true => ScriptSource::Inline,
+        false => ScriptSource::External,
     };
     // Report-only too, or every page would be reported for our own tag.
     for name in [CONTENT_SECURITY_POLICY, REPORT_ONLY] {

@@ -102,7 +102,7 @@ fn a_policy_that_only_reports_is_extended_and_decides_nothing() {
     let policy = HeaderValue::from_static("script-src 'unsafe-inline', script-src 'self'");
     headers.append(REPORT_ONLY, policy);
     let admission = admit_helper(&mut headers);
-    assert_eq!(admission.form, Form::External);
+    assert_eq!(admission.form, ScriptSource::External);
     let nonce = admission.nonce.as_str();
     assert_eq!(
         headers[&REPORT_ONLY],
@@ -153,7 +153,7 @@ fn every_policy_of_every_line_is_extended_and_unsafe_inline_asks_for_the_inline_
         headers.append(CONTENT_SECURITY_POLICY, HeaderValue::from_static(line));
     }
     let admission = admit_helper(&mut headers);
-    assert_eq!(admission.form, Form::Inline);
+    assert_eq!(admission.form, ScriptSource::Inline);
     let nonce = admission.nonce.as_str();
     let lines: Vec<&str> = headers
         .get_all(CONTENT_SECURITY_POLICY)
@@ -168,7 +168,7 @@ fn every_policy_of_every_line_is_extended_and_unsafe_inline_asks_for_the_inline_
         ]
     );
     let again = admit_helper(&mut HeaderMap::new());
-    assert_eq!(again.form, Form::External);
+    assert_eq!(again.form, ScriptSource::External);
     assert_ne!(again.nonce, admission.nonce);
 }
 

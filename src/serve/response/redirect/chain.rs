@@ -2,7 +2,7 @@
 //! at the end what every response of the chain has set besides.
 //!
 //! At most [`MAX_REDIRECTS`], as browsers have it at twice that; method and body as RFC 9110 section 15.4 has them; a body only
-//! if it was short and whole when the redirect came ([`RequestBody`]). Cookies of each response go along with the next request
+//! if it was short and whole when the redirect came ([`RecordedBody`]). Cookies of each response go along with the next request
 //! and are handed out with the last response. Only what leads into the target of the first request is followed, and every
 //! request is authorized, resolved and sent like one of its own.
 
@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header};
 
 use super::cookie_jar;
-use super::request_body::{MAX_REPLAYED_BODY, RequestBody};
+use super::request_body::{MAX_REPLAYED_BODY, RecordedBody};
 use crate::protocol::status::Request;
 use crate::serve::api::RequestInfo;
 use crate::serve::config::CookieNames;
@@ -40,7 +40,7 @@ struct First {
     uri: Uri,
     version: Version,
     headers: HeaderMap,
-    body: RequestBody,
+    body: RecordedBody,
     never_forward_cookies: CookieNames,
 }
 
@@ -88,7 +88,7 @@ impl RedirectChain {
         let first = First {
             info: info.clone(),
             // The body is recorded as it passes, so that the first request waits for nothing.
-            body: RequestBody::recorded(request.body_mut()),
+            body: RecordedBody::recorded(request.body_mut()),
             uri: request.uri().clone(),
             version: request.version(),
             headers: request.headers().clone(),

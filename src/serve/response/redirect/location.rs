@@ -151,13 +151,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::serve::html::links::Form;
+    use crate::serve::html::links::LinkForm;
     use crate::serve::html::links::tests::links;
     use crate::serve::response::tests::info;
 
     fn read(page: &str, location: &[u8]) -> Location {
         let info = info(page);
-        let links = links(page, Form::Relative);
+        let links = links(page, LinkForm::Relative);
         Location::read(&HeaderValue::from_bytes(location).unwrap(), &info, &links)
     }
 

@@ -17,7 +17,7 @@ pub(super) const MAX_REPLAYED_BODY: usize = 64 * 1024;
 
 /// What was read of a request's body so far.
 #[derive(Debug)]
-pub(super) struct RequestBody(Arc<Mutex<Recorded>>);
+pub(super) struct RecordedBody(Arc<Mutex<Recorded>>);
 
 /// The beginning of a body, and whether that was all.
 #[derive(Debug, Default)]
@@ -38,7 +38,7 @@ enum Recording {
     GivenUp,
 }
 
-impl RequestBody {
+impl RecordedBody {
     /// Records a body while it is read.
     pub(super) fn recorded(body: &mut Body) -> Self {
         let mut recorded = Recorded::default();

@@ -146,7 +146,7 @@ pub(crate) fn links(input: &[u8]) {
     };
     // An escape may stand for a letter of the prefix.
     if url.contains("%2") || url.contains("%3") || url.contains("%6") || url.contains("%7") {
-        let _ = links_of(page, Form::Relative).map(url);
+        let _ = links_of(page, LinkForm::Relative).map(url);
         return;
     }
     // What climbs out of a prefix that it carries stays in the target here, and means another path there.
@@ -154,10 +154,10 @@ pub(crate) fn links(input: &[u8]) {
     if read.contains(PREFIX) && read.contains("..") {
         return;
     }
-    let relative = links_of(page, Form::Relative);
+    let relative = links_of(page, LinkForm::Relative);
     let after = relative.map(url);
     let in_page = relative.map_in_page(url);
-    let absolute = links_of(page, Form::Absolute(PREFIX.to_owned())).map(url);
+    let absolute = links_of(page, LinkForm::Absolute(PREFIX.to_owned())).map(url);
     for after in [after, in_page, absolute] {
         let after = after.as_deref().unwrap_or(url);
         crate::fuzz::not_counted(|| {

@@ -7,7 +7,7 @@ use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue};
 
 use crate::serve::html::links::tests::PREFIX;
-use crate::serve::response::cookies::{Paths, confine};
+use crate::serve::response::cookies::{TargetPaths, confine};
 
 /// What a server in front of the API has as its own path.
 const FRONT: &str = "/k8s/clusters/c-1";
@@ -89,7 +89,7 @@ pub(crate) fn cookies(input: &[u8]) {
     };
     let seen = format!("{FRONT}{PREFIX}");
     let mut headers = HeaderMap::from_iter([(SET_COOKIE, set)]);
-    let place = Paths {
+    let place = TargetPaths {
         arrived: PREFIX,
         external: &seen,
     };

@@ -10,7 +10,7 @@ use throughway_testing::control_plane::node;
 use throughway_testing::control_plane::{Cluster, DEMO, alone_on_cluster, on_cluster};
 
 use super::{strangers, until};
-use crate::serve::road::GROUP;
+use crate::serve::GROUP;
 
 /// Where a pod is in turn, each with a backend of its own: an address belongs to one live pod.
 const WANDERS: [&str; 2] = ["10.77.0.28:8080", "10.77.0.29:8080"];

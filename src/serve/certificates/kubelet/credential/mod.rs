@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 use super::super::CertificateError;
 use super::super::files::{self, Changes};
-use super::Source;
+use super::CredentialSource;
 use crate::lifecycle::Tasks;
 use crate::serve::config::NamespacedName;
 
@@ -49,7 +49,7 @@ pub enum KubeletCredentialSource {
     /// `--kubelet-token-file`, read again when it changes, and this server's own token, which it may not hold.
     TokenFile {
         path: std::path::PathBuf,
-        own_token: Source,
+        own_token: CredentialSource,
     },
     /// Neither flag: kubelets are not asked.
     Nothing,
@@ -239,11 +239,11 @@ async fn request(
 struct OwnToken(Option<Vec<u8>>);
 
 impl OwnToken {
-    async fn read(source: &Source) -> Result<Self, CertificateError> {
+    async fn read(source: &CredentialSource) -> Result<Self, CertificateError> {
         Ok(Self(match source {
-            Source::File(path) => Some(files::read(path).await?),
-            Source::Fixed(token) => Some(token.clone()),
-            Source::Nothing => None,
+            CredentialSource::File(path) => Some(files::read(path).await?),
+            CredentialSource::Fixed(token) => Some(token.clone()),
+            CredentialSource::Nothing => None,
         }))
     }
 

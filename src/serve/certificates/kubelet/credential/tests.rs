@@ -198,5 +198,5 @@ fn a_token_is_never_shown_in_debug_output() {
     assert_eq!(value.as_bytes(), b"Bearer secret-token");
     assert!(!format!("{value:?}").contains("secret"));
     assert!(bearer(b"a\nb").is_none());
-    assert!(!format!("{:?}", Source::Fixed(b"secret".to_vec())).contains("secret"));
+    assert!(!format!("{:?}", CredentialSource::Fixed(b"secret".to_vec())).contains("secret"));
 }

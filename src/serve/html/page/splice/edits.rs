@@ -3,11 +3,11 @@
 use std::cell::{Cell, LazyCell};
 
 use super::tag::TagView;
-use super::{Base, Splice};
+use super::{BaseHref, Splice};
 use crate::serve::html::MAX_GROWTH;
 use crate::serve::html::attributes::{UrlSyntax, url_syntax};
 use crate::serve::html::charset;
-use crate::serve::html::page::{Html, HtmlOptions, Nesting};
+use crate::serve::html::page::{HtmlOptions, Nesting, PageRewriter};
 use crate::serve::html::value::{self, Edit, Mapping};
 
 /// Values of one tag that are read closely, in bytes together. What is past them stays as it is: a tag is read in one go.
@@ -68,11 +68,11 @@ impl Splice {
             nesting: Nesting::Within,
             ..self.options.clone()
         };
-        if self.base == Base::Set {
+        if self.base == BaseHref::Set {
             // Its URL is relative to the page, and this document has the page's base.
             options.injection = None;
         }
-        let now = Html::whole(options, &document)?;
+        let now = PageRewriter::whole(options, &document)?;
         (now != *document).then(|| Edit {
             range: begin..begin + value.len(),
             now: value::escape_quoted(&now),

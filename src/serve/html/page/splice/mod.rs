@@ -14,7 +14,7 @@ mod tag;
 use std::cell::Cell;
 use std::collections::VecDeque;
 
-use super::{Html, HtmlOptions, Nesting};
+use super::{HtmlOptions, Nesting, PageRewriter};
 use crate::serve::html::charset::{self, Charset};
 use crate::serve::html::css::Css;
 use crate::serve::html::{HANDED_OUT, charset_of, json, value};
@@ -40,7 +40,7 @@ enum Content {
     Css(Box<Css>),
     ImportMap(Vec<u8>),
     /// Markup for browsers without scripts.
-    NoScript(Box<Html>),
+    NoScript(Box<PageRewriter>),
 }
 
 /// Whether what is to be put first into the document is there.
@@ -52,7 +52,7 @@ enum Injected {
 
 /// Whether the document has said what its links are relative to. Only the first `<base href>` counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Base {
+enum BaseHref {
     Unset,
     Set,
 }
@@ -61,7 +61,7 @@ enum Base {
 pub(super) struct Splice {
     options: HtmlOptions,
     injected: Injected,
-    base: Base,
+    base: BaseHref,
     /// Where the next byte stands in the page.
     position: usize,
     largest_tag: usize,
@@ -77,7 +77,7 @@ impl Splice {
         Self {
             options,
             injected: Injected::NotYet,
-            base: Base::Unset,
+            base: BaseHref::Unset,
             position: 0,
             largest_tag: 0,
             marks: VecDeque::new(),
@@ -272,10 +272,10 @@ impl Splice {
     }
 
     fn note_base(&mut self, view: &TagView<'_>) {
-        if self.base == Base::Unset
+        if self.base == BaseHref::Unset
             && let Some(href) = view.value("href")
         {
-            self.base = Base::Set;
+            self.base = BaseHref::Set;
             if let Some(href) = value::decoded(href) {
                 self.options.links.rebase(&charset::shown(&href));
             }
@@ -293,7 +293,7 @@ impl Splice {
             && self.options.nesting == Nesting::Outermost
             && self.takes_document()
         {
-            Content::NoScript(Box::new(Html::new(HtmlOptions {
+            Content::NoScript(Box::new(PageRewriter::new(HtmlOptions {
                 injection: None,
                 nesting: Nesting::Within,
                 ..self.options.clone()
@@ -305,11 +305,11 @@ impl Splice {
 }
 
 /// Whether a string of an import map is a URL or may be one.
-fn holds_module(path: &[String], role: json::Role) -> bool {
+fn holds_module(path: &[String], role: json::JsonRole) -> bool {
     match (role, path) {
-        (json::Role::Key, [all]) => matches!(all.as_str(), "imports" | "scopes" | "integrity"),
-        (json::Role::Key, [all, _]) | (json::Role::Value, [all, _, _]) => all == "scopes",
-        (json::Role::Value, [all, _]) => all == "imports",
-        (json::Role::Key | json::Role::Value, _) => false,
+        (json::JsonRole::Key, [all]) => matches!(all.as_str(), "imports" | "scopes" | "integrity"),
+        (json::JsonRole::Key, [all, _]) | (json::JsonRole::Value, [all, _, _]) => all == "scopes",
+        (json::JsonRole::Value, [all, _]) => all == "imports",
+        (json::JsonRole::Key | json::JsonRole::Value, _) => false,
     }
 }

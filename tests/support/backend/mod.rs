@@ -17,14 +17,15 @@
 //! | `/trailers` | a body with a trailer `x-checksum` |
 //! | `/ws` | a WebSocket that echoes; its first message is the path and query that it was asked for with |
 
+mod streams;
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256, digest};
 use bytes::Bytes;
-use futures_util::{StreamExt, stream};
+use futures_util::stream;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
@@ -38,9 +39,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::serving::Serving;
 use crate::websocket;
-
-/// How often `/ticks` says something.
-const TICK: Duration = Duration::from_millis(100);
+pub use streams::pattern;
 
 type Body = BoxBody<Bytes, Infallible>;
 
@@ -242,13 +241,13 @@ async fn respond(
     Ok(
         match path.trim_start_matches('/').split('/').collect::<Vec<_>>()[..] {
             ["ws"] => websocket(&mut request),
-            ["bytes", count] => streamed(count.parse().unwrap_or(0)),
-            ["drip"] => drip(state),
+            ["bytes", count] => streams::streamed(count.parse().unwrap_or(0)),
+            ["drip"] => streams::drip(state),
             ["drip", "next"] => {
                 state.next_drip.notify_one();
                 full("next")
             }
-            ["ticks"] => ticks(state),
+            ["ticks"] => streams::ticks(state),
             ["ticks", "stop"] => {
                 state.stop_ticks.notify_one();
                 full("stopped")
@@ -354,65 +353,6 @@ fn hex(bytes: &[u8]) -> String {
 /// The SHA-256 of some bytes, as `/echo` says it.
 pub fn sha256(bytes: &[u8]) -> String {
     hex(digest(&SHA256, bytes).as_ref())
-}
-
-/// The bytes that `/bytes/N` sends.
-pub fn pattern(count: usize) -> Vec<u8> {
-    (0..count)
-        .map(|at| u8::try_from(at * 31 % 251).expect("less than 251"))
-        .collect()
-}
-
-fn streamed(count: usize) -> Response<Body> {
-    let bytes = Bytes::from(pattern(count));
-    let pieces = (0..count.div_ceil(65536)).map(move |piece| {
-        let from = piece * 65536;
-        Ok(Frame::data(bytes.slice(from..(from + 65536).min(count))))
-    });
-    Response::new(BodyExt::boxed(StreamBody::new(stream::iter(pieces))))
-}
-
-fn drip(state: Arc<State>) -> Response<Body> {
-    let pieces = stream::once(async { Ok(Frame::data(Bytes::from_static(b"one\n"))) }).chain(
-        stream::once(async move {
-            state.next_drip.notified().await;
-            Ok(Frame::data(Bytes::from_static(b"two\n")))
-        }),
-    );
-    Response::new(BodyExt::boxed(StreamBody::new(SyncStream(Box::pin(
-        pieces,
-    )))))
-}
-
-fn ticks(state: Arc<State>) -> Response<Body> {
-    let mut clock = tokio::time::interval(TICK);
-    clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let line = |text: String| Ok(Frame::data(Bytes::from(text)));
-    let lines = stream::unfold(Some((clock, 0)), move |next| {
-        let state = Arc::clone(&state);
-        async move {
-            let (mut clock, number) = next?;
-            tokio::select! {
-                () = state.stop_ticks.notified() => Some((line("end\n".to_owned()), None)),
-                _ = clock.tick() => Some((line(format!("{number}\n")), Some((clock, number + 1)))),
-            }
-        }
-    });
-    Response::new(BodyExt::boxed(StreamBody::new(SyncStream(Box::pin(lines)))))
-}
-
-/// A stream that is only ever polled by one task, so sharing it between threads is no question.
-struct SyncStream<S>(std::pin::Pin<Box<S>>);
-
-impl<S: futures_util::Stream> futures_util::Stream for SyncStream<S> {
-    type Item = S::Item;
-
-    fn poll_next(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<S::Item>> {
-        self.0.as_mut().poll_next(context)
-    }
 }
 
 fn websocket(request: &mut Request<Incoming>) -> Response<Body> {
