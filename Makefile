@@ -29,6 +29,7 @@ check: ## Format, lints, documentation, dependencies
 unit: ## Tests of single files and stages, of the module map and of the documents
 	$(CARGO) test --locked --no-run --lib --bins --test architecture
 	$(LIMIT) $(CARGO) test --locked --lib --bins --test architecture
+	$(LIMIT) $(CARGO) test --locked --doc
 
 # How long, in minutes.
 MINUTES ?= 1

@@ -10,11 +10,15 @@
 //!               asked                                                 app
 //! ```
 //!
+//! Behind authentication stands `in_flight`, the limit on requests at the same time. A [`destination::Destination`] carries the
+//! [`authorization::Permit`] that it was found for, and so does all that comes of it: nothing is dialled without one.
+//!
 //! Beside the stages is state with one writer each, read without waiting: [`cluster`] (what the cluster looks like now) and
 //! [`certificates`] (which keys and roots hold now). [`html`] rewrites pages and knows no stage; `redirect_page` is a redirect
 //! as a page.
 
 pub mod config;
+mod in_flight;
 mod metrics;
 pub mod pipeline;
 pub mod refusal;

@@ -11,7 +11,6 @@ use crate::protocol::envelope::NoOrigin;
 use crate::protocol::forwarded_for;
 use crate::protocol::status::{Request, Response, Status};
 use crate::serve::api::{RequestInfo, THROUGHWAY_PATH, Unserved, Verb};
-use crate::serve::app_login::Logins;
 use crate::serve::authentication::{Authentication, AuthenticationError};
 use crate::serve::authorization::{Authorization, AuthorizationError};
 use crate::serve::client::{Clients, CrossSite};
@@ -19,11 +18,12 @@ use crate::serve::config::ApiGroup;
 use crate::serve::connection::{Peer, PeerClass};
 use crate::serve::destination::{DestinationError, Destinations};
 use crate::serve::endpoint::{EndpointError, Endpoints};
-use crate::serve::fairness::{Full, Places, Rate, ReviewLimit};
+use crate::serve::fairness::{Rate, ReviewLimit};
 use crate::serve::forward::{Forward, ForwardError};
+use crate::serve::in_flight::{InFlight, TooManyRequests};
 use crate::serve::refusal::{Fault, Refuse};
 use crate::serve::request_context::RequestContext;
-use crate::serve::response::{ResponseContext, ResponseRewriter, Rewritten};
+use crate::serve::response::{OwnPages, ResponseRewriter, Rewritten};
 use crate::serve::telemetry::{self, AccessLog, AuditId, Metrics, TraceId};
 
 /// Every stage that a request passes, in the order in which it passes them.
@@ -31,11 +31,10 @@ use crate::serve::telemetry::{self, AccessLog, AuditId, Metrics, TraceId};
 pub struct Stages {
     pub group: ApiGroup,
     pub authentication: Authentication,
-    /// Places for requests of known callers that are no tunnel.
-    pub in_flight: Arc<Places>,
+    pub in_flight: InFlight,
     pub authorization: Arc<Authorization>,
     pub clients: Clients,
-    pub logins: Logins,
+    pub own_pages: OwnPages,
     pub destinations: Destinations,
     pub endpoints: Endpoints,
     pub forward: Forward,
@@ -70,11 +69,6 @@ pub enum Refusal {
     #[error(transparent)]
     Forward(#[from] ForwardError),
 }
-
-/// No place among the requests in flight is left for this one.
-#[derive(Debug, thiserror::Error)]
-#[error("too many requests, try again later: {0}")]
-pub struct TooManyRequests(#[source] Full);
 
 /// Responds to one request for a `/proxy` subresource, or for a path that nothing else serves.
 pub async fn respond(stages: &Stages, peer: &Peer, request: Box<Request>) -> Response {
@@ -116,59 +110,42 @@ async fn handle(
     info: Result<RequestInfo, Unserved>,
     request: Box<Request>,
 ) -> Result<Response, Refusal> {
-    let (caller, mut request) = stages
-        .authentication
-        .identify(context, peer, request)
-        .await?;
-    let namespace = info.as_ref().map_or("", |info| &info.namespace);
-    let place = stages.in_flight.take(caller.holder(), namespace);
-    context.hold(place.map_err(TooManyRequests)?);
-    let mut permit = stages
-        .authorization
-        .authorize(context, caller, info?)
-        .await?;
-    let authentication = &stages.authentication;
-    let client = stages
-        .clients
-        .describe(authentication, &permit, &mut request)?;
-    let login = stages.logins.presented(&permit, &client, request.headers());
-    let own = stages.responses.respond(&client, &permit, &mut request);
-    if let Some(response) = own.await {
+    let Stages {
+        authentication,
+        in_flight,
+        authorization,
+        clients,
+        own_pages,
+        destinations,
+        endpoints,
+        forward,
+        responses,
+        ..
+    } = stages;
+    let (caller, mut request) = authentication.identify(context, peer, request).await?;
+    in_flight.acquire(context, &caller)?;
+    let mut permit = authorization.authorize(context, caller, info?).await?;
+    let client = clients.describe(&permit, &mut request)?;
+    if let Some(response) = own_pages.respond(&client, &permit, &mut request).await {
         return Ok(response);
     }
-    let mut destination = stages.destinations.resolve(&permit).await?;
-    let settings = &destination.settings;
-    stages.clients.guard(&permit, &client, settings, &request)?;
-    let mut redirects = stages
-        .responses
-        .redirects(&client, &permit, settings, &mut request);
+    let mut redirects = responses.redirect_chain();
     loop {
-        let endpoints = stages.endpoints.choose(context, &destination).await?;
-        let forwarded = stages
-            .forward
-            .send(peer, &permit, &client, context, endpoints, request)
-            .await?;
-        let of = ResponseContext {
-            client: &client,
-            login: &login,
-            permit: &permit,
-            endpoint: &forwarded.endpoint,
-        };
-        let rewritten = stages
-            .responses
-            .rewrite(of, &mut redirects, forwarded.response);
-        let redirect = match rewritten {
+        let destination = destinations.resolve(&permit).await?;
+        clients.guard(&permit, &client, destination.settings(), &request)?;
+        redirects.record(&client, &destination, &mut request);
+        let order = endpoints.choose(context, &destination).await?;
+        let forwarded = forward.send(context, peer, &client, order, request).await?;
+        match responses.rewrite(&client, &mut redirects, forwarded) {
             Rewritten::Done(response) => return Ok(response),
-            Rewritten::Follow(redirect) => redirect,
-        };
-        // A redirect that is followed here passes every stage again.
-        let caller = permit.caller().clone();
-        permit = stages
-            .authorization
-            .authorize(context, caller, redirect.info.clone())
-            .await?;
-        destination = stages.destinations.resolve(&permit).await?;
-        request = redirects.request(redirect);
+            // A redirect that is followed here passes every stage again.
+            Rewritten::Follow(next) => {
+                permit = authorization
+                    .authorize_next(context, permit, next.info)
+                    .await?;
+                request = next.request;
+            }
+        }
     }
 }
 
@@ -260,27 +237,6 @@ impl Refusal {
             Self::Destination(refused) => refused,
             Self::Endpoint(refused) => refused,
             Self::Forward(refused) => refused,
-        }
-    }
-}
-
-impl Refuse for TooManyRequests {
-    fn status(&self) -> Status {
-        Status::too_many_requests(self.to_string())
-    }
-
-    fn reason(&self) -> &'static str {
-        match self.0 {
-            Full::Everybody => "crowded",
-            Full::User => "user_share",
-            Full::Namespace => "namespace_share",
-        }
-    }
-
-    fn fault(&self) -> Fault {
-        match self.0 {
-            Full::Everybody => Fault::Server,
-            Full::User | Full::Namespace => Fault::Caller,
         }
     }
 }

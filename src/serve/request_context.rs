@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::fairness::{Holder, Place, Places};
+use super::fairness::{Full, Holder, Place, Places};
 use super::refusal::Fault;
 use super::telemetry::{AccessLog, AuditId, Metrics, RequestRecord, Sample, Totals, short};
 
@@ -86,9 +86,14 @@ impl RequestContext {
         taken.ok()
     }
 
-    /// Keeps a place among the requests in flight until the end of this one.
-    pub fn hold(&self, place: Place) {
-        self.noted().place = Some(place);
+    /// Takes one of these places in the namespace of this request, and keeps it until the request ends.
+    ///
+    /// # Errors
+    /// There is none left, or none left for this holder or namespace.
+    pub fn hold(&self, places: &Arc<Places>, holder: Holder<'_>) -> Result<(), Full> {
+        let mut noted = self.noted();
+        noted.place = Some(places.take(holder, &noted.record.namespace)?);
+        Ok(())
     }
 
     /// The request has become a tunnel, which has a place of its own.

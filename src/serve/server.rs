@@ -9,7 +9,7 @@ use crate::lifecycle::{Signals, Tasks};
 use crate::protocol::status::Request;
 use crate::serve::api::{self, Check, Health};
 use crate::serve::app_login::Logins;
-use crate::serve::authentication::Authentication;
+use crate::serve::authentication::{Authentication, ClaimFilter};
 use crate::serve::authorization::Authorization;
 use crate::serve::certificates::{
     CertificateError, CredentialSource, KubeletAccess, KubeletCredentialSource, KubeletSources,
@@ -23,10 +23,11 @@ use crate::serve::config::{
 use crate::serve::connection::{Classify, Listener, Peer};
 use crate::serve::destination::{AddressPolicy, Destinations};
 use crate::serve::endpoint::{Endpoints, Outliers};
-use crate::serve::fairness::{Places, Rate, ReviewLimit};
+use crate::serve::fairness::{Rate, ReviewLimit};
 use crate::serve::forward::{Credentials, Forward};
+use crate::serve::in_flight::InFlight;
 use crate::serve::pipeline::Stages;
-use crate::serve::response::ResponseRewriter;
+use crate::serve::response::{OwnPages, ResponseRewriter};
 use crate::serve::router::Router;
 use crate::serve::telemetry::{AccessLog, Metrics};
 
@@ -246,13 +247,10 @@ fn stages(
 ) -> Stages {
     let outliers = Outliers::default();
     let policy = AddressPolicy::new(&config.target, cluster.clone());
-    let most = match config.listen.limits.max_requests_in_flight {
-        0 => usize::MAX / 2,
-        most => most,
-    };
     let reviews = Arc::new(ReviewLimit::default());
     let logins = Logins::new(secrets.session_key.clone());
     let page_tokens = PageTokens::new(secrets.session_key);
+    let claims = ClaimFilter::new(Arc::clone(&trust));
     let credentials = Credentials {
         kubelet: secrets.kubelet,
         logins: logins.clone(),
@@ -272,8 +270,8 @@ fn stages(
             Arc::clone(&reviews),
         ),
         authorization: Arc::clone(&authorization),
-        clients: Clients::new(&config.forward, page_tokens.clone()),
-        logins: logins.clone(),
+        clients: Clients::new(&config.forward, page_tokens.clone(), claims),
+        own_pages: OwnPages::new(page_tokens.clone(), logins),
         destinations: Destinations::new(&config.target, cluster.clone()),
         endpoints: Endpoints::new(cluster.clone(), policy, outliers.clone()),
         forward: Forward::new(
@@ -283,9 +281,9 @@ fn stages(
             authorization,
             tasks.clone(),
         ),
-        responses: ResponseRewriter::new(config.rewrite.clone(), page_tokens, logins),
+        responses: ResponseRewriter::new(config.rewrite.clone(), page_tokens),
         reviews,
-        in_flight: Places::new(most),
+        in_flight: InFlight::new(config.listen.limits.max_requests_in_flight),
         refusals: Rate::new(REFUSALS_A_SECOND, REFUSALS_BURST),
         metrics: Arc::new(Metrics::new()),
         access,

@@ -61,11 +61,18 @@ fn allowed(module: &str) -> Vec<&'static str> {
             "causes",
             "observed",
         ],
-        "serve::pipeline" => [&STAGES[..], &BESIDE_THE_STAGES].concat(),
+        "serve::in_flight" => vec![
+            "serve::authentication",
+            "serve::fairness",
+            "serve::refusal",
+            "serve::request_context",
+            "protocol",
+        ],
+        "serve::pipeline" => [&STAGES[..], &BESIDE_THE_STAGES, &["serve::in_flight"]].concat(),
         "serve::router" => [&STAGES[..], &BESIDE_THE_STAGES, &["serve::pipeline"]].concat(),
         "serve::metrics" => [&STAGES[..], &BESIDE_THE_STAGES, &["serve::router"]].concat(),
         "serve::server" => {
-            let above = ["serve::pipeline", "serve::router"];
+            let above = ["serve::in_flight", "serve::pipeline", "serve::router"];
             [&STAGES[..], &BESIDE_THE_STAGES, &above].concat()
         }
         "serve::cluster" | "serve::certificates" => {

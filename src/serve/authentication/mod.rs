@@ -119,6 +119,22 @@ pub struct Authentication {
     anonymous: Option<Arc<User>>,
 }
 
+/// Takes claims of an identity out of what a request brought inside another form.
+#[derive(Debug, Clone)]
+pub struct ClaimFilter(Arc<Trust>);
+
+impl ClaimFilter {
+    pub fn new(trust: Arc<Trust>) -> Self {
+        Self(trust)
+    }
+
+    /// Takes every claim of an identity out of these headers.
+    pub fn remove_claims(&self, headers: &mut HeaderMap) {
+        let configured = self.0.request_header.load();
+        credentials::remove_claims(headers, configured.as_deref());
+    }
+}
+
 impl User {
     /// Bytes that it takes to remember it, about.
     pub fn size(&self) -> usize {
@@ -256,12 +272,6 @@ impl Authentication {
     /// Whether it is known yet whose certificates speak for others.
     pub fn knows_front_proxy(&self) -> bool {
         self.trust.request_header.load().is_some()
-    }
-
-    /// Takes every claim of an identity out of headers that a request brought inside another form.
-    pub fn remove_claims(&self, headers: &mut HeaderMap) {
-        let configured = self.trust.request_header.load();
-        credentials::remove_claims(headers, configured.as_deref());
     }
 
     /// Whose connection it is, as its certificate says now.

@@ -127,6 +127,19 @@ impl Authorization {
         Ok(permit)
     }
 
+    /// Permits the next request of the same caller, to which a redirect leads.
+    ///
+    /// # Errors
+    /// As [`Authorization::authorize`].
+    pub async fn authorize_next(
+        &self,
+        context: &RequestContext,
+        permit: Permit,
+        info: RequestInfo,
+    ) -> Result<Permit, AuthorizationError> {
+        self.authorize(context, permit.caller, info).await
+    }
+
     /// The same for a request that is under way: whether its caller may still do what they once might.
     ///
     /// # Errors

@@ -28,7 +28,7 @@ pub use page_token::{OfferedToken, PageTokens};
 use crate::protocol::envelope::{self, NoOrigin, OwnOrigin};
 use crate::protocol::fetch_metadata::{self, CrossSitePolicy};
 use crate::protocol::status::Request;
-use crate::serve::authentication::{Authentication, Method};
+use crate::serve::authentication::{ClaimFilter, Method};
 use crate::serve::authorization::Permit;
 use crate::serve::cluster::ServiceSettings;
 use crate::serve::config::{ExternalOrigin, ForwardConfig};
@@ -39,14 +39,16 @@ pub struct Clients {
     external_origins: Vec<ExternalOrigin>,
     cross_site: CrossSitePolicy,
     page_tokens: PageTokens,
+    claims: ClaimFilter,
 }
 
 impl Clients {
-    pub fn new(config: &ForwardConfig, page_tokens: PageTokens) -> Self {
+    pub fn new(config: &ForwardConfig, page_tokens: PageTokens, claims: ClaimFilter) -> Self {
         Self {
             external_origins: config.external_origins.clone(),
             cross_site: config.cross_site,
             page_tokens,
+            claims,
         }
     }
 
@@ -54,19 +56,14 @@ impl Clients {
     ///
     /// # Errors
     /// The origin of an envelope is none, or is neither loopback nor listed: any caller could choose the backend's `Host` by it.
-    pub fn describe(
-        &self,
-        authentication: &Authentication,
-        permit: &Permit,
-        request: &mut Request,
-    ) -> Result<ClientInfo, NoOrigin> {
+    pub fn describe(&self, permit: &Permit, request: &mut Request) -> Result<ClientInfo, NoOrigin> {
         // It may have come as a POST.
         request.method_mut().clone_from(&permit.info().method);
         let own_origin = envelope::unwrap_request(request.headers_mut())?;
         if own_origin.is_some() {
             // What was inside is as the page sent it, and no stage has looked at it.
             // Inside an envelope `Authorization` is the app's, so only claims of an identity go.
-            authentication.remove_claims(request.headers_mut());
+            self.claims.remove_claims(request.headers_mut());
         }
         self.of(permit, own_origin, request)
     }

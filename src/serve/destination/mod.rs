@@ -40,14 +40,65 @@ pub enum Scheme {
     Kubelet,
 }
 
-/// Where one permitted request goes.
+/// Where one permitted request goes, with the permit that it was found for.
+///
+/// Only this stage makes one, and what comes of it borrows the same permit: the endpoints that are chosen, and the response of
+/// the one that was sent to. So no permit can meet the endpoint of another request.
+///
+/// ```compile_fail,E0451
+/// # use throughway::serve::{authorization::Permit, destination::Destination};
+/// fn elsewhere<'p>(other: &'p Permit, found: Destination<'p>) -> Destination<'p> {
+///     Destination { permit: other, ..found }
+/// }
+/// ```
 #[derive(Debug, Clone)]
-pub struct Destination {
-    pub scheme: Scheme,
+pub struct Destination<'p> {
+    permit: &'p Permit,
+    scheme: Scheme,
+    host: HeaderValue,
+    settings: Arc<ServiceSettings>,
+    backends: Backends,
+}
+
+impl<'p> Destination<'p> {
+    /// What this is the destination of.
+    pub fn permit(&self) -> &'p Permit {
+        self.permit
+    }
+
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
     /// What the backend sees as `Host`.
-    pub host: HeaderValue,
-    pub settings: Arc<ServiceSettings>,
-    pub backends: Backends,
+    pub fn host(&self) -> &HeaderValue {
+        &self.host
+    }
+
+    /// How the owner of the target wants it to be proxied.
+    pub fn settings(&self) -> &Arc<ServiceSettings> {
+        &self.settings
+    }
+
+    pub fn backends(&self) -> &Backends {
+        &self.backends
+    }
+
+    /// A destination for tests of later stages, which is in no other build.
+    #[cfg(test)]
+    pub(crate) fn for_tests(
+        permit: &'p Permit,
+        settings: Arc<ServiceSettings>,
+        backends: Backends,
+    ) -> Self {
+        Self {
+            permit,
+            scheme: Scheme::Http,
+            host: HeaderValue::from_static("web.demo.svc"),
+            settings,
+            backends,
+        }
+    }
 }
 
 /// The addresses behind a target.
@@ -67,6 +118,17 @@ pub enum Backends {
         port: Box<str>,
         slices: Arc<Vec<Arc<EndpointSlice>>>,
     },
+}
+
+#[cfg(test)]
+impl Backends {
+    /// Nobody, for tests of what asks for no address.
+    pub(crate) fn none() -> Self {
+        Self::Addresses {
+            addresses: Vec::new(),
+            pod: Arc::from(""),
+        }
+    }
 }
 
 /// Why there is no [`Destination`].
@@ -181,7 +243,10 @@ impl Destinations {
     ///
     /// # Errors
     /// There is no such target, or none that may be dialled; see [`DestinationError`].
-    pub async fn resolve(&self, permit: &Permit) -> Result<Destination, DestinationError> {
+    pub async fn resolve<'p>(
+        &self,
+        permit: &'p Permit,
+    ) -> Result<Destination<'p>, DestinationError> {
         let asked = permit.info();
         // Without all of them it is not known who has an address now, and which is the API server's.
         if !self.cluster.synced() {
@@ -192,15 +257,16 @@ impl Destinations {
                 resource: asked.resource,
                 name: asked.name.clone(),
             })?;
-        let mut target = match asked.resource {
-            Resource::Pods => pod::resolve(&self.cluster, &self.policy, asked, &reference).await,
-            Resource::Services => service::resolve(&self.cluster, asked, &reference).await,
-            Resource::Nodes => node::resolve(&self.cluster, &self.policy, asked, &reference).await,
+        let (cluster, policy) = (&self.cluster, &self.policy);
+        let mut destination = match asked.resource {
+            Resource::Pods => pod::resolve(cluster, policy, permit, &reference).await,
+            Resource::Services => service::resolve(cluster, permit, &reference).await,
+            Resource::Nodes => node::resolve(cluster, policy, permit, &reference).await,
         }?;
         if self.is_isolated(asked, &reference) {
-            target.settings = target.settings.sandboxed();
+            destination.settings = destination.settings.sandboxed();
         }
-        Ok(target)
+        Ok(destination)
     }
 
     /// Whether somebody else than the target itself asks for its documents to be kept apart.

@@ -9,15 +9,16 @@ use super::{
     AddressPolicy, Backends, Denied, Destination, DestinationError, Scheme, host_header,
     kubelet_paths, subject,
 };
-use crate::serve::api::RequestInfo;
+use crate::serve::authorization::Permit;
 use crate::serve::cluster::{Cluster, ServiceSettings};
 
-pub(super) async fn resolve(
+pub(super) async fn resolve<'p>(
     cluster: &Cluster,
     policy: &AddressPolicy,
-    asked: &RequestInfo,
+    permit: &'p Permit,
     reference: &SchemeNamePort<'_>,
-) -> Result<Destination, DestinationError> {
+) -> Result<Destination<'p>, DestinationError> {
+    let asked = permit.info();
     let subject = subject(asked, reference);
     // From memory where the watch has it, else one question to the API server.
     let node = match cluster.find_node(reference.name).await {
@@ -69,6 +70,7 @@ pub(super) async fn resolve(
         return Err(DestinationError::KubeletPath);
     }
     Ok(Destination {
+        permit,
         scheme,
         host: host_header(&bracketed(*ip), port, scheme)?,
         settings: ServiceSettings::unset(),

@@ -7,15 +7,16 @@ use super::scheme_name_port::SchemeNamePort;
 use super::{
     AddressPolicy, Backends, Denied, Destination, DestinationError, Scheme, host_header, subject,
 };
-use crate::serve::api::RequestInfo;
+use crate::serve::authorization::Permit;
 use crate::serve::cluster::{Cluster, Phase, Pod, ServiceSettings};
 
-pub(super) async fn resolve(
+pub(super) async fn resolve<'p>(
     cluster: &Cluster,
     policy: &AddressPolicy,
-    asked: &RequestInfo,
+    permit: &'p Permit,
     reference: &SchemeNamePort<'_>,
-) -> Result<Destination, DestinationError> {
+) -> Result<Destination<'p>, DestinationError> {
+    let asked = permit.info();
     let subject = subject(asked, reference);
     let pod = match cluster.find_pod(&asked.namespace, reference.name).await {
         Ok(Some(pod)) => pod,
@@ -55,6 +56,7 @@ pub(super) async fn resolve(
         }
     }
     Ok(Destination {
+        permit,
         scheme: reference.scheme,
         host: host_header(&bracketed(*first), port, reference.scheme)?,
         settings: ServiceSettings::unset(),

@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use super::scheme_name_port::SchemeNamePort;
 use super::{Backends, Destination, DestinationError, host_header, subject};
-use crate::serve::api::RequestInfo;
+use crate::serve::authorization::Permit;
 use crate::serve::cluster::{Cluster, Service, ServicePort};
 
-pub(super) async fn resolve(
+pub(super) async fn resolve<'p>(
     cluster: &Cluster,
-    asked: &RequestInfo,
+    permit: &'p Permit,
     reference: &SchemeNamePort<'_>,
-) -> Result<Destination, DestinationError> {
+) -> Result<Destination<'p>, DestinationError> {
+    let asked = permit.info();
     let subject = subject(asked, reference);
     let service = match cluster.find_service(&asked.namespace, reference.name).await {
         Ok(Some(service)) => service,
@@ -30,6 +31,7 @@ pub(super) async fn resolve(
         None => host_header(&name, port.number, reference.scheme)?,
     };
     Ok(Destination {
+        permit,
         scheme: reference.scheme,
         host,
         settings: Arc::clone(&service.settings),

@@ -15,6 +15,7 @@ use http::HeaderValue;
 pub use outliers::Outliers;
 
 use crate::protocol::status::Status;
+use crate::serve::authorization::Permit;
 use crate::serve::cluster::{ApiServerError, Cluster, ServiceSettings};
 use crate::serve::destination::{AddressPolicy, Backends, Destination, DialableAddr, Scheme};
 use crate::serve::refusal::{Fault, Refuse};
@@ -37,11 +38,38 @@ pub struct Endpoint {
     pub settings: Arc<ServiceSettings>,
 }
 
-/// Endpoints in the order in which to try them; the next one only if no connection was made to the one before.
+/// Endpoints in the order in which to try them; the next one only if no connection was made to the one before. They are
+/// those of a [`Destination`], with its permit.
 #[derive(Debug, Clone)]
-pub struct EndpointOrder {
-    pub first: Endpoint,
-    pub others: Vec<Endpoint>,
+pub struct EndpointOrder<'p> {
+    permit: &'p Permit,
+    first: Endpoint,
+    others: Vec<Endpoint>,
+}
+
+impl<'p> EndpointOrder<'p> {
+    /// What may be sent to these endpoints.
+    pub fn permit(&self) -> &'p Permit {
+        self.permit
+    }
+
+    pub fn first(&self) -> &Endpoint {
+        &self.first
+    }
+
+    pub fn others(&self) -> &[Endpoint] {
+        &self.others
+    }
+
+    /// An order for tests of later stages, which is in no other build.
+    #[cfg(test)]
+    pub(crate) fn for_tests(permit: &'p Permit, mut endpoints: Vec<Endpoint>) -> Self {
+        Self {
+            permit,
+            first: endpoints.remove(0),
+            others: endpoints,
+        }
+    }
 }
 
 /// Why there is no [`EndpointOrder`].
@@ -101,11 +129,11 @@ impl Endpoints {
     ///
     /// # Errors
     /// A Service has nobody who can serve it.
-    pub async fn choose(
+    pub async fn choose<'p>(
         &self,
         context: &RequestContext,
-        destination: &Destination,
-    ) -> Result<EndpointOrder, EndpointError> {
+        destination: &Destination<'p>,
+    ) -> Result<EndpointOrder<'p>, EndpointError> {
         let mut order = self.choose_as_known(destination)?;
         // A watch that is cut off shows pods that are gone; their addresses may be another tenant's by now.
         if !self.cluster.pods_are_current() {
@@ -116,12 +144,12 @@ impl Endpoints {
     }
 
     /// Keeps those endpoints of a Service whose pods the API server knows with these addresses right now.
-    async fn confirm(
+    async fn confirm<'p>(
         &self,
-        destination: &Destination,
-        order: EndpointOrder,
-    ) -> Result<EndpointOrder, EndpointError> {
-        let Backends::Endpoints { service, .. } = &destination.backends else {
+        destination: &Destination<'p>,
+        order: EndpointOrder<'p>,
+    ) -> Result<EndpointOrder<'p>, EndpointError> {
+        let Backends::Endpoints { service, .. } = destination.backends() else {
             // The one pod or node was looked up when it was resolved.
             return Ok(order);
         };
@@ -143,17 +171,20 @@ impl Endpoints {
                 service: Arc::clone(service),
             });
         }
-        Ok(self.in_order(confirmed))
+        Ok(self.in_order(destination, confirmed))
     }
 
-    fn choose_as_known(&self, destination: &Destination) -> Result<EndpointOrder, EndpointError> {
-        match &destination.backends {
+    fn choose_as_known<'p>(
+        &self,
+        destination: &Destination<'p>,
+    ) -> Result<EndpointOrder<'p>, EndpointError> {
+        match destination.backends() {
             Backends::Addresses { addresses, pod } => {
                 let endpoints = addresses
                     .iter()
                     .map(|address| endpoint(destination, *address, Arc::clone(pod)));
                 // More tries would only add up connect timeouts while the caller waits.
-                Ok(self.in_order(endpoints.take(MOST_TRIES).collect()))
+                Ok(self.in_order(destination, endpoints.take(MOST_TRIES).collect()))
             }
             Backends::Endpoints {
                 namespace,
@@ -167,7 +198,7 @@ impl Endpoints {
                     namespace,
                     port,
                     slices,
-                    scheme: destination.scheme,
+                    scheme: destination.scheme(),
                 };
                 let found = candidates.some(MOST_TRIES);
                 if found.is_empty() {
@@ -177,31 +208,36 @@ impl Endpoints {
                     });
                 }
                 let named = |Candidate { address, pod }| endpoint(destination, address, pod);
-                Ok(self.in_order(found.into_iter().map(named).collect()))
+                Ok(self.in_order(destination, found.into_iter().map(named).collect()))
             }
         }
     }
 
     /// Those that refused a connection lately go to the end: they are used only if nobody else is left.
-    fn in_order(&self, mut endpoints: Vec<Endpoint>) -> EndpointOrder {
+    fn in_order<'p>(
+        &self,
+        destination: &Destination<'p>,
+        mut endpoints: Vec<Endpoint>,
+    ) -> EndpointOrder<'p> {
         // A stable sort, so the random order stays among those that are equally good.
         endpoints.sort_by_key(|endpoint| self.outliers.sits_out(*endpoint.address));
         let mut endpoints = endpoints.into_iter();
         let first = endpoints.next().expect("a target has at least one address");
         EndpointOrder {
+            permit: destination.permit(),
             first,
             others: endpoints.collect(),
         }
     }
 }
 
-fn endpoint(destination: &Destination, address: DialableAddr, pod: Arc<str>) -> Endpoint {
+fn endpoint(destination: &Destination<'_>, address: DialableAddr, pod: Arc<str>) -> Endpoint {
     Endpoint {
         address,
-        scheme: destination.scheme,
-        host: destination.host.clone(),
+        scheme: destination.scheme(),
+        host: destination.host().clone(),
         pod,
-        settings: Arc::clone(&destination.settings),
+        settings: Arc::clone(destination.settings()),
     }
 }
 

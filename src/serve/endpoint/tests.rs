@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use std::net::SocketAddr;
 
 use super::*;
+use crate::serve::client::tests::permit;
 use crate::serve::config::{Loopback, TargetConfig};
 use crate::serve::request_context::RequestContext;
 
@@ -29,7 +30,7 @@ fn slice(port: &str, endpoints: Value) -> Value {
 
 struct Setting {
     endpoints: Endpoints,
-    target: Destination,
+    target: Destination<'static>,
     outliers: Outliers,
 }
 
@@ -43,17 +44,15 @@ fn setting(objects: &[Value]) -> Setting {
     };
     let outliers = Outliers::default();
     let policy = AddressPolicy::new(&config, cluster.clone());
-    let target = Destination {
-        scheme: Scheme::Http,
-        host: HeaderValue::from_static("web.demo.svc"),
-        settings: crate::serve::cluster::ServiceSettings::unset(),
-        backends: Backends::Endpoints {
-            namespace: "demo".into(),
-            service: "web".into(),
-            port: "http".into(),
-            slices: cluster.slices("demo", "web").unwrap_or_default(),
-        },
+    let backends = Backends::Endpoints {
+        namespace: "demo".into(),
+        service: "web".into(),
+        port: "http".into(),
+        slices: cluster.slices("demo", "web").unwrap_or_default(),
     };
+    // As long as the test, as what is chosen borrows it.
+    let permit = Box::leak(Box::new(permit("alice", "/namespaces/demo/services/web")));
+    let target = Destination::for_tests(permit, ServiceSettings::unset(), backends);
     Setting {
         endpoints: Endpoints::new(cluster, policy, outliers.clone()),
         target,

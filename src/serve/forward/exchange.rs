@@ -27,7 +27,7 @@ use crate::serve::request_context::RequestContext;
 struct Outgoing<'a> {
     forward: &'a Forward,
     request_context: &'a Arc<RequestContext>,
-    candidates: &'a EndpointOrder,
+    endpoints: &'a EndpointOrder<'a>,
     header_case: HeaderCase,
 }
 
@@ -39,28 +39,30 @@ struct Attempt {
 }
 
 impl Forward {
-    pub(super) async fn exchange(
+    pub(super) async fn exchange<'p>(
         &self,
         context: ForwardContext<'_>,
-        candidates: EndpointOrder,
+        endpoints: EndpointOrder<'p>,
         request: Box<status::Request>,
-    ) -> Result<Forwarded, ForwardError> {
+    ) -> Result<Forwarded<'p>, ForwardError> {
         let outgoing = Outgoing {
             forward: self,
             request_context: context.request_context,
-            candidates: &candidates,
+            endpoints: &endpoints,
             header_case: HeaderCase::of(request.version()),
         };
         // Made before a connection is taken, so that a request that can't be sent on costs none.
-        let request = self.outgoing_request(context, &candidates.first, request)?;
+        let (request, login) = self.outgoing_request(context, endpoints.first(), request)?;
         let attempt = outgoing.send(request).await?;
         // Passed on, it would make the caller take what follows for a tunnel.
         if attempt.response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Err(ForwardError::UpgradeProtocol);
         }
         Ok(Forwarded {
-            response: to_caller(attempt.response, context.request_context, attempt.lease),
+            permit: endpoints.permit(),
             endpoint: attempt.endpoint,
+            login,
+            response: to_caller(attempt.response, context.request_context, attempt.lease),
         })
     }
 }
@@ -79,7 +81,7 @@ impl Attempt {
 impl Outgoing<'_> {
     /// Sends the request over a pooled connection, and over a new one where there is none or where it broke.
     async fn send(self, request: Request<RequestBody>) -> Result<Attempt, ForwardError> {
-        let key = self.key(&self.candidates.first);
+        let key = self.key();
         let Some(connection) = self.forward.pool.take(&key) else {
             // On the heap, as most requests find a connection and their futures are moved as a whole.
             return Box::pin(self.over_new_connection(request)).await;
@@ -102,8 +104,9 @@ impl Outgoing<'_> {
 
     /// To be asked before the connection is made: one that was made under roots that are withdrawn meanwhile is then found
     /// by nobody.
-    fn key(self, endpoint: &Endpoint) -> PoolKey {
-        let trust = match self.candidates.first.scheme {
+    fn key(self) -> PoolKey {
+        let endpoint = self.endpoints.first();
+        let trust = match endpoint.scheme {
             Scheme::Kubelet => self.forward.connector.kubelet.trust_id(),
             Scheme::Http | Scheme::Https => 0,
         };
@@ -116,7 +119,7 @@ impl Outgoing<'_> {
         connection: Reusable,
         request: Request<RequestBody>,
     ) -> Result<Attempt, Box<FailedAttempt>> {
-        let endpoint = &self.candidates.first;
+        let endpoint = self.endpoints.first();
         match connection {
             Reusable::Http1(connection) => {
                 self.over_http1(key, connection, endpoint, request).await
@@ -147,16 +150,14 @@ impl Outgoing<'_> {
             ..
         } = self.forward;
         // Before the connection is made; see `key`.
-        let key = self.key(&self.candidates.first);
+        let key = self.key();
         let NewConnection {
             io,
             endpoint,
             speaks_http2,
             // Others of the same destination are tried in here, so one endpoint that refuses is no reason for a retry
             // out there.
-        } = connector
-            .connect(self.candidates, Purpose::Exchange)
-            .await?;
+        } = connector.connect(self.endpoints, Purpose::Exchange).await?;
         self.request_context.metrics().connected();
         // The same trust, and the endpoint that let itself be connected to.
         let key = key.at(&endpoint);

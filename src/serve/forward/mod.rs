@@ -1,4 +1,4 @@
-//! 9, send it on. In: a [`Permit`], a [`EndpointOrder`], the request. Out: the backend's response, and which endpoint gave it.
+//! 9, send it on. In: an [`EndpointOrder`] with its permit, the request. Out: [`Forwarded`], the backend's response.
 //!
 //! Plain exchanges go over pooled connections and stream both ways; upgrades get a connection of their own and become a
 //! tunnel after a 101, and only then. What the caller sent inside the target is what the backend gets; the deliberate
@@ -30,7 +30,7 @@ pub use tunnel::reauthorization::{Reauthorize, Reauthorized};
 
 use crate::lifecycle::Tasks;
 use crate::protocol::status::{Request, Response};
-use crate::serve::app_login::Logins;
+use crate::serve::app_login::{AppLogin, Logins};
 use crate::serve::authorization::Permit;
 use crate::serve::certificates::KubeletAccess;
 use crate::serve::client::ClientInfo;
@@ -42,11 +42,20 @@ use crate::serve::request_context::RequestContext;
 use transport::connector::Connector;
 use transport::pool::Pool;
 
-/// A response, and the endpoint that gave it.
+/// A response, and the request that it is the response to: its permit, the endpoint that it was sent to, and the login at the
+/// app that went along.
 #[derive(Debug)]
-pub struct Forwarded {
-    pub response: Response,
-    pub endpoint: Endpoint,
+pub struct Forwarded<'p> {
+    permit: &'p Permit,
+    endpoint: Endpoint,
+    login: AppLogin,
+    response: Response,
+}
+
+impl<'p> Forwarded<'p> {
+    pub fn into_parts(self) -> (&'p Permit, Endpoint, AppLogin, Response) {
+        (self.permit, self.endpoint, self.login, self.response)
+    }
 }
 
 /// What backends are shown: kubelets the credential for kubelets, everybody else what is meant for them.
@@ -103,33 +112,32 @@ impl Forward {
         }
     }
 
-    /// Sends a permitted request to the chosen endpoint.
+    /// Sends a request to the first of the endpoints that were chosen for it.
     ///
     /// Cancel-safe: when the caller is gone and this future is dropped, so is the backend's connection.
     ///
     /// # Errors
     /// There is no response that can be passed on; see [`ForwardError`].
-    pub async fn send(
+    pub async fn send<'p>(
         &self,
-        peer: &Peer,
-        permit: &Permit,
-        client: &ClientInfo,
         request_context: &Arc<RequestContext>,
-        choice: EndpointOrder,
+        peer: &Peer,
+        client: &ClientInfo,
+        endpoints: EndpointOrder<'p>,
         request: Box<Request>,
-    ) -> Result<Forwarded, ForwardError> {
+    ) -> Result<Forwarded<'p>, ForwardError> {
         let context = ForwardContext {
             peer,
-            permit,
+            permit: endpoints.permit(),
             request_context,
             config: &self.config,
             client,
         };
-        match upgrade::requested_protocol(&request, choice.first.scheme)? {
+        match upgrade::requested_protocol(&request, endpoints.first().scheme)? {
             // On the heap, as an upgrade is rare and large, and the future of every request would have to have room for
             // it.
-            Some(protocol) => Box::pin(self.upgrade(context, choice, request, protocol)).await,
-            None => self.exchange(context, choice, request).await,
+            Some(protocol) => Box::pin(self.upgrade(context, endpoints, request, protocol)).await,
+            None => self.exchange(context, endpoints, request).await,
         }
     }
 

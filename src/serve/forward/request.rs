@@ -12,23 +12,24 @@ use super::transport::request_body::RequestBody;
 use super::tunnel::Protocol;
 use super::{Forward, ForwardContext, ForwardError, headers};
 use crate::protocol::status;
+use crate::serve::app_login::AppLogin;
 use crate::serve::cluster::Prefix;
 use crate::serve::destination::Scheme;
 use crate::serve::endpoint::Endpoint;
 
 impl Forward {
-    /// The request of an exchange, whatever connection it goes over.
+    /// The request of an exchange, whatever connection it goes over, and the login that goes along.
     pub(super) fn outgoing_request(
         &self,
         context: ForwardContext<'_>,
         endpoint: &Endpoint,
         request: Box<status::Request>,
-    ) -> Result<Request<RequestBody>, ForwardError> {
+    ) -> Result<(Request<RequestBody>, AppLogin), ForwardError> {
         let (mut parts, body) = request.into_parts();
         // Read before the headers are changed: the login is in a cookie that the backend does not get.
-        let of_caller = self
-            .logins
-            .authorization(context.permit, context.client, &parts.headers);
+        let (of_caller, login) =
+            self.logins
+                .authorization(context.permit, context.client, &parts.headers);
         let authorization = match endpoint.scheme {
             // A kubelet never gets a caller's login, and no other backend ever gets the kubelets' token; the scheme was
             // decided with the address.
@@ -46,21 +47,22 @@ impl Forward {
         // After the headers are final: what is asked is whether the backend will see an `Expect`.
         let gate = expect_continue::gate(&mut request);
         let request_context = Arc::clone(context.request_context);
-        Ok(request
-            .map(|body| RequestBody::new(body, request_context, gate, headers::is_request_trailer)))
+        let request = request
+            .map(|body| RequestBody::new(body, request_context, gate, headers::is_request_trailer));
+        Ok((request, login))
     }
 
-    /// The request for an upgrade to this protocol.
+    /// The request for an upgrade to this protocol, and the login that goes along.
     pub(super) fn upgrade_request(
         &self,
         context: ForwardContext<'_>,
         endpoint: &Endpoint,
         request: Box<status::Request>,
         protocol: Protocol,
-    ) -> Result<Request<RequestBody>, ForwardError> {
+    ) -> Result<(Request<RequestBody>, AppLogin), ForwardError> {
         let (mut parts, body) = request.into_parts();
         // No question for a kubelet here: upgrades to one were refused before.
-        let authorization =
+        let (authorization, login) =
             self.logins
                 .authorization(context.permit, context.client, &parts.headers);
         let authority = parts.uri.authority().map(http::uri::Authority::as_str);
@@ -77,7 +79,7 @@ impl Forward {
         parts.uri = uri_inside(context, endpoint)?;
         let request_context = Arc::clone(context.request_context);
         let body = RequestBody::new(body, request_context, None, headers::is_request_trailer);
-        Ok(Request::from_parts(parts, body))
+        Ok((Request::from_parts(parts, body), login))
     }
 }
 

@@ -68,13 +68,13 @@ fn tokens<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> impl Iterato
 }
 
 impl Forward {
-    pub(super) async fn upgrade(
+    pub(super) async fn upgrade<'p>(
         &self,
         context: ForwardContext<'_>,
-        candidates: EndpointOrder,
+        endpoints: EndpointOrder<'p>,
         mut request: Box<Request>,
         protocol: Protocol,
-    ) -> Result<Forwarded, ForwardError> {
+    ) -> Result<Forwarded<'p>, ForwardError> {
         // Before anything is dialled: a caller without a slot costs no backend a connection.
         let slot = self
             .tunnels
@@ -86,15 +86,13 @@ impl Forward {
         // Taken before the request is turned into the backend's: it is bound to the caller's connection through the
         // request itself.
         let caller = hyper::upgrade::on(&mut *request);
-        let NewConnection { io, endpoint, .. } = self
-            .connector
-            .connect(&candidates, Purpose::Upgrade)
-            .await?;
+        let NewConnection { io, endpoint, .. } =
+            self.connector.connect(&endpoints, Purpose::Upgrade).await?;
         context.request_context.metrics().connected();
         let connection = handshake::http1_with_upgrades(io, &self.tasks).await;
         let (mut requests, state) =
             connection.map_err(|cause| ForwardError::closed(*endpoint.address, cause))?;
-        let request = self.upgrade_request(context, &endpoint, request, protocol)?;
+        let (request, login) = self.upgrade_request(context, &endpoint, request, protocol)?;
         // No retry here: the connection was made for this request, and the caller's side is bound to it.
         let response = requests.send_request(request);
         let response = self.head(context, &endpoint, &state, response);
@@ -102,7 +100,14 @@ impl Forward {
         match response.status() {
             StatusCode::SWITCHING_PROTOCOLS => {}
             // The backend's own words reach the caller, as with any other request; only the way of saying it is ours.
-            status if status.as_u16() >= 400 => return Ok(refused(context, endpoint, response)),
+            status if status.as_u16() >= 400 => {
+                return Ok(Forwarded {
+                    permit: endpoints.permit(),
+                    endpoint,
+                    login,
+                    response: refused(context, response),
+                });
+            }
             // A 200 or a redirect to an upgrade has no meaning that could be passed on, and following one would be
             // CVE-2020-8559.
             status => return Err(ForwardError::UpgradeResponse(status.as_u16())),
@@ -120,8 +125,10 @@ impl Forward {
         let backend = hyper::upgrade::on(&mut response);
         self.start_tunnel(context, caller, backend, protocol, slot);
         Ok(Forwarded {
-            response: switching(response),
+            permit: endpoints.permit(),
             endpoint,
+            login,
+            response: switching(response),
         })
     }
 
@@ -178,11 +185,7 @@ impl Forward {
 }
 
 /// A refusal that is passed on; no connection outlives it.
-fn refused(
-    context: ForwardContext<'_>,
-    endpoint: Endpoint,
-    response: http::Response<Incoming>,
-) -> Forwarded {
+fn refused(context: ForwardContext<'_>, response: http::Response<Incoming>) -> Response {
     let (mut parts, body) = response.into_parts();
     hop_by_hop::remove(&mut parts.headers);
     // The caller may have sent bytes for the tunnel behind its request; read as the next request they would be
@@ -192,10 +195,7 @@ fn refused(
         .insert(header::CONNECTION, HeaderValue::from_static("close"));
     // Without a lease: the connection was never one of the pool's, and closes when this body is dropped.
     let body = ResponseBody::new(body, Arc::clone(context.request_context), None);
-    Forwarded {
-        response: Response::from_parts(parts, Body::new(body)),
-        endpoint,
-    }
+    Response::from_parts(parts, Body::new(body))
 }
 
 /// The backend's 101, with its headers as they came but for those of its connection.

@@ -1,10 +1,10 @@
-//! 10, the response. In: the backend's response, the permit, the endpoint that gave it, who will read it. Out: what the client
-//! gets, or the next request of a redirect that is followed here.
+//! 10, the response. In: what was forwarded ([`Forwarded`]) and who will read it. Out: what the client gets, or the next
+//! request of a redirect that is followed here.
 //!
-//! Before that, once for each request: the responses that are this server's own ([`ResponseRewriter::respond`]), after
-//! authorization like all others, and what a redirect may need of the request ([`ResponseRewriter::redirects`]).
+//! Before that, once for each request: the responses that are this server's own ([`OwnPages`]), after authorization like all
+//! others, and what a redirect may need of the request ([`RedirectChain`]).
 //!
-//! The order is the specification. Each step is a line of [`ResponseRewriter::rewrite`]:
+//! The order is the specification. Each step is a line of `ResponseRewriter::apply`:
 //!
 //! | step | which responses | why here |
 //! |---|---|---|
@@ -27,6 +27,7 @@ mod caching;
 mod cookies;
 mod csp;
 mod forbidden_headers;
+mod own_pages;
 mod page;
 pub mod page_helper;
 mod redirect;
@@ -36,18 +37,19 @@ use std::sync::Arc;
 
 use http::{StatusCode, header};
 
+pub use own_pages::OwnPages;
 pub use redirect::chain::{Redirect, RedirectChain};
 
 use crate::protocol::envelope;
-use crate::protocol::status::{Request, Response};
-use crate::serve::app_login::{self, AppLogin, Logins};
+use crate::protocol::status::Response;
+use crate::serve::app_login::{self, AppLogin};
 use crate::serve::authorization::Permit;
 use crate::serve::client::{ClientInfo, Ingress, PageTokens};
-use crate::serve::cluster::{Isolation, ServiceSettings};
+use crate::serve::cluster::Isolation;
 use crate::serve::config::RewriteConfig;
 use crate::serve::destination::Scheme;
 use crate::serve::endpoint::Endpoint;
-use crate::serve::forward::speaks_for_the_origin;
+use crate::serve::forward::{Forwarded, speaks_for_the_origin};
 use crate::serve::html;
 use crate::serve::html::budget::{Budget, MAX_TOTAL};
 use crate::serve::html::links::{BackendNames, BackendScheme, LinkForm, Links};
@@ -62,80 +64,62 @@ pub enum Rewritten {
     Follow(Redirect),
 }
 
-/// Rewrites responses, and gives those that need no backend.
+/// Rewrites responses.
 #[derive(Debug)]
 pub struct ResponseRewriter {
     config: RewriteConfig,
     page_tokens: PageTokens,
-    logins: Logins,
     pages: Arc<Budget>,
 }
 
 /// What one response is the response to.
 #[derive(Debug, Clone, Copy)]
-pub struct ResponseContext<'a> {
-    pub client: &'a ClientInfo,
+struct ResponseContext<'a> {
+    client: &'a ClientInfo,
     /// The login at the app that went along with the request.
-    pub login: &'a AppLogin,
+    login: &'a AppLogin,
     /// For this request of a chain of redirects.
-    pub permit: &'a Permit,
+    permit: &'a Permit,
     /// Who gave the response.
-    pub endpoint: &'a Endpoint,
+    endpoint: &'a Endpoint,
 }
 
 impl ResponseRewriter {
-    pub fn new(config: RewriteConfig, page_tokens: PageTokens, logins: Logins) -> Self {
+    pub fn new(config: RewriteConfig, page_tokens: PageTokens) -> Self {
         Self {
             config,
             page_tokens,
-            logins,
             pages: Budget::new(MAX_TOTAL),
         }
     }
 
-    /// A response that needs no backend, if this request has one: logins, `…/proxy` without its slash, the page helper.
-    pub async fn respond(
-        &self,
-        client: &ClientInfo,
-        permit: &Permit,
-        request: &mut Request,
-    ) -> Option<Response> {
-        // At its own origin everything belongs to the app, this server's paths too.
-        if client.own_origin.is_some() {
-            return None;
-        }
-        // First, as the login's body must be read before anybody else takes the request.
-        if let Some(response) = app_login::respond(client, permit, &self.logins, request).await {
-            return Some(response);
-        }
-        let info = permit.info();
-        let inside = info.path_inside();
-        redirect::to_slash(client, info, request)
-            .or_else(|| page_helper::script(inside))
-            .or_else(|| page_helper::token(inside, || self.page_tokens.issue(permit)))
+    /// The redirects of one request, before any of them was met.
+    pub fn redirect_chain(&self) -> RedirectChain<'_> {
+        RedirectChain::new(&self.config.never_forward_cookies)
     }
 
-    /// Takes note of what a redirect would need of the request that is followed here.
-    pub fn redirects(
+    /// What becomes of the response to a request of this client.
+    pub fn rewrite(
         &self,
         client: &ClientInfo,
-        permit: &Permit,
-        settings: &ServiceSettings,
-        request: &mut Request,
-    ) -> RedirectChain {
-        // What is not followed is not recorded, which would cost a copy of every request's headers.
-        if client.own_origin.is_none() && redirect::may_follow(client, settings) {
-            RedirectChain::recording(permit.info(), request, &self.config.never_forward_cookies)
-        } else {
-            RedirectChain::not_followed()
-        }
+        redirects: &mut RedirectChain<'_>,
+        forwarded: Forwarded<'_>,
+    ) -> Rewritten {
+        let (permit, endpoint, login, response) = forwarded.into_parts();
+        let context = ResponseContext {
+            client,
+            login: &login,
+            permit,
+            endpoint: &endpoint,
+        };
+        self.apply(context, redirects, response)
     }
 
     /// Applies the steps in their order.
-    pub fn rewrite(
+    fn apply(
         &self,
         context: ResponseContext<'_>,
-        redirects: &mut RedirectChain,
+        redirects: &mut RedirectChain<'_>,
         mut response: Response,
     ) -> Rewritten {
         let (client, info) = (context.client, context.permit.info());

@@ -111,7 +111,7 @@ fn form(context: ResponseContext<'_>, style: LinkStyle, is_html: bool) -> Option
 pub(super) fn depends(
     context: ResponseContext<'_>,
     style: LinkStyle,
-    redirects: &RedirectChain,
+    redirects: &RedirectChain<'_>,
     response: &Response,
 ) -> DependsOn {
     let is_page = html::is_html(response.headers()) && !is_left_alone(context);

@@ -43,9 +43,8 @@ pub struct Logins {
 }
 
 /// Which login at the app goes along with a request.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AppLogin {
-    #[default]
     Absent,
     /// A cookie, of which the backend gets the content.
     Sent {
@@ -74,37 +73,30 @@ impl Logins {
         Some(self.open(permit, headers)?.path)
     }
 
-    /// Whether the backend gets what a login cookie holds.
-    pub fn presented(&self, permit: &Permit, client: &ClientInfo, headers: &HeaderMap) -> AppLogin {
-        let is_sent = |_: &SavedLogin| {
-            // A kubelet gets the token for kubelets, whatever its caller holds.
-            permit.info().resource != Resource::Nodes
-                // The header counts before the cookie, so with it the backend has not seen what the cookie holds.
-                && !headers.contains_key(THROUGHWAY_AUTHORIZATION)
-                && is_of_this_origin(&permit.info().method, client, headers)
-        };
-        match self.open(permit, headers).filter(is_sent) {
-            Some(login) => AppLogin::Sent { path: login.path },
-            None => AppLogin::Absent,
-        }
-    }
-
-    /// The `Authorization` that the backend gets of what is meant for it.
+    /// The `Authorization` that the backend gets of what is meant for it, and whether that is what a login cookie holds.
     pub fn authorization(
         &self,
         permit: &Permit,
         client: &ClientInfo,
         headers: &HeaderMap,
-    ) -> Option<HeaderValue> {
-        match (permit.info().resource, &client.own_origin) {
+    ) -> (Option<HeaderValue>, AppLogin) {
+        let (mut authorization, login) = match (permit.info().resource, &client.own_origin) {
             // What a caller meant for an app must never reach a kubelet, which would take it for an identity.
-            (Resource::Nodes, _) => None,
+            (Resource::Nodes, _) => return (None, AppLogin::Absent),
             // At its own origin the target gets what was sent there.
             (Resource::Pods | Resource::Services, Some(_)) => {
-                headers.get(header::AUTHORIZATION).cloned()
+                return (
+                    headers.get(header::AUTHORIZATION).cloned(),
+                    AppLogin::Absent,
+                );
             }
             (Resource::Pods | Resource::Services, None) => self.chosen(permit, client, headers),
+        };
+        // Kept out of debug output, and of the tables of HTTP/2's header compression.
+        if let Some(authorization) = &mut authorization {
+            authorization.set_sensitive(true);
         }
+        (authorization, login)
     }
 
     fn chosen(
@@ -112,26 +104,24 @@ impl Logins {
         permit: &Permit,
         client: &ClientInfo,
         headers: &HeaderMap,
-    ) -> Option<HeaderValue> {
+    ) -> (Option<HeaderValue>, AppLogin) {
         let mut said = headers.get_all(THROUGHWAY_AUTHORIZATION).iter();
-        let mut authorization = match (said.next(), said.next()) {
-            (Some(only), None) => only.clone(),
+        match (said.next(), said.next()) {
+            // The header counts before the cookie, so with it the backend does not see what the cookie holds.
+            (Some(only), None) => return (Some(only.clone()), AppLogin::Absent),
             // Two would leave it to the backend which one counts, so neither does.
-            (Some(_), Some(_)) => return None,
-            (None, _) => {
-                let login = self
-                    .open(permit, headers)
-                    // A cookie comes by itself with whatever a browser asks for; a header has to be set by somebody. So
-                    // only the cookie is asked where it came from.
-                    .filter(|_| is_of_this_origin(&permit.info().method, client, headers))?;
-                let credentials = STANDARD.encode(login.credentials);
-                HeaderValue::try_from(format!("Basic {credentials}"))
-                    .expect("base64 is header text")
-            }
+            (Some(_), Some(_)) => return (None, AppLogin::Absent),
+            (None, _) => {}
+        }
+        // A cookie comes by itself with whatever a browser asks for; a header has to be set by somebody. So only the cookie is
+        // asked where it came from.
+        let is_sent = |_: &SavedLogin| is_of_this_origin(&permit.info().method, client, headers);
+        let Some(login) = self.open(permit, headers).filter(is_sent) else {
+            return (None, AppLogin::Absent);
         };
-        // Kept out of debug output, and of the tables of HTTP/2's header compression.
-        authorization.set_sensitive(true);
-        Some(authorization)
+        let basic = format!("Basic {}", STANDARD.encode(login.credentials));
+        let basic = HeaderValue::try_from(basic).expect("base64 is header text");
+        (Some(basic), AppLogin::Sent { path: login.path })
     }
 
     /// The first cookie that opens: a page of another path can put one of the same name before ours.

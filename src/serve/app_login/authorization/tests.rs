@@ -17,9 +17,14 @@ fn headers(lines: &[(&str, &str)]) -> HeaderMap {
 
 /// What the backend gets as `Authorization`.
 fn sent(logins: &Logins, permit: &Permit, map: &HeaderMap) -> Option<String> {
-    let authorization = logins.authorization(permit, &program(), map)?;
+    let authorization = logins.authorization(permit, &program(), map).0?;
     assert!(authorization.is_sensitive());
     Some(authorization.to_str().unwrap().to_owned())
+}
+
+/// Whether that is a login of which the cookie has been set with this path.
+fn app_login(logins: &Logins, permit: &Permit, map: &HeaderMap) -> AppLogin {
+    logins.authorization(permit, &program(), map).1
 }
 
 fn cookie(logins: &Logins) -> String {
@@ -75,10 +80,7 @@ fn the_cookie_becomes_basic_wherever_it_stands() {
             "{lines:?}"
         );
         let path = "/p/".to_owned();
-        assert_eq!(
-            logins.presented(&alice, &program(), &map),
-            AppLogin::Sent { path }
-        );
+        assert_eq!(app_login(&logins, &alice, &map), AppLogin::Sent { path });
     }
     for line in ["a=b", &format!("X{login}"), &format!("a=b {login}"), ""] {
         let map = headers(&[("Cookie", line)]);
@@ -95,7 +97,7 @@ fn the_header_counts_before_the_cookie() {
         ("Throughway-Authorization", "Bearer app"),
     ]);
     let alice = permit("alice", WEB);
-    assert_eq!(logins.presented(&alice, &program(), &map), AppLogin::Absent);
+    assert_eq!(app_login(&logins, &alice, &map), AppLogin::Absent);
     assert_eq!(sent(&logins, &alice, &map).as_deref(), Some("Bearer app"));
 }
 
@@ -109,7 +111,7 @@ fn nodes_get_nothing() {
         headers(&[("Throughway-Authorization", "Bearer app")]),
         headers(&[("Cookie", &login)]),
     ] {
-        assert_eq!(logins.presented(&node, &program(), &map), AppLogin::Absent);
+        assert_eq!(app_login(&logins, &node, &map), AppLogin::Absent);
         assert_eq!(sent(&logins, &node, &map), None);
     }
 }
@@ -123,10 +125,7 @@ fn a_cookie_of_another_user_or_target_is_not_sent() {
         permit("alice", "/namespaces/demo/services/web:81"),
     ] {
         let map = headers(&[("Cookie", login.as_str())]);
-        assert_eq!(
-            logins.presented(&permit, &program(), &map),
-            AppLogin::Absent
-        );
+        assert_eq!(app_login(&logins, &permit, &map), AppLogin::Absent);
         assert_eq!(logins.path(&permit, &map), None);
         assert_eq!(sent(&logins, &permit, &map), None);
     }
@@ -153,7 +152,7 @@ fn other_origins_can_link_but_not_act() {
             ("Sec-Fetch-Mode", mode),
         ]);
         let permit = permit_for(method, "alice", WEB);
-        let presented = logins.presented(&permit, &program(), &map) != AppLogin::Absent;
+        let presented = app_login(&logins, &permit, &map) != AppLogin::Absent;
         let authorization = sent(&logins, &permit, &map);
         assert_eq!(
             (authorization.is_some(), presented),
@@ -175,8 +174,8 @@ fn a_websocket_of_an_origin_that_is_not_known_gets_no_login() {
     ]);
     let alice = permit("alice", WEB);
     let unknown = program();
-    assert_eq!(logins.presented(&alice, &unknown, &map), AppLogin::Absent);
-    assert_eq!(logins.authorization(&alice, &unknown, &map), None);
+    let sent = logins.authorization(&alice, &unknown, &map);
+    assert_eq!(sent, (None, AppLogin::Absent));
     let known = ClientInfo {
         external: ExternalUrl {
             origin: Some(Origin {
@@ -187,8 +186,9 @@ fn a_websocket_of_an_origin_that_is_not_known_gets_no_login() {
         },
         ..program()
     };
-    assert_ne!(logins.presented(&alice, &known, &map), AppLogin::Absent);
-    assert!(logins.authorization(&alice, &known, &map).is_some());
+    let (authorization, login) = logins.authorization(&alice, &known, &map);
+    assert!(authorization.is_some());
+    assert_ne!(login, AppLogin::Absent);
 }
 
 #[test]

@@ -41,6 +41,7 @@ fn measure(s: &Setting, bill: &mut Bill<1>, what: &str, name: &HeaderName, lines
             }
             request
         };
+        let claims = ClaimFilter::new(Arc::clone(&s.trust));
         // Whether the certificate is good is remembered with the connection.
         drop(
             s.authentication
@@ -52,7 +53,7 @@ fn measure(s: &Setting, bill: &mut Bill<1>, what: &str, name: &HeaderName, lines
             length,
             prepare,
             |mut request| {
-                s.authentication.remove_claims(request.headers_mut());
+                claims.remove_claims(request.headers_mut());
                 // What would have to be asked of the API server is not waited for.
                 drop(
                     s.authentication

@@ -180,7 +180,8 @@ async fn a_pod_of_an_isolated_service_is_isolated_by_its_own_name_too() {
     let isolated = async |default, name| {
         let path = format!("/namespaces/demo/{name}/proxy/");
         let targets = targets_with(Cluster::of(&objects), default);
-        let target = targets.resolve(&permit(&path)).await.unwrap();
+        let permit = permit(&path);
+        let target = targets.resolve(&permit).await.unwrap();
         target.settings.isolation == Isolation::Sandbox
     };
     for name in ["services/apart", "pods/web-0"] {

@@ -10,6 +10,7 @@ use crate::effort::{
     Bill, HEADER_LENGTHS, LENGTH, MAX_PASSES, NASTY, filled, headers_of_the_source,
 };
 use crate::protocol::{envelope, forwarded_for};
+use crate::serve::destination::{Backends, Destination};
 use crate::serve::response::ResponseRewriter;
 use crate::serve::telemetry::TraceId;
 
@@ -20,12 +21,13 @@ static REWRITER: LazyLock<ResponseRewriter> = LazyLock::new(|| {
         page_memory: 1 << 20,
         page_limit: 256 << 20,
     };
-    let logins = Logins::new(SessionKey::random());
-    ResponseRewriter::new(config, PageTokens::new(SessionKey::random()), logins)
+    ResponseRewriter::new(config, PageTokens::new(SessionKey::random()))
 });
 
-static CLIENTS: LazyLock<Clients> =
-    LazyLock::new(|| Clients::new(&config(), PageTokens::new(SessionKey::random())));
+static CLIENTS: LazyLock<Clients> = LazyLock::new(|| {
+    let claims = ClaimFilter::new(Arc::default());
+    Clients::new(&config(), PageTokens::new(SessionKey::random()), claims)
+});
 
 const WEBSOCKET: [(&str, &str); 2] = [("connection", "upgrade"), ("upgrade", "websocket")];
 
@@ -78,13 +80,11 @@ fn send(s: &Setting, endpoint: &Endpoint, mut request: Request) {
     let Ok(client) = CLIENTS.of(&permit, own, &mut request) else {
         return;
     };
-    let _ = s
-        .forward
-        .logins
-        .presented(&permit, &client, request.headers());
     let settings = &endpoint.settings;
     let _ = CLIENTS.guard(&permit, &client, settings, &request);
-    drop(REWRITER.redirects(&client, &permit, settings, &mut request));
+    let destination = Destination::for_tests(&permit, Arc::clone(settings), Backends::none());
+    let mut redirects = REWRITER.redirect_chain();
+    redirects.record(&client, &destination, &mut request);
     hand_on(s, endpoint, &permit, &client, request);
 }
 

@@ -168,13 +168,9 @@ async fn a_response_without_a_body_says_no_length() {
             host: HeaderValue::from_static("web.demo.svc"),
             pod: "demo/web-0".into(),
         };
-        let choice = EndpointOrder {
-            first: endpoint,
-            others: Vec::new(),
-        };
         let request = http::Request::get(format!("{PREFIX}/"));
         let request = request.body(Body::empty()).unwrap();
-        let responding = respond(&s.forward, Arc::clone(&s.metrics), choice, request);
+        let responding = respond(&s.forward, Arc::clone(&s.metrics), vec![endpoint], request);
         let serving = async {
             let mut stream = backend.accept().await;
             head(&mut stream).await;

@@ -93,7 +93,7 @@ fn at_backend(before: HeaderMap) -> Option<HeaderMap> {
     let sent = setting
         .forward
         .outgoing_request(forwarding, &endpoint(), Box::new(request));
-    Some(sent.ok()?.headers().clone())
+    Some(sent.ok()?.0.headers().clone())
 }
 
 /// The cookies that a backend gets of one line.

@@ -84,8 +84,8 @@ async fn names_whose_spelling_nobody_knows_are_in_title_case() {
         .header("x-real-name", "y")
         .body(Body::from("hello"))
         .unwrap();
-    let choice = choice(Scheme::Http, &[backend.address]);
-    let asking = respond(&s.forward, Arc::clone(&s.metrics), choice, request);
+    let endpoints = endpoints(Scheme::Http, &[backend.address]);
+    let asking = respond(&s.forward, Arc::clone(&s.metrics), endpoints, request);
     let serving = async {
         let mut stream = backend.accept().await;
         let seen = head(&mut stream).await;

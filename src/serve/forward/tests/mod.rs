@@ -32,7 +32,7 @@ mod wire;
 use super::*;
 use crate::serve::api::RequestInfo;
 use crate::serve::authentication;
-use crate::serve::authentication::{Caller, User};
+use crate::serve::authentication::{Caller, ClaimFilter, User};
 use crate::serve::authorization::AuthorizationError;
 use crate::serve::certificates::{CredentialSource, SessionKey};
 use crate::serve::client::{Clients, PageTokens};
@@ -142,14 +142,17 @@ impl Setting {
     ) -> impl Service<http::Request<Incoming>, Response = Response, Error = Infallible, Future: Send>
     + Send
     + use<> {
-        let choice = choice(scheme, addresses);
+        let endpoints = endpoints(scheme, addresses);
         let (forward, metrics) = (Arc::clone(&self.forward), Arc::clone(&self.metrics));
         service_fn(move |request: http::Request<Incoming>| {
-            let (forward, metrics, choice) =
-                (Arc::clone(&forward), Arc::clone(&metrics), choice.clone());
+            let (forward, metrics, endpoints) = (
+                Arc::clone(&forward),
+                Arc::clone(&metrics),
+                endpoints.clone(),
+            );
             async move {
                 Ok::<_, Infallible>(
-                    respond(&forward, metrics, choice, request.map(Body::new)).await,
+                    respond(&forward, metrics, endpoints, request.map(Body::new)).await,
                 )
             }
         })
@@ -168,28 +171,30 @@ impl Setting {
     }
 }
 
-fn choice(scheme: Scheme, addresses: &[SocketAddr]) -> EndpointOrder {
-    let mut endpoints = addresses.iter().map(|address| Endpoint {
+fn endpoints(scheme: Scheme, addresses: &[SocketAddr]) -> Vec<Endpoint> {
+    let endpoints = addresses.iter().map(|address| Endpoint {
         settings: crate::serve::cluster::ServiceSettings::unset(),
         address: crate::serve::destination::DialableAddr::for_tests(*address),
         scheme,
         host: HeaderValue::from_static("web.demo.svc"),
         pod: "demo/web-0".into(),
     });
-    EndpointOrder {
-        first: endpoints.next().unwrap(),
-        others: endpoints.collect(),
-    }
+    endpoints.collect()
 }
 
 fn clients(forward: &Forward) -> Clients {
-    Clients::new(&forward.config, PageTokens::new(SessionKey::random()))
+    let claims = ClaimFilter::new(Arc::default());
+    Clients::new(
+        &forward.config,
+        PageTokens::new(SessionKey::random()),
+        claims,
+    )
 }
 
 async fn respond(
     forward: &Forward,
     metrics: Arc<Metrics>,
-    choice: EndpointOrder,
+    endpoints: Vec<Endpoint>,
     mut request: Request,
 ) -> Response {
     let group = ApiGroup {
@@ -204,10 +209,11 @@ async fn respond(
     let permit = Permit::for_tests(caller, asked);
     let own = crate::protocol::envelope::unwrap_request(request.headers_mut()).unwrap();
     let client = clients(forward).of(&permit, own, &mut request).unwrap();
+    let order = EndpointOrder::for_tests(&permit, endpoints);
     let peer = Peer::new(([192, 0, 2, 1], 4711).into(), Vec::new());
     let context = RequestContext::begin(AuditId::of(request.headers()), metrics, AccessLog::off());
     match forward
-        .send(&peer, &permit, &client, &context, choice, Box::new(request))
+        .send(&context, &peer, &client, order, Box::new(request))
         .await
     {
         Ok(forwarded) => forwarded.response,

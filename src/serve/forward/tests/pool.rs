@@ -11,7 +11,7 @@ const LIFETIME: Duration = Duration::from_secs(30);
 
 fn key(number: usize) -> PoolKey {
     let address = ([127, 0, 0, 1], u16::try_from(number).unwrap()).into();
-    let endpoint = choice(Scheme::Http, &[address]).first;
+    let endpoint = endpoints(Scheme::Http, &[address]).remove(0);
     PoolKey::new(&endpoint, 0, HeaderCase::Preserved)
 }
 

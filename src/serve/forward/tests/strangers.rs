@@ -221,10 +221,10 @@ async fn a_response_of_http2_without_a_body_is_whole_whatever_length_it_names() 
         let (s, backend) = (Setting::new().await, Backend::new().await);
         let request = http::Request::get(format!("{PREFIX}/"));
         let request = request.body(Body::empty()).unwrap();
-        let choice = choice(Scheme::Https, &[backend.address]);
+        let endpoints = endpoints(Scheme::Https, &[backend.address]);
         let asking = async {
             let metrics = Arc::clone(&s.metrics);
-            let response = respond(&s.forward, metrics, choice, request).await;
+            let response = respond(&s.forward, metrics, endpoints, request).await;
             let (parts, body) = response.into_parts();
             let body = axum::body::to_bytes(body, 1).await;
             (parts, body.map_err(|failed| failed.to_string()))

@@ -12,6 +12,7 @@ use super::super::transport::connector::Purpose;
 use super::super::tunnel::end::TunnelEnd;
 use super::*;
 use crate::serve::certificates::{Serving, any_backend, server_config};
+use crate::serve::client::tests::permit;
 use crate::serve::config::Http2Serving;
 
 /// One record, which the session takes as a whole.
@@ -51,10 +52,11 @@ async fn holds_little(
 async fn the_backends_end_of_a_tunnel_holds_16_kib_that_are_not_taken() {
     let (s, backend) = (Setting::new().await, listener().await);
     let connector = &s.forward.connector;
-    let choice = choice(Scheme::Https, &[backend.address]);
+    let permit = permit("alice", "/namespaces/demo/services/web");
+    let order = EndpointOrder::for_tests(&permit, endpoints(Scheme::Https, &[backend.address]));
     let accepting = async { acceptor().accept(backend.accept().await).await.unwrap() };
     let (connection, accepted) =
-        tokio::join!(connector.connect(&choice, Purpose::Upgrade), accepting);
+        tokio::join!(connector.connect(&order, Purpose::Upgrade), accepting);
     let mut io = connection.unwrap().io;
     let write =
         |context: &mut Context<'_>, bytes: &[u8]| Pin::new(&mut io).poll_write(context, bytes);

@@ -65,17 +65,17 @@ impl Connector {
         }
     }
 
-    /// Connects to the first endpoint of the choice that lets itself be connected to.
+    /// Connects to the first endpoint that lets itself be connected to.
     pub(in crate::serve::forward) async fn connect(
         &self,
-        choice: &EndpointOrder,
+        endpoints: &EndpointOrder<'_>,
         purpose: Purpose,
     ) -> Result<NewConnection, ForwardError> {
-        let mut failed = match self.connect_to(&choice.first, purpose).await {
+        let mut failed = match self.connect_to(endpoints.first(), purpose).await {
             Ok(connection) => return Ok(connection),
             Err(failed) => failed,
         };
-        for endpoint in &choice.others {
+        for endpoint in endpoints.others() {
             // Only what failed before a connection stood: after that, the backend may have seen bytes, and the next one
             // would see them again.
             let no_connection = matches!(

@@ -6,17 +6,17 @@
 //! and are handed out with the last response. Only what leads into the target of the first request is followed, and every
 //! request is authorized, resolved and sent like one of its own.
 
-use std::sync::Arc;
-
 use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header};
 
-use super::cookie_jar;
 use super::request_body::{MAX_REPLAYED_BODY, RecordedBody};
+use super::{cookie_jar, may_follow};
 use crate::protocol::status::Request;
 use crate::serve::api::RequestInfo;
+use crate::serve::client::ClientInfo;
 use crate::serve::config::CookieNames;
+use crate::serve::destination::Destination;
 
 const MAX_REDIRECTS: usize = 10;
 
@@ -27,8 +27,10 @@ const MAX_COOKIE_BYTES: usize = 16 * 1024;
 
 /// The redirects of one request that were followed here.
 #[derive(Debug)]
-pub struct RedirectChain {
-    first: Option<Arc<First>>,
+pub struct RedirectChain<'a> {
+    never_forward_cookies: &'a CookieNames,
+    /// None for a request whose redirects are not followed.
+    first: Option<Box<First>>,
     followed: usize,
     cookies: Vec<HeaderValue>,
 }
@@ -41,15 +43,13 @@ struct First {
     version: Version,
     headers: HeaderMap,
     body: RecordedBody,
-    never_forward_cookies: CookieNames,
 }
 
-/// Where a redirect leads: what is asked for next, and with which body.
+/// Where a redirect leads: what is asked for next, and the request that asks for it.
 #[derive(Debug)]
 pub struct Redirect {
     pub info: RequestInfo,
-    body: Option<Bytes>,
-    first: Arc<First>,
+    pub request: Box<Request>,
 }
 
 /// Why a redirect into the target is not followed.
@@ -69,35 +69,39 @@ pub(super) enum NotFollowed {
     Cookies,
 }
 
-impl RedirectChain {
-    /// Of a request whose redirects are not followed here.
-    pub(in crate::serve::response) fn not_followed() -> Self {
+impl<'a> RedirectChain<'a> {
+    pub(in crate::serve::response) fn new(never_forward_cookies: &'a CookieNames) -> Self {
         Self {
+            never_forward_cookies,
             first: None,
             followed: 0,
             cookies: Vec::new(),
         }
     }
 
-    /// Takes note of what a next request would need.
-    pub(in crate::serve::response) fn recording(
-        info: &RequestInfo,
+    /// Takes note of what a next request would need of the first one, if redirects of its client are followed here. Later
+    /// requests of the chain repeat it, so of them nothing is noted.
+    pub fn record(
+        &mut self,
+        client: &ClientInfo,
+        destination: &Destination<'_>,
         request: &mut Request,
-        never: &CookieNames,
-    ) -> Self {
-        let first = First {
+    ) {
+        // What is not followed is not recorded, which would cost a copy of every request's headers.
+        if !self.has_followed() && may_follow(client, destination.settings()) {
+            self.record_first(destination.permit().info(), request);
+        }
+    }
+
+    pub(super) fn record_first(&mut self, info: &RequestInfo, request: &mut Request) {
+        self.first = Some(Box::new(First {
             info: info.clone(),
             // The body is recorded as it passes, so that the first request waits for nothing.
             body: RecordedBody::recorded(request.body_mut()),
             uri: request.uri().clone(),
             version: request.version(),
             headers: request.headers().clone(),
-            never_forward_cookies: never.clone(),
-        };
-        Self {
-            first: Some(Arc::new(first)),
-            ..Self::not_followed()
-        }
+        }));
     }
 
     /// Whether any redirect of this request was followed.
@@ -131,17 +135,14 @@ impl RedirectChain {
         };
         // A fragment is the browser's own and never asked for.
         let inside = inside.split('#').next().unwrap_or_default();
-        let redirect = Redirect {
-            // Authorized, resolved and sent anew by whoever gets this: nothing is taken over from the first permit.
-            info: info.at(method, inside).map_err(|_| NotFollowed::Path)?,
-            body,
-            first: Arc::clone(first),
-        };
+        // Authorized, resolved and sent anew by whoever gets this: nothing is taken over from the first permit.
+        let info = info.at(method, inside).map_err(|_| NotFollowed::Path)?;
         // The response is not passed on, but what it sets is.
         self.cookies
             .extend(headers.get_all(header::SET_COOKIE).iter().cloned());
         self.followed += 1;
-        Ok(redirect)
+        let request = self.request(first, &info.method, body);
+        Ok(Redirect { info, request })
     }
 
     fn has_room_for(&self, headers: &HeaderMap) -> bool {
@@ -154,24 +155,23 @@ impl RedirectChain {
     }
 
     /// The next request, which leads where the redirect does.
-    pub fn request(&self, redirect: Redirect) -> Box<Request> {
-        let first = redirect.first;
-        let mut request = Request::new(redirect.body.map(Body::from).unwrap_or_default());
-        *request.method_mut() = redirect.info.method.clone();
+    fn request(&self, first: &First, method: &Method, body: Option<Bytes>) -> Box<Request> {
+        let mut request = Request::new(body.map(Body::from).unwrap_or_default());
+        *request.method_mut() = method.clone();
         // The path of the next request is in `info`; of the URI only the authority is still read.
         *request.uri_mut() = first.uri.clone();
         *request.version_mut() = first.version;
         *request.headers_mut() = first.headers.clone();
         let headers = request.headers_mut();
         // Without a body there is nothing that these could describe, and a length would be waited for.
-        if redirect.info.method != first.info.method {
+        if *method != first.info.method {
             CONTENT_HEADERS
                 .iter()
                 .for_each(|name| drop(headers.remove(name)));
         }
         // The body, if there is one, is here already, so nobody waits for a 100.
         headers.remove(header::EXPECT);
-        let never = &first.never_forward_cookies;
+        let never = self.never_forward_cookies;
         if let Some(cookies) = cookie_jar::cookie(&first.headers, &self.cookies, never) {
             headers.insert(header::COOKIE, cookies);
         }
@@ -248,7 +248,8 @@ mod tests {
                 .map(|at| (header::SET_COOKIE, cookie(at)))
                 .collect()
         };
-        let mut chain = RedirectChain::not_followed();
+        let never = CookieNames::default();
+        let mut chain = RedirectChain::new(&never);
         assert!(chain.has_room_for(&headers(MAX_COOKIES, 10)));
         assert!(!chain.has_room_for(&headers(MAX_COOKIES + 1, 10)));
         assert!(chain.has_room_for(&headers(16, 1024)));

@@ -57,15 +57,17 @@ enum RedirectMode {
 }
 
 /// Whether redirects of a request will be followed here, so that what a next request needs is to be kept.
-pub(super) fn may_follow(client: &ClientInfo, settings: &ServiceSettings) -> bool {
-    client.ingress == Ingress::FrontProxy && matches!(mode(client, settings), RedirectMode::Follow)
+fn may_follow(client: &ClientInfo, settings: &ServiceSettings) -> bool {
+    client.own_origin.is_none()
+        && client.ingress == Ingress::FrontProxy
+        && matches!(mode(client, settings), RedirectMode::Follow)
 }
 
 /// Decides what becomes of a response.
 pub(super) fn decide(
     context: ResponseContext<'_>,
     links: &Links,
-    chain: &mut RedirectChain,
+    chain: &mut RedirectChain<'_>,
     mut response: Response,
 ) -> Decided {
     let (client, info) = (context.client, context.permit.info());
@@ -129,7 +131,7 @@ fn as_page(info: &RequestInfo, links: &Links, location: Location, response: Resp
 /// Follows what leads into the target, and reports everything else.
 fn follow(
     info: &RequestInfo,
-    chain: &mut RedirectChain,
+    chain: &mut RedirectChain<'_>,
     location: &Location,
     response: Response,
 ) -> Decided {

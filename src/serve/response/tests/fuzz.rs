@@ -282,12 +282,10 @@ fn told(via: authentication::Method, page: &str, status: u16, location: &HeaderV
     let headers = lines(&[("sec-fetch-mode", "navigate")]);
     let client = describe(&permit, &headers, &[]);
     let endpoint = endpoint();
-    let mut redirects = REWRITER.redirects(
-        &client,
-        &permit,
-        &endpoint.settings,
-        &mut Request::default(),
-    );
+    let settings = std::sync::Arc::clone(&endpoint.settings);
+    let destination = Destination::for_tests(&permit, settings, Backends::none());
+    let mut redirects = REWRITER.redirect_chain();
+    redirects.record(&client, &destination, &mut Request::default());
     let context = ResponseContext {
         client: &client,
         login: &AppLogin::Absent,
@@ -298,7 +296,7 @@ fn told(via: authentication::Method, page: &str, status: u16, location: &HeaderV
     response
         .headers_mut()
         .append(header::LOCATION, location.clone());
-    match REWRITER.rewrite(context, &mut redirects, response) {
+    match REWRITER.apply(context, &mut redirects, response) {
         Rewritten::Done(response) => response,
         Rewritten::Follow(to) => panic!("a document follows by itself: {to:?}"),
     }

@@ -11,12 +11,14 @@ use axum::body::Body;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::*;
+use crate::protocol::status::Request;
 use crate::serve::api::RequestInfo;
 use crate::serve::authentication::{self, Caller, User};
 use crate::serve::certificates::SessionKey;
 use crate::serve::client::tests::describe;
+use crate::serve::cluster::ServiceSettings;
 use crate::serve::config::{ApiGroup, LinkStyle};
-use crate::serve::destination::DialableAddr;
+use crate::serve::destination::{Backends, Destination, DialableAddr};
 use crate::serve::html::links::tests::PREFIX;
 
 pub(super) fn endpoint() -> Endpoint {
@@ -69,7 +71,10 @@ impl Asked {
         let client = describe(&permit, &self.headers, &[]);
         let mut request = Request::default();
         let rewriter = rewriter();
-        let mut redirects = rewriter.redirects(&client, &permit, &self.settings, &mut request);
+        let settings = std::sync::Arc::clone(&self.settings);
+        let destination = Destination::for_tests(&permit, settings, Backends::none());
+        let mut redirects = rewriter.redirect_chain();
+        redirects.record(&client, &destination, &mut request);
         let endpoint = Endpoint {
             settings: std::sync::Arc::clone(&self.settings),
             ..endpoint()
@@ -80,7 +85,7 @@ impl Asked {
             permit: &permit,
             endpoint: &endpoint,
         };
-        match rewriter.rewrite(context, &mut redirects, response) {
+        match rewriter.apply(context, &mut redirects, response) {
             Rewritten::Done(response) => Some(response),
             Rewritten::Follow(_) => None,
         }
@@ -94,8 +99,7 @@ fn rewriter() -> ResponseRewriter {
         page_memory: 1 << 20,
         page_limit: 256 << 20,
     };
-    let logins = Logins::new(SessionKey::random());
-    ResponseRewriter::new(config, PageTokens::new(SessionKey::random()), logins)
+    ResponseRewriter::new(config, PageTokens::new(SessionKey::random()))
 }
 
 fn lines(lines: &[(&str, &str)]) -> HeaderMap {

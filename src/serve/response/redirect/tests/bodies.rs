@@ -20,7 +20,8 @@ async fn a_body_is_sent_again_if_it_was_short_and_whole() {
             Ok(bytes::Bytes::from(vec![b'y'; length - length / 2])),
         ]));
         let mut request = Request::new(body);
-        let mut chain = RedirectChain::recording(&info, &mut request, &CookieNames::default());
+        let mut chain = new_chain();
+        chain.record_first(&info, &mut request);
         if is_read {
             assert_eq!(
                 request
@@ -36,7 +37,7 @@ async fn a_body_is_sent_again_if_it_was_short_and_whole() {
         match exchange.decide_on(&mut chain, backend_response(307, &[("location", "/x")])) {
             Decided::Follow(redirect) => {
                 assert!(expected, "{length}");
-                let body = chain.request(redirect).into_body().collect().await.unwrap();
+                let body = redirect.request.into_body().collect().await.unwrap();
                 assert_eq!(body.to_bytes().len(), length);
             }
             Decided::Passed(response) | Decided::Replaced(response) => {
@@ -54,10 +55,11 @@ async fn a_body_is_sent_again_if_it_was_short_and_whole() {
 async fn a_body_of_known_length_is_whole_once_that_was_read() {
     let mut request = Request::new(Body::from("body"));
     let info = info("POST", "/");
-    let mut chain = RedirectChain::recording(&info, &mut request, &CookieNames::default());
+    let mut chain = new_chain();
+    chain.record_first(&info, &mut request);
     request.body_mut().frame().await.unwrap().unwrap();
     let status = StatusCode::TEMPORARY_REDIRECT;
     let redirect = chain.follow(&info, status, &HeaderMap::new(), "/x");
-    let body = chain.request(redirect.unwrap()).into_body();
+    let body = redirect.unwrap().request.into_body();
     assert_eq!(body.collect().await.unwrap().to_bytes(), "body");
 }

@@ -85,19 +85,19 @@ impl Exchange {
         Permit::for_tests(caller, info(self.method, self.inside))
     }
 
-    fn chain(&self) -> RedirectChain {
+    fn chain(&self) -> RedirectChain<'static> {
         let permit = self.permit();
         let client = describe(&permit, &header_map(&self.headers), &[]);
         let mut request = Request::default();
         *request.headers_mut() = header_map(&self.headers);
+        let mut chain = new_chain();
         if may_follow(&client, &self.settings) {
-            RedirectChain::recording(permit.info(), &mut request, &CookieNames::default())
-        } else {
-            RedirectChain::not_followed()
+            chain.record_first(permit.info(), &mut request);
         }
+        chain
     }
 
-    fn decide_on(&self, chain: &mut RedirectChain, response: Response) -> Decided {
+    fn decide_on(&self, chain: &mut RedirectChain<'_>, response: Response) -> Decided {
         let permit = self.permit();
         let endpoint = Endpoint {
             settings: self.settings.clone().into(),
@@ -111,6 +111,11 @@ impl Exchange {
         };
         decide(context, &context.links(), chain, response)
     }
+}
+
+/// A chain for the length of the test.
+fn new_chain() -> RedirectChain<'static> {
+    RedirectChain::new(Box::leak(Box::<CookieNames>::default()))
 }
 
 fn answered(decided: Decided) -> Response {
@@ -276,8 +281,10 @@ fn a_loop_ends_after_ten_hops_with_the_redirect_itself() {
         else {
             panic!("redirect {at} was not followed");
         };
-        let request = chain.request(next);
-        assert_eq!(request.headers()["cookie"], format!("a=1; n={at}").as_str());
+        assert_eq!(
+            next.request.headers()["cookie"],
+            format!("a=1; n={at}").as_str()
+        );
     }
     let response =
         answered(exchange.decide_on(&mut chain, backend_response(302, &[("location", "/loop")])));
