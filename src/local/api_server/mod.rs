@@ -136,6 +136,7 @@ impl ApiServer {
                 ServerTrust::Anything => Verification::Skipped,
                 ServerTrust::System | ServerTrust::Roots(_) => Verification::Checked,
             },
+            // Fixed for the life of this process: another server means other credentials, and is not gone over to.
             name: server_name(&access)?,
             dial: ApiDialer::new(proxy, proxy_tls, options.keepalive),
             user: ArcSwap::from_pointee(
@@ -187,6 +188,7 @@ impl ApiServer {
         purpose: ConnectionPurpose,
     ) -> Result<ServerConnection, ConnectError> {
         let ApiServerState { url, dial, .. } = &*self.0;
+        // One user for the whole connection, even if the kubeconfig is read again meanwhile.
         let user = self.0.user.load_full();
         let Some(settings) = user.settings().await? else {
             return Ok(ServerConnection {
@@ -203,6 +205,8 @@ impl ApiServer {
         Ok(ServerConnection {
             io,
             speaks_http2,
+            // The settings' own, and not the present one: a certificate that changed during the handshake is not on
+            // this connection.
             generation: settings.generation,
         })
     }
@@ -210,12 +214,14 @@ impl ApiServer {
     /// Adds the credential and whom to impersonate, as far as the caller did not say it. What has run out is renewed before that,
     /// so that `generation` is up to date afterwards.
     pub(super) async fn authorize(&self, headers: &mut HeaderMap) -> Result<(), CredentialError> {
+        // Loaded anew below if the kubeconfig was read again.
         let mut user = self.0.user.load_full();
         // A refresh token may be good for one use only, and kubectl may have used it since.
         if self.0.is_rejected.load(Ordering::Acquire) || user.is_about_to_refresh().await {
             self.reload().await;
             user = self.0.user.load_full();
         }
+        // The second chance is for a login that somebody just renewed in another terminal.
         let Err(failed) = user.authorize(headers).await else {
             return Ok(());
         };
@@ -228,12 +234,14 @@ impl ApiServer {
     /// The API server answered 401: what can be made anew is made anew before the next request, and the kubeconfig is read again
     /// if somebody logged in to it.
     pub(super) fn rejected(&self) {
+        // The user's own sources first: a file or a plugin may have something new without any change of the kubeconfig.
         self.0.user.load().rejected();
         self.0.is_rejected.store(true, Ordering::Release);
     }
 
     /// Changes when the client certificate changed: connections of an older generation are not used for new requests.
     pub(super) fn generation(&self) -> u64 {
+        // Read with acquire, as the settings of that generation have to be seen as well.
         self.0.generation.load(Ordering::Acquire)
     }
 
@@ -256,16 +264,20 @@ impl ApiServer {
             options,
             ..
         } = &*self.0;
+        // Held while the files are read: those that come with the same 401 wait, and then find it done.
         let mut reloader = self.0.reloader.lock().await;
         if !reloader.is_due(environment) {
             return Reload::Unchanged;
         }
+        // Cleared before the look, so that a 401 after it leads to another one.
         self.0.is_rejected.store(false, Ordering::Release);
         if !reloader.changed(environment).await {
             return Reload::Unchanged;
         }
         let user = match kubeconfig::load::access(options, environment).await {
             Ok(access) if access.server == self.0.url => {
+                // Before the user is made: its first settings are of the new generation, and no connection of the old
+                // one is used for it.
                 self.0.generation.fetch_add(1, Ordering::AcqRel);
                 ApiUser::of(access, options, environment, Arc::clone(&self.0.generation)).await
             }
@@ -282,6 +294,9 @@ impl ApiServer {
                 Reload::Changed
             }
             Err(failed) => {
+                // The generation may have been counted up for the new user. The old one's connections have to be of it,
+                // or none of them would ever be kept.
+                self.0.user.load_full().stays_in_force().await;
                 tracing::warn!(error = %failed, "the kubeconfig changed and can't be used; what it said before counts");
                 Reload::Unchanged
             }

@@ -41,6 +41,8 @@ impl ApiUser {
             };
             let times = (clock(), generation);
             let tls = TlsSource::new(access.trust, access.identity, when_expired, times);
+            // Files are read at once, so that a wrong one ends the start. A plugin's certificate comes with its first
+            // run.
             if !matches!(access.credential, UserCredential::Exec(_)) {
                 tls.settings(None).await?;
             }
@@ -72,12 +74,14 @@ impl ApiUser {
         let Some(tls) = &self.tls else {
             return Ok(None);
         };
+        // From the plugin, which runs here if nobody has needed it yet.
         let identity = self.credentials.identity().await?;
         Ok(Some(tls.settings(identity.as_ref()).await?))
     }
 
     /// Adds the headers that the caller did not send itself.
     pub(super) async fn authorize(&self, headers: &mut HeaderMap) -> Result<(), CredentialError> {
+        // A caller's own credential is used alone: nothing of the kubeconfig is mixed with it.
         if headers.get(AUTHORIZATION).is_none_or(HeaderValue::is_empty) {
             let credential = self.credentials.credential().await?;
             if let Some(header) = credential.header {
@@ -96,6 +100,7 @@ impl ApiUser {
                 }
             }
         }
+        // Also for a caller's own credential, as kubectl proxy does it.
         if let Some(impersonate) = &self.impersonate {
             impersonate.apply(headers);
         }
@@ -105,6 +110,13 @@ impl ApiUser {
     /// Whether the next request would use a refresh token.
     pub(super) async fn is_about_to_refresh(&self) -> bool {
         self.credentials.is_about_to_refresh().await
+    }
+
+    /// No other user takes its place: new connections are of the present generation.
+    pub(super) async fn stays_in_force(&self) {
+        if let Some(tls) = &self.tls {
+            tls.stay_in_force().await;
+        }
     }
 
     pub(super) fn rejected(&self) {

@@ -25,7 +25,13 @@ impl Addresses {
     pub(super) fn replace(&self, before: Option<&Pod>, now: Option<&Arc<Pod>>) {
         let before = before.filter(|pod| pod.network == Network::Own);
         let now = now.filter(|pod| pod.network == Network::Own);
-        for ip in before.iter().flat_map(|pod| &pod.ips) {
+        let stays = |ip: &&IpAddr| now.is_some_and(|pod| pod.ips.contains(*ip));
+        // A claim that stays is replaced below in one step: without it, even for a moment, an older pod's would count.
+        for ip in before
+            .iter()
+            .flat_map(|pod| &pod.ips)
+            .filter(|ip| !stays(ip))
+        {
             let name = before.map(|pod| &*pod.name);
             self.update(ip.to_canonical(), |claims| {
                 claims.retain(|pod| Some(&*pod.name) != name);
@@ -48,10 +54,12 @@ impl Addresses {
     }
 
     fn update(&self, ip: IpAddr, change: impl FnOnce(&mut Vec<Arc<Pod>>)) {
+        // In a cluster inside one process all pods share loopback.
         if ip.is_loopback() {
             return;
         }
         let table = self.0.pin();
+        // Copied, changed and put back as a whole: readers see the list before or after and never in between.
         let mut claims = table
             .get(&ip)
             .map(|claims| claims.to_vec())
@@ -73,6 +81,7 @@ impl Addresses {
             .flat_map(|claims| claims.iter())
             .filter(|claim| claim.name != pod.name);
         match pod.network {
+            // A pod that started at the same time, or at a time that nobody knows, makes the address nobody's.
             Network::Own => others.all(|other| other.started < pod.started),
             // An address of the node that a pod of its own network claims is not the node's any more.
             Network::Host => others.next().is_none(),
@@ -88,5 +97,40 @@ impl Addresses {
     /// Whether any live pod claims an address.
     pub(super) fn is_claimed(&self, ip: IpAddr) -> bool {
         self.0.pin().contains_key(&ip.to_canonical())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::pods::Phase;
+    use super::*;
+
+    fn pod(name: &str, started: &str) -> Arc<Pod> {
+        Arc::new(Pod {
+            name: name.into(),
+            ips: [IpAddr::from([10, 0, 0, 1])].into(),
+            ports: Box::default(),
+            phase: Phase::Live,
+            network: Network::Own,
+            started: started.into(),
+        })
+    }
+
+    #[test]
+    fn an_address_is_never_the_older_pods_while_the_newer_one_changes() {
+        let addresses = Addresses::default();
+        let (older, newer) = (pod("a/older", "2026-01-01"), pod("a/newer", "2026-01-02"));
+        addresses.replace(None, Some(&older));
+        addresses.replace(None, Some(&newer));
+        std::thread::scope(|threads| {
+            let changing = threads.spawn(|| {
+                for _ in 0..200_000 {
+                    addresses.replace(Some(&newer), Some(&newer));
+                }
+            });
+            while !changing.is_finished() {
+                assert!(!addresses.belongs_to(older.ips[0], &older));
+            }
+        });
     }
 }

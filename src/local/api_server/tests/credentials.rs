@@ -288,6 +288,24 @@ async fn a_kubeconfig_that_was_logged_in_to_anew_is_read_again_after_a_401() {
 }
 
 #[tokio::test]
+async fn after_a_kubeconfig_that_cannot_be_used_new_connections_are_still_kept() {
+    let (folder, authority, hand) = (Folder::new(), Authority::new("root"), Hand::new());
+    let (_server, cluster) = server(&authority).await;
+    let api = load_at(&folder, &cluster, "{token: old}", &hand)
+        .await
+        .unwrap();
+    api.connect(ConnectionPurpose::Exchange).await.unwrap();
+    folder.write("config", kubeconfig(&cluster, "{tokenFile: /nowhere}"));
+    hand.forward(5);
+    api.rejected();
+    let mut headers = HeaderMap::new();
+    api.authorize(&mut headers).await.unwrap();
+    assert_eq!(headers["authorization"], "Bearer old");
+    let connected = api.connect(ConnectionPurpose::Exchange).await.unwrap();
+    assert_eq!(connected.generation, api.generation());
+}
+
+#[tokio::test]
 async fn after_the_end_of_a_certificate_a_new_kubeconfig_is_taken() {
     let (folder, authority, hand) = (Folder::new(), Authority::new("root"), Hand::new());
     let (mut server, cluster) = server(&authority).await;

@@ -107,7 +107,7 @@ impl TlsSource {
         }
     }
 
-    /// TlsSettings for servers that one is nobody to.
+    /// For servers that one is nobody to.
     pub(in crate::local::api_server) fn anonymous(trust: ServerTrust) -> Self {
         Self::new(
             trust,
@@ -130,9 +130,11 @@ impl TlsSource {
         if of_plugin.is_none() && self.identity.is_none() {
             return Ok(());
         }
+        // Held while files are read: one request looks, and the others of that moment wait for what it finds.
         let mut cached = self.cached.lock().await;
         let is_due = match &*cached {
             None => of_plugin.is_some(),
+            // A plugin's certificate comes with each credential, so it is compared and not looked up.
             Some(cached) if of_plugin.is_some() => cached.made_from.identity.as_ref() != of_plugin,
             Some(cached) => {
                 let interval = if self.is_rejected.load(Ordering::Acquire) {
@@ -144,6 +146,7 @@ impl TlsSource {
             }
         };
         if is_due {
+            // Before the look, so that a 401 which comes meanwhile leads to another one.
             self.is_rejected.store(false, Ordering::Release);
             self.renew(&mut cached, of_plugin).await?;
         }
@@ -159,7 +162,14 @@ impl TlsSource {
         self.renew(&mut cached, of_plugin).await
     }
 
-    /// TlsSettings made of what the files say now. Where they can't be read or used any more, the last good ones stay.
+    /// The settings that are there are of the present generation, whatever was counted up meanwhile.
+    pub(in crate::local::api_server) async fn stay_in_force(&self) {
+        if let Some(cached) = &mut *self.cached.lock().await {
+            cached.settings.generation = self.generation.load(Ordering::Acquire);
+        }
+    }
+
+    /// Settings made of what the files say now. Where they can't be read or used any more, the last good ones stay.
     async fn renew(
         &self,
         cached: &mut Option<CachedSettings>,
@@ -171,6 +181,7 @@ impl TlsSource {
             return Ok(cached.insert(made).settings.clone());
         };
         let renewed = match inputs {
+            // Nothing has changed, so the same settings stay.
             Ok(inputs) if inputs == last.made_from => Ok(()),
             Ok(inputs) => self.make(inputs, Some(last)).map(|made| *last = made),
             Err(failed) => Err(failed),
@@ -183,6 +194,7 @@ impl TlsSource {
                 tracing::warn!(error = %failed, "the last good TLS settings stay in force");
             }
         }
+        // Also after a failure: files that are broken are not read at every request.
         last.checked_at = self.clock.now();
         Ok(last.settings.clone())
     }
@@ -194,6 +206,8 @@ impl TlsSource {
         last: Option<&CachedSettings>,
     ) -> Result<CachedSettings, PemError> {
         let [exchange, upgrade] = self.configs(&inputs)?;
+        // Counted before the new settings are given out, so that every connection made with them is of the new
+        // generation.
         if last.is_some_and(|last| last.made_from.identity != inputs.identity) {
             self.generation.fetch_add(1, Ordering::AcqRel);
         }
@@ -214,10 +228,12 @@ impl TlsSource {
             ServerTrust::System | ServerTrust::Anything => None,
         };
         let identity = match (&self.identity, of_plugin) {
+            // The kubeconfig's own certificate wins over a plugin's, as in client-go.
             (Some(source), _) => Some(Arc::new(ClientIdentity::read(source).await?)),
             (None, of_plugin) => of_plugin.cloned(),
         };
         if let Some(identity) = &identity
+            // With a token beside it an expired certificate does no harm, and the API server decides.
             && self.when_expired == WhenExpired::Refuse
             && let Some(at) = identity.expired(self.clock.now())
         {
@@ -254,6 +270,7 @@ impl TlsSource {
                 .set_certificate_verifier(Arc::new(verifier));
         }
         let mut exchange = settings.clone();
+        // HTTP/2 has no upgrades, so those connections never agree on it.
         exchange.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let mut upgrade = settings;
         upgrade.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -268,6 +285,7 @@ fn with_identity(config: &kube::Config, identity: &ClientIdentity) -> Option<Cli
     with_certificate.auth_info.client_certificate_data =
         Some(STANDARD.encode(&identity.certificate));
     with_certificate.auth_info.client_key_data = Some(SecretString::from(key));
+    // kube's way first; what rustls does not read goes through this folder's own resolver.
     if let Ok(settings) = with_certificate.rustls_client_config() {
         return Some(settings);
     }
