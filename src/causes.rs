@@ -14,12 +14,14 @@ pub fn causes(error: &(dyn Error + 'static)) -> String {
     let mut next = error.source();
     while let Some(cause) = next {
         let text = cause.to_string();
+        // Many errors quote their cause at their end.
         if !line.ends_with(&text) {
             line.push_str(": ");
             line.push_str(&text);
         }
         next = cause.source();
     }
+    // A stranger's control characters could write lines of their own into the log.
     let mut line = line.replace(char::is_control, " ");
     if line.len() > MAX_LENGTH {
         let end = (0..=MAX_LENGTH).rev().find(|at| line.is_char_boundary(*at));

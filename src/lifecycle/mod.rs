@@ -48,8 +48,11 @@ impl Tasks {
         #[expect(clippy::disallowed_methods, reason = "the one place where tasks start")]
         tokio::spawn(self.tracker.track_future(async move {
             tokio::select! {
+                // The work first: most polls are for it, and the end of the server comes once.
                 biased;
                 () = task => {}
+                // It has a waker of its own, so the token's lock, which all tasks share, is not taken at every poll of
+                // the work.
                 () = PollOnOwnWake::new(stopped.cancelled_owned()) => {}
             }
         }));
@@ -79,11 +82,13 @@ impl Tasks {
     {
         let failed = Arc::clone(&self.failed);
         self.spawn_background(async move {
+            // Caught here, as a panic would end only this task, and the server would go on with a view that is frozen.
             if AssertUnwindSafe(task).catch_unwind().await.is_err() {
                 tracing::error!(
                     task = name,
                     "a background task met a defect of this server; it is not ready any more"
                 );
+                // For one push and never across an await.
                 let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
                 failed.push(name);
             }
@@ -110,12 +115,16 @@ impl Tasks {
     pub async fn end(&self, delay: Duration, grace: Duration) -> bool {
         self.terminating.cancel();
         tokio::time::sleep(delay).await;
+        // Only now: until here kube-proxy and the front proxy still send requests, as the delay is for them to notice.
         self.draining.cancel();
+        // Closed before it is waited for, or the wait would never end.
         self.tracker.close();
         let graceful = tokio::time::timeout(grace, self.tracker.wait())
             .await
             .is_ok();
+        // Everything that is left is cut at its next await, background tasks among them.
         self.stopped.cancel();
+        // Waited for once more: a task that was cut still has to drop what it holds.
         self.tracker.wait().await;
         graceful
     }

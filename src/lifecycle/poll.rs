@@ -24,6 +24,7 @@ impl Wake for FlagWaker {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
+        // Set before the task is woken, or it could look and find nothing.
         self.is_woken.store(true, Ordering::Release);
         self.task.wake();
     }
@@ -32,7 +33,9 @@ impl Wake for FlagWaker {
 impl FlagWaker {
     /// Whether it was woken since it was asked last. Whoever asks is woken with it.
     fn take_woken(&self, context: &Context<'_>) -> bool {
+        // Registered before the flag is read: a wake in between is then not lost.
         self.task.register(context.waker());
+        // Read before it is swapped, as nearly every poll finds nothing and a swap costs the cache line.
         self.is_woken.load(Ordering::Relaxed) && self.is_woken.swap(false, Ordering::Acquire)
     }
 }
@@ -50,6 +53,7 @@ pub struct PollOnOwnWake<F> {
 impl<F> PollOnOwnWake<F> {
     pub fn new(future: F) -> Self {
         let waker = FlagWaker::default();
+        // Woken once by birth: a future has to be polled to begin.
         waker.is_woken.store(true, Ordering::Relaxed);
         Self {
             future: Box::pin(future),
@@ -63,6 +67,7 @@ impl<F: Future> Future for PollOnOwnWake<F> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         if !self.waker.take_woken(context) {
+            // Some other part of the task was woken; this one has nothing new to say.
             return Poll::Pending;
         }
         let waker = Waker::from(Arc::clone(&self.waker));
@@ -108,6 +113,7 @@ impl<F: Future> Future for PollLast<F> {
             let _ = asking.poll(&mut Context::from_waker(&waker));
             return Poll::Pending;
         }
+        // The task was woken for something else. The turn that was asked for comes later and finds everything together.
         if !has_turn {
             return Poll::Pending;
         }

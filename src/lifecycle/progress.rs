@@ -40,9 +40,11 @@ impl ProgressTimeout {
 
     /// To be polled while nothing can be written. Ready when nothing has moved for the whole timeout.
     pub fn poll_blocked(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        // Nobody is woken then: the layer that is blocked wakes the task itself.
         if self.timeout.is_zero() {
             return Poll::Pending;
         }
+        // The first poll of a wait is its begin; `moved` ends it.
         let since = *self.blocked_since.get_or_insert_with(Instant::now);
         let deadline = since + self.timeout;
         let timer = self
@@ -50,6 +52,7 @@ impl ProgressTimeout {
             .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         loop {
             ready!(timer.as_mut().poll(context));
+            // The timer is of an earlier wait that has moved since, so it is set to the end of this one.
             if timer.deadline() >= deadline {
                 return Poll::Ready(());
             }

@@ -31,6 +31,7 @@ pub(super) fn serving(listener: &CompanionListener, config: &LocalConfig) -> Res
     {
         warn("others can reach this port; --login asks browsers for a token first");
     }
+    // After the warnings, as scripts take this line for the word that all is ready.
     print(&format!("Starting to serve on {listener}"))
 }
 

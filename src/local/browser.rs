@@ -46,6 +46,7 @@ pub(super) fn open_target(
         Some(logins) => match page(&logins.address(&origin)) {
             Ok(page) => {
                 open(&address(&page));
+                // Kept until the token is used: without the file the browser has nothing to open.
                 logins.opened(page);
             }
             Err(failed) => eprintln!(
@@ -60,6 +61,7 @@ pub(super) fn open_target(
 fn page(address: &str) -> io::Result<TemporaryFile> {
     let folder = std::env::var_os("XDG_RUNTIME_DIR")
         .map(PathBuf::from)
+        // The runtime folder is the user's own and is emptied at logout.
         .filter(|folder| folder.is_absolute());
     let folder = folder.unwrap_or_else(std::env::temp_dir);
     let name = random_token().map_err(io::Error::other)?;

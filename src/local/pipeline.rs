@@ -83,12 +83,15 @@ async fn handle(
     client: ClientKind,
     mut request: Request,
 ) -> Result<Response, Problem> {
+    // One Host, read once: every stage below decides by the same name.
     let host = host(&request)?;
     let route = scope.route(&host, &pipeline.api)?;
     let documents = check_origin(pipeline, &route, &host, &mut request)?;
     match &route {
+        // kubectl answers it as a plain 403 in its own words.
         HostRoute::Api if !pipeline.api.accepts_host(&host) => return api::refuse(&host, client),
         HostRoute::Api => {}
+        // For targets the machine counts and not the name: their names lead to loopback everywhere.
         HostRoute::Target(_) => access::check_peer(&pipeline.targets, peer)?,
     }
     match &pipeline.logins {
@@ -106,6 +109,7 @@ async fn handle(
             None => respond_from_api_host(pipeline, &host, client, request).await,
         },
         HostRoute::Target(target) => {
+            // After the login: whether a target may be asked is nothing for strangers.
             access::check(&pipeline.targets, target, &request)?;
             let request = TargetRequest {
                 target,
@@ -136,12 +140,15 @@ fn check_origin(
     let api = &pipeline.api;
     let path = api.path_in_api(request.uri().path());
     let group = pipeline.target_proxy.detector().api_group();
+    // Found out before the guard, which lets links to such pages pass.
     let documents = path.and_then(|path| inert::redirect_documents(host, path, group, request));
     let links = match documents {
         Some(_) => LinkPolicy::Pages,
         None => links_at_api_host(request),
     };
+    // The guard stands before the redirect is handed out: a frame of another site gets neither.
     guard::check(request, host, links).map_err(|refusal| refusal.problem())?;
+    // After the guard has compared `Origin` with the Host, which nobody behind kube-apiserver can do.
     guard::vouch(request);
     Ok(documents)
 }
@@ -179,6 +186,7 @@ async fn start_page(pipeline: &LocalPipeline, host: &str, query: Option<&str>) -
         let _ = pipeline.target_proxy.detector().detect().await;
         std::future::pending().await
     };
+    // The detection never ends by itself: the page is the response, and the other side only moves on beside it.
     tokio::select! {
         page = pipeline.start_page.respond(host, query) => page,
         page = detection => page,
@@ -192,6 +200,7 @@ fn host(request: &Request) -> Result<String, Problem> {
     // What is not text has a byte that no host has.
     let first = named.next().map(|host| host.to_str().unwrap_or("?"));
     let authority = request.uri().authority().map(http::uri::Authority::as_str);
+    // The authority of an absolute target counts before `Host`; two Hosts are refused in any case.
     match (authority.or(first), named.next()) {
         (Some(host), None) if host.bytes().all(is_of_host) => Ok(host.to_owned()),
         // HTTP/1.0 knows no Host.

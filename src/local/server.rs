@@ -80,9 +80,11 @@ impl Companion {
     /// # Errors
     /// Something that the configuration or the kubeconfig names can't be used.
     pub async fn build(config: &LocalConfig) -> Result<Self, LocalStartError> {
+        // The kubeconfig before any port: a companion that can't reach a cluster takes none.
         let api_server = ApiServer::load(&config.cluster).await?;
         let namespace = namespace(config, &api_server);
         let main = CompanionListener::bind(&config.listen).await?;
+        // All ports are taken before anything is announced, so that a failure leaves nothing half open.
         let mut forwards = Vec::new();
         for forward in &config.forwards {
             let listen = listen::beside(&config.listen, forward.port);
@@ -115,6 +117,7 @@ impl Companion {
     /// Serves until somebody ends the companion's tasks.
     pub async fn run_until_ended(self) {
         let tasks = self.tasks.clone();
+        // Dropping the accept closes the listeners; connections are tasks that end with the rest.
         tokio::select! {
             () = self.accept() => {}
             () = tasks.draining() => {}
@@ -122,11 +125,13 @@ impl Companion {
     }
 
     async fn run(self, mut signals: Signals) {
+        // The credentials outlive the server: a token that is being written must not be cut in the middle.
         let credentials = self.api_server.clone();
         tokio::select! {
             () = self.accept() => {}
             () = signals.next() => {}
         }
+        // A second signal ends that wait too.
         tokio::select! {
             () = credentials.finish() => {}
             () = signals.next() => {}
@@ -177,6 +182,7 @@ impl Companion {
 /// Serves until a signal.
 pub(super) async fn serve(config: LocalConfig) -> Result<(), LocalStartError> {
     let mut signals = Signals::listen()?;
+    // Loading the kubeconfig may run a plugin, which Ctrl-C has to be able to end.
     let companion = tokio::select! {
         companion = Companion::build(&config) => companion?,
         () = signals.next() => return Ok(()),
@@ -242,6 +248,7 @@ fn logins(
         BrowserLogin::NotRequired => return Ok(None),
         BrowserLogin::OneTimeToken => BrowserLogins::new(main.home(), tasks.clone())?,
     };
+    // Otherwise every browser would be refused where it is sent to log in.
     if !api.accepts_host(logins.home()) {
         return Err(LocalStartError::LoginHost(logins.home().to_owned()));
     }
@@ -277,6 +284,7 @@ async fn accept(
                 tasks.spawn(connection(accepted, scope.clone(), Arc::clone(&pipeline)));
             }
             Err(failed) => {
+                // Without a pause a full table of file descriptors would keep a core busy.
                 tracing::warn!(error = %failed, "a connection was not accepted");
                 tokio::time::sleep(ACCEPT_BACKOFF).await;
             }
@@ -294,11 +302,13 @@ async fn connection(
         peer,
         address,
     } = accepted;
+    // Below HTTP, as the library refuses such a line before anything of ours sees it.
     let (stream, next_head) = RequestLines::new(stream);
     let service = service_fn(move |request: Request<Incoming>| {
         let mut request = next_head.after(request);
         let (pipeline, scope, address) = (Arc::clone(&pipeline), scope.clone(), address.clone());
         async move {
+            // hyper's own extensions stay, as an upgrade is among them.
             request.extensions_mut().extend(extension(address));
             Ok::<_, Infallible>(pipeline::respond(&pipeline, &scope, peer, request).await)
         }

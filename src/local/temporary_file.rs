@@ -15,6 +15,7 @@ impl TemporaryFile {
         let mut options = std::fs::OpenOptions::new();
         options.write(true).create_new(true).mode(0o600);
         let mut file = options.open(&path)?;
+        // From here on it is removed, even if nothing can be written.
         let temporary = Self(path);
         file.write_all(content)?;
         Ok(temporary)

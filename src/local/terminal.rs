@@ -15,6 +15,7 @@ pub struct NoOutput(#[from] io::Error);
 pub(super) fn print(line: &str) -> Result<(), NoOutput> {
     let mut out = io::stdout().lock();
     match writeln!(out, "{line}").and_then(|()| out.flush()) {
+        // As `head -1` does.
         Err(closed) if closed.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => Ok(written?),
     }

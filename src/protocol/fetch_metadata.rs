@@ -31,6 +31,7 @@ impl Site {
             Some("same-origin") => Self::SameOrigin,
             Some("none") => Self::User,
             Some(_) => Self::Other,
+            // Only a header that is not there says nothing; an empty or doubled one reads as another site's.
             None => Self::Unsaid,
         }
     }
@@ -58,6 +59,7 @@ pub fn is_link(method: &Method, headers: &HeaderMap) -> bool {
     matches!(*method, Method::GET | Method::HEAD)
         && line(headers, &SEC_FETCH_MODE) == Some("navigate")
         && line(headers, &SEC_FETCH_DEST) == Some("document")
+        // A WebSocket is no link, whatever its mode says.
         && !headers.contains_key(header::UPGRADE)
 }
 

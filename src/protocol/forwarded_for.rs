@@ -8,6 +8,7 @@ pub const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for
 
 /// The list so far and one more address, in one value.
 pub fn with(headers: &HeaderMap, address: &HeaderValue) -> HeaderValue {
+    // The usual case: nobody stands before this proxy, and nothing is copied.
     if !headers.contains_key(X_FORWARDED_FOR) {
         return address.clone();
     }
@@ -22,6 +23,7 @@ pub fn with(headers: &HeaderMap, address: &HeaderValue) -> HeaderValue {
 
 /// The address that the other end of the connection had the request from, as it says; `None` if that is no address.
 pub fn last_hop(headers: &HeaderMap) -> Option<IpAddr> {
+    // The last line and its last entry are the nearest proxy's; those before may be anybody's claim.
     let last = headers.get_all(X_FORWARDED_FOR).iter().next_back()?;
     let last = last.to_str().ok()?.rsplit(',').next()?;
     last.trim().parse().ok()

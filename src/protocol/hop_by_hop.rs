@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderName, header};
 
 /// Takes the headers of one connection out of a response.
 pub fn remove(headers: &mut HeaderMap) {
+    // First, as `Connection` is one of those that go.
     let named = named_by_connection(headers);
     // A length beside chunks means nothing (RFC 9112 section 6.3), and would be believed by the next hop.
     let is_chunked = headers.contains_key(header::TRANSFER_ENCODING);
@@ -13,9 +14,11 @@ pub fn remove(headers: &mut HeaderMap) {
         let is_false_length = is_chunked && *name == header::CONTENT_LENGTH;
         !is_hop_by_hop(name, &named) && !is_false_length
     };
+    // Most responses have nothing to remove, and are not touched.
     let Some(first) = headers.keys().position(|name| !is_kept(name)) else {
         return;
     };
+    // Near the begin the whole map is built anew; near the end it is cheaper to take out what follows.
     if first < headers.keys_len() / 2 {
         let mut before = std::mem::take(headers);
         headers.reserve(before.len());
@@ -38,6 +41,7 @@ fn keep_from(first: usize, headers: &mut HeaderMap, is_kept: impl Fn(&HeaderName
         let of_name = taken.len();
         if is_kept(&name) {
             taken.extend(values.map(|value| (name.clone(), value)));
+            // A name's values were put in their order, and the list is read from its end below.
             taken[of_name..].reverse();
         }
     }
@@ -81,7 +85,8 @@ pub fn is_hop_by_hop(name: &HeaderName, named: &[String]) -> bool {
 
 /// The header names that `Connection` lists, in one line or many, but for its own words, which are on no other line. Sorted.
 pub fn named_by_connection(headers: &HeaderMap) -> Vec<String> {
-    // What is no token names no header, and is most of what comes with bad intentions.
+    // The four words say something of the connection. What is no token names no header, and is most of what comes with
+    // bad intentions.
     let is_a_name = |token: &&[u8]| {
         let own: [&[u8]; 4] = [b"", b"close", b"keep-alive", b"upgrade"];
         !own.iter().any(|word| word.eq_ignore_ascii_case(token))
@@ -95,6 +100,7 @@ pub fn named_by_connection(headers: &HeaderMap) -> Vec<String> {
         .filter(is_a_name)
         .map(|token| String::from_utf8_lossy(token).to_ascii_lowercase())
         .collect();
+    // Sorted for the search of each header: with thousands of names a list would be walked for every one.
     named.sort_unstable();
     named.dedup();
     named

@@ -200,6 +200,7 @@ impl Status {
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
         );
+        // HTTP/2 has no such header, and the connection of many users stays.
         if self.connection == Persistence::Close {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }

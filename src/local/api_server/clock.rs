@@ -22,6 +22,7 @@ impl Clock {
 
     /// How long ago a moment was; a moment that the clock has not reached counts as long ago, as the clock was set back then.
     pub(super) fn since(&self, then: SystemTime) -> Duration {
+        // A clock that was set back must not keep something old in force until it has caught up.
         self.now().duration_since(then).unwrap_or(Duration::MAX)
     }
 }

@@ -12,6 +12,7 @@ const MAX_FILE_BYTES: u64 = 16 << 20;
 /// Reads a file. A pipe that nobody writes to holds only its reader up.
 pub(super) async fn read(path: &Path) -> io::Result<Vec<u8>> {
     let path = path.to_owned();
+    // On a thread for blocking work: a pipe may never say anything, and the companion has one thread.
     let read = tokio::task::spawn_blocking(move || read_blocking(&path));
     read.await.map_err(io::Error::other)?
 }
@@ -26,6 +27,7 @@ pub(super) async fn read_text(path: &Path) -> io::Result<String> {
 pub(super) fn read_blocking(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let file = File::open(path)?;
+    // One byte more than allowed tells a file of exactly that size from one that goes on.
     file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
         let sentence = "it has more than 16 MiB";

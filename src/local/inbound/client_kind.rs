@@ -18,6 +18,7 @@ pub(in crate::local) enum ClientKind {
 
 impl ClientKind {
     pub(in crate::local) fn of(method: &Method, headers: &HeaderMap) -> Self {
+        // Only these can be what an address bar or a form does.
         if !matches!(*method, Method::GET | Method::HEAD | Method::POST) {
             return Self::Program;
         }
@@ -31,6 +32,7 @@ impl ClientKind {
             None => headers
                 .get(header::ACCEPT)
                 .and_then(|accept| accept.to_str().ok())
+                // A browser that navigates names HTML first; many programs accept it somewhere in their list.
                 .is_some_and(|accept| accept.trim_start().starts_with("text/html")),
         };
         if is_navigation {

@@ -36,6 +36,7 @@ pub(in crate::local) fn check(
     links: LinkPolicy,
 ) -> Result<(), CrossSiteRefusal> {
     let headers = request.headers();
+    // The browser's own word counts before `Origin`, as no page can set it.
     let is_allowed = match Site::of(headers) {
         Site::SameOrigin | Site::User => true,
         Site::Other => links == LinkPolicy::Pages && is_link(request.method(), headers),
@@ -57,6 +58,7 @@ pub(in crate::local) fn vouch(request: &mut Request) {
         && headers.contains_key(header::ORIGIN)
         && Site::of(headers) == Site::Unsaid
     {
+        // After the check: only what was found to be this origin's is vouched for.
         headers.insert(SEC_FETCH_SITE, HeaderValue::from_static("same-origin"));
     }
 }

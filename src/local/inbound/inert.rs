@@ -6,7 +6,7 @@
 //! |---|---|
 //! | navigates to a target's path below `/proxy`, or frames it | a redirect to the target's own origin |
 //! | asks for the script of a worker | 403 |
-//! | gets an response that it could show as a page | the response in a sandbox, which has no origin |
+//! | gets a response that it could show as a page | the response in a sandbox, which has no origin |
 //!
 //! It does not matter who began a navigation: a redirect keeps `Sec-Fetch-Site: none` of an address that a person typed, so
 //! that header says nothing about who chose the target (`GetInitiatorRelation` in services/network/sec_header_helpers.cc of
@@ -55,7 +55,9 @@ pub(in crate::local) fn redirect_documents(
     if !is_document(request) {
         return None;
     }
+    // A path that leads to no target with an origin of its own is the API's, and is disarmed instead.
     let proxy_path = ProxyPath::parse(path, api_group)?;
+    // A POST would lose its body by the redirect, and from another machine the origin leads elsewhere.
     Some(if is_loopback(host) && is_get(request.method()) {
         redirect(host, &proxy_path, request.uri().query())
     } else {
@@ -69,19 +71,22 @@ pub(in crate::local) fn refuse_worker(headers: &HeaderMap) -> Result<(), Problem
         line(headers, &SEC_FETCH_DEST),
         Some("serviceworker" | "worker" | "sharedworker" | "audioworklet" | "paintworklet")
     );
+    // Old browsers say it only by this header (Service Workers, "Service-Worker request header").
     if is_workers || headers.contains_key(SERVICE_WORKER) {
         return Err(not_served_here());
     }
     Ok(())
 }
 
-/// Takes from an response of the API server what would make a browser do something at this origin.
+/// Takes from a response of the API server what would make a browser do something at this origin.
 pub(in crate::local) fn disarm(response: &mut Response) {
     let status = response.status();
     let headers = response.headers_mut();
+    // Taken always: a worker that is allowed more than its folder would rule the API's origin.
     headers.remove(SERVICE_WORKER_ALLOWED);
     let is_empty = matches!(
         status,
+        // A 304 brings back what the browser has, and that was disarmed when it came.
         StatusCode::SWITCHING_PROTOCOLS | StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
     );
     let is_empty = is_empty
@@ -104,6 +109,7 @@ pub(in crate::local) fn disarm(response: &mut Response) {
 /// Whether a browser asks for what it shows as a page, in a window or in a frame.
 fn is_document(request: &Request) -> bool {
     match line(request.headers(), &SEC_FETCH_DEST) {
+        // An empty or unknown destination is taken for the worst.
         Some("document" | "iframe" | "frame" | "object" | "embed" | "fencedframe" | "") => true,
         Some(_) => false,
         None => ClientKind::of(request.method(), request.headers()) == ClientKind::Navigation,
@@ -141,6 +147,7 @@ fn redirect(
 /// Whether nothing comes of it that a browser shows it as a page.
 fn is_inert(headers: &HeaderMap) -> bool {
     let mut lines = headers.get_all(header::CONTENT_TYPE).iter();
+    // Two types, or none, leave it to the browser to guess.
     let (Some(kind), None) = (lines.next(), lines.next()) else {
         return false;
     };

@@ -50,6 +50,7 @@ impl<'p> ProxyPath<'p> {
             Some(at) => rest.split_at(at),
             None => (rest, "/"),
         };
+        // Compared decoded, as kube-apiserver reads it.
         let is_proxy = percent_decode_str(proxy).eq(*b"proxy");
         let target = is_proxy.then(|| target(kind, namespace.into_owned(), &name))??;
         Some(Self { target, inside })
@@ -83,6 +84,7 @@ fn target(kind: TargetKind, namespace: String, segment: &str) -> Option<Target> 
             _ => return None,
         },
     };
+    // Read back from its own host: a name that would be another target there has no origin of its own.
     (HostRoute::of(&target.host()) == Ok(HostRoute::Target(target.clone()))).then_some(target)
 }
 

@@ -43,6 +43,7 @@ impl Api {
         client == ClientKind::Navigation
             && matches!(*request.method(), Method::GET | Method::HEAD)
             && request.uri().path() == "/"
+            // The start page shows what the API would, so who may not ask for `/` does not get it.
             && self.accepts(&Method::GET, "/", host)
     }
 
@@ -64,6 +65,7 @@ impl Api {
     /// A request's path without `--api-prefix`, as the API server gets it.
     pub(in crate::local) fn path_in_api<'p>(&self, path: &'p str) -> Option<&'p str> {
         let prefix = &self.settings.prefix;
+        // kubectl leaves such a prefix on the path (`NewServer`).
         if prefix.starts_with("/api") {
             return Some(path);
         }
@@ -87,15 +89,18 @@ impl Api {
             }
             Routed::Redirect(response) | Routed::NotFound(response) => return Ok(response),
         };
+        // After the route: kubectl's rules are about the path without the prefix, decoded.
         // Its Host was looked at before.
         if let Filtering::Rules(rules) = &self.settings.filter
             && !filter::accepts_path(rules, request.method(), &decoded)
         {
             return refuse(host, client);
         }
+        // kubectl proxy has none of what follows.
         if self.settings.cross_site == CrossSitePolicy::Allow {
             return self.forward(path, request).await;
         }
+        // Before it is forwarded: the script of a worker must not even be fetched.
         inert::refuse_worker(request.headers())?;
         let mut response = self.forward(path, request).await?;
         inert::disarm(&mut response);
@@ -103,6 +108,7 @@ impl Api {
     }
 
     async fn forward(&self, path: String, mut request: Request) -> Result<Response, Problem> {
+        // Read before the headers of the connection go.
         let upgrade = requested_upgrade(request.headers());
         let exchange = match upgrade {
             Some(_) => Exchange::Upgrade,
@@ -120,8 +126,10 @@ impl Api {
         })?;
         let caller = request.extensions_mut().remove::<CallerAddress>();
         let headers = request.headers_mut();
+        // `TE` goes with the rest of the connection's, and gRPC needs this word of it.
         let trailers = hop_by_hop::accepts_trailers(headers);
         hop_by_hop::remove(headers);
+        // The API server is asked by its own name, as kubectl does.
         headers.remove(header::HOST);
         if trailers {
             headers.insert(header::TE, HeaderValue::from_static("trailers"));
@@ -138,6 +146,7 @@ impl Api {
             }
         };
         let response = response.map_err(|failed| failed.problem())?;
+        // As `tryUpgrade` of apimachinery: anything between a switch and an error would be neither.
         match (exchange, response.status()) {
             (Exchange::Upgrade, status)
                 if status != StatusCode::SWITCHING_PROTOCOLS && status.as_u16() < 400 =>

@@ -36,6 +36,7 @@ pub(in crate::local) fn accepts_host(rules: &FilterRules, host: &str) -> bool {
 
 /// Whether the rules accept a method and a path, whatever Host was named. Of a target, the path is the one that it has in the API.
 pub(in crate::local) fn accepts_path(rules: &FilterRules, method: &Method, path: &str) -> bool {
+    // What is refused wins over what is accepted, as in kubectl's `accept`.
     !matches(&rules.reject_paths, path)
         && !matches(&rules.reject_methods, method.as_str())
         && matches(&rules.accept_paths, path)

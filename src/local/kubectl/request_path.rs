@@ -54,6 +54,7 @@ impl RequestPath {
     pub(in crate::local) fn escaped(&self) -> String {
         let kept = !self.spelling.is_empty()
             && self.spelling.bytes().all(is_kept)
+            // The decoded path may have changed since: then the spelling is of another path, and goes.
             && unescape(&self.spelling).as_ref() == Some(&self.decoded);
         if kept {
             self.spelling.clone()

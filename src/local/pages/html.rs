@@ -24,6 +24,7 @@ impl Html {
     pub(in crate::local) fn fill(template: &'static str, values: &[(&str, Self)]) -> Self {
         let mut filled = String::with_capacity(template.len() * 2);
         let mut rest = template;
+        // One pass from left to right: braces in what was filled in are never taken for a name.
         while let Some((before, after)) = rest.split_once("{{") {
             filled.push_str(before);
             let (name, after) = after.split_once("}}").unwrap_or((after, ""));

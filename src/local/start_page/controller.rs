@@ -213,6 +213,7 @@ impl Controller {
 
     /// Rights to all need not be asked for again, and rights to some not for each of many changes.
     fn services_changed(&mut self) {
+        // Questions are about Services, so with some lists missing they would be asked twice.
         if self
             .awaited
             .iter()
@@ -269,11 +270,13 @@ impl Controller {
 
     /// A list or a probe failed. Lists are tried again by their watches; the probe finds out sooner that the cluster is back.
     fn failed(&mut self, error: ClusterError) {
+        // Refused credentials are not tried again by themselves: each try could ask a person something.
         if error == ClusterError::Unauthorized {
             self.stop_watches(WatchPhase::LoggedOut);
             self.store.error = Some(error);
             return;
         }
+        // Moved out and put back, as the probe that runs has to go on in the new phase.
         let probe = match std::mem::replace(&mut self.phase, WatchPhase::LoggedOut) {
             // Nothing runs that could fail.
             WatchPhase::LoggedOut => return,
@@ -298,6 +301,7 @@ impl Controller {
     }
 
     fn probe_after(&self, delay: Duration) -> Probe {
+        // A small question that this user may ask, so that a refusal is not taken for an outage.
         let api = match self.store.visibility {
             Visibility::Cluster => Api::<Service>::all(self.client.clone()),
             Visibility::SomeNamespaces | Visibility::Nothing => {
@@ -332,6 +336,7 @@ impl Controller {
     fn mode_changed(&mut self, mode: ProxyMode) {
         self.store.mode = mode;
         self.store.rights = Rights::default();
+        // A review of the other proxy's rights is dropped, and so never overwrites the new ones.
         self.rights.review = None;
         self.rights.are_known = false;
         self.services_changed();
@@ -341,6 +346,7 @@ impl Controller {
     /// Somebody views the page, who is told of an error only if it is still there, and of new rights and expired credentials
     /// soon.
     fn refresh(&mut self) {
+        // The error is cleared first and published: the next snapshot says whether it is still there.
         if self.store.error.take().is_some() {
             self.rights.are_known = false;
             self.relist(WatchPhase::listing());
@@ -370,11 +376,13 @@ async fn finished<T>(slot: &mut Option<Running<T>>) -> T {
         return pending().await;
     };
     let outcome = running.await;
+    // Emptied at once: a future that has finished must not be polled again.
     *slot = None;
     outcome
 }
 
 async fn changed(mode: &mut watch::Receiver<ProxyMode>) -> ProxyMode {
+    // The sender lives as long as the program; without it the mode never changes again.
     if mode.changed().await.is_err() {
         return pending().await;
     }

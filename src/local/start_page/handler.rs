@@ -50,6 +50,7 @@ impl StartPage {
 
     /// `GET /` of a browser's navigation; `host` is the Host it used.
     pub(in crate::local) async fn respond(&self, host: &str, query: Option<&str>) -> Response {
+        // Before anything is awaited: a controller that is about to end is told of the view, or another one starts.
         self.record_view();
         let snapshot = self.settled_snapshot().await;
         let mode = self.0.facts.mode.borrow().clone();
@@ -70,6 +71,7 @@ impl StartPage {
         if request.uri().path() != sse::PATH {
             return assets::find(request.uri().path());
         }
+        // A view as well: it starts the controller again if that has ended.
         self.record_view();
         let page = OpenPage::new(
             request,
@@ -85,6 +87,7 @@ impl StartPage {
             // What was known when the last controller ended is old.
             self.0.snapshots.send_replace(Arc::default());
             let state = Arc::clone(&self.0);
+            // In the background, as it belongs to no request: it ends with the viewers and not with the first page.
             self.0.tasks.spawn_background(async move {
                 state.run_controller().await;
             });
@@ -95,6 +98,7 @@ impl StartPage {
     async fn settled_snapshot(&self) -> Arc<Snapshot> {
         let mut snapshots = self.0.snapshots.subscribe();
         let waiting = async {
+            // Marked as seen before the refresh, so that the snapshot which it leads to counts as a change.
             let shows_error = snapshots.borrow_and_update().error.is_some();
             self.0.refresh.notify_one();
             // A refresh clears an error first and publishes that, so the next snapshot tells whether it is still there.
@@ -119,6 +123,7 @@ impl PageState {
             &self.refresh,
             &self.snapshots,
         );
+        // The controller is dropped as a whole when nobody views the page any more, and with it all lists and watches.
         tokio::select! {
             () = controller => {}
             () = self.viewers.idle() => {}

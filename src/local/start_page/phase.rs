@@ -116,9 +116,11 @@ pub(super) fn find_namespaces(client: Client, default_namespace: String) -> Runn
 /// Lists one Service after a while. "You may not" is a response as well.
 pub(super) fn probe_after(delay: Duration, api: Api<Service>) -> Probe {
     Box::pin(async move {
+        // Within the probe, so that it is dropped with the phase that it belongs to.
         tokio::time::sleep(delay).await;
         let one = ListParams::default().limit(1);
         match tokio::time::timeout(RESPONSE_TIMEOUT, api.list_metadata(&one)).await {
+            // A refusal is a response, so the cluster is there.
             Ok(Err(failed)) if !cluster_error::is_forbidden(&failed) => {
                 Err(ClusterError::of(&failed))
             }

@@ -45,6 +45,7 @@ impl Viewers {
     pub(super) fn record_view(&self) -> ControllerState {
         self.with(|count| {
             count.last_view = Instant::now();
+            // Set at once: of two views at the same moment only one may start a controller.
             if std::mem::replace(&mut count.controller_runs, true) {
                 ControllerState::Running
             } else {
@@ -61,6 +62,7 @@ impl Viewers {
 
     /// Resolves when nobody viewed the page for [`IDLE_TIMEOUT`]; from then on the next view starts the controller again.
     pub(super) async fn idle(&self) {
+        // Asked again after each sleep, as a view in between moves the end.
         while let Some(time_left) = self.time_left() {
             tokio::time::sleep(time_left).await;
         }
@@ -72,6 +74,7 @@ impl Viewers {
     fn time_left(&self) -> Option<Duration> {
         self.with(|count| {
             if count.open_streams > 0 {
+                // A page is open; it is looked at again after another while.
                 return Some(IDLE_TIMEOUT);
             }
             let time_left = IDLE_TIMEOUT.saturating_sub(count.last_view.elapsed());
@@ -93,6 +96,7 @@ impl Drop for ViewerGuard {
     fn drop(&mut self) {
         self.0.with(|count| {
             count.open_streams -= 1;
+            // From the last page's end on, so that a reload does not cost a new list.
             count.last_view = Instant::now();
         });
     }

@@ -43,6 +43,7 @@ pub(in crate::local) fn check(
     // What is behind may take `/x/../y` and `//y` for `/y`.
     let cleaned = as_text(&clean(path.as_bytes()));
     let is_accepted = |path: &str| filter::accepts_path(rules, request.method(), path);
+    // Both readings have to be accepted, as it is not known which one the backend takes.
     if is_accepted(&path) && is_accepted(&cleaned) {
         return Ok(());
     }

@@ -29,6 +29,7 @@ fn without_foreign_domain(cookie: &[u8], own: &str) -> Option<Vec<u8>> {
     };
     let mut attributes = cookie.split(|byte| *byte == b';');
     let pair = attributes.next().unwrap_or_default();
+    // Nearly all cookies name no domain, and are not touched.
     if !attributes.clone().any(is_foreign) {
         return None;
     }

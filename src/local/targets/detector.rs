@@ -87,14 +87,18 @@ impl ModeDetector {
         if !self.is_automatic() || self.is_fresh() {
             return Ok(self.detected.mode.borrow().clone());
         }
+        // Nothing is known yet, so there is nothing that could be used meanwhile.
         if self.detected.at.borrow().is_none() {
+            // A Tokio lock, as it is held while the API server is asked; a caller that goes away frees it.
             let _turn = self.detected.lock.lock().await;
             return Box::pin(self.look_up_unless_fresh()).await;
         }
         // One look-up at a time: who does not get the lock relies on the one that runs.
         if let Ok(turn) = Arc::clone(&self.detected.lock).try_lock_owned() {
+            // In the background: no request waits for a mode that is only to be confirmed.
             let detector = self.clone();
             self.tasks.spawn_background(async move {
+                // Moved into the task, so that the lock lasts as long as the look-up.
                 let _turn = turn;
                 detector.look_up_in_background().await;
             });

@@ -1,9 +1,9 @@
 //! Where a target's redirects lead: to its own origin, where they name the target itself otherwise.
 //!
 //! Apps don't know how they are seen. They redirect to `https:` of their name, to the port that they listen on, or to the name
-//! that they have inside of the cluster; nothing of that answers on the user's machine. In: an response, and what it is an response
-//! to. Out: the response, whose `Location` leads to the origin that the browser is at; all others stay byte for byte. A target
-//! has all ports of its own names here, as they are the same Service or pod (`HostRoute::of`).
+//! that they have inside of the cluster; nothing of that answers on the user's machine. In: a response, and what it is
+//! a response to. Out: the response, whose `Location` leads to the origin that the browser is at; all others stay byte
+//! for byte. A target has all ports of its own names here, as they are the same Service or pod (`HostRoute::of`).
 //!
 //! Refuses, for a browser that navigates: a redirect to where it is already, by TLS alone. It would lead in a circle.
 

@@ -28,7 +28,7 @@ struct StatusBody {
 /// Why the cluster refuses with 403.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ForbiddenReason {
-    /// The user has no right. An response to HEAD says nothing, and is taken for this one.
+    /// The user has no right. A response to HEAD says nothing, and is taken for this one.
     NoPermission,
     /// What was asked for is let through for nobody: a kubelet's path, a port of a node.
     NotProxied,
@@ -52,7 +52,7 @@ pub(super) async fn forbidden_reason(response: Response) -> (ForbiddenReason, Re
     )
 }
 
-/// An response that is not the target's.
+/// A response that is not the target's.
 pub(super) async fn explain_for(
     context: TargetContext<'_>,
     response: Response,

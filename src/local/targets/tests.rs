@@ -56,7 +56,7 @@ async fn respond(stream: &mut TcpStream, code: &str) {
     stream.write_all(respond.as_bytes()).await.unwrap();
 }
 
-/// ModeDetector that have found Throughway, and the connection over which they did.
+/// Detectors that have found Throughway, and the connection over which they did.
 async fn known(listener: &TcpListener) -> (ModeDetector, TcpStream) {
     let detector = detector(listener).await;
     let (first, stream) = tokio::join!(detector.detect(), async {

@@ -21,6 +21,7 @@ impl BodyFailure {
 
 /// The same body, watched.
 pub(super) fn watched(body: Body) -> (Body, BodyFailure) {
+    // What is empty can't break off, and most requests are.
     if body.is_end_stream() {
         return (body, BodyFailure::default());
     }

@@ -72,6 +72,8 @@ impl Upstream {
 
     /// Takes note of a response that says something about our credentials.
     pub(super) fn note_status<B>(&self, response: &http::Response<B>) {
+        // Only a 401 of the API server is about the credentials. The next request asks the plugin or the file for new
+        // ones.
         if response.status() == StatusCode::UNAUTHORIZED {
             self.api.rejected();
         }
@@ -84,6 +86,7 @@ impl Upstream {
     ) -> Result<Authority, UpstreamError> {
         let headers = request.headers_mut();
         let authority = match (headers.get(header::HOST), self.api.url().authority()) {
+            // A target at its own origin is asked by its own name.
             (Some(host), _) => {
                 Authority::try_from(host.as_bytes()).map_err(|_| UpstreamError::Path)?
             }
@@ -91,6 +94,7 @@ impl Upstream {
             (None, None) => return Err(UpstreamError::Path),
         };
         set_host(headers, &authority);
+        // At the last moment, so that a token that was renewed meanwhile is the one that goes.
         self.api.authorize(headers).await?;
         Ok(authority)
     }

@@ -57,15 +57,19 @@ impl Upstream {
         &self,
         mut request: Request,
     ) -> Result<Response, UpstreamError> {
+        // Before a connection is looked for, as a plugin may take a while and the connection would wait for it.
         let authority = self.authorize(&mut request).await?;
+        // As over HTTP/1 until the connection is known; `send_on` turns it for HTTP/2.
         *request.version_mut() = Version::HTTP_11;
         let (parts, body) = request.into_parts();
         let (body, failure) = caller_body::watched(body);
         let request = Request::from_parts(parts, body);
+        // One timeout over both attempts, so that a retry does not double it.
         let response = self
             .within_timeout(self.exchange(&authority, request))
             .await
             .map_err(|failed| match failed {
+                // The connection broke because the body did: that is the caller's doing and no word on the API server.
                 UpstreamError::Broken(_) if failure.happened() => UpstreamError::CallerGone,
                 failed => failed,
             })?;
@@ -90,6 +94,7 @@ impl Upstream {
             Ok(response) => return Ok(response),
             Err(failed) => failed,
         };
+        // Unsent is sent again whatever it is; what was written goes again only as a copy that was allowed.
         let Some(retry) = failed.unsent.or(copy) else {
             return Err(failed.error.into());
         };
@@ -100,6 +105,7 @@ impl Upstream {
     }
 
     fn idle_connection(&self) -> Option<RequestConnection> {
+        // One reading of the generation for both kinds, so that they agree on which certificate is new.
         let generation = self.api.generation();
         let http2 = self.pool.http2(generation).map(RequestConnection::Http2);
         http2.or_else(|| self.pool.http1(generation).map(RequestConnection::Http1))
@@ -113,6 +119,7 @@ impl Upstream {
             None
         } else {
             let turn = self.pool.connecting.lock().await;
+            // Looked at again under the lock: whoever held it may have made the very connection.
             if let Some(http2) = self.pool.http2(self.api.generation()) {
                 return Ok(RequestConnection::Http2(http2));
             }
@@ -133,6 +140,7 @@ impl Upstream {
                 .max_header_list_size(MAX_HEADER_BYTES)
                 .handshake(TokioIo::new(io))
                 .await?;
+            // Driven before it is shared, as nothing moves on it otherwise.
             self.drive(connection);
             let http2 = self.pool.add_http2(sender, generation);
             return Ok(RequestConnection::Http2(http2));
@@ -169,6 +177,7 @@ impl Upstream {
                 // HTTP/2 names scheme and host in fields of its own.
                 request.headers_mut().remove(header::HOST);
                 *request.uri_mut() = absolute(authority, request.uri());
+                // Counted before the request goes out, so that the next one sees the stream as taken.
                 let guard = http2.open_stream();
                 let response = http2.sender.try_send_request(request).await;
                 let response = response.map_err(|failed| FailedExchange::new(failed, authority))?;
@@ -178,8 +187,11 @@ impl Upstream {
                 })))
             }
             RequestConnection::Http1(mut http1) => {
+                // When this future is dropped the connection is too, and is in no pool: its response would be the next
+                // one's.
                 let response = http1.sender.try_send_request(request).await;
                 let response = response.map_err(|failed| FailedExchange::new(failed, authority))?;
+                // Made only now: before the head there is nothing to give back but a connection in an unknown state.
                 let guard = ReturnToPool {
                     connection: Some(http1),
                     pool: Arc::clone(&self.pool),
@@ -203,7 +215,8 @@ struct FailedExchange {
 impl FailedExchange {
     fn new(mut failed: TrySendError<Request>, authority: &Authority) -> Box<Self> {
         let unsent = failed.take_message().map(|mut request| {
-            // The next connection may speak HTTP/1, which has the host in a header.
+            // Undone here, where it is known that nothing was written: the next connection may speak HTTP/1, which has
+            // the host in a header.
             *request.uri_mut() = path_alone(request.uri());
             set_host(request.headers_mut(), authority);
             request
@@ -252,6 +265,7 @@ struct ReturnToPool {
 impl Drop for ReturnToPool {
     fn drop(&mut self) {
         if let Some(connection) = self.connection.take() {
+            // Given back also when the reader is gone: hyper then closes it, and the pool notices before it is used.
             self.pool.give_back(connection);
         }
     }

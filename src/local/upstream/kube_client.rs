@@ -41,6 +41,7 @@ impl Upstream {
     ) -> Result<Response, UpstreamError> {
         // Reviews change nothing, and what they say of the user's rights is needed to ask for anything.
         if let Filtering::Rules(rules) = rules
+            // Reading is what the rules bound; a review is a POST that changes nothing.
             && *request.method() == Method::GET
             && !filter::accepts_path(rules, request.method(), request.uri().path())
         {
@@ -51,6 +52,7 @@ impl Upstream {
         // kube names a host where it was given none.
         headers.remove(header::HOST);
         headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
+        // After the rules, which are about the path in the API.
         self.below_server_path(&mut request)?;
         self.send(request).await
     }

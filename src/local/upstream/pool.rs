@@ -64,6 +64,7 @@ pub(super) struct StreamGuard(Arc<Usage>);
 
 impl Drop for StreamGuard {
     fn drop(&mut self) {
+        // The end of a stream is use too: a watch of an hour leaves a connection that is alive.
         self.0.last_used.store(now(), Ordering::Relaxed);
         self.0.streams.fetch_sub(1, Ordering::Relaxed);
     }
@@ -79,6 +80,7 @@ impl Usage {
     }
 
     fn is_usable(&self, generation: u64) -> bool {
+        // A clock that is set back makes a connection young, which costs one failed attempt at the most.
         let idle = now().saturating_sub(self.last_used.load(Ordering::Relaxed));
         self.generation == generation && idle <= IDLE_TIMEOUT.as_secs()
     }
@@ -99,6 +101,7 @@ impl PooledHttp2 {
 impl UpstreamPool {
     /// An HTTP/2 connection with a free stream.
     pub(super) fn http2(&self, generation: u64) -> Option<PooledHttp2> {
+        // A look at two short lists, never held across an await.
         let mut connections = self.lock();
         // Requests that still run on a connection that is dropped here keep it alive by themselves.
         connections
@@ -115,6 +118,7 @@ impl UpstreamPool {
         idle.retain(|one| !one.sender.is_closed() && one.usage.is_usable(generation));
         // The one used last. One that is still busy with the end of its exchange stays for the next request.
         let ready = idle.iter().rposition(|one| one.sender.is_ready());
+        // Taken out while it is used, so that no second request can find it.
         ready.map(|at| idle.remove(at))
     }
 
@@ -132,6 +136,7 @@ impl UpstreamPool {
         let usage = Arc::new(Usage::new(generation));
         let connection = PooledHttp2 { sender, usage };
         let mut connections = self.lock();
+        // The server may have been replaced by one that speaks HTTP/2, and then requests share again.
         connections.spoke_http1 = false;
         connections.http2.push(connection.clone());
         connection
@@ -155,6 +160,7 @@ impl UpstreamPool {
         }
         connection.usage.last_used.store(now(), Ordering::Relaxed);
         let mut connections = self.lock();
+        // One too many is dropped, and closes.
         if connections.idle_http1.len() < MAX_IDLE {
             connections.idle_http1.push(connection);
         }

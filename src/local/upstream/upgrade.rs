@@ -53,14 +53,19 @@ impl Upstream {
         // Whatever else `Connection` named has gone with what it named.
         headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
         *request.version_mut() = Version::HTTP_11;
+        // No retry: an upgrade has a connection of its own, which can't have been closed while idle.
         let mut response = self.within_timeout(self.send_alone(request)).await?;
+        // The credential may be at fault here as well.
         self.note_status(&response);
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            // Before the request is given away: it is bound to the caller's connection.
             return Ok(with_body(response));
         }
         #[expect(clippy::disallowed_methods, reason = "joins an upgrade's two sides")]
         let backend = hyper::upgrade::on(&mut response);
+        // In the background: the companion's end does not wait for a tunnel.
         self.tasks.spawn_background(async move {
+            // Only after a 101: before it, what comes is a response and no tunnel.
             if let Err(failed) = join(caller, backend).await {
                 tracing::debug!(error = %failed, "a tunnel broke off");
             }
@@ -74,6 +79,7 @@ impl Upstream {
     ) -> Result<http::Response<hyper::body::Incoming>, UpstreamError> {
         let ServerConnection { io, .. } = self.api.connect(ConnectionPurpose::Upgrade).await?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(io)).await?;
+        // Driven with upgrades, or the connection would end with the 101.
         self.drive(connection.with_upgrades());
         Ok(sender.send_request(request).await?)
     }

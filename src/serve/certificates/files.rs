@@ -29,6 +29,7 @@ pub(super) async fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {
 async fn bounded(path: &Path) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
     let file = tokio::fs::File::open(path).await?;
+    // One byte more than allowed, so that a file of exactly that size is told from one that goes on.
     file.take(MAX_FILE_BYTES + 1)
         .read_to_end(&mut content)
         .await?;
@@ -65,6 +66,7 @@ impl<const N: usize> Changes<N> {
         loop {
             tokio::time::sleep(LOOK_INTERVAL).await;
             if let Some(content) = self.look().await
+                // Compared as a whole: certificate and key are swapped together, and half of a pair is of no use.
                 && self.seen.as_ref() != Some(&content)
             {
                 self.seen = Some(content.clone());
@@ -79,6 +81,7 @@ impl<const N: usize> Changes<N> {
             match read(path).await {
                 Ok(bytes) => *slot = bytes,
                 Err(failed) => {
+                    // Said once, and again only after it could be read: every ten seconds would fill the log.
                     if !self.unreadable {
                         tracing::warn!(error = %failed, "a file can't be read, its last content stays in force");
                     }

@@ -31,6 +31,7 @@ pub(super) struct Pair {
 pub(super) fn authority(name: &str) -> Result<Pair, CertificateError> {
     let key = KeyPair::generate()?;
     let mut params = params(name, &[], AUTHORITY_LIFETIME)?;
+    // A path length of zero: what it signs can sign nothing.
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let certificate = params.self_signed(&key)?.pem();
@@ -47,6 +48,7 @@ pub(super) fn leaf(authority: &Pair, names: &[String]) -> Result<Pair, Certifica
     let key = KeyPair::generate()?;
     let name = names.first().map_or("throughway", String::as_str);
     let mut params = params(name, names, LEAF_LIFETIME)?;
+    // ECDSA signs and never encrypts, so key encipherment is left out.
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     params.use_authority_key_identifier_extension = true;

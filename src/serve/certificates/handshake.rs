@@ -31,6 +31,7 @@ pub fn server_config(serving: Arc<Serving>, http2: Http2Serving) -> Arc<ServerCo
         Http2Serving::Enabled => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
         Http2Serving::Disabled => vec![b"http/1.1".to_vec()],
     };
+    // A resumed session would skip the proof of the client's key, so none is kept and no ticket is given.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     Arc::new(config)
@@ -44,6 +45,7 @@ struct AskOnly {
 
 impl ClientCertVerifier for AskOnly {
     fn client_auth_mandatory(&self) -> bool {
+        // Tokens come without a certificate.
         false
     }
 

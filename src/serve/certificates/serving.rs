@@ -61,6 +61,7 @@ impl Serving {
     /// # Errors
     /// The pair can't be read, does not belong together, or has expired.
     pub fn replace(&self, certificate: &[u8], key: &[u8]) -> Result<(), CertificateError> {
+        // Judged as a whole before it takes the place of the last one, so no handshake ever sees half of a pair.
         let held = hold(certificate, key, SystemTime::now()).inspect_err(|_| {
             self.failures.fetch_add(1, Ordering::Relaxed);
         })?;
@@ -84,6 +85,7 @@ impl ResolvesServerCert for Serving {
         self.current
             .load()
             .as_ref()
+            // `None` ends the handshake, as before the first certificate there is nothing to show.
             .map(|held| Arc::clone(&held.key))
     }
 }
@@ -108,10 +110,12 @@ fn hold(
     let chain = CertificateDer::pem_slice_iter(certificate).collect::<Result<Vec<_>, _>>()?;
     let leaf = chain.first().ok_or(CertificateError::NoCertificate)?;
     let not_after = not_after(leaf)?;
+    // An expired certificate is refused by every client, and the last one may still be good.
     if not_after <= now {
         return Err(CertificateError::Expired(humane(not_after)));
     }
     let key = PrivateKeyDer::from_pem_slice(key)?;
+    // Also compares the key with the certificate, so that a pair that does not belong together is refused here.
     let key = CertifiedKey::from_der(chain, key, &provider())?;
     Ok(CurrentCertificate {
         key: Arc::new(key),

@@ -50,6 +50,7 @@ impl SessionKey {
     /// The keys for what was sealed lately, the likely one first.
     pub fn opening(&self) -> impl Iterator<Item = [u8; SESSION_KEY_LENGTH]> + Clone + use<> {
         let keys = **self.0.load();
+        // A copy of the keys, so that the caller holds nothing while it decrypts.
         std::iter::once(keys.sealing).chain(keys.other)
     }
 

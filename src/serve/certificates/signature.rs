@@ -66,6 +66,7 @@ pub(super) fn verify_tls12(
     signed: &DigitallySignedStruct,
     algorithms: &WebPkiSupportedAlgorithms,
 ) -> Result<HandshakeSignatureValid, Error> {
+    // webpki where it reads the certificate; the rest of this file is only for what it does not.
     if ParsedCertificate::try_from(certificate).is_ok() {
         return verify_tls12_signature(message, certificate, signed, algorithms);
     }
@@ -100,6 +101,7 @@ pub(super) fn verify_with_bare_key(
     let mapping = algorithms.mapping.iter();
     let (_, candidates) = mapping
         .filter(|(scheme, _)| *scheme == signed.scheme)
+        // A scheme of the other version of the protocol is one that was not offered.
         .find(|_| is_of_version(signed.scheme, signed.version))
         .ok_or_else(unadvertised)?;
     // TLS 1.3 ties a scheme to one curve, which is the first; TLS 1.2 does not.
@@ -129,6 +131,7 @@ pub(super) fn public_key_info(certificate: &[u8]) -> Option<&[u8]> {
     {
         rest = behind;
     }
+    // Each is a whole element, so it is skipped by its length, whatever is in it.
     for _ in 0..5 {
         rest = Any::from_der(rest).ok()?.0;
     }

@@ -96,12 +96,14 @@ impl Roots {
         for certificate in &certificates {
             store.add(certificate.clone())?;
         }
+        // An empty set would refuse everybody, which is worse than the last good one.
         if store.is_empty() {
             return Err(CertificateError::NoCertificate);
         }
         let verifier =
             WebPkiClientVerifier::builder_with_provider(Arc::new(store), provider()).build()?;
         Ok(Self {
+            // Counted for the whole process, so that a verdict of one set is never taken for that of another.
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             verifier,
             certificates,
@@ -177,6 +179,7 @@ impl RequestHeader {
             extra_header_prefixes: names
                 .extra_header_prefixes
                 .iter()
+                // Names of headers are compared in lower case, as they arrive.
                 .map(|prefix| prefix.to_ascii_lowercase())
                 .collect(),
         })
@@ -208,6 +211,7 @@ impl Trust {
                 follow_request_header_file(Arc::clone(&trust), config),
             );
         }
+        // Once at the start, for both files together.
         trust.warn();
         Ok(trust)
     }
@@ -268,6 +272,7 @@ impl Trust {
 
     /// Takes over what the cluster's ConfigMap says, as far as no file has the say and as far as it is usable.
     fn update(&self, sources: &TrustSources, said: &ExtensionAuthentication) {
+        // A file has the say: with one, the ConfigMap is not asked for that purpose.
         if let (None, Some(pem)) = (&sources.client_ca_file, &said.client_ca) {
             keep_if_broken("client-ca-file", self.use_client_file(pem.as_bytes()));
         }
@@ -284,9 +289,11 @@ async fn follow_cluster(
     mut said: watch::Receiver<ExtensionAuthentication>,
 ) {
     loop {
+        // Marked as seen before it is used, so that a change in between wakes the loop again.
         let now = said.borrow_and_update().clone();
         trust.update(&sources, &now);
         trust.warn();
+        // The lookup has ended, as the server has; there is nothing to follow.
         if said.changed().await.is_err() {
             return;
         }

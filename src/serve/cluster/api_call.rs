@@ -30,8 +30,10 @@ where
 {
     let tries = async {
         let mut pause = FIRST_PAUSE;
+        // One less than there are tries: the last one is below, after which there is no pause.
         for _ in 1..TRIES {
             match question().await {
+                // Slept within the deadline, which bounds tries and pauses together.
                 Err(failed) if another_try_may_help(&failed) => tokio::time::sleep(pause).await,
                 answered => return Ok(answered?),
             }
@@ -48,6 +50,8 @@ where
 fn another_try_may_help(failed: &kube::Error) -> bool {
     match failed {
         kube::Error::Api(status) => matches!(status.code, 429 | 500 | 503 | 504),
+        // The connection failed before a response. What is asked this way changes nothing, or has a name of its own, so
+        // it may be asked twice.
         kube::Error::HyperError(_) | kube::Error::Service(_) => true,
         _ => false,
     }

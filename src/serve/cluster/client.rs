@@ -82,6 +82,7 @@ pub async fn connect(config: &ClusterConfig) -> Result<Connected, ClientError> {
     found
         .headers
         .push((header::USER_AGENT, HeaderValue::from_static(USER_AGENT)));
+    // The mounted authority is rotated under a running pod; a kubeconfig's is part of the file.
     let roots_file = config
         .kubeconfig
         .is_none()

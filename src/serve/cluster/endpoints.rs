@@ -136,10 +136,12 @@ fn endpoint(raw: RawEndpoint) -> Option<SliceEndpoint> {
         serving,
         terminating,
     } = raw.conditions;
+    // Only a Pod can be asked whether it has the address.
     let pod = raw.target_ref.filter(|reference| reference.kind == "Pod");
     Some(SliceEndpoint {
         address,
         ready: ready.unwrap_or(true),
+        // Older writers say `ready` alone, which then means both.
         serving: serving.or(ready).unwrap_or(true),
         terminating: terminating.unwrap_or(false),
         pod: pod.map(|reference| (reference.namespace, reference.name)),
@@ -167,14 +169,17 @@ impl Cluster {
         let Kinds {
             slices, slices_of, ..
         } = &*self.0;
+        // Held by the one writer while it applies a change; nobody who reads takes it.
         let mut known = slices_of.known();
         match change {
             Change::ListBegins => known.listed.clear(),
             Change::Listed(slice) => {
+                // Rows change as the list comes in: a list takes seconds, and readers need what there is.
                 known.listed.insert(slice.key.clone());
                 known.insert(slices, slice);
             }
             Change::ListEnds => {
+                // Taken out, so that the list of names is freed as soon as it was compared.
                 let listed = std::mem::take(&mut known.listed);
                 let gone: Vec<ObjectKey> = known
                     .service_of
@@ -204,11 +209,13 @@ impl Gathered {
         let slice_key = slice.key.clone();
         let service = slice.content.metadata.labels.service.as_deref();
         let service = service.map(|name| ObjectKey::new(Some(&slice_key.namespace), name));
+        // It may have another Service now, or none: the label is its owner's to change.
         if self.service_of.get(&slice_key) != service.as_ref() {
             self.remove(slices, &slice_key);
         }
         let Some(service) = service else { return };
         let slice = Arc::new(EndpointSlice::from(slice));
+        // A new list in place of the old one, as readers may hold that.
         let mut of_service = without(slices, &service, &slice.name);
         of_service.push(slice);
         slices.insert(service.clone(), Arc::new(of_service));

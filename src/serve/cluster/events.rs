@@ -22,10 +22,10 @@ use tokio::sync::mpsc;
 use super::api_call::{ApiServerError, call_with_retries};
 use super::services::Service;
 
-/// EventRecorder that wait to be written; more are lost.
+/// Events that wait to be written; more are lost.
 const MAX_WAITING: usize = 256;
 
-/// EventRecorder about one object that are written in one [`WINDOW`]; client-go's `EventCorrelator` has 25 in 5 minutes.
+/// Events about one object that are written in one [`WINDOW`]; client-go's `EventCorrelator` has 25 in 5 minutes.
 const MAX_PER_OBJECT: u32 = 16;
 const WINDOW: Duration = Duration::from_secs(300);
 
@@ -57,6 +57,7 @@ impl EventRecorder {
     pub(super) fn record(&self, about: &ObjectReference, now: &Service, before: Option<&Service>) {
         let known = before.map(|service| &*service.warnings);
         for sentence in &now.warnings {
+            // What it said before is known; a Service that is applied again and again makes no new line.
             if known.is_some_and(|known| known.contains(sentence)) {
                 continue;
             }
@@ -88,6 +89,7 @@ impl EventWriter {
             .time_to_live(WINDOW)
             .build();
         while let Some(warning) = self.0.recv().await {
+            // Counted before the line too: the log is as easily flooded as the events.
             if !may_be_recorded(&told, &warning).await {
                 continue;
             }
@@ -103,6 +105,7 @@ impl EventWriter {
             let post = PostParams::default();
             match call_with_retries(|| events.create(&post, &event)).await {
                 Ok(_) => {}
+                // Another replica, or this one before a restart, has written the same.
                 Err(ApiServerError::Failed(kube::Error::Api(status))) if status.code == 409 => {}
                 Err(failed) => {
                     tracing::warn!(error = %failed, "an Event could not be written");
@@ -124,6 +127,7 @@ async fn may_be_recorded(
 
 fn event(warning: AnnotationWarning) -> Event {
     let AnnotationWarning { about, sentence } = warning;
+    // A fixed seed: the name has to be the same in every replica.
     let mut hasher = std::hash::BuildHasher::build_hasher(&FixedState::default());
     (&about.uid, &sentence).hash(&mut hasher);
     let name = about.name.as_deref().unwrap_or_default();

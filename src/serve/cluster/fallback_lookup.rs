@@ -109,6 +109,7 @@ where
         let known = object.and_then(|object| object.known().ok());
         Ok(known.map(|known| Arc::new(T::from(known))))
     };
+    // Those who ask for the same name wait for one question. One that fails is told to all of them and not kept.
     Box::pin(found.try_get_with(key, asking)).await
 }
 

@@ -60,6 +60,7 @@ async fn follow(
     publish: watch::Sender<ExtensionAuthentication>,
     state: Lookup,
 ) {
+    // By name, so that the right to read one ConfigMap is enough.
     let config = watcher::Config::default().fields(&format!("metadata.name={NAME}"));
     let mut events = pin!(watcher(api, config).default_backoff());
     while let Some(event) = events.next().await {
@@ -67,7 +68,9 @@ async fn follow(
             Ok(Event::Apply(map) | Event::InitApply(map)) => {
                 publish.send_modify(|said| update(said, &map.data.unwrap_or_default()));
             }
+            // The list has come, with the ConfigMap or without it: now it is known whether there is a front proxy.
             Ok(Event::InitDone) => state.0.store(true, Ordering::Release),
+            // As content that is missing does, a ConfigMap that is gone leaves what was said before.
             Ok(Event::Init | Event::Delete(_)) => {}
             Err(failed) => {
                 tracing::warn!(error = %failed, namespace = NAMESPACE, name = NAME, "the front proxy's ConfigMap can't be read");
@@ -89,6 +92,7 @@ fn update(said: &mut ExtensionAuthentication, data: &BTreeMap<String, String>) {
     let Some(pem) = present("requestheader-client-ca-file") else {
         return;
     };
+    // Certificates and names belong together, so with a broken list neither changes.
     let Some(names) = names(data) else {
         tracing::warn!(
             namespace = NAMESPACE,

@@ -19,7 +19,7 @@ const MAX_SERVICES: usize = 64;
 /// Endpoints that are looked at for one request.
 const MAX_ENDPOINTS: usize = 4096;
 
-/// IsolatedNames by namespace; only the task that follows Services writes.
+/// Names by namespace; only the task that follows Services writes.
 #[derive(Debug, Default)]
 pub(super) struct Isolated {
     services: HashMap<Box<str>, Arc<IsolatedNames>>,
@@ -39,6 +39,7 @@ impl Isolated {
             service.is_some_and(|service| service.settings.isolation == Isolation::Sandbox);
         let services = self.services.pin();
         let known = services.get(&key.namespace);
+        // Nothing new, as with nearly every event; so no set is copied.
         if is_isolated == known.is_some_and(|known| known.names.contains(&key.name)) {
             return;
         }
@@ -50,6 +51,7 @@ impl Isolated {
         } else if names.names.len() < MAX_SERVICES {
             names.names.insert(key.name.clone());
         } else {
+            // Never loosened again by what is forgotten: which Services were not kept is not known.
             names.are_all = true;
         }
         if names.names.is_empty() {
@@ -89,6 +91,7 @@ impl Cluster {
         let slices = services
             .names
             .iter()
+            // Only names are kept; who the pods are is read when somebody asks, from the slices as they are now.
             .filter_map(|name| self.slices(namespace, name));
         for slice in slices.flat_map(|slices| Vec::clone(&slices)) {
             looked_at += slice.endpoints.len();

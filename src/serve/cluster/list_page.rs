@@ -75,6 +75,7 @@ pub(super) async fn read<C: ObjectContent>(
     // Cancel-safe: a page that is late is dropped as a whole and asked for again.
     let reading = Box::pin(read_page::<C>(client, params));
     let text = tokio::time::timeout(PAGE_TIMEOUT, reading).await;
+    // Parsed outside of the time limit, which is for the API server.
     page(&text.map_err(|_| ListError::Late)??)
 }
 
@@ -92,6 +93,7 @@ async fn bounded(body: impl AsyncRead) -> Result<Vec<u8>, ListError> {
     let mut text = Vec::new();
     let mut body = std::pin::pin!(body.take(MAX_PAGE as u64 + 1));
     body.read_to_end(&mut text).await?;
+    // Before it is parsed: the objects of a page need several times its bytes.
     if text.len() > MAX_PAGE {
         return Err(ListError::TooLarge);
     }

@@ -142,6 +142,7 @@ impl Cluster {
         namespace: &str,
         name: &str,
     ) -> Result<Option<Arc<Pod>>, Arc<ApiServerError>> {
+        // Only while the watch is alive: what a dead one shows may have moved on.
         match self.0.pods.confirmed(namespace, name) {
             Some(pod) => Ok(Some(pod)),
             None => self.0.lookup.pod(namespace, name).await,
@@ -201,6 +202,7 @@ impl Cluster {
 
     /// That of the table that was confirmed least.
     fn freshness(&self) -> Freshness {
+        // A request needs all four kinds, so the worst of them counts.
         let (kinds, now) = (&self.0, Instant::now());
         kinds
             .pods

@@ -136,12 +136,14 @@ pub(super) struct Kubelets(HashMap<IpAddr, Box<[u16]>, RandomState>);
 impl Kubelets {
     fn replace(&self, before: Option<&Node>, now: Option<&Arc<Node>>) {
         let now = now.map(|node| &**node);
+        // A node reports its state every few minutes, and nearly always with the same addresses.
         if before == now {
             return;
         }
         for (ip, port) in before.iter().flat_map(|node| node.listens()) {
             self.update(ip, |ports| {
                 if let Some(at) = ports.iter().position(|its| *its == port) {
+                    // One claim goes and not all with that port: another node may have made the same one.
                     ports.swap_remove(at);
                 }
             });

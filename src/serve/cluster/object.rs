@@ -56,6 +56,7 @@ impl<C> Object<C> {
         C: DeserializeOwned,
     {
         Self {
+            // Read apart from the content, so that an object which can't be read still says whose row has to go.
             identity: identity(raw),
             content: serde_json::from_str(raw.get()).map_err(|unreadable| unreadable.to_string()),
         }
@@ -75,6 +76,7 @@ impl<C> Object<C> {
     pub(super) fn known(self) -> Result<ReadObject<C>, (ObjectKey, String)> {
         let key = self.key();
         match self.content {
+            // Without a name there is no row that it could be.
             _ if key.name.is_empty() => Err((key, "it has no name".to_owned())),
             Ok(content) => Ok(ReadObject {
                 key,
@@ -205,6 +207,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Entries<T> {
             };
             kept.push(entry);
         }
+        // Read to their end without being kept, as the rest of the object follows.
         while entries.next_element::<IgnoredAny>()?.is_some() {}
         Ok(kept)
     }

@@ -116,6 +116,7 @@ struct RawIp {
 impl From<ReadObject<RawPod>> for Pod {
     fn from(known: ReadObject<RawPod>) -> Self {
         let (key, RawPod { spec, status }) = (known.key, known.content);
+        // Any other phase, an unknown one too, may have running containers.
         let phase = match &*status.phase {
             "Succeeded" | "Failed" => Phase::Ended,
             _ => Phase::Live,

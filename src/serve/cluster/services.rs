@@ -110,12 +110,14 @@ impl Cluster {
             Change::ListBegins => table.list_begins(),
             Change::Listed(known) => {
                 let (key, service) = self.judged(known);
+                // Noted before the row is there: a reader must not see the Service without its isolation.
                 self.0.isolated.note(&key, Some(&service));
                 table.insert_listed(key, service);
             }
             Change::ListEnds => {
                 table.list_ends();
                 let isolated = &self.0.isolated;
+                // After the table, so that what was not listed is gone from it.
                 isolated.keep(|namespace, name| table.get(namespace, name).is_some());
             }
             Change::Applied(known) => {
@@ -139,6 +141,7 @@ impl Cluster {
         let (key, identity) = (known.key.clone(), known.identity.clone());
         let service = Service::from(known);
         if !service.warnings.is_empty() {
+            // Before the new row is in, so that only new sentences are told.
             let before = self.0.services.get(&key.namespace, &key.name);
             let about = reference(identity);
             self.0.events.record(&about, &service, before.as_deref());

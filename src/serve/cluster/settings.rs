@@ -106,6 +106,7 @@ impl ServiceSettings {
     /// The same for documents that are kept apart from the rest of the origin.
     pub fn sandboxed(self: &Arc<Self>) -> Arc<Self> {
         if self.isolation == Isolation::Sandbox {
+            // Shared where it says so already: settings go along with every request.
             return Arc::clone(self);
         }
         if Arc::ptr_eq(self, &DEFAULT) {
@@ -125,6 +126,7 @@ impl ServiceSettings {
             let Some(setting) = name.strip_prefix(DOMAIN) else {
                 continue;
             };
+            // The rest is skipped without a word: the first few tell what is wrong.
             if let Err(expected) = settings.set(setting, value)
                 && warnings.len() < MAX_WARNINGS
             {
@@ -135,6 +137,7 @@ impl ServiceSettings {
                 ));
             }
         }
+        // Nearly all Services share one, which keeps thousands of them small.
         if settings == Self::default() {
             return (Self::unset(), warnings);
         }
@@ -158,6 +161,7 @@ impl ServiceSettings {
             ("redirects", "page") => self.redirects = Redirects::Page,
             ("redirects", _) => return Err("auto, follow or page"),
             ("host", value) => self.host = Some(host(value).ok_or("a host, with or without port")?),
+            // A Service may say none, and it lifts nothing that others ask for.
             ("isolation", "none") => self.isolation = Isolation::None,
             ("isolation", "sandbox") => self.isolation = Isolation::Sandbox,
             ("isolation", _) => return Err("none or sandbox"),

@@ -96,6 +96,7 @@ impl<T: Send + Sync + 'static> ObjectTable<T> {
 
     pub(super) fn freshness(&self, now: Instant) -> Freshness {
         let confirmed = self.confirmed.load(Ordering::Acquire);
+        // Zero is before the first whole list, and no time.
         let Some(after) = confirmed.checked_sub(1) else {
             return Freshness::Stale;
         };
@@ -112,6 +113,7 @@ impl<T: Send + Sync + 'static> ObjectTable<T> {
 
     /// A sign of life of the watch. Before the first whole list it confirms nothing.
     pub(super) fn confirm(&self) {
+        // An event before the first list is whole says nothing of what is missing.
         if self.confirmed.load(Ordering::Relaxed) > 0 {
             self.confirm_now();
         }
@@ -145,6 +147,7 @@ impl<T: Send + Sync + 'static> ObjectTable<T> {
 
     /// The list is whole: whatever was not in it no longer exists. Those that are gone are returned.
     pub(super) fn list_ends(&self) -> Vec<Arc<T>> {
+        // Taken out before the rows are looked through, so the lock is held for one move.
         let listed = std::mem::take(&mut *self.listed());
         let rows = self.rows.pin();
         let gone = rows
@@ -154,6 +157,7 @@ impl<T: Send + Sync + 'static> ObjectTable<T> {
         let gone: Vec<ObjectKey> = gone.collect();
         let gone = gone.iter().filter_map(|key| rows.remove(key).cloned());
         let gone = gone.collect();
+        // Last, as readers believe the table from here on.
         self.confirm_now();
         gone
     }

@@ -118,15 +118,19 @@ impl<C: ObjectContent> TableWriter<C> {
         (self.apply)(&self.cluster, Change::ListBegins);
         let (mut limit, mut place) = (PAGE, ListParams::default());
         loop {
+            // Pages of all kinds take turns, as one may have 16 MiB. A list that fails gives the turn back by being
+            // dropped.
             let turn = Arc::clone(&self.cluster.0.lists).acquire_owned().await;
             place.limit = Some(limit);
             let page = match list_page::read::<C>(&self.client, &place).await {
                 Err(ListError::TooLarge) if limit > 1 => {
+                    // A quarter, so that a few tries reach one object, whose size etcd bounds.
                     limit = limit.div_ceil(4);
                     continue;
                 }
                 page => page?,
             };
+            // Grown again slowly: one page of large objects does not make thousands of small requests.
             limit = PAGE.min(limit * 2);
             for object in page.objects {
                 match object.known() {
@@ -135,11 +139,13 @@ impl<C: ObjectContent> TableWriter<C> {
                     Err((key, unreadable)) => self.skipped(&key, &unreadable),
                 }
             }
+            // Before the next page is asked for, so that another kind may come in between.
             drop(turn);
             place.continue_token = page.next;
             if place.continue_token.is_none() {
                 (self.apply)(&self.cluster, Change::ListEnds);
                 (self.confirm)(&self.cluster);
+                // From here on the watch continues: what happened during the list comes as events.
                 return Ok(page.version);
             }
         }
@@ -151,6 +157,7 @@ impl<C: ObjectContent> TableWriter<C> {
         loop {
             let before = version.clone();
             let broken = self.watch(&mut version, backoff).await;
+            // Any progress at all shows that the place is good, so only failures without any count.
             if version != before {
                 failures = 0;
             }
@@ -174,6 +181,7 @@ impl<C: ObjectContent> TableWriter<C> {
         let opened = tokio::time::timeout(OPEN_TIMEOUT, opening).await;
         let mut events = match opened.unwrap_or(Err(WatchError::Late)) {
             Ok(events) => events,
+            // Refused or late: nothing was read, so the version stays.
             Err(failed) => return self.failed(&failed),
         };
         // It goes on from the last version, so whatever had happened before would come now.
@@ -184,7 +192,7 @@ impl<C: ObjectContent> TableWriter<C> {
             let event = match tokio::time::timeout(SILENCE_TIMEOUT, events.next()).await {
                 Ok(Ok(Some(event))) => event,
                 Ok(Ok(None)) if has_come => return Interruption::Ended,
-                // A server that ends every watch at once is a server that fails.
+                // A server that ends every watch at once is a server that fails: with a pause before the next.
                 Ok(Ok(None)) => return Interruption::Failed,
                 Ok(Err(failed)) => return self.failed(&failed),
                 Err(_) => {
@@ -193,7 +201,9 @@ impl<C: ObjectContent> TableWriter<C> {
                 }
             };
             has_come = true;
+            // Something came, so the API server is well; the next failure is a new one.
             backoff.reset();
+            // The event before the confirmation: what confirms the table must be in it.
             self.event(event, version);
             (self.confirm)(&self.cluster);
         }
@@ -201,6 +211,7 @@ impl<C: ObjectContent> TableWriter<C> {
 
     fn event(&mut self, event: WatchItem<C>, version: &mut String) {
         let mut came = |resource_version: &Option<String>| {
+            // Also of an object that can't be read: the place is right, and asked again it would come again.
             if let Some(resource_version) = resource_version {
                 version.clone_from(resource_version);
             }
@@ -212,6 +223,7 @@ impl<C: ObjectContent> TableWriter<C> {
                     Ok(known) => (self.apply)(&self.cluster, Change::Applied(known)),
                     Err((key, unreadable)) => {
                         self.skipped(&key, &unreadable);
+                        // Its old row says something that is not true any more, so it goes.
                         (self.apply)(&self.cluster, Change::Removed(key));
                     }
                 }

@@ -103,10 +103,12 @@ impl WatchStream {
         &mut self,
     ) -> Result<Option<WatchItem<C>>, WatchError> {
         self.line.clear();
+        // One byte of a line that has no end could come for hours; the bound ends it.
         let mut bounded = self.body.as_mut().take(MAX_EVENT);
         if bounded.read_until(b'\n', &mut self.line).await? == 0 {
             return Ok(None);
         }
+        // A line without its end below the bound is the last of a watch that broke off, and is no whole event.
         if !self.line.ends_with(b"\n") && self.line.len() as u64 >= MAX_EVENT {
             return Err(WatchError::TooLong);
         }
@@ -124,9 +126,11 @@ pub(super) fn event<C: ObjectContent>(line: &[u8]) -> Result<WatchItem<C>, Watch
         "DELETED" => Ok(WatchItem::Deleted(Object::read(object))),
         "BOOKMARK" => {
             let bookmark = Object::<C>::read(object).identity.resource_version;
+            // A bookmark without a version is no place to resume from.
             Ok(bookmark.map_or(WatchItem::Other, WatchItem::Bookmark))
         }
         "ERROR" => Err(WatchError::Status(serde_json::from_str(object.get())?)),
+        // A new type of event is skipped, so that an API server of the future does not end the watch.
         _ => Ok(WatchItem::Other),
     }
 }

@@ -12,6 +12,7 @@ pub(super) fn bearer(token: &SecretString, origin: &str) -> Result<HeaderValue, 
     let unsendable = || CredentialError::Unsendable {
         origin: origin.to_owned(),
     };
+    // Files and plugins often end a token with a line break.
     let token = token.expose_secret().trim();
     if token.is_empty() {
         return Err(unsendable());

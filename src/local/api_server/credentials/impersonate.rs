@@ -1,6 +1,6 @@
 //! Acting as somebody else. In: `--as` and its companions, or the kubeconfig's. Out: the `Impersonate-*` headers.
 //!
-//! A caller that sends `Impersonate-ApiUser` itself means what it says, and none of the headers is added then.
+//! A caller that sends `Impersonate-User` itself means what it says, and none of the headers is added then.
 //!
 //! client-go: `NewImpersonatingRoundTripper` in `transport/round_trippers.go`.
 
@@ -48,9 +48,11 @@ impl Impersonate {
 
     /// Adds the headers, unless the caller impersonates somebody itself.
     pub(in crate::local::api_server) fn apply(&self, headers: &mut HeaderMap) {
+        // As client-go: a caller that names a user means its own groups and extras as well.
         if headers.get(USER).is_some_and(|value| !value.is_empty()) {
             return;
         }
+        // An empty one would stand before ours, and the API server reads the first.
         headers.remove(USER);
         for (name, value) in &self.headers {
             headers.append(name.clone(), value.clone());

@@ -69,12 +69,14 @@ impl Kuberc {
         };
         let text = match (whole_file::read_text(path).await, self) {
             (Ok(text), _) => text,
+            // Only the usual file may be missing; one that is named has to be there.
             (Err(failed), Self::Usual(_)) if failed.kind() == ErrorKind::NotFound => return Ok(()),
             (Err(_), _) => return Err(wrong("it can't be read")),
         };
         let documents: Vec<Preference> =
             serde_saphyr::from_multiple(&text).map_err(|_| wrong("it is malformed"))?;
         let mut preferences = documents.into_iter();
+        // Refused and not passed over: a file that says nothing may be the wrong one.
         let Some(preference) = preferences.find(|document| document.kind == "Preference") else {
             return Err(wrong("it has no Preference"));
         };
@@ -96,6 +98,7 @@ impl Kuberc {
 
 /// Whether a plugin is the one that is listed.
 fn is_of(listed: &str, command: &str) -> bool {
+    // By where they are found, as a name alone could be another program in another folder.
     match (resolved(listed), resolved(command)) {
         (Some(listed), Some(found)) => listed == found,
         _ => !listed.is_empty() && listed == command,

@@ -65,6 +65,7 @@ impl UserCredentials {
             }
             UserCredential::Exec(config) => {
                 let command = config.command.as_deref().unwrap_or_default();
+                // Before it is made: a plugin that may not be run is not even looked for.
                 context.kuberc.check(command).await?;
                 Self::Exec(Exec::of(*config, &context)?)
             }
@@ -86,6 +87,7 @@ impl UserCredentials {
             Self::TokenFile(file) => Some(file.header().await),
             Self::Oidc(login) => Some(login.header().await?),
             Self::Exec(plugin) => {
+                // Both come from one run, so that certificate and token belong together.
                 let given = plugin.credential().await?;
                 return Ok(RequestCredential {
                     header: given.header.clone(),

@@ -61,11 +61,14 @@ impl TokenFile {
     }
 
     pub(super) async fn header(&self) -> HeaderValue {
+        // Held while the file is read: one request reads it, and the others wait for what it says.
         let mut last = self.last.lock().await;
         let age = self.clock.since(last.looked_at);
         let is_rejected = self.is_rejected.load(Ordering::Acquire);
         if age >= CHECK_INTERVAL || (is_rejected && age >= REJECTED_INTERVAL) {
+            // Before the file is read, so that a 401 which comes meanwhile leads to another look.
             self.is_rejected.store(false, Ordering::Release);
+            // Also when it can't be read: a file that is gone is not looked for at every request.
             last.looked_at = self.clock.now();
             match read(&self.path).await {
                 Ok(header) => last.header = header,

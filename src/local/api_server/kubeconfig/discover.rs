@@ -42,6 +42,7 @@ impl KubeconfigPaths {
         if let Some(listed) = &self.listed {
             let mut files: Vec<PathBuf> = Vec::new();
             for file in std::env::split_paths(listed) {
+                // As client-go: a file that is listed twice is read once.
                 if !file.as_os_str().is_empty() && !files.contains(&file) {
                     files.push(file);
                 }
@@ -81,6 +82,7 @@ pub(in crate::local::api_server) fn read(
     let mut merged = Kubeconfig::default();
     for path in &looked_at {
         let next = match read_file(path) {
+            // Only of those that are listed: one that was asked for by name has to be there.
             Err(ConfigError::Unreadable { cause, .. }) if cause.kind() == ErrorKind::NotFound => {
                 continue;
             }
@@ -124,10 +126,12 @@ pub(in crate::local::api_server) fn parse(
         _ => malformed(None),
     });
     let mut kubeconfig = match kubeconfig {
+        // Only where the strict reading fails, as it tells the line of what is wrong.
         Err(malformed) => lenient(&text).ok_or(malformed)?,
         Ok(read) => read,
     };
     if let Some(folder) = path.parent() {
+        // Before anything is merged, as each file's paths are relative to its own folder.
         resolve_paths(&mut kubeconfig, folder);
     }
     // An empty name says nothing, so that the next file's counts.
@@ -176,6 +180,7 @@ fn resolve_paths(kubeconfig: &mut Kubeconfig, folder: &Path) {
         resolve(&mut user.client_key);
         resolve(&mut user.token_file);
         if let Some(exec) = &mut user.exec
+            // A name alone is looked for in `PATH`.
             && exec.command.as_ref().is_some_and(|it| it.contains('/'))
         {
             resolve(&mut exec.command);

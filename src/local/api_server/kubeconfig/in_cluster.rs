@@ -51,12 +51,14 @@ impl InClusterConfig {
             return Ok(None);
         };
         let token = self.folder.join("token");
+        // client-go's `Possible`: without a mounted token this is no pod that may ask.
         if !tokio::fs::metadata(&token)
             .await
             .is_ok_and(|file| file.is_file())
         {
             return Ok(None);
         }
+        // An IPv6 address comes without its brackets.
         let server = if host.contains(':') {
             format!("https://[{host}]:{port}")
         } else {
@@ -81,6 +83,7 @@ impl InClusterConfig {
         );
         let mut access = resolve::resolve(&kubeconfig, options)?;
         if let Some(access) = &mut access {
+            // Nobody has named a context here, and none is to be shown.
             access.context = None;
         }
         Ok(access)

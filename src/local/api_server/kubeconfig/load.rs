@@ -56,6 +56,7 @@ pub(in crate::local::api_server) async fn access(
         kubeconfig,
         looked_at,
     } = found(options, environment).await?;
+    // The kubeconfig first, as a person in a pod who brings one means it.
     if let Some(access) = resolve::resolve(&kubeconfig, options)? {
         return Ok(access);
     }
@@ -65,6 +66,7 @@ pub(in crate::local::api_server) async fn access(
     let Some(master) = environment.master.clone() else {
         return Err(ConfigError::Nowhere { looked_at });
     };
+    // Last, and with all the flags, as client-go has it.
     let options = ClusterOptions {
         server: Some(master),
         ..options.clone()

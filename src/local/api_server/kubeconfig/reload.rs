@@ -44,6 +44,7 @@ impl KubeconfigReloader {
         &mut self,
         environment: &Environment,
     ) -> bool {
+        // Before the files are read: what changes while they are read is seen at the next look.
         self.looked_at = environment.clock.now();
         let now = content(&self.files).await;
         let changed = now != self.content;

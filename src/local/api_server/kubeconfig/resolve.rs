@@ -87,6 +87,7 @@ pub(in crate::local::api_server) fn resolve(
 ) -> Result<Option<RestConfig>, ConfigError> {
     let selected = SelectedContext::of(kubeconfig, options)?;
     let Some(server) = text(selected.cluster.server.as_ref()) else {
+        // Somebody named a context or a cluster, so another place must not be tried in its stead.
         let is_meant = selected.context_name.is_some() || options.cluster.is_some();
         return match is_meant {
             true => Err(ConfigError::NoServer {
@@ -96,6 +97,7 @@ pub(in crate::local::api_server) fn resolve(
         };
     };
     let server = server_uri(&server)?;
+    // Nothing that proves who one is goes over a connection that anybody can read.
     let is_protected = server.scheme() == Some(&Scheme::HTTPS);
     let user_name = selected.context.user.clone();
     let (identity, credential) = if is_protected {
@@ -137,6 +139,7 @@ fn trust(cluster: &Cluster) -> Result<ServerTrust, ConfigError> {
             .as_ref(),
         cluster.certificate_authority.as_ref(),
     );
+    // client-go refuses both together, as one of them would be there in vain.
     match (cluster.insecure_skip_tls_verify, roots) {
         (Some(true), Some(_)) => Err(ConfigError::InsecureWithRoots),
         (Some(true), None) => Ok(ServerTrust::Anything),
@@ -161,6 +164,7 @@ fn identity(user: &AuthInfo, name: &str) -> Result<Option<IdentitySource>, Confi
     );
     let key = pem(user.client_key_data.as_ref(), user.client_key.as_ref());
     match (certificate, key) {
+        // A key alone is passed over, as client-go does.
         (Some(certificate), Some(key)) => Ok(Some(IdentitySource { certificate, key })),
         (Some(_), None) => Err(ConfigError::CertificateWithoutKey {
             user: name.to_owned(),
@@ -188,6 +192,7 @@ fn credential(
             return Err(several());
         }
     }
+    // The file before the token: it is renewed, and the token is what was there before.
     if let Some(path) = token_file {
         return Ok(UserCredential::TokenFile {
             path: PathBuf::from(path),
@@ -259,6 +264,7 @@ pub(in crate::local::api_server) fn server_uri(server: &str) -> Result<Uri, Conf
         .path_and_query
         .as_ref()
         .map_or("/", PathAndQuery::path);
+    // client-go: what has no scheme is a host and a port alone (`DefaultServerURL`).
     if !has_scheme && path != "/" {
         return Err(bad());
     }

@@ -31,6 +31,7 @@ impl SelectedContext {
             None => Context::default(),
             Some(name) => context(kubeconfig, name)?,
         };
+        // On top of the context, so that one can be used with another cluster or user for once.
         if let Some(name) = text(options.cluster.as_ref()) {
             context.cluster = name;
         }
@@ -69,6 +70,7 @@ fn cluster(
     let mut all = kubeconfig.clusters.iter();
     match all.find(|known| known.name == context.cluster) {
         Some(named) => Ok(named.cluster.clone().unwrap_or_default()),
+        // Without a flag a missing entry is an empty one; who names one means it.
         None if text(options.cluster.as_ref()).is_none() => Ok(Cluster::default()),
         None => Err(ConfigError::NoCluster {
             name: context.cluster.clone(),
@@ -101,6 +103,7 @@ fn names<'a>(known: impl Iterator<Item = &'a String>) -> Vec<String> {
 
 fn override_cluster(cluster: &mut Cluster, options: &ClusterOptions) {
     let certificate_authority = path_text(options.certificate_authority.as_ref());
+    // Both flags replace all ways to trust, as a certificate beside `insecure` would be refused.
     if options.insecure_skip_tls_verify == Some(true) || certificate_authority.is_some() {
         cluster.insecure_skip_tls_verify = options.insecure_skip_tls_verify;
         cluster.certificate_authority = certificate_authority;
@@ -128,6 +131,7 @@ fn override_user(user: &mut AuthInfo, options: &ClusterOptions) {
     }
     if secret(options.token.as_ref()).is_some() {
         user.token.clone_from(&options.token);
+        // Or the kubeconfig's file would win over what was just typed.
         user.token_file = None;
     }
     if let Some(username) = text(options.username.as_ref()) {
@@ -147,6 +151,7 @@ fn override_user(user: &mut AuthInfo, options: &ClusterOptions) {
     }
     if !options.impersonate_extra.is_empty() {
         let extra = user.impersonate_user_extra.get_or_insert_default();
+        // All of a key first: a flag that is given twice adds values, and does not add to those of the kubeconfig.
         for (key, _) in &options.impersonate_extra {
             extra.remove(key);
         }

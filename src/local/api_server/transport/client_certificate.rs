@@ -26,6 +26,7 @@ pub(in crate::local::api_server) fn resolver(
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     let key = provider.key_provider.load_private_key(key).ok()?;
     let (_, leaf) = x509_parser::parse_x509_certificate(chain.first()?).ok()?;
+    // The public keys are compared as they are encoded: nothing else of the certificate has to be understood for that.
     let belongs = *key.public_key()? == *leaf.public_key().raw;
     belongs.then(|| {
         let held = Arc::new(CertifiedKey::new(chain.clone(), key));

@@ -72,6 +72,7 @@ impl ApiDialer {
         };
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
+        // Requests leave in whole pieces, so a wait for more would only delay them.
         tcp.set_nodelay(true);
         tcp.set_keepalive(Some(period));
         tcp.set_keepalive_interval(Some(period));
@@ -88,6 +89,7 @@ impl ApiDialer {
         &self,
         server: &Uri,
     ) -> Result<BoxedIo, ConnectError> {
+        // Over everything below TLS: name, TCP, and the words with a proxy.
         let limit = CONNECT_TIMEOUT;
         let reached = Box::pin(timeout(limit, self.reach(server))).await;
         reached.unwrap_or_else(|_| {
@@ -102,6 +104,7 @@ impl ApiDialer {
         server: &Uri,
         secured: TlsTarget,
     ) -> Result<(BoxedIo, bool), ConnectError> {
+        // Its own limit first: a server that can't be reached is told from one that does not speak TLS.
         let io = self.plain(server).await?;
         let TlsTarget { settings, name } = secured;
         let limit = HANDSHAKE_TIMEOUT;
@@ -127,6 +130,7 @@ impl ApiDialer {
         };
         // CONNECT and SOCKS5 name the port, so it has to be there.
         let target = with_port(server);
+        // A copy for each connection, as the connector is called by the proxy's own client.
         let dial = self.clone();
         let connector = tower::service_fn(move |uri: Uri| {
             let dial = dial.clone();
@@ -190,6 +194,7 @@ impl ApiDialer {
 
     async fn direct(&self, uri: &Uri) -> Result<TcpStream, ConnectError> {
         let mut tcp = self.tcp.clone();
+        // The connector tries the addresses of a name, those of the second family after a moment (RFC 8305).
         let connected = match tcp.ready().await {
             Ok(tcp) => tcp.call(with_port(uri)).await,
             Err(failed) => Err(failed),
@@ -232,6 +237,7 @@ fn address_of(uri: &Uri) -> String {
     format!("{}:{}", uri.host().unwrap_or_default(), port_of(uri))
 }
 
+// Copied below, since the error that holds it is shared.
 /// The innermost I/O error, as far as there is one; it is copied, as the connector keeps its own.
 fn io_cause(error: &(dyn Error + 'static)) -> io::Error {
     let mut next: Option<&(dyn Error + 'static)> = Some(error);
@@ -253,11 +259,13 @@ fn no_handshake(address: String, name: &ServerName<'_>, cause: io::Error) -> Con
         .get_ref()
         .and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match tls {
+        // Only the certificate's own fault can be mended by another authority or name.
         Some(rustls::Error::InvalidCertificate(why)) => ConnectError::Untrusted {
             address,
             reason: distrust(why, name),
         },
         Some(
+            // The server refused after it had seen the client certificate, so that is what is told.
             refused @ rustls::Error::AlertReceived(
                 AlertDescription::BadCertificate
                 | AlertDescription::UnsupportedCertificate

@@ -84,6 +84,7 @@ impl ClientIdentity {
         let (_, certificate) = x509_parser::parse_x509_certificate(certificates.first()?).ok()?;
         let end = certificate.validity().not_after;
         let now = now.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs();
+        // An end that is now is not over yet, as Go's `NotAfter` includes its second.
         let is_over = u64::try_from(end.timestamp()).is_ok_and(|end| end < now);
         is_over.then(|| end.to_string())
     }

@@ -58,11 +58,13 @@ impl Proxy {
         proxy_url: Option<&str>,
         environment: &ProxyEnvironment,
     ) -> Result<Option<Self>, ConfigError> {
+        // Said for this server, so neither the environment nor `NO_PROXY` counts.
         if let Some(proxy_url) = proxy_url {
             let matcher = Matcher::builder().all(proxy_url.to_owned()).build();
             let login = matcher.intercept(server).ok_or(ConfigError::BadProxy)?;
             return Self::through(login).map(Some);
         }
+        // Go never asks a proxy for the own machine (`httpproxy.Config.ProxyFunc`).
         if is_loopback(server) {
             return Ok(None);
         }
@@ -76,6 +78,7 @@ impl Proxy {
             .all(named.clone())
             .no(exceptions(environment.no_proxy.as_deref(), server))
             .build();
+        // A proxy that can't be read would otherwise look like a server that is to be reached without one.
         if Matcher::builder()
             .all(named.clone())
             .build()
@@ -106,6 +109,7 @@ fn exceptions(no_proxy: Option<&str>, server: &Uri) -> String {
         let Some((host, entry_port)) = entry.rsplit_once(':') else {
             return Some(entry);
         };
+        // A colon is also in addresses and in their masks.
         let is_address = entry.parse::<IpAddr>().is_ok() || entry.contains('/');
         match entry_port.parse::<u16>() {
             Ok(entry_port) if !is_address => (entry_port == port).then_some(host),

@@ -54,10 +54,12 @@ impl ServerCertVerifier for ServerVerifier {
             now,
         );
         match judged {
+            // Only this one reason: any other fault of the certificate stays one.
             Err(Error::InvalidCertificate(CertificateError::Other(reason)))
                 if is_about_an_authority(&reason)
                     && self.roots.iter().any(|root| **root == **end_entity) =>
             {
+                // webpki did not come to these, as it refused the certificate before.
                 in_time(end_entity, now)?;
                 verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
                 Ok(ServerCertVerified::assertion())

@@ -52,7 +52,9 @@ impl HostRoute {
     /// Reads a Host, with or without a port.
     pub(in crate::local) fn of(host: &str) -> Result<Self, UnknownHost> {
         let name = without_port(host).to_ascii_lowercase();
+        // A name with a dot at its end is the same name, fully qualified, and browsers send it so.
         let name = name.trim_end_matches('.');
+        // Only below `localhost`, as any other name is a rule's to accept, however long.
         if name.len() > MAX_NAME_BYTES && name.ends_with(".localhost") {
             return Err(UnknownHost);
         }
@@ -103,6 +105,7 @@ impl Target {
             (Some(scheme), Some(port)) => host = format!("{scheme}-{port}."),
             (Some(scheme), None) => host = format!("{scheme}-."),
             (None, Some(port)) => host = format!("{port}."),
+            // Without it, the name read back would lose its first label to a port.
             (None, None) if begins_like_a_port(self.kind, &self.name) => {
                 host = format!("{}-.", usual_scheme(self.kind));
             }
@@ -198,6 +201,7 @@ fn target(kind: TargetKind, namespace: &str, name: &str, port: Option<&str>) -> 
     };
     let is_named = name.split('.').all(is_label)
         && port.is_none_or(is_label)
+        // A node is in no namespace, and everything else is in one.
         && (namespace.is_empty() == (kind == TargetKind::Node))
         && (namespace.is_empty() || is_label(namespace));
     let (mut scheme, port) = port.map_or((None, ""), scheme_and_port);

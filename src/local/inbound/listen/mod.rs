@@ -62,6 +62,7 @@ pub(in crate::local) struct UnixSocket {
 impl Drop for UnixSocket {
     fn drop(&mut self) {
         let found = std::fs::symlink_metadata(&self.path);
+        // By device and inode: another companion may have taken the place meanwhile, and its socket must stay.
         if found.is_ok_and(|found| (found.dev(), found.ino()) == self.file) {
             let _ = std::fs::remove_file(&self.path);
         }
@@ -162,6 +163,7 @@ impl CompanionListener {
         match self {
             Self::Tcp(port) => {
                 let (stream, address) = port.accept().await?;
+                // A response in small pieces must not wait for the acknowledgement of the one before.
                 stream.set_nodelay(true)?;
                 let text = HeaderValue::try_from(address.ip().to_string());
                 Ok(AcceptedConnection {
@@ -202,7 +204,7 @@ impl TcpPort {
             tries += 1;
             let second = match second {
                 Ok(second) => second,
-                // Somebody has the free port of the one on the other.
+                // Somebody has the free port of the one on the other, so another one is tried.
                 Err(ListenError::InUse(_)) if asked.port() == 0 && tries < MAX_TRIES => continue,
                 Err(taken @ ListenError::InUse(_)) => return Err(taken),
                 // A machine may have no IPv6, and then nobody listens there either.
@@ -223,6 +225,7 @@ impl TcpPort {
         let Some(second) = &self.second else {
             return self.first.accept().await;
         };
+        // Both are cancel-safe: a connection that is not taken here waits in the kernel.
         tokio::select! {
             accepted = self.first.accept() => accepted,
             accepted = second.accept() => accepted,
@@ -252,6 +255,7 @@ async fn tcp(address: SocketAddr) -> Result<TcpListener, ListenError> {
 /// and moved when its permissions are set, so that it is open to its user alone from the first moment.
 fn unix(path: &Path) -> io::Result<CompanionListener> {
     match std::fs::symlink_metadata(path) {
+        // A file that is no socket is somebody's, and is never removed.
         Ok(found) if !found.file_type().is_socket() => {
             return Err(io::ErrorKind::AddrInUse.into());
         }
@@ -260,6 +264,7 @@ fn unix(path: &Path) -> io::Result<CompanionListener> {
     let folder = private_folder_beside(path)?;
     let bound = bind_in(&folder, path);
     if bound.is_err() {
+        // Left behind it would keep the folder from being removed.
         let _ = std::fs::remove_file(folder.join("socket"));
     }
     // Why there is no socket is worth more than why there is still a folder.
@@ -284,8 +289,10 @@ fn private_folder_beside(path: &Path) -> io::Result<PathBuf> {
 fn bind_in(folder: &Path, path: &Path) -> io::Result<(UnixListener, std::fs::Metadata)> {
     let inside = folder.join("socket");
     let listener = UnixListener::bind(&inside)?;
+    // Before it is moved: at its place it must never be open to others, not for a moment.
     std::fs::set_permissions(&inside, std::fs::Permissions::from_mode(0o700))?;
     let found = std::fs::symlink_metadata(&inside)?;
+    // Replaces what stands there in one step, so no other program can come between.
     std::fs::rename(&inside, path)?;
     Ok((listener, found))
 }

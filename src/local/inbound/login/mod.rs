@@ -117,6 +117,7 @@ impl BrowserLogins {
     ) -> Result<LoginCheck, Problem> {
         let path = request.uri().path();
         let query = LoginQuery::of(request.uri());
+        // These two paths are answered before the login, as they are how one logs in.
         if *place == HostRoute::Api && path == LOGIN_PATH {
             return self.log_in(host, request, &query).map(LoginCheck::Respond);
         }
@@ -124,11 +125,13 @@ impl BrowserLogins {
             return self.enter(host, &query).map(LoginCheck::Respond);
         }
         if self.is_logged_in(request.headers()) {
+            // What is sent on is the target's to read, and this cookie is not for it.
             remove_cookie(request.headers_mut());
             return Ok(LoginCheck::LoggedIn);
         }
         let may_be_sent_home = *place != HostRoute::Api
             && client == ClientKind::Navigation
+            // A form that is posted would lose its body on the way, so it is refused instead.
             && matches!(*request.method(), Method::GET | Method::HEAD);
         if may_be_sent_home {
             let whole = request
@@ -149,12 +152,14 @@ impl BrowserLogins {
         request: &Request,
         query: &LoginQuery,
     ) -> Result<Response, Problem> {
+        // The cookie that comes of it is one of `localhost`, from where tickets lead to the targets' hosts.
         if without_port(host) != "localhost" && without_port(host) != without_port(&self.home) {
             return Err(not_logged_in());
         }
         let has_token = query
             .get("token")
             .is_some_and(|token| self.use_token(&token));
+        // Who is logged in already needs no token to go on to another host.
         if !has_token && !self.is_logged_in(request.headers()) {
             return Err(not_logged_in());
         }
@@ -178,6 +183,7 @@ impl BrowserLogins {
             .authority()
             .filter(|_| uri.scheme_str() == Some("http"))?;
         let is_ours = matches!(HostRoute::of(host.as_str()), Ok(HostRoute::Target(_)))
+            // The same port only: another one on this machine is another program's.
             && host.port_u16() == self.home.parse::<http::uri::Authority>().ok()?.port_u16()
             && !host.as_str().contains('@');
         if !is_ours {
@@ -186,6 +192,7 @@ impl BrowserLogins {
         let ticket = random_token().ok()?;
         let mut secrets = self.lock();
         let now = Instant::now();
+        // Those that are over go first, so that the bound is on those that are good.
         secrets.tickets.retain(|_, ticket| ticket.until > now);
         if secrets.tickets.len() >= MAX_TICKETS {
             return None;
@@ -201,13 +208,16 @@ impl BrowserLogins {
 
     fn enter(&self, host: &str, query: &LoginQuery) -> Result<Response, Problem> {
         let shown = query.get("ticket").unwrap_or_default();
+        // Taken out whether it is good or not: a ticket is good once.
         let ticket = self.lock().tickets.remove(&shown);
         let is_good = ticket.is_some_and(|ticket| {
+            // For the host that it was made for and no other.
             ticket.until > Instant::now() && ticket.host.eq_ignore_ascii_case(host)
         });
         if !is_good {
             return Err(not_logged_in());
         }
+        // A path alone, so that nobody is led out of here by a ticket.
         let to = query.get("to").filter(|to| is_path(to));
         let mut response = see_other(to.as_deref().unwrap_or("/"));
         response
@@ -219,14 +229,18 @@ impl BrowserLogins {
     /// Whether a token is the one that was printed; then another is printed in its place.
     fn use_token(&self, shown: &str) -> bool {
         let mut secrets = self.lock();
+        // Compared in constant time, under the lock: two browsers with one token can't both get in.
         if !is_same(shown.as_bytes(), &secrets.token) {
             return false;
         }
+        // Without a next token the old one must stay good, or nobody could ever log in again.
         let Ok(next) = random_token() else {
             return false;
         };
         secrets.token = next;
+        // The page that leads to the used token is removed by being dropped.
         secrets.page = None;
+        // The address below takes the lock again.
         drop(secrets);
         let line = format!(
             "A browser logged in. For another one: {}\n",
@@ -270,6 +284,7 @@ pub(in crate::local) fn remove_cookie(headers: &mut HeaderMap) {
         .filter(|pair| named(pair).is_none_or(|(name, _)| name != COOKIE.as_bytes()))
         .collect();
     let line = HeaderValue::from_bytes(&kept.join(&b"; "[..]));
+    // Set anew as one line, in which the others keep their order.
     headers.remove(header::COOKIE);
     if let Ok(line) = line
         && !line.is_empty()

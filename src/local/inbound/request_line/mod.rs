@@ -78,10 +78,12 @@ impl NextHead {
     pub(in crate::local) fn after(&self, request: http::Request<Incoming>) -> Request {
         let is_http1 = request.version() <= Version::HTTP_11;
         let is_upgrade =
+            // After an upgrade come bytes of another protocol, in which nothing may be changed.
             request.method() == Method::CONNECT || request.headers().contains_key(header::UPGRADE);
         if !is_http1 || is_upgrade {
             return request.map(Body::new);
         }
+        // A request without a body is over with its head, so the next byte begins another one.
         if request.body().is_end_stream() {
             self.comes();
             return request.map(Body::new);
@@ -109,11 +111,13 @@ impl At {
             (Self::Method, b' ') => Self::Target,
             (Self::Begin | Self::Method, byte) if is_of_method(byte) => Self::Method,
             (Self::Begin | Self::Method, _) => Self::Other,
+            // The question mark is the border between two sets of bytes.
             (Self::Path, b'?') => Self::Query,
             (Self::Target, b'/') => Self::Path,
             (Self::Target | Self::Path | Self::Query, b'\n') => Self::Head(1),
             (Self::Path, byte) if byte != b' ' => Self::Path,
             (Self::Query, byte) if byte != b' ' => Self::Query,
+            // The version follows, and nothing of it is changed.
             (Self::Target | Self::Path | Self::Query, _) => Self::Head(0),
             (Self::Head(0), b'\n') => Self::Head(1),
             (Self::Head(1), b'\n') => Self::Other,
@@ -126,6 +130,7 @@ impl At {
     /// Whether the HTTP library takes no URL with this byte here, or would cut it there without a word.
     fn is_refused(self, byte: u8) -> bool {
         match self {
+            // A `#` ends a URL for the library, which would drop the rest without a word.
             Self::Path => matches!(byte, b'#' | b'<' | b'>' | b'`' | 0x80..),
             Self::Query => matches!(byte, b'"' | b'#' | b'<' | b'>' | 0x80..),
             Self::Begin | Self::Method | Self::Target | Self::Head(_) | Self::Other => false,
@@ -173,20 +178,25 @@ impl<S: AsyncRead + Unpin> AsyncRead for RequestLines<S> {
                 return Poll::Ready(Ok(()));
             }
             if this.at == At::Other {
+                // Only now is it known that a head comes: the service has seen the whole request before it.
                 if this.next_head.take() {
                     this.at = At::Begin;
+                // Nothing waits, so the bytes go straight to the reader, without a copy.
                 } else if this.behind.is_empty() {
                     return Pin::new(&mut this.stream).poll_read(context, buf);
                 } else {
+                    // What came behind the head is a body, and is handed out as it came.
                     this.ready = this.behind.split();
                     continue;
                 }
             }
+            // Read into a small piece of its own: what the reader gives may be too small for the escapes.
             if this.behind.is_empty() {
                 let mut piece = [0; READ_BYTES];
                 let mut piece = ReadBuf::new(&mut piece);
                 ready!(Pin::new(&mut this.stream).poll_read(context, &mut piece))?;
                 if piece.filled().is_empty() {
+                    // The end of the stream; what is left of a head is handed out already.
                     return Poll::Ready(Ok(()));
                 }
                 this.behind.extend_from_slice(piece.filled());

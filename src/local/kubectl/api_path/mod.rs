@@ -55,6 +55,7 @@ pub(in crate::local) fn route(
     request: &Request,
 ) -> Routed {
     let uri = request.uri();
+    // The escaped spelling decides, as in Go's ServeMux.
     let path = match uri.path_and_query() {
         Some(whole) => whole.path(),
         // The host of a CONNECT, which no prefix covers.
@@ -72,6 +73,7 @@ pub(in crate::local) fn route(
     };
     let prefixes = Prefixes { api, files };
     let escaped = path.escaped();
+    // ServeMux does not clean the path of a CONNECT.
     if *request.method() == Method::CONNECT {
         return match prefixes.owner(&escaped) {
             _ if prefixes.lacks_its_slash(&escaped) => redirect_to_slash(request, &path),
@@ -81,6 +83,7 @@ pub(in crate::local) fn route(
         };
     }
     let cleaned = as_text(&clean(escaped.as_bytes()));
+    // Before the comparison below: this redirect adds a slash and cleans nothing else.
     if prefixes.lacks_its_slash(&cleaned) {
         return redirect_to_slash(request, &path);
     }
@@ -106,6 +109,7 @@ pub(in crate::local) fn below_server_path(
         Some(at) => path.split_at(at),
         None => (path, ""),
     };
+    // As Go's `URL.EscapedPath` writes a path whose spelling is not known.
     let usual = |path: &str| unescape(path).map(|decoded| escape(&decoded));
     let server_path = usual(server_path).unwrap_or_else(|| server_path.to_owned());
     let path = match exchange {
@@ -142,6 +146,7 @@ impl Prefixes<'_> {
             .into_iter()
             .flatten()
             .filter(|(_, prefix)| covers(prefix, escaped))
+            // ServeMux takes the longest pattern; where both are as long, the last one here.
             .max_by_key(|(_, prefix)| prefix.matches('/').count())
             .map(|(owner, _)| owner)
     }
@@ -162,6 +167,7 @@ impl Prefixes<'_> {
 
 /// Whether a path begins with a prefix's segments, each with escapes undone, and goes on with a slash.
 fn covers(prefix: &str, escaped: &str) -> bool {
+    // A segment that can't be decoded is compared as it stands.
     let segment = |text: &str| unescape(text).unwrap_or_else(|| text.as_bytes().to_vec());
     let (Some(prefix), Some(mut rest)) = (prefix.strip_prefix('/'), escaped.strip_prefix('/'))
     else {
@@ -181,6 +187,7 @@ fn covers(prefix: &str, escaped: &str) -> bool {
 
 /// What `stripLeaveSlash` and the reverse proxy behind it make of a path.
 fn to_api(api: &LocalApi, mut path: RequestPath, request: &Request) -> Routed {
+    // kubectl keeps a prefix that begins with `/api`, so that `/api/v1` stays what it is.
     if !api.prefix.starts_with("/api") {
         let Some(rest) = path.decoded.strip_prefix(api.prefix.as_bytes()) else {
             return Routed::NotFound(plain::not_found());
@@ -191,10 +198,12 @@ fn to_api(api: &LocalApi, mut path: RequestPath, request: &Request) -> Routed {
         }
         path.decoded = rest;
     }
+    // Written from the decoded path, as `stripLeaveSlash` changes only that: this is where `%2F` becomes a slash.
     let mut written = path.escaped();
     if !written.starts_with('/') {
         written.insert(0, '/');
     }
+    // The query goes on as it came, whatever became of the path.
     if let Some(query) = request.uri().query() {
         written.push('?');
         written.push_str(query);
@@ -227,6 +236,7 @@ fn redirect(request: &Request, path: &[u8]) -> Response {
         let html = HeaderValue::from_static("text/html; charset=utf-8");
         response.headers_mut().insert(header::CONTENT_TYPE, html);
     }
+    // Go writes this body to a GET alone (`http.Redirect`).
     if is_get {
         let link = plain::escape_html(&url);
         *response.body_mut() =
@@ -239,6 +249,7 @@ fn redirect(request: &Request, path: &[u8]) -> Response {
 fn no_path(text: &'static str) -> Response {
     let mut response = plain::empty(StatusCode::BAD_REQUEST);
     let headers = response.headers_mut();
+    // Go's server closes after a request that it could not read.
     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     if !text.is_empty() {
         let plain = HeaderValue::from_static("text/plain; charset=utf-8");

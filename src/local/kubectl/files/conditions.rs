@@ -53,6 +53,7 @@ impl Modified {
 /// Checks the conditions of a request for a file.
 pub(super) fn check(method: &Method, headers: &HeaderMap, modified: Modified) -> Condition {
     let reads = matches!(*method, Method::GET | Method::HEAD);
+    // `If-Match` before `If-Unmodified-Since`, which does not count beside it (RFC 9110 section 13.2.2).
     let fails = match value(headers, header::IF_MATCH) {
         Some(tags) => !names_anything(tags),
         None => {
@@ -62,6 +63,7 @@ pub(super) fn check(method: &Method, headers: &HeaderMap, modified: Modified) ->
     if fails {
         return Condition::Failed;
     }
+    // After those that can fail, and before the date, which does not count beside a tag.
     match value(headers, header::IF_NONE_MATCH) {
         Some(tags) if names_anything(tags) && reads => return Condition::NotModified,
         Some(tags) if names_anything(tags) => return Condition::Failed,
@@ -91,6 +93,7 @@ fn names_anything(tags: &[u8]) -> bool {
             [] => return false,
             [b',', after @ ..] => rest = after,
             [b'*', ..] => return true,
+            // A tag of somebody else's matches nothing here, so the list goes on.
             _ => match after_tag(rest) {
                 Some(after) => rest = after,
                 None => return false,

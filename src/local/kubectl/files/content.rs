@@ -47,6 +47,7 @@ pub(super) async fn serve(opened: Opened, request: &FileRequest) -> Response {
 }
 
 async fn content(mut opened: Opened, range: &str, method: &Method) -> Result<Response, Response> {
+    // The name first, as Go does; only a name that says nothing has the content looked at.
     let content_type = match names::content_type(&opened.name()).await {
         Some(content_type) => content_type,
         None => sniffed(&mut opened.file).await?,
@@ -70,6 +71,8 @@ async fn content(mut opened: Opened, range: &str, method: &Method) -> Result<Res
         }),
         [part] => {
             headers.insert(header::CONTENT_RANGE, value(part.content_range(size)));
+            // Only now is it known whether there is one part, whose range stands in the head, or several, each with its
+            // own.
             Written::RangePart(part)
         }
         [..] => Written::Several(Multipart::new(parts, &content_type, size)),
@@ -80,6 +83,7 @@ async fn content(mut opened: Opened, range: &str, method: &Method) -> Result<Res
     };
     headers.insert(header::CONTENT_TYPE, value(content_type));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    // HEAD has the same head, with the length of the body that is not sent.
     if *method != Method::HEAD {
         *response.body_mut() = body.body(opened.file);
     }
@@ -107,6 +111,7 @@ impl Written {
             pieces: pieces.into_iter(),
             left: 0,
         };
+        // Read as the caller takes it, one piece at a time: a file of any size needs 64 KiB.
         let chunks = stream::unfold(Some(reading), |reading| async {
             let mut reading = reading?;
             match reading.next().await {
@@ -195,6 +200,7 @@ async fn sniffed(file: &mut File) -> Result<String, Response> {
         .take(sniff::LENGTH as u64)
         .read_to_end(&mut beginning)
         .await;
+    // Back to the begin, as the same handle is read for the body.
     if file.rewind().await.is_err() {
         return Err(plain::text(
             StatusCode::INTERNAL_SERVER_ERROR,

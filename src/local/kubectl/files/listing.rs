@@ -51,6 +51,7 @@ async fn names(directory: &Opened) -> std::io::Result<Vec<Vec<u8>>> {
         let is_directory = entry.file_type().await.is_ok_and(|kind| kind.is_dir());
         names.push((entry.file_name().into_encoded_bytes(), is_directory));
     }
+    // Sorted before the slashes are added, as Go compares the bare names.
     names.sort();
     let with_slashes = names.into_iter().map(|(mut name, is_directory)| {
         if is_directory {
@@ -63,6 +64,7 @@ async fn names(directory: &Opened) -> std::io::Result<Vec<Vec<u8>>> {
 
 /// A name as a relative address. With a colon in it, it would be read as a scheme.
 fn link(name: &[u8]) -> String {
+    // Go's `url.URL` writes a lone star without a slash or an escape.
     if name == b"*" {
         return "*".to_owned();
     }

@@ -36,6 +36,7 @@ pub(in crate::local) async fn serve(files: &StaticFiles, request: &FileRequest) 
     let Some(path) = path_below(&files.prefix, request.uri().path()) else {
         return plain::not_found();
     };
+    // Before the file is opened, as Go does: even one that is not there is redirected.
     if path.ends_with(b"/index.html") {
         return redirect(request, b"./".to_vec());
     }
@@ -44,6 +45,7 @@ pub(in crate::local) async fn serve(files: &StaticFiles, request: &FileRequest) 
         Err(problem) => return problem.response(),
     };
     let ends_in_slash = path.ends_with(b"/");
+    // What was opened decides and not the name, so a link to a folder is one.
     if opened.metadata.is_dir() {
         if !ends_in_slash {
             return redirect(request, [last_segment(&path), b"/"].concat());
@@ -63,6 +65,7 @@ pub(in crate::local) async fn serve(files: &StaticFiles, request: &FileRequest) 
 
 async fn directory(directory: Opened, request: &FileRequest) -> Response {
     match open(&directory.path.join(INDEX)).await {
+        // A folder of that name is listed, as Go opens whatever the name leads to.
         Ok(index) if index.metadata.is_dir() => listing::serve(&index, request).await,
         Ok(index) => content::serve(index, request).await,
         Err(_) => listing::serve(&directory, request).await,
@@ -72,6 +75,7 @@ async fn directory(directory: Opened, request: &FileRequest) -> Response {
 /// The decoded path behind the prefix, from the root; none where the prefix came in another spelling.
 fn path_below(prefix: &str, path: &str) -> Option<Vec<u8>> {
     let path = RequestPath::parse(path).ok()?;
+    // With a spelling of its own both forms of the path have to begin with the prefix (`http.StripPrefix`).
     if !path.spelling.is_empty() {
         path.spelling.strip_prefix(prefix)?;
     }
@@ -87,6 +91,7 @@ fn redirect(request: &FileRequest, mut path: Vec<u8>) -> Response {
         path.extend_from_slice(query.as_bytes());
     }
     for byte in &mut path {
+        // Go's server writes line breaks in a header as spaces, and no other control character may stand there.
         if byte.is_ascii_control() {
             *byte = b' ';
         }

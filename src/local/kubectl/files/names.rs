@@ -81,6 +81,7 @@ const KNOWN: &[(&str, &str)] = &[
 /// The type of a file, by its name.
 pub(super) async fn content_type(name: &str) -> Option<String> {
     static TABLE: OnceCell<TypeTable> = OnceCell::const_new();
+    // Read once in the life of the process, as Go does.
     let table = TABLE.get_or_init(TypeTable::of_this_machine).await;
     table.find(name).map(str::to_owned)
 }
@@ -108,6 +109,7 @@ impl TypeTable {
         for path in GLOBS {
             if let Ok(text) = tokio::fs::read(path).await {
                 table.read_globs(&String::from_utf8_lossy(&text));
+                // The first database that can be read is the only one, as in `initMimeUnix`.
                 return table;
             }
         }
@@ -133,6 +135,7 @@ impl TypeTable {
             };
             let is_plain =
                 !weight.is_empty() && !ending.is_empty() && !ending.contains(['?', '*', '[']);
+            // Entries are sorted by weight, so the first for an ending is the heaviest.
             if is_plain && !self.exact.contains_key(ending) {
                 self.insert(ending, content_type);
             }
@@ -155,6 +158,7 @@ impl TypeTable {
     }
 
     fn insert(&mut self, ending: &str, content_type: &str) {
+        // As Go's `setExtensionType` does for text alone.
         let content_type = if content_type.starts_with("text/") && !content_type.contains(';') {
             format!("{content_type}; charset=utf-8")
         } else {
@@ -167,6 +171,7 @@ impl TypeTable {
 
     fn find(&self, name: &str) -> Option<&str> {
         let (_, ending) = name.rsplit_once('.')?;
+        // The exact case first; `.C` may be another type than `.c`.
         let found = self.exact.get(ending);
         found
             .or_else(|| self.lower.get(&ending.to_lowercase()))

@@ -35,6 +35,7 @@ pub(super) enum NotOpened {
 pub(super) async fn open_below(directory: &Path, path: &[u8]) -> Result<Opened, NotOpened> {
     let path = rooted(path);
     let name = str::from_utf8(&path).map_err(|_| NotOpened::Absent)?;
+    // A path with a NUL would be cut by the system and name another file.
     if name.contains('\0') {
         return Err(NotOpened::Absent);
     }

@@ -36,6 +36,7 @@ pub(super) fn parse(range: &str, size: u64) -> Result<Vec<RangePart>, BadRange> 
     let list = range.strip_prefix("bytes=").ok_or(BadRange::Malformed)?;
     let mut parts = Vec::new();
     let mut lies_behind = false;
+    // Counted before any is read, so that a list of a million parts costs one walk.
     if list.split(',').nth(MOST_PARTS).is_some() {
         return Ok(parts);
     }
@@ -56,11 +57,13 @@ fn part(text: &str, size: u64) -> Result<Option<RangePart>, BadRange> {
     let (start, end) = text.split_once('-').ok_or(BadRange::Malformed)?;
     let (start, end) = (trim(start), trim(end));
     if start.is_empty() {
+        // The last bytes: more than there are means all of them.
         let length = number(end)?.min(size);
         let start = size - length;
         return Ok(Some(RangePart { start, length }));
     }
     let start = number(start)?;
+    // Behind the end is no error by itself; only if no part lies before it.
     if start >= size {
         return Ok(None);
     }
@@ -96,6 +99,7 @@ pub(super) struct Multipart {
 
 impl Multipart {
     pub(super) fn new(parts: Vec<RangePart>, content_type: &str, size: u64) -> Self {
+        // Thirty random bytes, as Go has them, so that no file contains its own border.
         let boundary = std::iter::repeat_with(|| format!("{:02x}", fastrand::u8(..)))
             .take(30)
             .collect();

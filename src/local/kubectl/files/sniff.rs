@@ -110,7 +110,9 @@ const LONGER_THAN_3: SignaturePart = SignaturePart(4, b"");
 
 /// The type of content that begins with these bytes.
 pub(super) fn content_type(beginning: &[u8]) -> &'static str {
+    // The standard looks at no more, and a file may be of any size.
     let beginning = &beginning[..beginning.len().min(LENGTH)];
+    // White space before markup does not count, and counts before everything else.
     let text = beginning.trim_ascii_start();
     if TAGS.iter().any(|tag| begins_with_tag(text, tag)) {
         return HTML;
@@ -127,6 +129,7 @@ pub(super) fn content_type(beginning: &[u8]) -> &'static str {
     if let Some(found) = find(OTHERS, beginning) {
         return found;
     }
+    // No signature fits: what has no byte of a program is text.
     if text.iter().any(|byte| is_binary(*byte)) {
         UNKNOWN
     } else {

@@ -32,6 +32,7 @@ impl ClusterError {
                 code: status.code,
                 message: cut(&status.message),
             },
+            // An error of our own upstream knows what helps; kube's text of it would not.
             kube::Error::Service(failed) => match failed.downcast_ref::<UpstreamError>() {
                 Some(failed) => Self::NoResponse(Box::new(failed.problem())),
                 None => Self::Malformed(cut(&causes(&**failed))),

@@ -22,6 +22,7 @@ pub(in crate::local::start_page) fn link(
         return Link::OtherTransport(port.transport.clone());
     }
     let mut first = None;
+    // In order, so that the shortest name that is allowed is shown, and the shortest of all if none is.
     for target in spellings(key, service, port, mode) {
         match rights.of(&key.namespace, &target.segment()) {
             Right::Yes => return Link::To(target, Right::Yes),

@@ -157,6 +157,7 @@ impl From<ListedEndpoint> for StoredEndpoint {
                 Some(reference) => format!("{}/{}", reference.kind, reference.name),
                 None => addresses.next().unwrap_or_default(),
             },
+            // A pod in two slices counts once, by its name; without a name the address has to do.
             // Kubernetes: "a nil value should be interpreted as true".
             ready: raw.conditions.and_then(|all| all.ready).unwrap_or(true),
         }

@@ -37,6 +37,7 @@ pub(in crate::local::start_page) async fn review(
         group,
         refused: AtomicBool::new(false),
     };
+    // One question answers for most people, as they may reach everything.
     if reviews.may("", "").await == Some(true) {
         return Ok(Rights {
             everywhere: true,
@@ -46,9 +47,11 @@ pub(in crate::local::start_page) async fn review(
     let reviewed = questions
         .into_iter()
         .map(|(namespace, names)| reviews.namespace(namespace, names));
+    // Some at a time: a cluster of a thousand namespaces must not get a thousand questions at once.
     let reviewed = stream::iter(reviewed).buffer_unordered(MAX_CONCURRENT);
     let reviewed = reviewed.filter_map(|response| async { response });
     let namespaces = reviewed.collect().await;
+    // Looked at last: with refused credentials an empty result says nothing of rights.
     if reviews.refused.load(Ordering::Relaxed) {
         return Err(ClusterError::Unauthorized);
     }
@@ -80,9 +83,11 @@ impl RightsReviews {
         };
         let status = self.create(&review).await?.status?;
         let found = rights::from_rules(&status.resource_rules, &self.group);
+        // Complete rules leave nothing to ask.
         if found == NamespaceRights::All || !status.incomplete {
             return Some((namespace, found));
         }
+        // An authorizer that can't list its rules can still answer a question.
         if self.may(&namespace, "").await == Some(true) {
             return Some((namespace, NamespaceRights::All));
         }
@@ -128,6 +133,7 @@ impl RightsReviews {
         let api = Api::<K>::all(self.client.clone());
         let parameters = PostParams::default();
         let asking = api.create(&parameters, review);
+        // Each has its own limit, so that one slow review does not hold the others.
         match tokio::time::timeout(RESPONSE_TIMEOUT, asking).await {
             Ok(Ok(response)) => Some(response),
             Ok(Err(failed)) => {

@@ -1,4 +1,4 @@
-//! What the user may reach, from_rules from the cluster's reviews.
+//! What the user may reach, from the cluster's reviews.
 //!
 //! The right is `get` on `services/proxy`, in the group of the proxy that is used; a rule's names are the name segment as it
 //! stands in a path, `NAME`, `NAME:PORT` or `https:NAME:PORT`.

@@ -61,6 +61,7 @@ impl<T> ObjectStore<T> {
     pub(in crate::local::start_page) fn apply(&mut self, event: ObjectEvent<T>) {
         match event {
             ObjectEvent::Listed(scope, objects) => {
+                // What is not in a new list went away while nobody watched.
                 self.objects.retain(|key, _| match &scope {
                     Scope::Cluster => false,
                     Scope::Namespace(name) => key.namespace != *name,
@@ -80,6 +81,7 @@ impl<T> ObjectStore<T> {
     fn retain(&mut self, namespaces: &[String]) {
         let kept = |key: &ObjectKey| namespaces.contains(&key.namespace);
         self.objects.retain(|key, _| kept(key));
+        // Nothing is listed until the namespaces are, and an old list must not count for that.
         self.listed.clear();
     }
 
@@ -153,6 +155,7 @@ impl ClusterStore {
         statuses: &BTreeMap<(&str, &str), EndpointStatus>,
     ) -> ShownService {
         let found = statuses.get(&(&*key.namespace, &*key.name)).copied();
+        // A DNS name has no endpoints to wait for.
         let status = match found {
             _ if service.external_name => EndpointStatus::ExternalName,
             Some(status) => status,
@@ -179,6 +182,7 @@ impl ClusterStore {
         for (key, slice) in &self.slices.objects {
             let known = backing.entry((&key.namespace, &slice.service)).or_default();
             for endpoint in &slice.endpoints {
+                // Ready in one slice is ready: a pod of two address families is in both.
                 *known.entry(&endpoint.backing).or_default() |= endpoint.ready;
             }
         }

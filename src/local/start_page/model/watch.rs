@@ -64,6 +64,7 @@ pub(in crate::local::start_page) async fn list_and_watch<K>(
 {
     let config = watcher::Config::default().page_size(PAGE_SIZE);
     loop {
+        // Made anew for each round, as a stream that ended can't be polled again.
         let mut events = pin!(
             watcher(watched.api.clone(), config.clone())
                 .backoff(watcher::DefaultBackoff::default())
@@ -75,6 +76,7 @@ pub(in crate::local::start_page) async fn list_and_watch<K>(
                 Err(failed) => watched.failure(&failed),
             };
             if let Some(change) = change
+                // The receiver is gone when everything is listed anew, which ends this watch as well.
                 && changes.send(change).await.is_err()
             {
                 return;
@@ -97,6 +99,7 @@ impl<K: WatchedObject> Watched<K> {
     ) -> Option<ClusterChange> {
         let event = match event {
             Event::Init => {
+                // A list that broke off begins anew, and its first half must not count.
                 list.clear();
                 return None;
             }
@@ -104,12 +107,14 @@ impl<K: WatchedObject> Watched<K> {
                 list.extend(object.store());
                 return None;
             }
+            // Handed over as a whole: the page never shows half a list.
             Event::InitDone => ObjectEvent::Listed(self.scope.clone(), std::mem::take(list)),
             Event::Delete(object) => ObjectEvent::Deleted(object.key()),
             Event::Apply(object) => {
                 let key = object.key();
                 match object.store() {
                     Some((key, stored)) => ObjectEvent::Applied(key, stored),
+                    // It may have lost the label that said whose it is.
                     None => ObjectEvent::Deleted(key),
                 }
             }
@@ -134,6 +139,7 @@ impl<K: WatchedObject> Watched<K> {
             watcher::Error::WatchStartFailed(_) | watcher::Error::WatchFailed(_) => {
                 (Some(ClusterChange::WatchBroke), NextStep::Resume)
             }
+            // The watcher lists or resumes by itself after these.
             watcher::Error::WatchError(_) | watcher::Error::NoResourceVersion => {
                 (None, NextStep::Resume)
             }

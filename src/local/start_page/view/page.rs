@@ -21,6 +21,7 @@ pub(in crate::local::start_page) fn start_page(view: &PageView<'_>) -> Response 
 
 /// What is searched, from a form's query: the last `search` in it.
 pub(in crate::local::start_page) fn search(query: Option<&str>) -> String {
+    // From the end, as a form that was sent twice has its last word there.
     let mut pairs = query.unwrap_or_default().rsplit('&');
     let search = pairs.find_map(|pair| pair.strip_prefix("search="));
     let search = search.unwrap_or_default().replace('+', " ");

@@ -55,6 +55,7 @@ struct Update<'a> {
 pub(in crate::local::start_page) fn stream(page: OpenPage, tasks: Tasks) -> Response {
     let events = stream::unfold((page, tasks), |(mut page, tasks)| async {
         let event = tokio::select! {
+            // The stream ends when the program does, or its connection would hold the end up.
             () = tasks.draining() => return None,
             event = page.next_event() => event,
         };
@@ -95,6 +96,7 @@ impl OpenPage {
     }
 
     async fn next_event(&mut self) -> Bytes {
+        // The first event has everything: the page may have been loaded before the last change.
         if !std::mem::replace(&mut self.has_begun, true) {
             return self.update();
         }
@@ -109,6 +111,7 @@ impl OpenPage {
     }
 
     fn update(&mut self) -> Bytes {
+        // Marked as seen together with the copy, so that no change falls between the two.
         let snapshot = self.snapshots.borrow_and_update().clone();
         let mode = self.mode.borrow_and_update().clone();
         let view = PageView {
@@ -121,6 +124,7 @@ impl OpenPage {
         let nothing = Search::default();
         let sections = list::sections(&snapshot, &nothing, view.port());
         let notices = notices::notices(&view);
+        // Compared as markup: what looks the same need not be sent.
         let is_new = |section: &&list::Section| self.shown.get(&section.id) != Some(&section.html);
         let changed = sections.iter().filter(is_new);
         let update = Update {
@@ -133,6 +137,7 @@ impl OpenPage {
         };
         let update = serde_json::to_string(&update).expect("texts in lists and maps are JSON");
         let shown = sections.into_iter();
+        // Replaced as a whole, so that a section that went is sent again if it comes back.
         self.shown = shown.map(|section| (section.id, section.html)).collect();
         Bytes::from(format!("data: {update}\n\n"))
     }

@@ -45,7 +45,7 @@ const TOKEN_PROTOCOL: &str = "base64url.bearer.authorization.k8s.io.";
 pub(super) fn mode() -> ProxyMode {
     ProxyMode::BuiltIn {
         limits: vec![
-            "BrowserLogins that use the Authorization header (Basic dialogs, API tokens) do not work: it never reaches the app.",
+            "Logins that use the Authorization header (Basic dialogs, API tokens) do not work: it never reaches the app.",
             "WebSockets lose the query of their address, and some apps need it.",
             "In paths, encoded slashes and doubled slashes arrive decoded and joined.",
             "A page arrives when it is complete, and a little changed; one in an encoding that the built-in proxy does not know breaks off.",
@@ -58,15 +58,18 @@ pub(super) async fn send(
     ports: &PortCache,
     request: TargetRequest<'_>,
 ) -> Result<Response, Problem> {
+    // Read before the request is changed: redirects are judged by what the browser asked for.
     let redirects = RedirectContext::of(&request);
     let context = request.context(upstream);
     let TargetRequest {
         host, mut request, ..
     } = request;
+    // First of all, as the name of the port is part of the path; it may cost a question to the API server.
     let target_with_port = match ports.name(context).await? {
         PortLookup::Target(target_with_port) => target_with_port,
         PortLookup::Response(response) => return Ok(response),
     };
+    // Before the path is put behind the prefix, where it would be one of the API.
     refuse_leading_out(request.uri().path())?;
     let prefix = target_with_port.proxy_path(CORE_API);
     let path = format!("{prefix}{}", raw_path(request.uri()));
@@ -78,6 +81,7 @@ pub(super) async fn send(
     let headers = request.headers_mut();
     to_api_server(headers);
     let before = upstream.api().url().path().trim_end_matches('/');
+    // With a path before it, something in front of the API server chooses by `Host`.
     match HeaderValue::from_str(host) {
         Ok(host) if before.is_empty() => headers.insert(header::HOST, host),
         _ => headers.remove(header::HOST),
@@ -87,14 +91,16 @@ pub(super) async fn send(
         headers.insert(header::UPGRADE, upgrade);
     }
     let response =
+        // Before the headers are changed: whether a refusal is the API server's own is read from them.
         refusal::explain_status(context, send_to_api_server(upstream, request).await?).await?;
-    // What stands in front of the API server may put its own path before, or leave it away.
+    // What stands in front of the API server may put its own path before, or leave it away, so both are undone.
     let longer = (!before.is_empty()).then(|| format!("{before}{prefix}"));
     let mut response = response;
     for prefix in longer.iter().chain([&prefix]) {
         from_api_server(response.headers_mut(), prefix, host);
         response = without_prefix(response, prefix);
     }
+    // After the paths, and for every response: a cookie is the one thing that leaves the origin by itself.
     cookies::keep_at_home(response.headers_mut(), host);
     redirects.keep_at_home(&mut response)?;
     Ok(response)
@@ -129,11 +135,13 @@ fn to_api_server(headers: &mut HeaderMap) {
     if trailers {
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
+    // After the connection's own, so that `Connection` can't bring one of these back.
     let claims: Vec<HeaderName> = headers
         .keys()
         .filter(|name| {
             let name = name.as_str();
             let starts = ["impersonate-", "x-remote-", "throughway-"];
+            // The target never gets it anyway: the API server would take it for the caller's.
             name == "authorization" || starts.iter().any(|start| name.starts_with(start))
         })
         .cloned()
@@ -141,6 +149,7 @@ fn to_api_server(headers: &mut HeaderMap) {
     for name in claims {
         headers.remove(name);
     }
+    // A page must come without an encoding, as the built-in proxy fails on those that it can't rewrite in.
     let is_part_of_a_page = headers.get(SEC_FETCH_DEST).is_some_and(|dest| {
         !matches!(
             dest.as_bytes(),
@@ -184,6 +193,7 @@ fn from_api_server(headers: &mut HeaderMap, prefix: &str, host: &str) {
         .iter()
         .cloned()
         .collect();
+    // The API server puts its own first, and the target's after it.
     if own
         .first()
         .is_some_and(|first| first == API_SERVER_CACHE_CONTROL)
@@ -238,10 +248,12 @@ fn without_prefix(response: Response, prefix: &str) -> Response {
         .get(header::CONTENT_TYPE)
         .and_then(|kind| kind.to_str().ok())
         .is_some_and(|kind| kind.split(';').next() == Some("text/html"));
+    // With an encoding the built-in proxy has rewritten nothing.
     if !is_page || headers.contains_key(header::CONTENT_ENCODING) {
         return response;
     }
     let (mut parts, body) = response.into_parts();
+    // What is removed makes the page shorter.
     parts.headers.remove(header::CONTENT_LENGTH);
     Response::from_parts(parts, Body::new(PrefixRemover::new(body, prefix)))
 }

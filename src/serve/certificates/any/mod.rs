@@ -60,6 +60,7 @@ impl AnyServer {
         certificate: &CertificateDer<'_>,
         signed: Signed<'_>,
     ) -> Result<HandshakeSignatureValid, Error> {
+        // Asked before webpki is: it refuses such a key for its length, whatever the signature says.
         match short_rsa_key(certificate) {
             Some(key) => verify_short_rsa(&key, signed)?,
             None => {
@@ -80,6 +81,7 @@ impl ServerCertVerifier for AnyServer {
         _ocsp_response: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
+        // The certificate itself is taken as it is; the handshake's signature below shows that its key is at hand.
         Ok(ServerCertVerified::assertion())
     }
 
@@ -115,6 +117,7 @@ fn short_rsa_key(certificate: &CertificateDer<'_>) -> Option<Vec<u8>> {
     let x509_parser::public_key::PublicKey::RSA(key) = info.parsed().ok()? else {
         return None;
     };
+    // What is shorter still falls through to the usual check, which refuses it.
     let is_short = (MIN_RSA_BITS..ORDINARY_RSA_BITS).contains(&key.key_size());
     let bits = PublicKey::of(raw)?.bits.to_vec();
     is_short.then_some(bits)
@@ -129,6 +132,7 @@ fn verify_short_rsa(key: &[u8], signed: Signed<'_>) -> Result<(), Error> {
         | SignatureScheme::RSA_PSS_SHA256
         | SignatureScheme::RSA_PSS_SHA384
         | SignatureScheme::RSA_PSS_SHA512 => return Ok(()),
+        // A scheme of another kind of key signed with this one is a broken handshake and no short key.
         _ => return Err(signature::KeyError::OtherKind.into()),
     };
     UnparsedPublicKey::new(algorithm, key)

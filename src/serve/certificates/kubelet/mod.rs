@@ -89,6 +89,7 @@ impl KubeletAccess {
         let access = Self {
             tls: Arc::new(ArcSwap::new(config)),
             trust: Arc::default(),
+            // Before the task of the roots starts: when the credential can't be had, nothing is left running.
             credential: CurrentCredential::start(sources.credential, tasks).await?,
         };
         if let CredentialSource::File(path) = roots {
@@ -141,6 +142,7 @@ fn verified(pem: &[u8]) -> Result<Arc<ClientConfig>, CertificateError> {
         roots.add(certificate?)?;
     }
     if roots.is_empty() {
+        // Without a root every handshake would fail with a riddle, so an empty bundle is refused as such.
         return Err(CertificateError::NoCertificate);
     }
     Ok(client_config(|builder| {

@@ -80,7 +80,7 @@ impl SecretContent {
         let previous = self.previous_session_key.as_deref();
         let keys = match previous.and_then(session::parse) {
             None => (current, None),
-            // The other replicas may not have the new one yet.
+            // The other replicas may not have the new one yet, so it only opens until they have read it.
             Some(previous) if !self.made_before(now, KEY_SPREAD_TIME) => (previous, Some(current)),
             Some(previous) => (current, Some(previous)),
         };
@@ -99,6 +99,7 @@ impl SecretContent {
     fn made_before(&self, now: SystemTime, age: Duration) -> bool {
         let der = CertificateDer::from_pem_slice(self.certificate.as_bytes());
         let begin = der.ok().and_then(|der| not_before(&der).ok());
+        // The begin of a certificate is set back by the skew when it is made.
         begin.is_some_and(|begin| begin + CLOCK_SKEW + age <= now)
     }
 
@@ -115,6 +116,7 @@ impl SecretContent {
 
 /// The key of logins, if what the Secret has for one can be used.
 pub(super) fn session_key(secret: &Secret) -> Option<String> {
+    // A key that can't be used counts as none, and a new one is made.
     usable_key(secret, "session.key")
 }
 
@@ -142,5 +144,6 @@ pub(super) fn past_two_thirds(
     lifetime: Duration,
     now: SystemTime,
 ) -> Result<bool, CertificateError> {
+    // A third of its life is left for its successor to spread.
     Ok(end_of(pem)? < now + lifetime / 3)
 }

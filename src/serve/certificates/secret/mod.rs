@@ -76,6 +76,8 @@ enum SecretError {
 impl From<kube::Error> for SecretError {
     fn from(failed: kube::Error) -> Self {
         match &failed {
+            // Created meanwhile or changed meanwhile: both are the other replica's doing, and the next look reads what
+            // it wrote.
             kube::Error::Api(status) if status.code == 409 => Self::Raced,
             _ => Self::Asked(Box::new(failed)),
         }
@@ -109,7 +111,9 @@ impl ServingSecret {
         let mut served = None;
         let mut retry = RETRY_INTERVAL;
         loop {
+            // One round for both, so that a failure of either is tried again soon.
             let round = async {
+                // The bundle that is to be trusted is that of what is served now.
                 self.serve(&serving, &session_key, &mut served).await?;
                 let bundle = served
                     .as_ref()
@@ -140,7 +144,7 @@ impl ServingSecret {
         served: &mut Option<SecretContent>,
     ) -> Result<(), SecretError> {
         let content = self.up_to_date().await?;
-        // Which key seals depends on the time as well.
+        // Each time, as which key seals depends on the clock as well.
         if let Some(keys) = content.session_keys(SystemTime::now()) {
             session_key.replace(keys);
         }
@@ -148,6 +152,8 @@ impl ServingSecret {
             return Ok(());
         }
         let pair = |content: &SecretContent| (content.certificate.clone(), content.key.clone());
+        // Compared without the rest of the Secret: a new login key is no new certificate, and handshakes need not
+        // change.
         if served.as_ref().map(pair) != Some(pair(&content)) {
             serving.replace(content.certificate.as_bytes(), content.key.as_bytes())?;
             tracing::info!(secret = self.name, "a new serving certificate is in force");
@@ -170,6 +176,8 @@ impl ServingSecret {
         else {
             return Ok(held.expect("nothing is due only for what is there"));
         };
+        // With the version that was read: a replica that wrote meanwhile makes this fail with 409, and nothing of its
+        // is lost.
         let secret = due.write(
             &self.name,
             found
@@ -209,16 +217,20 @@ impl ServingSecret {
         let Some(newest) = authorities.first() else {
             return self.first(content.session_key.clone()).map(Some);
         };
+        // A Secret of an earlier version has none; what else is in it stays.
         if content.session_key.is_none() {
             return Ok(Some(SecretContent {
                 session_key: Some(session::new_text()),
                 ..content.clone()
             }));
         }
+        // The authority before the certificate: its successor has to be in the bundle, and trusted, before it signs
+        // anything.
         if past_two_thirds(newest, AUTHORITY_LIFETIME, now)? {
             let successor = generate::authority(&self.api_service)?;
             let kept: Vec<&String> = authorities
                 .iter()
+                // One that has expired signs nothing that anybody believes, and would only make the bundle grow.
                 .filter(|pem| is_valid(pem, now))
                 .collect();
             let mut bundle = successor.certificate;
@@ -232,6 +244,8 @@ impl ServingSecret {
         if past_two_thirds(&content.certificate, LEAF_LIFETIME, now)?
             || !self.names_all(&content.certificate)
         {
+            // Signed by the newest authority, in a later round than the one that made it: the bundle with it has been
+            // written by then.
             let authority = Pair {
                 certificate: newest.clone(),
                 key: content.authority_key.clone(),
@@ -240,6 +254,7 @@ impl ServingSecret {
             return Ok(Some(SecretContent {
                 certificate: leaf.certificate,
                 key: leaf.key,
+                // Together with the certificate, whose begin says when the key was made.
                 session_key: Some(session::new_text()),
                 previous_session_key: content.session_key.clone(),
                 ..content.clone()
@@ -261,6 +276,7 @@ impl ServingSecret {
         let Ok(parsed) = rustls::server::ParsedCertificate::try_from(&der) else {
             return false;
         };
+        // A certificate that somebody else put there may lack a name, and kube-apiserver would refuse it.
         self.dns_names.iter().all(|name| {
             rustls::pki_types::ServerName::try_from(name.as_str())
                 .is_ok_and(|name| rustls::client::verify_server_name(&parsed, &name).is_ok())

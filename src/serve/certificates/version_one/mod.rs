@@ -45,10 +45,12 @@ pub(super) fn verify(
 ) -> Result<(), Disbelief> {
     let parsed = parse(leaf).ok_or(Disbelief::Malformed)?;
     let tbs = &parsed.tbs_certificate;
+    // A certificate that says version 1 and has parts of a later one would be read in two ways.
     let is_plain = parsed.version() == X509Version::V1
         && parsed.extensions().is_empty()
         && tbs.issuer_uid.is_none()
         && tbs.subject_uid.is_none()
+        // The algorithm stands inside the signed part and outside; only the first can't be changed by others.
         && tbs.signature == parsed.signature_algorithm;
     if !is_plain {
         return Err(Disbelief::Malformed);
@@ -57,6 +59,7 @@ pub(super) fn verify(
     if !parsed.validity().is_valid_at(now) {
         return Err(Disbelief::Time);
     }
+    // Each root by itself: of two with the same subject, one may be the old one.
     let signed = roots.iter().filter_map(parse).any(|root| {
         root.subject().as_raw() == parsed.issuer().as_raw()
             && root.validity().is_valid_at(now)
@@ -68,6 +71,7 @@ pub(super) fn verify(
 
 fn parse<'a>(certificate: &'a CertificateDer<'_>) -> Option<X509Certificate<'a>> {
     let (rest, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
+    // Bytes behind the certificate are signed by nobody.
     rest.is_empty().then_some(parsed)
 }
 

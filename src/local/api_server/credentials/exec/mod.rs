@@ -68,6 +68,7 @@ impl Exec {
 
     /// The credential for a request that starts now.
     pub(super) async fn credential(&self) -> Result<Arc<ExecCredential>, CredentialError> {
+        // The lock is held for the decision alone: the run is awaited outside of it, by everybody who needs it.
         let run = {
             let mut state = self.0.state();
             match state.running.clone() {
@@ -82,6 +83,7 @@ impl Exec {
                 }
             }
         };
+        // Shared: whoever is given up drops only its own wait, as the plugin runs in a task.
         let result = run.clone().await;
         if matches!(result, Err(CredentialError::Interrupted)) {
             // Nobody else puts an end to a run that met a defect.
@@ -94,11 +96,14 @@ impl Exec {
     }
 
     fn start(&self) -> Run {
+        // Before the run, so that a 401 which comes while it runs counts against its result.
         self.0.is_rejected.store(false, Ordering::Release);
         let inner = Arc::clone(&self.0);
         let (sender, receiver) = oneshot::channel();
         self.0.tasks.spawn_background(async move {
+            // In a task of its own: a login in a browser takes minutes, and the request that began it may be gone.
             let result = inner.program.run(&inner.tasks).await.map(Arc::new);
+            // Recorded before anybody is told, so that nobody who asks then starts another run.
             inner.record(&result);
             // Whoever asked may be gone.
             let _ = sender.send(result);
@@ -130,6 +135,7 @@ impl ExecPlugin {
 
     /// What need not be made anew.
     fn cached(&self, state: &ExecState) -> Option<Result<Arc<ExecCredential>, CredentialError>> {
+        // A failure rests for a moment: a page makes a hundred requests, and each would start the plugin.
         if let Some((at, failed)) = &state.failed
             && self.clock.since(*at) < RETRY_BACKOFF
         {
@@ -137,9 +143,11 @@ impl ExecPlugin {
         }
         let (made, credential) = state.credential.as_ref()?;
         let age = self.clock.since(*made);
+        // A 401 right after a run is not the credential's age, and would only run the plugin again and again.
         if self.is_rejected.load(Ordering::Acquire) && age >= RETRY_BACKOFF {
             return None;
         }
+        // Without an end a credential is good until a 401.
         let Some(expires) = credential.expires else {
             return Some(Ok(Arc::clone(credential)));
         };

@@ -57,7 +57,8 @@ pub(super) fn read(
         command: command.to_owned(),
         what,
     };
-    // What the parser says may quote the text.
+    // JSON first, as plugins are meant to print it; YAML as client-go's decoder takes it too. What a parser says may
+    // quote the text, so it is not kept.
     let credential: ExecCredentialObject = serde_json::from_slice(printed)
         .or_else(|_| serde_saphyr::from_slice(printed))
         .ok()
@@ -77,6 +78,7 @@ pub(super) fn read(
     let token = status.token.filter(|token| !is_empty(token));
     let certificate = status.client_certificate_data.filter(|pem| !pem.is_empty());
     let key = status.client_key_data.filter(|key| !is_empty(key));
+    // A certificate without its key can prove nothing, and a key alone is none to present.
     let identity = match (certificate, key) {
         (None, None) => None,
         (Some(certificate), Some(key)) => {

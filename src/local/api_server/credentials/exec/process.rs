@@ -64,6 +64,7 @@ impl Program {
         }
         let interactive = match config.interactive_mode {
             Some(mode) => mode,
+            // v1 has no default for it, and v1beta1 has this one (client-go's `SetDefaults_ExecConfig`).
             None if api_version == VERSIONS[0] => return Err(wrong("it has no interactiveMode")),
             None => ExecInteractiveMode::IfAvailable,
         };
@@ -89,6 +90,7 @@ impl Program {
     pub(super) async fn run(&self, tasks: &Tasks) -> Result<ExecCredential, CredentialError> {
         let command = || self.command.clone();
         let child = self.start()?;
+        // When the time is over the child is dropped, which kills it.
         let Ok(ended) = timeout(PLUGIN_TIMEOUT, wait(child, tasks)).await else {
             return Err(CredentialError::PluginTimeout {
                 command: command(),
@@ -100,6 +102,7 @@ impl Program {
                 command: command(),
                 reason: failed.kind(),
             })?;
+        // Before the output is read: what a plugin printed before it failed is no credential.
         if !status.success() {
             return Err(CredentialError::PluginFailed {
                 command: command(),
@@ -127,6 +130,7 @@ impl Program {
             .args(&self.arguments)
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .env("KUBERNETES_EXEC_INFO", self.exec_info(is_interactive))
+            // A plugin that may not ask must not hang on a terminal that happens to be there.
             .stdin(if is_interactive {
                 Stdio::inherit()
             } else {
@@ -134,6 +138,7 @@ impl Program {
             })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
+            // A companion that ends takes its plugins with it.
             .kill_on_drop(true);
         command.spawn().map_err(|failed| match failed.kind() {
             ErrorKind::NotFound => CredentialError::PluginMissing {
@@ -179,8 +184,11 @@ async fn wait(
     let mut printed = Vec::new();
     let status = {
         let mut reading = pin!(everything(child.stdout.take(), &mut printed));
+        // The end of the process counts and not that of its pipes: an agent that it started may hold them open for
+        // hours.
         tokio::select! {
             status = child.wait() => {
+                // What was written just before the end may not have been read yet.
                 timeout(PIPE_TIMEOUT, reading).await.unwrap_or(Ok(()))?;
                 status?
             }
@@ -190,6 +198,7 @@ async fn wait(
             }
         }
     };
+    // The last line may still be on its way to the tail.
     let _ = timeout(PIPE_TIMEOUT, passed).await;
     Ok((status, printed, last_line(&tail)))
 }
@@ -202,6 +211,7 @@ async fn everything(
     printed: &mut Vec<u8>,
 ) -> std::io::Result<()> {
     if let Some(stdout) = stdout {
+        // Bounded, as a plugin that prints without end would fill the memory.
         stdout.take(MAX_OUTPUT_BYTES).read_to_end(printed).await?;
     }
     Ok(())
@@ -214,6 +224,7 @@ async fn pass_on(mut stderr: impl AsyncRead + Unpin, tail: &Tail) {
         {
             let mut tail = tail.lock().unwrap_or_else(PoisonError::into_inner);
             tail.extend_from_slice(&piece[..length]);
+            // Only the end is kept, for the one line that an error shows.
             let before = tail.len().saturating_sub(piece.len());
             tail.drain(..before);
         }

@@ -28,7 +28,7 @@ use crate::local::api_server::transport::tls::{ConnectionPurpose, TlsSource};
 
 /// How long the issuer may take for one response, connecting included.
 const ISSUER_TIMEOUT: Duration = Duration::from_secs(30);
-/// The most that is read of an response.
+/// The most that is read of a response.
 const MAX_RESPONSE_BYTES: usize = 1024 * 1024;
 
 /// Where tokens are fetched.
@@ -74,6 +74,7 @@ impl Issuer {
     ) -> Result<Self, ConfigError> {
         let url = url.trim_end_matches('/').to_owned();
         let uri = resolve::server_uri(&url)?;
+        // A refresh token in the clear would be anybody's.
         if uri.scheme() != Some(&Scheme::HTTPS) {
             let server = resolve::without_userinfo(&url);
             return Err(ConfigError::BadServer { server });
@@ -103,12 +104,15 @@ impl Issuer {
         let DiscoveryDocument { token_endpoint } = serde_json::from_slice(&response)
             .map_err(|_| self.failed("its discovery document is malformed"))?;
         let mut refused = self.failed("it refused the refresh token");
+        // RFC 6749 section 2.3.1 has both, and which one an issuer takes is told only by its refusal. oauth2 of Go
+        // tries in the same order.
         for authentication in [ClientAuthentication::Header, ClientAuthentication::Form] {
             let request = self.token_request(&token_endpoint, refresh_token, authentication)?;
             let (status, response) = self.send(request).await?;
             if status.is_success() {
                 return self.tokens(&response);
             }
+            // Not the token's fault, so nobody is told to log in anew for it.
             if status.is_server_error() {
                 refused = self.failed("it has an error of its own");
             }
@@ -152,6 +156,7 @@ impl Issuer {
         match authentication {
             ClientAuthentication::Header => {
                 let pair = format!("{}:{}", encoded(&self.client_id), encoded(secret));
+                // Each part is escaped first (RFC 6749 section 2.3.1), as a colon would end the name.
                 let value = format!("Basic {}", STANDARD.encode(pair));
                 let mut value =
                     HeaderValue::try_from(value).expect("base64 can be sent in a header");
@@ -185,6 +190,7 @@ impl Issuer {
         let uri = request.uri().clone();
         let malformed = || self.failed("its addresses are not all of https");
         let authority = uri.authority().ok_or_else(malformed)?.clone();
+        // Asked of the token endpoint too: the discovery document could lead anywhere.
         if uri.scheme() != Some(&Scheme::HTTPS) {
             return Err(malformed());
         }
@@ -196,6 +202,7 @@ impl Issuer {
         let settings = self.tls.settings(None).await;
         let settings = settings.map_err(|failed| unreachable(failed.to_string()))?;
         let secured = TlsTarget {
+            // HTTP/1.1 alone, as there is one request and then the connection closes.
             settings: settings.of(ConnectionPurpose::Upgrade),
             name,
         };
@@ -220,6 +227,7 @@ impl Issuer {
             Ok((status, body.to_bytes().to_vec()))
         };
         let mut response = std::pin::pin!(response);
+        // Driven in the same task: the connection ends with the request, and nothing is left running.
         tokio::select! {
             received = &mut response => received,
             // The end of the connection may come with the end of the response.

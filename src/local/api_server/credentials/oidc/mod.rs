@@ -103,11 +103,13 @@ impl Oidc {
 
     /// The header of the present ID token, which is fetched anew if it has run out.
     pub(super) async fn header(&self) -> Result<HeaderValue, CredentialError> {
+        // Most requests end here. The lock is free but for a refresh, which everybody has to wait for.
         if let Some(header) = self.login.present(&*self.login.state.lock().await) {
             return header;
         }
         let login = Arc::clone(&self.login);
         let (sender, receiver) = oneshot::channel();
+        // In a task that the program's end waits for: a refresh token that was used must be kept.
         self.tasks.spawn(async move {
             // Whoever asked may be gone.
             let _ = sender.send(login.renewed().await);
@@ -156,10 +158,13 @@ impl OidcLogin {
                 }
                 changes.extend(state.id_token.replace(id_token.clone()).zip(Some(id_token)));
                 state.failed = None;
+                // Before the header is given out, and under the lock, so that nobody refreshes with the old token
+                // meanwhile.
                 keep::replace(&self.files, &changes).await;
                 Ok(header)
             }
             Err(failed) => {
+                // Remembered, as each try may use a refresh token up.
                 state.failed = Some((self.clock.now(), failed.clone()));
                 Err(failed)
             }
@@ -168,6 +173,7 @@ impl OidcLogin {
 
     fn is_fresh(&self, token: &SecretString) -> bool {
         let Some(expiry) = expiry_of(token.expose_secret()) else {
+            // A token without an end that can be read is taken for one that has ended.
             return false;
         };
         self.clock.now() + EXPIRY_SKEW < expiry

@@ -114,9 +114,11 @@ impl CurrentCredential {
         match source {
             KubeletCredentialSource::Nothing => Ok(Self::none(NoKubeletCredential::NotConfigured)),
             KubeletCredentialSource::TokenFile { path, own_token } => {
+                // Read once: another token of the same account, made later, is told by its subject.
                 let own = OwnToken::read(&own_token).await?;
                 let token = files::read(&path).await?;
                 let credential = Self::none(NoKubeletCredential::NotConfigured);
+                // A wrong file ends the start; one that becomes wrong later leaves the last good token in place.
                 credential.show_file(&token, &own)?;
                 let followed = Arc::clone(&credential);
                 tasks.spawn_required(
@@ -147,6 +149,7 @@ impl CurrentCredential {
     /// `Bearer …` for the next request.
     pub(super) fn authorization(&self) -> Result<HeaderValue, NoKubeletCredential> {
         match self.shown.load().as_deref() {
+            // Looked at for each request: the API server may have been away for longer than a token lives.
             Some(shown) if shown.until.is_none_or(|until| Instant::now() < until) => {
                 Ok(shown.authorization.clone())
             }
@@ -155,6 +158,7 @@ impl CurrentCredential {
     }
 
     fn show_file(&self, token: &[u8], own: &OwnToken) -> Result<(), CertificateError> {
+        // Before it is stored, so that no kubelet is ever shown it, not even once.
         if own.is_of_same_account(token) {
             return Err(CertificateError::OwnToken);
         }
@@ -191,6 +195,7 @@ impl CurrentCredential {
                         until,
                     })));
                     backoff = RETRY_BACKOFF;
+                    // In the middle of its life, so that some failures in a row still leave it good.
                     (lifetime / 2).max(RETRY_BACKOFF)
                 }
                 Err(failed) => {

@@ -52,6 +52,7 @@ async fn replace_in<'c>(
     let Ok(file) = fs::canonicalize(file).await else {
         return Ok(changes.to_vec());
     };
+    // Looked at without the lock first: most files have none of the tokens, and are not to be locked for nothing.
     let (_, missing) = rewrite::tokens(&fs::read_to_string(&file).await?, changes);
     if missing.len() == changes.len() {
         return Ok(missing);
@@ -70,13 +71,17 @@ async fn write(file: &Path, text: &SecretString) -> io::Result<()> {
     let mut number = [0; 8];
     aws_lc_rs::rand::fill(&mut number).map_err(io::Error::other)?;
     let number = u64::from_ne_bytes(number);
+    // Removed by being dropped, whatever fails below; after the rename it has another name.
     let draft = TemporaryFile(beside(file, &format!(".throughway-{number:016x}")));
     let mut options = fs::OpenOptions::new();
+    // For its user alone from the first moment: the right to read is set before there is anything to read.
     options.write(true).create_new(true).mode(0o600);
     let mut opened = options.open(&draft.0).await?;
     opened.write_all(text.expose_secret().as_bytes()).await?;
+    // On the disk before it takes the place of the old one: a crash in between must not leave an empty kubeconfig.
     opened.sync_all().await?;
     fs::set_permissions(&draft.0, rights).await?;
+    // In one step, so that kubectl reads the old file or the new one and never a half.
     fs::rename(&draft.0, file).await
 }
 
@@ -97,6 +102,8 @@ impl Lock {
                     });
                 }
                 Err(taken)
+                    // kubectl may hold it for a moment; a lock that stays for longer was left behind, and is nobody's
+                    // to break here.
                     if taken.kind() == io::ErrorKind::AlreadyExists && tries < LOCK_TRIES =>
                 {
                     tries += 1;

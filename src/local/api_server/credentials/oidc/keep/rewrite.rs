@@ -21,6 +21,7 @@ pub(super) fn tokens<'c>(
     for change in changes {
         let (old, new) = (change.0.expose_secret(), change.1.expose_secret());
         match replaced(&now, old, new) {
+            // Read back before it counts: a text that means something else is not written.
             Some(next) if holds(&next, new) => now = next,
             _ => missing.push(*change),
         }
@@ -29,6 +30,7 @@ pub(super) fn tokens<'c>(
 }
 
 fn replaced(text: &str, old: &str, new: &str) -> Option<String> {
+    // An empty or short one could be a part of anything.
     if old.len() < LEAST_TOKEN {
         return None;
     }
@@ -43,6 +45,7 @@ fn replaced(text: &str, old: &str, new: &str) -> Option<String> {
                 quotes.write(&mut now, new);
                 is_found = true;
             }
+            // A part of a longer word is another token, and stays.
             None => now.push_str(old),
         }
         rest = after;
@@ -69,6 +72,7 @@ impl Quotes {
         match (before, after) {
             (Some('\''), Some('\'')) => Some(Self::Single),
             (Some('"'), Some('"')) => Some(Self::Double),
+            // Bare only between white space, where YAML ends a plain scalar.
             (Some(letter), after) if letter.is_whitespace() && is_end(after) => Some(Self::Bare),
             _ => None,
         }
