@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::lines::{Lines, headers, sorted};
 use crate::protocol::envelope::{
-    ORIGIN, OwnOrigin, unwrap_request, unwrap_response, wrap_request, wrap_response,
+    ORIGIN, TargetOrigin, unwrap_request, unwrap_response, wrap_request, wrap_response,
 };
 
 const SEEN_AT: &str = "http://grafana.monitoring.svc.localhost:8001";
@@ -88,7 +88,7 @@ fn request(sent: &HeaderMap) {
 
 fn respond(sent: &HeaderMap) {
     let mut on_the_way = sent.clone();
-    wrap_response(&mut on_the_way, &own_origin());
+    wrap_response(&mut on_the_way, &target_origin());
     let ours = [
         "throughway-origin",
         "content-type",
@@ -116,7 +116,7 @@ fn respond(sent: &HeaderMap) {
     made_up(sent, "throughway-response-", &[], unwrap_response);
 }
 
-fn own_origin() -> OwnOrigin {
+fn target_origin() -> TargetOrigin {
     let mut arriving = HeaderMap::from_iter([(ORIGIN, HeaderValue::from_static(SEEN_AT))]);
     unwrap_request(&mut arriving).unwrap().unwrap()
 }

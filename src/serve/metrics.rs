@@ -35,8 +35,8 @@ impl Router {
             .identify_reader(peer, request)
             .await;
         let (caller, _) = identified.map_err(|refused| refused.status())?;
-        let place = self.stages.in_flight.acquire_for_reader(&caller);
-        let _place = place.map_err(|refused| refused.status())?;
+        let slot = self.stages.in_flight.acquire_for_reader(&caller);
+        let _slot = slot.map_err(|refused| refused.status())?;
         let authorized = self
             .stages
             .authorization

@@ -93,7 +93,7 @@ pub async fn respond(stages: &Stages, peer: &Peer, request: Box<Request>) -> Res
         record.responded = Some(Instant::now());
     });
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        context.leave_place();
+        context.release_slot();
     }
     if !response.body().is_end_stream() {
         // For the connection, which sees whether the body is taken.

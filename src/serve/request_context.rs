@@ -1,6 +1,6 @@
 //! What goes with one request from its first look to its last byte, and is shared by everybody who works on it.
 //!
-//! The stages note in it what they find out, bodies and tunnels count their bytes in it, and it holds the request's place among
+//! The stages note in it what they find out, bodies and tunnels count their bytes in it, and it holds the request's slot among
 //! those in flight. The body of the response holds it too: when the last holder lets go of it, after the last byte of the response
 //! or of the tunnel, it becomes one line of the access log and one sample of each metric. No token, cookie, query or body is ever
 //! given to it.
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::fairness::{Full, Holder, Place, Places};
+use super::fairness::{Full, Slot, SlotOwner, Slots};
 use super::refusal::Fault;
 use super::telemetry::{AccessLog, AuditId, Metrics, RequestRecord, Sample, Totals, short};
 
@@ -31,7 +31,7 @@ pub struct RequestContext {
 struct Noted {
     record: RequestRecord,
     /// Held until the last byte was sent or the caller is gone.
-    place: Option<Place>,
+    slot: Option<Slot>,
 }
 
 impl RequestContext {
@@ -79,26 +79,26 @@ impl RequestContext {
         say(&mut self.noted().record);
     }
 
-    /// One of these places for the user and namespace of this request, if they have not got their share.
-    pub fn share_of(&self, places: &Arc<Places>) -> Option<Place> {
+    /// One of these slots for the user and namespace of this request, if they have not got their share.
+    pub fn take_slot(&self, slots: &Arc<Slots>) -> Option<Slot> {
         let record = &self.noted().record;
-        let taken = places.take(Holder::User(&record.user), &record.namespace);
+        let taken = slots.take(SlotOwner::User(&record.user), &record.namespace);
         taken.ok()
     }
 
-    /// Takes one of these places in the namespace of this request, and keeps it until the request ends.
+    /// Takes one of these slots in the namespace of this request, and keeps it until the request ends.
     ///
     /// # Errors
-    /// There is none left, or none left for this holder or namespace.
-    pub fn hold(&self, places: &Arc<Places>, holder: Holder<'_>) -> Result<(), Full> {
+    /// There is none left, or none left for this owner or namespace.
+    pub fn hold_slot(&self, slots: &Arc<Slots>, owner: SlotOwner<'_>) -> Result<(), Full> {
         let mut noted = self.noted();
-        noted.place = Some(places.take(holder, &noted.record.namespace)?);
+        noted.slot = Some(slots.take(owner, &noted.record.namespace)?);
         Ok(())
     }
 
-    /// The request has become a tunnel, which has a place of its own.
-    pub fn leave_place(&self) {
-        self.noted().place = None;
+    /// The request has become a tunnel, which has a slot of its own.
+    pub fn release_slot(&self) {
+        self.noted().slot = None;
     }
 
     /// Bytes of a body or tunnel went to the backend.

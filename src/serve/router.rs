@@ -55,7 +55,7 @@ impl Router {
                 .await
                 .unwrap_or_else(Status::into_response);
         }
-        // Somebody who only asks for what everybody may see does not keep a place among those who wait for one.
+        // Somebody who only asks for what everybody may see does not keep a connection slot from those who wait for one.
         if peer.class() == PeerClass::Stranger {
             peer.retire();
         }

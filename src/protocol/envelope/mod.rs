@@ -59,9 +59,9 @@ const MAX_METHOD_BYTES: usize = 32;
 )]
 pub struct NoOrigin;
 
-/// Scheme and host of an origin, as `http://host:port` has them.
+/// The origin at which a browser sees one target and nothing else, such as `http://grafana.monitoring.svc.localhost:8001`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OwnOrigin {
+pub struct TargetOrigin {
     /// `http` or `https`.
     pub scheme: &'static str,
     /// With the port where it is not the scheme's own.
@@ -87,7 +87,7 @@ pub fn wrap_request(headers: HeaderMap, origin: HeaderValue) -> HeaderMap {
 ///
 /// # Errors
 /// `Throughway-Origin` is there and is no origin.
-pub fn unwrap_request(headers: &mut HeaderMap) -> Result<Option<OwnOrigin>, NoOrigin> {
+pub fn unwrap_request(headers: &mut HeaderMap) -> Result<Option<TargetOrigin>, NoOrigin> {
     let mut origins = headers.get_all(ORIGIN).iter();
     let Some(origin) = origins.next() else {
         return Ok(None);
@@ -95,14 +95,14 @@ pub fn unwrap_request(headers: &mut HeaderMap) -> Result<Option<OwnOrigin>, NoOr
     if origins.next().is_some() {
         return Err(NoOrigin);
     }
-    let origin = OwnOrigin::read(origin)?;
+    let origin = TargetOrigin::read(origin)?;
     let forwarded_for = HeaderName::from_static("x-forwarded-for");
     unwrap(headers, REQUEST, |outside| *outside == forwarded_for);
     Ok(Some(origin))
 }
 
 /// Puts the headers of a backend's response into an envelope.
-pub fn wrap_response(headers: &mut HeaderMap, origin: &OwnOrigin) {
+pub fn wrap_response(headers: &mut HeaderMap, origin: &TargetOrigin) {
     let before = std::mem::take(headers);
     headers.reserve(before.len() + 4);
     wrap(before, RESPONSE, headers);
@@ -127,7 +127,7 @@ pub fn unwrap_response(headers: &mut HeaderMap) -> bool {
     true
 }
 
-impl OwnOrigin {
+impl TargetOrigin {
     fn read(value: &HeaderValue) -> Result<Self, NoOrigin> {
         let text = value.to_str().map_err(|_| NoOrigin)?;
         let (scheme, host) = text.split_once("://").ok_or(NoOrigin)?;
@@ -156,7 +156,7 @@ impl OwnOrigin {
     }
 }
 
-impl std::fmt::Display for OwnOrigin {
+impl std::fmt::Display for TargetOrigin {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let host = self.host.to_str().unwrap_or_default();
         write!(formatter, "{}://{host}", self.scheme)

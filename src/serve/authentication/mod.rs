@@ -29,7 +29,7 @@ use crate::serve::certificates::Trust;
 use crate::serve::cluster::ApiServerError;
 use crate::serve::config::{AnonymousAuth, AuthenticationConfig};
 use crate::serve::connection::{Peer, PeerClass};
-use crate::serve::fairness::{Holder, ReviewLimit, TooManyReviews};
+use crate::serve::fairness::{ReviewLimit, SlotOwner, TooManyReviews};
 use crate::serve::refusal::Refuse;
 use crate::serve::request_context::RequestContext;
 
@@ -71,10 +71,10 @@ pub struct Caller {
 
 impl Caller {
     /// Whose share of everything this caller takes.
-    pub fn holder(&self) -> Holder<'_> {
+    pub fn slot_owner(&self) -> SlotOwner<'_> {
         match self.user.is_master() {
-            true => Holder::Master,
-            false => Holder::User(&self.user.name),
+            true => SlotOwner::Master,
+            false => SlotOwner::User(&self.user.name),
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::protocol::status::{Status, Subject};
 use crate::serve::api::RequestInfo;
 use crate::serve::authentication::{Caller, Method, ReviewError};
 use crate::serve::config::{ApiGroup, AuthorizationConfig};
-use crate::serve::fairness::{Holder, ReviewLimit};
+use crate::serve::fairness::{ReviewLimit, SlotOwner};
 use crate::serve::refusal::Refuse;
 use crate::serve::request_context::RequestContext;
 
@@ -36,8 +36,8 @@ impl Permit {
     }
 
     /// Whose share of everything this request takes.
-    pub fn holder(&self) -> Holder<'_> {
-        self.caller.holder()
+    pub fn slot_owner(&self) -> SlotOwner<'_> {
+        self.caller.slot_owner()
     }
 
     pub fn info(&self) -> &RequestInfo {

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, Method, header};
 
 use super::external_url::ExternalUrl;
 use super::page_token::OfferedToken;
-use crate::protocol::envelope::OwnOrigin;
+use crate::protocol::envelope::TargetOrigin;
 use crate::serve::authentication;
 use crate::serve::authorization::Permit;
 
@@ -70,7 +70,7 @@ pub struct ClientInfo {
     pub redirects: RedirectPreference,
     pub path_source: PathSource,
     /// The target is seen at the root of this origin, which is its own, so nothing of it needs to be mapped.
-    pub own_origin: Option<OwnOrigin>,
+    pub target_origin: Option<TargetOrigin>,
     /// Where a browser sees the target otherwise, as far as it is known.
     pub external: ExternalUrl,
     /// What a WebSocket shows of the page that opens it.
@@ -92,7 +92,7 @@ impl ClientInfo {
             },
             redirects: RedirectPreference::Usual,
             path_source: PathSource::Url,
-            own_origin: None,
+            target_origin: None,
             external: ExternalUrl::default(),
             page_token: OfferedToken::default(),
         };
@@ -123,9 +123,9 @@ impl ClientInfo {
     }
 
     /// The same of a target that is seen at an origin of its own.
-    pub(super) fn at_own_origin(self, own: OwnOrigin) -> Self {
+    pub(super) fn at_target_origin(self, own: TargetOrigin) -> Self {
         Self {
-            own_origin: Some(own),
+            target_origin: Some(own),
             ..self
         }
     }

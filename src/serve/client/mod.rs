@@ -21,11 +21,11 @@ use http::header;
 
 pub use binding::user_and_target;
 pub use cross_site::CrossSite;
-pub use external_url::{ExternalUrl, KnownOrigins, Origin};
+pub use external_url::{BrowserOrigin, ExternalUrl, KnownOrigins};
 pub use info::{ClientInfo, ClientKind, FetchDestination, Ingress, PathSource, RedirectPreference};
 pub use page_token::{OfferedToken, PageTokens};
 
-use crate::protocol::envelope::{self, NoOrigin, OwnOrigin};
+use crate::protocol::envelope::{self, NoOrigin, TargetOrigin};
 use crate::protocol::fetch_metadata::{self, CrossSitePolicy};
 use crate::protocol::status::Request;
 use crate::serve::authentication::{ClaimFilter, Method};
@@ -59,26 +59,26 @@ impl Clients {
     pub fn describe(&self, permit: &Permit, request: &mut Request) -> Result<ClientInfo, NoOrigin> {
         // It may have come as a POST.
         request.method_mut().clone_from(&permit.info().method);
-        let own_origin = envelope::unwrap_request(request.headers_mut())?;
-        if own_origin.is_some() {
+        let target_origin = envelope::unwrap_request(request.headers_mut())?;
+        if target_origin.is_some() {
             // What was inside is as the page sent it, and no stage has looked at it.
             // Inside an envelope `Authorization` is the app's, so only claims of an identity go.
             self.claims.remove_claims(request.headers_mut());
         }
-        self.of(permit, own_origin, request)
+        self.of(permit, target_origin, request)
     }
 
     /// The same for a request that is out of its envelope.
     pub(crate) fn of(
         &self,
         permit: &Permit,
-        own_origin: Option<OwnOrigin>,
+        target_origin: Option<TargetOrigin>,
         request: &mut Request,
     ) -> Result<ClientInfo, NoOrigin> {
-        if let Some(own) = own_origin {
+        if let Some(own) = target_origin {
             let is_believed = own.is_loopback() || self.known(None).holds(&own.to_string());
             return match is_believed {
-                true => Ok(ClientInfo::of(permit, request.headers()).at_own_origin(own)),
+                true => Ok(ClientInfo::of(permit, request.headers()).at_target_origin(own)),
                 false => Err(NoOrigin),
             };
         }
@@ -113,7 +113,7 @@ impl Clients {
         {
             return Ok(());
         }
-        let own = match &client.own_origin {
+        let own = match &client.target_origin {
             Some(own) => Some(own.to_string()),
             None => own_host(permit, request),
         };

@@ -37,7 +37,7 @@ use crate::serve::client::ClientInfo;
 use crate::serve::config::ForwardConfig;
 use crate::serve::connection::Peer;
 use crate::serve::endpoint::{Endpoint, EndpointOrder, Outliers};
-use crate::serve::fairness::{Full, Places};
+use crate::serve::fairness::{Full, Slots};
 use crate::serve::request_context::RequestContext;
 use transport::connector::Connector;
 use transport::pool::Pool;
@@ -72,7 +72,7 @@ pub struct Forward {
     connector: Connector,
     logins: Logins,
     pool: Arc<Pool>,
-    tunnels: Arc<Places>,
+    tunnels: Arc<Slots>,
     authorizer: Arc<dyn Reauthorize>,
     tasks: Tasks,
 }
@@ -104,7 +104,7 @@ impl Forward {
         Self {
             connector: Connector::new(config.clone(), credentials.kubelet, outliers),
             logins: credentials.logins,
-            tunnels: Places::new(config.max_tunnels),
+            tunnels: Slots::new(config.max_tunnels),
             authorizer,
             config,
             pool,
@@ -141,7 +141,7 @@ impl Forward {
         }
     }
 
-    /// How often there was no place for a tunnel, for this reason.
+    /// How often there was no slot for a tunnel, for this reason.
     pub fn tunnels_refused(&self, full: Full) -> u64 {
         self.tunnels.refused(full)
     }

@@ -87,7 +87,8 @@ impl Forward {
 /// its own there is none to know.
 fn uri_inside(context: ForwardContext<'_>, endpoint: &Endpoint) -> Result<Uri, ForwardError> {
     let asked = context.permit.info();
-    let is_whole = endpoint.settings.prefix == Prefix::Keep && context.client.own_origin.is_none();
+    let is_whole =
+        endpoint.settings.prefix == Prefix::Keep && context.client.target_origin.is_none();
     let path = match asked.path_inside() {
         // An app that is told to keep its prefix knows the whole path; at an origin of its own the browser has never
         // seen one.

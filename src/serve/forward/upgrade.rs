@@ -22,7 +22,7 @@ use crate::protocol::hop_by_hop;
 use crate::protocol::status::{Request, Response};
 use crate::serve::destination::Scheme;
 use crate::serve::endpoint::{Endpoint, EndpointOrder};
-use crate::serve::fairness::Place;
+use crate::serve::fairness::Slot;
 
 /// The protocol that a request asks to be upgraded to. Of HTTP/1.0, `Upgrade` is ignored (RFC 9110 section 7.8); HTTP/2 has
 /// none.
@@ -76,9 +76,10 @@ impl Forward {
         protocol: Protocol,
     ) -> Result<Forwarded<'p>, ForwardError> {
         // Before anything is dialled: a caller without a slot costs no backend a connection.
-        let slot = self
-            .tunnels
-            .take(context.permit.holder(), &context.permit.info().namespace)?;
+        let slot = self.tunnels.take(
+            context.permit.slot_owner(),
+            &context.permit.info().namespace,
+        )?;
         #[expect(
             clippy::disallowed_methods,
             reason = "the one place that joins upgraded connections"
@@ -139,7 +140,7 @@ impl Forward {
         caller: OnUpgrade,
         backend: OnUpgrade,
         protocol: Protocol,
-        slot: Place,
+        slot: Slot,
     ) {
         context
             .request_context

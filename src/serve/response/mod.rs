@@ -124,7 +124,7 @@ impl ResponseRewriter {
     ) -> Rewritten {
         let (client, info) = (context.client, context.permit.info());
         // Nobody else is at that origin, so nothing has to be kept from anybody.
-        if let Some(own) = &client.own_origin {
+        if let Some(own) = &client.target_origin {
             envelope::wrap_response(response.headers_mut(), own);
             return Rewritten::Done(response);
         }

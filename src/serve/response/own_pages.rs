@@ -37,7 +37,7 @@ impl OwnPages {
         request: &mut Request,
     ) -> Option<Response> {
         // At its own origin everything belongs to the app, this server's paths too.
-        if client.own_origin.is_some() {
+        if client.target_origin.is_some() {
             return None;
         }
         // First, as the login's body must be read before anybody else takes the request.

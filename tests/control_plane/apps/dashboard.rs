@@ -92,7 +92,7 @@ impl Dashboard {
     }
 
     /// Its address at an origin of its own, with the slash at the end.
-    pub fn own_origin(&self, cluster: &Cluster, way: Way) -> String {
+    pub fn target_origin(&self, cluster: &Cluster, way: Way) -> String {
         let name = format!("{}.{DEMO}.svc", self.name);
         format!("{}/", way.companion(cluster).origin(&name))
     }

@@ -67,7 +67,7 @@ async fn works_at_own_origins(
     steps: &impl AsyncFn(&Tab, &str),
 ) {
     for way in [Way::Throughway, Way::BuiltIn] {
-        let origin = dashboard.own_origin(cluster, way);
+        let origin = dashboard.target_origin(cluster, way);
         let name = format!("{}-origin-{}", dashboard.name, way.name());
         let lost = LOST.iter().find(|(lost, ..)| *lost == dashboard.name);
         let requests = match lost {

@@ -114,7 +114,7 @@ impl Demo {
     }
 
     /// The dashboard at an origin of its own.
-    pub fn own_origin(&self) -> String {
+    pub fn target_origin(&self) -> String {
         format!("http://dashboard.demo.svc.localhost:{}/", self.companion)
     }
 
@@ -126,7 +126,7 @@ impl Demo {
 
     /// What to open and what to paste.
     pub fn text(&self) -> String {
-        let (own, prefix) = (self.own_origin(), self.below_the_prefix());
+        let (own, prefix) = (self.target_origin(), self.below_the_prefix());
         let service = format!("{SERVICES}/web:http/proxy");
         let address = format!("https://{}", self.api);
         let kubeconfig = self.kubeconfig.display();

@@ -80,7 +80,7 @@ impl Logins {
         client: &ClientInfo,
         headers: &HeaderMap,
     ) -> (Option<HeaderValue>, AppLogin) {
-        let (mut authorization, login) = match (permit.info().resource, &client.own_origin) {
+        let (mut authorization, login) = match (permit.info().resource, &client.target_origin) {
             // What a caller meant for an app must never reach a kubelet, which would take it for an identity.
             (Resource::Nodes, _) => return (None, AppLogin::Absent),
             // At its own origin the target gets what was sent there.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::serve::client::tests::{permit, permit_for, program};
-use crate::serve::client::{ExternalUrl, Origin};
+use crate::serve::client::{BrowserOrigin, ExternalUrl};
 
 const WEB: &str = "/namespaces/demo/services/web:80";
 
@@ -178,7 +178,7 @@ fn a_websocket_of_an_origin_that_is_not_known_gets_no_login() {
     assert_eq!(sent, (None, AppLogin::Absent));
     let known = ClientInfo {
         external: ExternalUrl {
-            origin: Some(Origin {
+            origin: Some(BrowserOrigin {
                 scheme: "http",
                 host: "localhost:8001".into(),
             }),

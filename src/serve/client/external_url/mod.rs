@@ -26,7 +26,7 @@ use crate::serve::config::ExternalOrigin;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ExternalUrl {
     /// Where the request comes from, if that is the origin that the target is seen at.
-    pub origin: Option<Origin>,
+    pub origin: Option<BrowserOrigin>,
     /// The path of the target, up to and with `…/proxy`, as the browser has it.
     pub prefix: Option<String>,
     /// The path and query of the referring page below that.
@@ -42,9 +42,9 @@ pub struct KnownOrigins<'a> {
     pub own: Option<String>,
 }
 
-/// Scheme and host of a URL.
+/// The origin in the address bar of a browser, of which the target is a part: what its `Origin` or `Referer` says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin {
+pub struct BrowserOrigin {
     /// `http` or `https`.
     pub scheme: &'static str,
     /// With the port where it is not the scheme's own.
@@ -105,7 +105,7 @@ impl ExternalUrl {
 /// Whether a request is known to come from the origin that the target is seen at.
 fn is_believed(
     headers: &HeaderMap,
-    from: &Origin,
+    from: &BrowserOrigin,
     known: &KnownOrigins<'_>,
     token: &OfferedToken,
 ) -> bool {
@@ -126,17 +126,17 @@ impl KnownOrigins<'_> {
         split(text).is_some_and(|(origin, rest)| rest.is_empty() && self.has(&origin))
     }
 
-    fn has(&self, origin: &Origin) -> bool {
+    fn has(&self, origin: &BrowserOrigin) -> bool {
         let is_own = |own: &str| split(own).is_some_and(|(own, _)| own == *origin);
         self.own.as_deref().is_some_and(is_own) || self.of(origin).next().is_some()
     }
 
     /// Whether the API is known to have this path at that origin.
-    fn lists(&self, origin: &Origin, front: &str) -> bool {
+    fn lists(&self, origin: &BrowserOrigin, front: &str) -> bool {
         self.of(origin).any(|listed| listed.path == front)
     }
 
-    fn of(&self, origin: &Origin) -> impl Iterator<Item = &ExternalOrigin> {
+    fn of(&self, origin: &BrowserOrigin) -> impl Iterator<Item = &ExternalOrigin> {
         let is_it = move |listed: &&ExternalOrigin| {
             listed.scheme == origin.scheme && listed.host == origin.host
         };
@@ -145,7 +145,7 @@ impl KnownOrigins<'_> {
 }
 
 /// Origin and the rest of a web URL.
-fn split(url: &str) -> Option<(Origin, &str)> {
+fn split(url: &str) -> Option<(BrowserOrigin, &str)> {
     let (scheme, rest) = ["http", "https"]
         .into_iter()
         .find_map(|scheme| Some((scheme, url.strip_prefix(scheme)?.strip_prefix("://")?)))?;
@@ -155,7 +155,7 @@ fn split(url: &str) -> Option<(Origin, &str)> {
     let is_plain = !host.is_empty() && !host.contains(['@', '\\']);
     is_plain.then(|| {
         let host = host.to_ascii_lowercase();
-        (Origin { scheme, host }, path)
+        (BrowserOrigin { scheme, host }, path)
     })
 }
 

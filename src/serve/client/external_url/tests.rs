@@ -39,7 +39,7 @@ fn known(
     page: Option<&str>,
 ) -> ExternalUrl {
     ExternalUrl {
-        origin: Some(Origin {
+        origin: Some(BrowserOrigin {
             scheme,
             host: host.to_owned(),
         }),

@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::ForwardContext;
-use crate::protocol::envelope::OwnOrigin;
+use crate::protocol::envelope::TargetOrigin;
 use crate::protocol::forwarded_for::{self, X_FORWARDED_FOR};
 use crate::serve::authentication::Method;
 use crate::serve::client::ExternalUrl;
@@ -91,7 +91,7 @@ impl View {
     }
 
     /// Adds what an app at an origin of its own is told.
-    pub(super) fn tell_at_own_origin(self, headers: &mut HeaderMap, own: &OwnOrigin) {
+    pub(super) fn tell_at_target_origin(self, headers: &mut HeaderMap, own: &TargetOrigin) {
         headers.insert(X_FORWARDED_FOR, self.forwarded_for);
         headers.insert(X_FORWARDED_HOST, own.host.clone());
         headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(own.scheme));

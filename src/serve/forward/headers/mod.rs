@@ -59,7 +59,7 @@ pub(super) fn to_backend(
     // nothing else of it.
     let trailers = accepts_trailers(&before);
     let mut headers = HeaderMap::with_capacity(before.len() + 8);
-    let own = context.client.own_origin.as_ref();
+    let own = context.client.target_origin.as_ref();
     // An own origin is the app's only name to the browser, so the app has to see it as its `Host`.
     let host = own.map_or(&endpoint.host, |own| &own.host);
     headers.insert(header::HOST, host.clone());
@@ -82,7 +82,7 @@ pub(super) fn to_backend(
         None => cookies::to_backend(&mut headers, &context.config.never_forward_cookies),
     }
     match own {
-        Some(own) => view.tell_at_own_origin(&mut headers, own),
+        Some(own) => view.tell_at_target_origin(&mut headers, own),
         None => view.tell(&mut headers, endpoint, context),
     }
     headers

@@ -2,12 +2,12 @@
 //!
 //! One read is one piece of a body, and reads cost the kernel more than copying does: with pieces of 64 KiB a GB takes a
 //! third more CPU than with a MiB. But a caller that stops reading holds two pieces. So there are so many large ones at the
-//! same time, shared as all places are, and every other body comes in small ones.
+//! same time, shared as all slots are, and every other body comes in small ones.
 
 use std::sync::Arc;
 
 use super::io::IoState;
-use crate::serve::fairness::{Place, Places};
+use crate::serve::fairness::{Slot, Slots};
 use crate::serve::request_context::RequestContext;
 
 /// Bytes of one read of a long body.
@@ -19,9 +19,9 @@ const MAX_BULK_READS: usize = 16;
 /// Bytes of a body after which it is a long one. Event streams and pages seldom are.
 const LONG_BODY_BYTES: usize = 512 << 10;
 
-/// The places for large reads.
-pub(in crate::serve::forward) fn places() -> Arc<Places> {
-    Places::new(MAX_BULK_READS)
+/// The slots for large reads.
+pub(in crate::serve::forward) fn slots() -> Arc<Slots> {
+    Slots::new(MAX_BULK_READS)
 }
 
 /// One body on its way.
@@ -29,7 +29,7 @@ pub(in crate::serve::forward) fn places() -> Arc<Places> {
 pub(in crate::serve::forward) struct BulkRead {
     passed: usize,
     /// Given back with the body: also a slow one keeps it that long, so one user has a share and no more.
-    place: Option<Place>,
+    slot: Option<Slot>,
 }
 
 impl BulkRead {
@@ -37,18 +37,18 @@ impl BulkRead {
     pub(in crate::serve::forward) fn passed(
         &mut self,
         bytes: usize,
-        places: &Arc<Places>,
+        slots: &Arc<Slots>,
         context: &RequestContext,
         state: &IoState,
     ) {
         self.passed = self.passed.saturating_add(bytes);
-        // Short bodies, which are most, never touch the shared places.
-        if self.place.is_some() || self.passed < LONG_BODY_BYTES {
+        // Short bodies, which are most, never touch the shared slots.
+        if self.slot.is_some() || self.passed < LONG_BODY_BYTES {
             return;
         }
         // Asked again with each piece while there is none: a long body may find one later.
-        self.place = context.share_of(places);
-        if self.place.is_some() {
+        self.slot = context.take_slot(slots);
+        if self.slot.is_some() {
             // The size that hyper reads with is set on the connection, and set back before the connection is used
             // again.
             state.read_at_most(BULK_READ_BYTES);
@@ -99,31 +99,31 @@ mod tests {
     #[tokio::test]
     async fn a_read_is_small_until_the_body_is_long() {
         let (mut io, _theirs) = full().await;
-        let (state, places) = (io.state(), places());
+        let (state, slots) = (io.state(), slots());
         let mut buffer = vec![0; BULK_READ_BYTES];
         let mut read = async || Pin::new(&mut io).read(&mut buffer).await.unwrap();
         assert_eq!(read().await, READ_BYTES);
         let (context, mut body) = (context("a"), BulkRead::default());
-        body.passed(LONG_BODY_BYTES - 1, &places, &context, &state);
-        assert_eq!(places.taken(), 0);
-        body.passed(1, &places, &context, &state);
-        assert_eq!(places.taken(), 1);
+        body.passed(LONG_BODY_BYTES - 1, &slots, &context, &state);
+        assert_eq!(slots.taken(), 0);
+        body.passed(1, &slots, &context, &state);
+        assert_eq!(slots.taken(), 1);
         drop(body);
-        assert_eq!(places.taken(), 0);
+        assert_eq!(slots.taken(), 0);
         assert!(read().await > READ_BYTES);
     }
 
     #[test]
     fn one_user_has_a_share_of_the_large_reads() {
-        let (places, state) = (places(), Arc::<IoState>::default());
+        let (slots, state) = (slots(), Arc::<IoState>::default());
         let begin = |user: &str| {
             let mut body = BulkRead::default();
-            body.passed(LONG_BODY_BYTES, &places, &context(user), &state);
+            body.passed(LONG_BODY_BYTES, &slots, &context(user), &state);
             body
         };
         let of_one: Vec<BulkRead> = (0..MAX_BULK_READS).map(|_| begin("a")).collect();
-        let large = of_one.iter().filter(|body| body.place.is_some());
+        let large = of_one.iter().filter(|body| body.slot.is_some());
         assert_eq!(large.count(), MAX_BULK_READS / 4);
-        assert!(begin("b").place.is_some());
+        assert!(begin("b").slot.is_some());
     }
 }

@@ -17,7 +17,7 @@ use super::http2_flood::Http2FloodGuard;
 use super::stream::{BackendStream, Tls};
 use super::tls_failure;
 
-/// Bytes of one read: of a head, and of a body that is not long or found no place.
+/// Bytes of one read: of a head, and of a body that is not long or found no slot.
 pub(in crate::serve::forward) const READ_BYTES: usize = 64 << 10;
 
 /// Bytes that an HTTP/1 backend may send from the request to the end of its response's head: a head of 256 KiB, two pieces of

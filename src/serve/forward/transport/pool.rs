@@ -18,7 +18,7 @@ use super::io::READ_BYTES;
 use super::streams::StreamSlot;
 use crate::serve::destination::Scheme;
 use crate::serve::endpoint::Endpoint;
-use crate::serve::fairness::Places;
+use crate::serve::fairness::Slots;
 use crate::serve::request_context::RequestContext;
 
 /// Idle HTTP/1 connections of all addresses together. A Service may have thousands of endpoints.
@@ -110,7 +110,7 @@ pub(in crate::serve::forward) struct Pool {
     max_idle_per_endpoint: usize,
     /// Idle HTTP/1 connections, of all addresses.
     idle: Arc<AtomicUsize>,
-    bulk_reads: Arc<Places>,
+    bulk_reads: Arc<Slots>,
 }
 
 /// An HTTP/1 connection in use, and its way back.
@@ -138,8 +138,8 @@ impl PooledConnection {
 
     /// A piece of the response's body went on.
     pub(in crate::serve::forward) fn passed(&mut self, bytes: usize, context: &RequestContext) {
-        let (places, state) = (&self.pool.bulk_reads, &self.connection.state);
-        self.bulk_read.passed(bytes, places, context, state);
+        let (slots, state) = (&self.pool.bulk_reads, &self.connection.state);
+        self.bulk_read.passed(bytes, slots, context, state);
     }
 
     /// The exchange is over, the connection may carry another.
@@ -233,7 +233,7 @@ impl Pool {
             idle_timeout,
             max_idle_per_endpoint,
             idle: Arc::default(),
-            bulk_reads: bulk_read::places(),
+            bulk_reads: bulk_read::slots(),
         }
     }
 

@@ -21,7 +21,7 @@ use hyper::upgrade::OnUpgrade;
 use tokio::time::Instant;
 
 use crate::lifecycle::Tasks;
-use crate::serve::fairness::Place;
+use crate::serve::fairness::Slot;
 use crate::serve::refusal::Fault;
 use crate::serve::request_context::RequestContext;
 use direction::{Direction, DirectionState};
@@ -49,7 +49,7 @@ pub(super) struct Setup {
     pub(super) context: Arc<RequestContext>,
     pub(super) reauthorization: Reauthorization,
     pub(super) tasks: Tasks,
-    pub(super) _slot: Place,
+    pub(super) _slot: Slot,
 }
 
 /// Runs a tunnel to its end.

@@ -58,7 +58,7 @@ enum RedirectMode {
 
 /// Whether redirects of a request will be followed here, so that what a next request needs is to be kept.
 fn may_follow(client: &ClientInfo, settings: &ServiceSettings) -> bool {
-    client.own_origin.is_none()
+    client.target_origin.is_none()
         && client.ingress == Ingress::FrontProxy
         && matches!(mode(client, settings), RedirectMode::Follow)
 }

@@ -41,7 +41,7 @@ fn get(path: &str) -> Request<Full<Bytes>> {
 async fn the_demo_shows_its_dashboard_at_both_addresses_that_it_prints() {
     let demo = started().await;
     let text = demo.text();
-    let (own, prefix) = (demo.own_origin(), demo.below_the_prefix());
+    let (own, prefix) = (demo.target_origin(), demo.below_the_prefix());
     assert!(text.contains(&own) && text.contains(&prefix), "{text}");
     assert!(text.lines().count() < 25, "{text}");
     assert_eq!(own, format!("http://{}/", host(&demo)));

@@ -31,7 +31,7 @@ async fn the_demos_dashboard_works_at_its_own_origin_and_below_the_prefix() {
     let dir = fresh_dir("demo");
     let browser = Browser::start(&dir).await;
     let demo = Demo::start(dir.join("demo"), ANY).await.unwrap();
-    for url in [demo.own_origin(), demo.below_the_prefix()] {
+    for url in [demo.target_origin(), demo.below_the_prefix()] {
         let tab = browser.tab().await;
         use_dashboard(&tab, &url).await;
         tab.assert_stays_below(&url, &[]);

@@ -1,34 +1,34 @@
-//! Places of which there are so many: requests in flight, tunnels.
+//! Slots of which there are so many: requests in flight, tunnels.
 //!
-//! In: who asks, and in which namespace. Out: a [`Place`], given back when it is dropped, or why there is none. One user
-//! has a quarter of all places at the most, one namespace a half, so that others find some left. `system:masters` are let
+//! In: who asks, and in which namespace. Out: a [`Slot`], given back when it is dropped, or why there is none. One user
+//! has a quarter of all slots at the most, one namespace a half, so that others find some left. `system:masters` are let
 //! through a full house, as in `pkg/server/filters/maxinflight.go` of k8s.io/apiserver; memory is bounded for them too, so
-//! there are a quarter more places for them and no others.
+//! there are a quarter more slots for them and no others.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::sketch::{Cells, Counters, Names};
 
-/// One user has no more than this part of all places.
+/// One user has no more than this part of all slots.
 const USER_PART: usize = 4;
 
-/// One namespace has no more than this part of all places.
+/// One namespace has no more than this part of all slots.
 const NAMESPACE_PART: usize = 2;
 
-/// So much more, as a part of all places, is for `system:masters`; [`MIN_RESERVE`] at least.
+/// So much more, as a part of all slots, is for `system:masters`; [`MIN_RESERVE`] at least.
 const RESERVE_PART: usize = 4;
 const MIN_RESERVE: usize = 4;
 
-/// Whose a place is to be.
+/// Whose a slot is to be.
 #[derive(Debug, Clone, Copy)]
-pub enum Holder<'a> {
+pub enum SlotOwner<'a> {
     /// A member of `system:masters`.
     Master,
     User(&'a str),
 }
 
-/// Why there is no place.
+/// Why there is no slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Full {
     #[error("all places are taken")]
@@ -39,9 +39,9 @@ pub enum Full {
     Namespace,
 }
 
-/// All places of one kind.
+/// All slots of one kind.
 #[derive(Debug)]
-pub struct Places {
+pub struct Slots {
     most: usize,
     taken: AtomicUsize,
     names: Names,
@@ -50,15 +50,15 @@ pub struct Places {
     refused: [AtomicU64; 3],
 }
 
-/// One place.
+/// One slot.
 #[derive(Debug)]
-pub struct Place {
-    places: Arc<Places>,
+pub struct Slot {
+    slots: Arc<Slots>,
     user: Option<Cells>,
     namespace: Option<Cells>,
 }
 
-impl Places {
+impl Slots {
     pub fn new(most: usize) -> Arc<Self> {
         Arc::new(Self {
             most,
@@ -70,26 +70,26 @@ impl Places {
         })
     }
 
-    /// Takes a place. `namespace` is empty for what is in none.
+    /// Takes a slot. `namespace` is empty for what is in none.
     ///
     /// # Errors
     /// There is none left, or none left for this user or namespace.
-    pub fn take(self: &Arc<Self>, holder: Holder<'_>, namespace: &str) -> Result<Place, Full> {
-        // From here on the place gives back what it has, whichever share is full.
+    pub fn take(self: &Arc<Self>, owner: SlotOwner<'_>, namespace: &str) -> Result<Slot, Full> {
+        // From here on the slot gives back what it has, whichever share is full.
         self.taken.fetch_add(1, Ordering::Relaxed);
-        let mut place = Place {
-            places: Arc::clone(self),
+        let mut slot = Slot {
+            slots: Arc::clone(self),
             user: None,
             namespace: None,
         };
-        self.fill(&mut place, holder, namespace)
+        self.fill(&mut slot, owner, namespace)
             .inspect_err(|full| self.count(*full))?;
-        Ok(place)
+        Ok(slot)
     }
 
-    fn fill(&self, place: &mut Place, holder: Holder<'_>, namespace: &str) -> Result<(), Full> {
+    fn fill(&self, slot: &mut Slot, owner: SlotOwner<'_>, namespace: &str) -> Result<(), Full> {
         let taken = self.taken.load(Ordering::Relaxed);
-        let Holder::User(user) = holder else {
+        let SlotOwner::User(user) = owner else {
             let reserve = (self.most / RESERVE_PART).max(MIN_RESERVE);
             let fits = taken <= self.most.saturating_add(reserve);
             return fits.then_some(()).ok_or(Full::Everybody);
@@ -98,7 +98,7 @@ impl Places {
             return Err(Full::Everybody);
         }
         let cells = self.names.cells(user);
-        place.user = Some(cells);
+        slot.user = Some(cells);
         if self.users.add(cells) > part(self.most, USER_PART) {
             return Err(Full::User);
         }
@@ -106,7 +106,7 @@ impl Places {
             return Ok(());
         }
         let cells = self.names.cells(namespace);
-        place.namespace = Some(cells);
+        slot.namespace = Some(cells);
         if self.namespaces.add(cells) > part(self.most, NAMESPACE_PART) {
             return Err(Full::Namespace);
         }
@@ -122,7 +122,7 @@ impl Places {
         self.taken.load(Ordering::Relaxed)
     }
 
-    /// How often there was no place, for this reason.
+    /// How often there was no slot, for this reason.
     pub fn refused(&self, full: Full) -> u64 {
         self.refused[full as usize].load(Ordering::Relaxed)
     }
@@ -132,20 +132,20 @@ fn part(most: usize, part: usize) -> u32 {
     u32::try_from((most / part).max(1)).unwrap_or(u32::MAX)
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
         let Self {
-            places,
+            slots,
             user,
             namespace,
         } = self;
         if let Some(cells) = user {
-            places.users.remove(*cells);
+            slots.users.remove(*cells);
         }
         if let Some(cells) = namespace {
-            places.namespaces.remove(*cells);
+            slots.namespaces.remove(*cells);
         }
-        places.taken.fetch_sub(1, Ordering::Relaxed);
+        slots.taken.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -153,11 +153,11 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
-    fn fill(places: &Arc<Places>, user: &str, namespace: &str) -> (Vec<Place>, Full) {
+    fn fill(slots: &Arc<Slots>, user: &str, namespace: &str) -> (Vec<Slot>, Full) {
         let mut held = Vec::new();
         loop {
-            match places.take(Holder::User(user), namespace) {
-                Ok(place) => held.push(place),
+            match slots.take(SlotOwner::User(user), namespace) {
+                Ok(slot) => held.push(slot),
                 Err(full) => return (held, full),
             }
         }
@@ -165,47 +165,47 @@ mod tests {
 
     #[test]
     fn one_user_takes_a_quarter_and_another_still_gets_in() {
-        let places = Places::new(100);
-        let (greedy, full) = fill(&places, "greedy", "a");
+        let slots = Slots::new(100);
+        let (greedy, full) = fill(&slots, "greedy", "a");
         assert_eq!((greedy.len(), full), (25, Full::User));
-        assert!(places.take(Holder::User("alice"), "a").is_ok());
+        assert!(slots.take(SlotOwner::User("alice"), "a").is_ok());
         drop(greedy);
-        assert_eq!(places.taken(), 0);
-        assert_eq!(fill(&places, "greedy", "a").0.len(), 25);
+        assert_eq!(slots.taken(), 0);
+        assert_eq!(fill(&slots, "greedy", "a").0.len(), 25);
     }
 
     #[test]
     fn one_namespace_takes_a_half_however_many_users_it_has() {
-        let places = Places::new(100);
+        let slots = Slots::new(100);
         let users = ["a", "b", "c", "d"];
-        let held: Vec<_> = users.map(|user| fill(&places, user, "tenant").0).into();
+        let held: Vec<_> = users.map(|user| fill(&slots, user, "tenant").0).into();
         assert_eq!(held.iter().map(Vec::len).sum::<usize>(), 50);
-        assert_eq!(places.refused(Full::Namespace), 2);
-        assert!(places.take(Holder::User("a2"), "other").is_ok());
-        assert!(places.take(Holder::User("a2"), "").is_ok());
+        assert_eq!(slots.refused(Full::Namespace), 2);
+        assert!(slots.take(SlotOwner::User("a2"), "other").is_ok());
+        assert!(slots.take(SlotOwner::User("a2"), "").is_ok());
     }
 
     #[test]
     fn masters_come_into_a_full_house_up_to_a_bound() {
-        let places = Places::new(8);
+        let slots = Slots::new(8);
         let users = ["a", "b", "c", "d", "e"];
-        let held: Vec<_> = users.map(|user| fill(&places, user, "").0).into();
+        let held: Vec<_> = users.map(|user| fill(&slots, user, "").0).into();
         assert_eq!(held.iter().map(Vec::len).sum::<usize>(), 8);
-        let refused = places.take(Holder::User("f"), "").map(drop);
+        let refused = slots.take(SlotOwner::User("f"), "").map(drop);
         assert_eq!(refused, Err(Full::Everybody));
         let mut masters = Vec::new();
-        while let Ok(place) = places.take(Holder::Master, "") {
-            masters.push(place);
+        while let Ok(slot) = slots.take(SlotOwner::Master, "") {
+            masters.push(slot);
         }
         assert_eq!(masters.len(), MIN_RESERVE);
     }
 
     #[test]
-    fn one_place_is_enough_for_one_user() {
-        let places = Places::new(1);
-        let held = places.take(Holder::User("a"), "n").unwrap();
-        assert!(places.take(Holder::User("a"), "n").is_err());
+    fn one_slot_is_enough_for_one_user() {
+        let slots = Slots::new(1);
+        let held = slots.take(SlotOwner::User("a"), "n").unwrap();
+        assert!(slots.take(SlotOwner::User("a"), "n").is_err());
         drop(held);
-        assert!(places.take(Holder::User("a"), "n").is_ok());
+        assert!(slots.take(SlotOwner::User("a"), "n").is_ok());
     }
 }
