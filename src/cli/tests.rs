@@ -57,7 +57,7 @@ fn the_defaults_are_those_of_an_aggregated_server() {
         config.authorization.denied_lifetime,
         Duration::from_secs(10)
     );
-    assert_eq!(config.group.name, "throughway.dev");
+    assert_eq!(&*config.group.name, "throughway.dev");
     assert_eq!(
         config.kubelet.tls,
         KubeletTls::Verify {

@@ -166,10 +166,10 @@ fn compare(read: &Result<RequestInfo, Unserved>, method: &Method, whole: &str) {
         verb: asked.verb.as_str().into(),
         group: "throughway.dev".into(),
         version: "v1".into(),
-        namespace: asked.namespace.clone(),
+        namespace: asked.namespace.to_string(),
         resource: asked.resource.as_str().into(),
         subresource: "proxy".into(),
-        name: asked.name.clone(),
+        name: asked.name.to_string(),
     };
     assert_eq!(by_kubernetes, read);
     let is_plain = |one: char| one.is_ascii_alphanumeric() || "-_.:".contains(one);

@@ -225,8 +225,8 @@ mod tests {
         let long = "\u{1}".repeat(100_000);
         context.note(|record| {
             record.user.clone_from(&long);
-            record.namespace.clone_from(&long);
-            record.name.clone_from(&long);
+            record.namespace = long.as_str().into();
+            record.name = long.as_str().into();
             record.inner_path = Some(long);
         });
         drop(context);

@@ -17,7 +17,7 @@ pub(super) fn check(serve: args::Serve) -> Result<Config, Exit> {
     refuse_what_can_not_work(&serve)?;
     Ok(Config {
         group: ApiGroup {
-            name: serve.cluster.api_group,
+            name: serve.cluster.api_group.into(),
             version: "v1",
         },
         cluster: ClusterConfig {

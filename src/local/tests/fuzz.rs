@@ -52,8 +52,8 @@ pub(crate) fn hosts(input: &[u8]) {
     let asked = RequestInfo::read(&group, &Method::GET, &path.parse().unwrap());
     match asked {
         Ok(asked) => {
-            assert_eq!(asked.namespace, target.namespace);
-            assert_eq!(asked.name, target.segment());
+            assert_eq!(&*asked.namespace, target.namespace);
+            assert_eq!(&*asked.name, target.segment());
             assert_eq!(asked.path_inside(), "");
         }
         Err(_) => assert!(

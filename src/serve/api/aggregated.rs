@@ -21,7 +21,7 @@ pub(super) fn discovery(group: &ApiGroup) -> Value {
             // The parent has no verbs: what can be done to it is done in the core group.
             json!({
                 "resource": served.resource,
-                "responseKind": {"group": group.name, "version": group.version, "kind": served.kind},
+                "responseKind": {"group": &*group.name, "version": group.version, "kind": served.kind},
                 "scope": if served.namespaced { "Namespaced" } else { "Cluster" },
                 "singularResource": "",
                 "verbs": [],
@@ -32,7 +32,7 @@ pub(super) fn discovery(group: &ApiGroup) -> Value {
         .collect();
     json!({
         "kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {},
-        "items": [{"metadata": {"name": group.name, "creationTimestamp": null},
+        "items": [{"metadata": {"name": &*group.name, "creationTimestamp": null},
             "versions": [{"version": group.version, "resources": resources, "freshness": "Current"}]}],
     })
 }

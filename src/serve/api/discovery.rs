@@ -49,7 +49,7 @@ pub(super) fn group_list(group: &ApiGroup) -> Value {
 
 pub(super) fn group(group: &ApiGroup) -> Value {
     let version = json!({"groupVersion": format!("{}/{}", group.name, group.version), "version": group.version});
-    json!({"kind": "APIGroup", "apiVersion": "v1", "name": group.name, "versions": [version], "preferredVersion": version})
+    json!({"kind": "APIGroup", "apiVersion": "v1", "name": &*group.name, "versions": [version], "preferredVersion": version})
 }
 
 pub(super) fn resources(group: &ApiGroup) -> Value {

@@ -35,7 +35,7 @@ pub(super) fn v3_group(group: &ApiGroup) -> Value {
 }
 
 fn info(group: &ApiGroup) -> Value {
-    json!({"title": group.name, "version": group.version})
+    json!({"title": &*group.name, "version": group.version})
 }
 
 fn paths(group: &ApiGroup, response: &Value, parameter: impl Fn(&str) -> Value) -> Value {

@@ -30,12 +30,12 @@ pub(super) struct Question {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Attributes {
     Resource {
-        group: String,
+        group: Arc<str>,
         version: &'static str,
         resource: Resource,
         verb: Verb,
-        namespace: String,
-        name: String,
+        namespace: Arc<str>,
+        name: Arc<str>,
     },
     Path {
         verb: &'static str,
@@ -137,8 +137,8 @@ impl Question {
                      \"{resource}/{SUBRESOURCE}\" in API group {group:?} {scope}{reason}"
                 );
                 let subject = Subject {
-                    name: name.clone(),
-                    group: group.clone(),
+                    name: name.to_string(),
+                    group: group.to_string(),
                     kind: resource.to_owned(),
                 };
                 (message, Some(subject))

@@ -79,7 +79,7 @@ async fn the_review_names_user_and_target_exactly() {
         authorization.authorize_again(caller("alice", &["team"]), service()),
         review(&mut handle, json!({"allowed": true})),
     );
-    assert_eq!(permit.unwrap().info().name, "https:web:8443");
+    assert_eq!(&*permit.unwrap().info().name, "https:web:8443");
     assert_eq!(
         spec,
         json!({

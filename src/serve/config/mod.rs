@@ -8,6 +8,7 @@ mod cookie_names;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -45,7 +46,7 @@ pub enum AccessLogMode {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiGroup {
     /// `throughway.dev` unless `--api-group` says another name.
-    pub name: String,
+    pub name: Arc<str>,
     /// `v1`.
     pub version: &'static str,
 }

@@ -15,6 +15,7 @@ mod pod;
 mod scheme_name_port;
 mod service;
 
+use std::fmt::Write;
 use std::sync::Arc;
 
 use http::HeaderValue;
@@ -255,7 +256,7 @@ impl Destinations {
         let reference =
             SchemeNamePort::parse(&asked.name).ok_or_else(|| DestinationError::Name {
                 resource: asked.resource,
-                name: asked.name.clone(),
+                name: asked.name.to_string(),
             })?;
         let (cluster, policy) = (&self.cluster, &self.policy);
         let mut destination = match asked.resource {
@@ -291,17 +292,19 @@ fn subject(asked: &RequestInfo, reference: &SchemeNamePort<'_>) -> Subject {
 ///
 /// # Errors
 /// The name is no header text. No Kubernetes object and no IP address has such a name.
-fn host_header(name: &str, port: u16, scheme: Scheme) -> Result<HeaderValue, DestinationError> {
+fn host_header(
+    mut name: String,
+    port: u16,
+    scheme: Scheme,
+) -> Result<HeaderValue, DestinationError> {
     let is_default = matches!(
         (scheme, port),
         (Scheme::Http, 80) | (Scheme::Https | Scheme::Kubelet, 443)
     );
-    let text = if is_default {
-        name.to_owned()
-    } else {
-        format!("{name}:{port}")
-    };
-    HeaderValue::try_from(text).map_err(|_| DestinationError::HostName)
+    if !is_default {
+        let _ = write!(name, ":{port}");
+    }
+    HeaderValue::try_from(name).map_err(|_| DestinationError::HostName)
 }
 
 #[cfg(test)]

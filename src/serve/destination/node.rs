@@ -19,12 +19,15 @@ pub(super) async fn resolve<'p>(
     reference: &SchemeNamePort<'_>,
 ) -> Result<Destination<'p>, DestinationError> {
     let asked = permit.info();
-    let subject = subject(asked, reference);
+    let subject = || subject(asked, reference);
     // From memory where the watch has it, else one question to the API server.
     let node = match cluster.find_node(reference.name).await {
         Ok(Some(node)) => node,
-        Ok(None) => return Err(DestinationError::NotFound(subject)),
-        Err(cause) => return Err(DestinationError::Unknown { subject, cause }),
+        Ok(None) => return Err(DestinationError::NotFound(subject())),
+        Err(cause) => {
+            let subject = subject();
+            return Err(DestinationError::Unknown { subject, cause });
+        }
     };
     let owner = || format!("node {:?}", reference.name);
     let port = match (reference.port, reference.port_number()) {
@@ -72,7 +75,7 @@ pub(super) async fn resolve<'p>(
     Ok(Destination {
         permit,
         scheme,
-        host: host_header(&bracketed(*ip), port, scheme)?,
+        host: host_header(bracketed(*ip), port, scheme)?,
         settings: ServiceSettings::unset(),
         backends: Backends::Addresses {
             addresses: vec![address],

@@ -17,11 +17,14 @@ pub(super) async fn resolve<'p>(
     reference: &SchemeNamePort<'_>,
 ) -> Result<Destination<'p>, DestinationError> {
     let asked = permit.info();
-    let subject = subject(asked, reference);
+    let subject = || subject(asked, reference);
     let pod = match cluster.find_pod(&asked.namespace, reference.name).await {
         Ok(Some(pod)) => pod,
-        Ok(None) => return Err(DestinationError::NotFound(subject)),
-        Err(cause) => return Err(DestinationError::Unknown { subject, cause }),
+        Ok(None) => return Err(DestinationError::NotFound(subject())),
+        Err(cause) => {
+            let subject = subject();
+            return Err(DestinationError::Unknown { subject, cause });
+        }
     };
     let owner = || format!("pod {:?}", reference.name);
     // Its address may be another pod's by now.
@@ -58,7 +61,7 @@ pub(super) async fn resolve<'p>(
     Ok(Destination {
         permit,
         scheme: reference.scheme,
-        host: host_header(&bracketed(*first), port, reference.scheme)?,
+        host: host_header(bracketed(*first), port, reference.scheme)?,
         settings: ServiceSettings::unset(),
         backends: Backends::Addresses {
             pod: Arc::clone(&pod.name),

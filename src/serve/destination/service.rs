@@ -13,11 +13,14 @@ pub(super) async fn resolve<'p>(
     reference: &SchemeNamePort<'_>,
 ) -> Result<Destination<'p>, DestinationError> {
     let asked = permit.info();
-    let subject = subject(asked, reference);
+    let subject = || subject(asked, reference);
     let service = match cluster.find_service(&asked.namespace, reference.name).await {
         Ok(Some(service)) => service,
-        Ok(None) => return Err(DestinationError::NotFound(subject)),
-        Err(cause) => return Err(DestinationError::Unknown { subject, cause }),
+        Ok(None) => return Err(DestinationError::NotFound(subject())),
+        Err(cause) => {
+            let subject = subject();
+            return Err(DestinationError::Unknown { subject, cause });
+        }
     };
     if service.external_name {
         return Err(DestinationError::ExternalName {
@@ -25,10 +28,12 @@ pub(super) async fn resolve<'p>(
         });
     }
     let port = port(&service, reference)?;
-    let name = format!("{}.{}.svc", reference.name, asked.namespace);
     let host = match &service.settings.host {
         Some(host) => host.clone(),
-        None => host_header(&name, port.number, reference.scheme)?,
+        None => {
+            let name = format!("{}.{}.svc", reference.name, asked.namespace);
+            host_header(name, port.number, reference.scheme)?
+        }
     };
     Ok(Destination {
         permit,
@@ -36,7 +41,7 @@ pub(super) async fn resolve<'p>(
         host,
         settings: Arc::clone(&service.settings),
         backends: Backends::Endpoints {
-            namespace: Arc::from(asked.namespace.as_str()),
+            namespace: Arc::clone(&asked.namespace),
             service: Arc::from(reference.name),
             port: port.name.clone(),
             slices: cluster

@@ -19,8 +19,8 @@ pub struct RequestRecord {
     pub verb: VerbLabel,
     pub method: Option<http::Method>,
     pub resource: &'static str,
-    pub namespace: String,
-    pub name: String,
+    pub namespace: Arc<str>,
+    pub name: Arc<str>,
     pub user: String,
     pub groups: usize,
     /// The other end of the connection.

@@ -10,6 +10,7 @@
 mod names;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, Method, Uri};
 use percent_encoding::percent_decode_str;
@@ -29,9 +30,9 @@ pub struct RequestInfo {
     pub verb: Verb,
     pub resource: Resource,
     /// Empty for nodes.
-    pub namespace: String,
+    pub namespace: Arc<str>,
     /// The whole name segment, decoded: `https:web:8443`. RBAC's `resourceNames` are compared with it.
-    pub name: String,
+    pub name: Arc<str>,
     /// As the backend is to get it.
     pub method: Method,
     uri: Uri,
@@ -143,7 +144,7 @@ impl RequestInfo {
         segments.expect(&group.name)?;
         segments.expect(group.version)?;
         let (namespace, resource) = match &*segments.next()? {
-            "nodes" => (String::new(), Resource::Nodes),
+            "nodes" => (Arc::default(), Resource::Nodes),
             "namespaces" => (
                 segments.name(names::is_namespace)?,
                 namespaced(&segments.next()?)?,
@@ -282,9 +283,9 @@ impl<'a> Segments<'a> {
     }
 
     /// The next segment as the name of something, if anything can have that name.
-    fn name(&mut self, can_be: fn(&str) -> bool) -> Result<String, Unserved> {
+    fn name(&mut self, can_be: fn(&str) -> bool) -> Result<Arc<str>, Unserved> {
         match self.next()? {
-            name if !name.is_empty() && can_be(&name) => Ok(name.into_owned()),
+            name if !name.is_empty() && can_be(&name) => Ok(name.into()),
             _ => Err(Unserved::NothingHere),
         }
     }

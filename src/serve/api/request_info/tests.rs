@@ -29,7 +29,7 @@ fn a_service_is_named_by_namespace_and_whole_segment() {
     .unwrap();
     assert_eq!(asked.resource, Resource::Services);
     assert_eq!(
-        (asked.namespace.as_str(), asked.name.as_str()),
+        (&*asked.namespace, &*asked.name),
         ("demo", "https:web:8443")
     );
     assert_eq!((asked.path_inside(), asked.query()), ("/a", Some("b=c")));
@@ -42,14 +42,8 @@ fn a_service_is_named_by_namespace_and_whole_segment() {
 #[test]
 fn a_node_has_no_namespace() {
     let asked = read("GET", "/apis/throughway.dev/v1/nodes/n1:10250/proxy/pods").unwrap();
-    assert_eq!(
-        (asked.resource, asked.namespace.as_str()),
-        (Resource::Nodes, "")
-    );
-    assert_eq!(
-        (asked.name.as_str(), asked.path_inside()),
-        ("n1:10250", "/pods")
-    );
+    assert_eq!((asked.resource, &*asked.namespace), (Resource::Nodes, ""));
+    assert_eq!((&*asked.name, asked.path_inside()), ("n1:10250", "/pods"));
 }
 
 #[test]
@@ -60,7 +54,7 @@ fn an_escaped_name_is_decoded_and_the_path_inside_is_not() {
     )
     .unwrap();
     assert_eq!(
-        (asked.name.as_str(), asked.path_inside()),
+        (&*asked.name, asked.path_inside()),
         ("edge:web", "/%2F/a%20b")
     );
 }
@@ -182,10 +176,7 @@ fn throughway_path_takes_the_place_of_what_the_url_has_inside_the_target() {
     let asked = of(&["/api/%2F/x;y//z?b=2&a&c=%zz"]).unwrap();
     assert_eq!(asked.path_inside(), "/api/%2F/x;y//z");
     assert_eq!(asked.query(), Some("b=2&a&c=%zz"));
-    assert_eq!(
-        (asked.name.as_str(), asked.namespace.as_str()),
-        ("web:80", "demo")
-    );
+    assert_eq!((&*asked.name, &*asked.namespace), ("web:80", "demo"));
     assert_eq!(of(&[]).unwrap().path_inside(), "/a");
     for refused in [
         &["x"][..],

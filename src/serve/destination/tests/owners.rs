@@ -99,7 +99,7 @@ async fn a_pod_of_its_nodes_network_is_not_reached_where_a_pod_of_its_own_has_th
 /// No name that is read from a path is one of these: the stage before lets none through.
 #[test]
 fn a_name_that_is_no_header_text_is_refused_and_no_panic() {
-    let refused = host_header("a\u{1}", 80, Scheme::Http);
+    let refused = host_header("a\u{1}".to_owned(), 80, Scheme::Http);
     assert!(matches!(refused, Err(DestinationError::HostName)));
 }
 

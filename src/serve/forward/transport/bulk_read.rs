@@ -74,7 +74,7 @@ mod tests {
             RequestContext::begin(audit_id, Arc::new(Metrics::default()), AccessLog::off());
         context.note(|record| {
             record.user = user.to_owned();
-            record.namespace = format!("of-{user}");
+            record.namespace = format!("of-{user}").into();
         });
         context
     }
