@@ -29,10 +29,6 @@ impl ProgressTimeout {
         }
     }
 
-    pub fn timeout(&self) -> Duration {
-        self.timeout
-    }
-
     /// Something was taken.
     pub fn moved(&mut self) {
         self.blocked_since = None;

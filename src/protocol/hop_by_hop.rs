@@ -92,11 +92,8 @@ pub fn named_by_connection(headers: &HeaderMap) -> Vec<String> {
         !own.iter().any(|word| word.eq_ignore_ascii_case(token))
             && token.iter().all(|byte| is_token(*byte))
     };
-    let mut named: Vec<String> = headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-        .map(|token| unquoted(token.trim_ascii()))
+    let mut named: Vec<String> = tokens(headers, &header::CONNECTION)
+        .map(unquoted)
         .filter(is_a_name)
         .map(|token| String::from_utf8_lossy(token).to_ascii_lowercase())
         .collect();
@@ -104,6 +101,28 @@ pub fn named_by_connection(headers: &HeaderMap) -> Vec<String> {
     named.sort_unstable();
     named.dedup();
     named
+}
+
+/// The protocols to which a request asks to be upgraded: `Connection` has the word `upgrade`, and `Upgrade` names them. `h2c` is
+/// an offer that may be ignored, as Java and curl make it, and is left out (RFC 9110 section 7.8).
+pub fn requested_upgrades(headers: &HeaderMap) -> Vec<&[u8]> {
+    let mut connection = tokens(headers, &header::CONNECTION);
+    if !connection.any(|token| token.eq_ignore_ascii_case(b"upgrade")) {
+        return Vec::new();
+    }
+    tokens(headers, &header::UPGRADE)
+        // Left out before anything is asked: with nothing else on the list it is an ordinary request.
+        .filter(|token| !token.eq_ignore_ascii_case(b"h2c"))
+        .collect()
+}
+
+/// What a header lists, in one line or many.
+pub fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
+    let values = headers.get_all(name).iter();
+    values
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii)
+        .filter(|token| !token.is_empty())
 }
 
 /// A token without the quotes that some put around it.

@@ -5,6 +5,7 @@
 pub mod envelope;
 pub mod fetch_metadata;
 pub mod forwarded_for;
+pub mod guarded_body;
 pub mod hop_by_hop;
 pub mod host;
 pub mod html_escape;

@@ -26,8 +26,6 @@ pub enum Reason {
     Forbidden,
     NotFound,
     MethodNotAllowed,
-    NotAcceptable,
-    RequestEntityTooLarge,
     TooManyRequests,
     InternalError,
     ServiceUnavailable,

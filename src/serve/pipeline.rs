@@ -10,7 +10,7 @@ use crate::causes::causes;
 use crate::protocol::envelope::NoOrigin;
 use crate::protocol::forwarded_for;
 use crate::protocol::status::{Request, Response, Status};
-use crate::serve::api::{RequestInfo, THROUGHWAY_PATH, Unserved, Verb};
+use crate::serve::api::{RequestInfo, THROUGHWAY_PATH, Unserved};
 use crate::serve::authentication::{Authentication, AuthenticationError};
 use crate::serve::authorization::{Authorization, AuthorizationError};
 use crate::serve::client::{Clients, CrossSite};
@@ -24,7 +24,7 @@ use crate::serve::in_flight::{InFlight, TooManyRequests};
 use crate::serve::refusal::{Fault, Refuse};
 use crate::serve::request_context::RequestContext;
 use crate::serve::response::{OwnPages, ResponseRewriter, Rewritten};
-use crate::serve::telemetry::{self, AccessLog, AuditId, Metrics, TraceId};
+use crate::serve::telemetry::{AccessLog, AuditId, Metrics, TraceId};
 
 /// Every stage that a request passes, in the order in which it passes them.
 #[derive(Debug)]
@@ -169,7 +169,7 @@ fn begin(
             record.inner_path = inside.map(|inside| inner_path(inside.as_bytes()));
         }
         let Some(info) = info else { return };
-        record.verb = label(info.verb);
+        record.verb = info.verb.as_str();
         record.resource = info.resource.as_str();
         record.namespace.clone_from(&info.namespace);
         record.name.clone_from(&info.name);
@@ -182,17 +182,6 @@ fn inner_path(raw: &[u8]) -> String {
     const MAX_LENGTH: usize = 256;
     let path = raw.split(|byte| *byte == b'?').next().unwrap_or_default();
     String::from_utf8_lossy(&path[..path.len().min(MAX_LENGTH)]).into_owned()
-}
-
-fn label(verb: Verb) -> telemetry::VerbLabel {
-    match verb {
-        Verb::Get => telemetry::VerbLabel::Get,
-        Verb::Create => telemetry::VerbLabel::Create,
-        Verb::Update => telemetry::VerbLabel::Update,
-        Verb::Patch => telemetry::VerbLabel::Patch,
-        Verb::Delete => telemetry::VerbLabel::Delete,
-        Verb::Unnamed => telemetry::VerbLabel::Other,
-    }
 }
 
 /// The one place where a refusal becomes a response, and where its causes are said.

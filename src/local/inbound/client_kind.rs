@@ -2,10 +2,9 @@
 //!
 //! Fetch Metadata (<https://www.w3.org/TR/fetch-metadata/>) says it; where a browser sends none, `Accept` tells it.
 
-use http::{HeaderMap, HeaderName, Method, header};
+use http::{HeaderMap, Method, header};
 
-const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
-const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+use crate::protocol::fetch_metadata::{SEC_FETCH_DEST, SEC_FETCH_MODE};
 
 /// Who reads a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -20,11 +20,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use super::proxy_path::ProxyPath;
 use crate::local::inbound::client_kind::ClientKind;
 use crate::local::problem::{Advice, Problem};
-use crate::protocol::fetch_metadata::line;
+use crate::protocol::fetch_metadata::{SEC_FETCH_DEST, line};
 use crate::protocol::host::{is_loopback, without_port};
 use crate::protocol::status::{Request, Response, Status};
 
-const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 const SERVICE_WORKER: HeaderName = HeaderName::from_static("service-worker");
 const SERVICE_WORKER_ALLOWED: HeaderName = HeaderName::from_static("service-worker-allowed");
 

@@ -11,17 +11,13 @@
 //!
 //! RFC 9110 section 9.2.2; Go: `shouldRetryRequest` of `net/http/transport.go`.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Body;
-use bytes::Bytes;
 use http::uri::Authority;
 use http::{Method, Uri, Version, header};
-use http_body::{Body as _, Frame, SizeHint};
-use hyper::body::Incoming;
+use http_body::Body as _;
 use hyper::client::conn::{TrySendError, http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 
@@ -31,6 +27,7 @@ use super::error::UpstreamError;
 use super::pool::{MAX_STREAMS, PooledHttp1, PooledHttp2, UpstreamPool};
 use super::response::{set_host, with_body};
 use crate::local::api_server::{ConnectionPurpose, ServerConnection};
+use crate::protocol::guarded_body::GuardedBody;
 use crate::protocol::status::{Request, Response};
 
 /// How often a silent HTTP/2 connection is asked whether it is alive, and how long it may take to say so.
@@ -181,10 +178,9 @@ impl Upstream {
                 let guard = http2.open_stream();
                 let response = http2.sender.try_send_request(request).await;
                 let response = response.map_err(|failed| FailedExchange::new(failed, authority))?;
-                Ok(with_body(response.map(|body| GuardedBody {
-                    body,
-                    _guard: guard,
-                })))
+                Ok(with_body(
+                    response.map(|body| GuardedBody::new(body, guard)),
+                ))
             }
             RequestConnection::Http1(mut http1) => {
                 // When this future is dropped the connection is too, and is in no pool: its response would be the next
@@ -196,10 +192,9 @@ impl Upstream {
                     connection: Some(http1),
                     pool: Arc::clone(&self.pool),
                 };
-                Ok(with_body(response.map(|body| GuardedBody {
-                    body,
-                    _guard: guard,
-                })))
+                Ok(with_body(
+                    response.map(|body| GuardedBody::new(body, guard)),
+                ))
             }
         }
     }
@@ -268,31 +263,5 @@ impl Drop for ReturnToPool {
             // Given back also when the reader is gone: hyper then closes it, and the pool notices before it is used.
             self.pool.give_back(connection);
         }
-    }
-}
-
-/// A body, and what is held until it is complete or its reader is gone.
-struct GuardedBody<G> {
-    body: Incoming,
-    _guard: G,
-}
-
-impl<G: Unpin> http_body::Body for GuardedBody<G> {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }

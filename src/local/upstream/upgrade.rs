@@ -3,7 +3,7 @@
 //!
 //! kubectl: `tryUpgrade` of `pkg/util/proxy/upgradeaware.go` in k8s.io/apimachinery.
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
+use http::{HeaderMap, HeaderValue, StatusCode, Version, header};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 
@@ -11,33 +11,18 @@ use super::client::Upstream;
 use super::error::UpstreamError;
 use super::response::with_body;
 use crate::local::api_server::{ConnectionPurpose, ServerConnection};
+use crate::protocol::hop_by_hop::requested_upgrades;
 use crate::protocol::status::{Request, Response};
 
 /// What is read at once of a tunnel's side.
 const TUNNEL_BUFFER: usize = 32 * 1024;
 
-/// The protocols that a request asks for: `Connection` has the word `upgrade`, and `Upgrade` names them. An offer to go on with
-/// HTTP/2 (`h2c`), as Java and curl make it, is no wish, and is left out (RFC 9110 section 7.8).
+/// The protocols that a request asks for, as `Upgrade` lists them.
 pub(in crate::local) fn requested_upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
-    if !tokens(headers, &header::CONNECTION).any(|token| token.eq_ignore_ascii_case(b"upgrade")) {
-        return None;
-    }
-    let is_requested = |token: &&[u8]| !token.eq_ignore_ascii_case(b"h2c");
-    let protocols: Vec<&[u8]> = tokens(headers, &header::UPGRADE)
-        .filter(is_requested)
-        .collect();
-    HeaderValue::from_bytes(&protocols.join(&b", "[..]))
+    let protocols = requested_upgrades(headers).join(&b", "[..]);
+    HeaderValue::from_bytes(&protocols)
         .ok()
         .filter(|protocols| !protocols.is_empty())
-}
-
-fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
-    headers
-        .get_all(name)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-        .map(<[u8]>::trim_ascii)
-        .filter(|token| !token.is_empty())
 }
 
 impl Upstream {

@@ -31,7 +31,7 @@ pub use session::{SESSION_KEY_LENGTH, SessionKey};
 #[cfg(test)]
 pub(crate) use version_one::tests::in_version_one;
 
-pub use trust::{CachedVerification, RequestHeader, Roots, Trust, TrustSources, TrustWarning};
+pub use trust::{CachedVerification, RequestHeader, Roots, Trust, TrustSources};
 
 /// Why a certificate, a key or a bundle is of no use.
 #[derive(Debug, thiserror::Error)]

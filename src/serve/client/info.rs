@@ -9,12 +9,10 @@ use http::{HeaderMap, HeaderName, Method, header};
 use super::external_url::ExternalUrl;
 use super::page_token::OfferedToken;
 use crate::protocol::envelope::TargetOrigin;
+use crate::protocol::fetch_metadata::{SEC_FETCH_DEST, SEC_FETCH_MODE, SEC_FETCH_SITE};
 use crate::serve::authentication;
 use crate::serve::authorization::Permit;
 
-const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
-const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
-const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const THROUGHWAY_PATH: HeaderName = HeaderName::from_static("throughway-path");
 const THROUGHWAY_REDIRECT: HeaderName = HeaderName::from_static("throughway-redirect");
 

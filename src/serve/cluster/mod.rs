@@ -37,10 +37,10 @@ use tokio::time::Instant;
 
 pub use api_call::{ApiServerError, call_with_retries};
 pub use client::{ClientError, Connected, connect};
-pub use endpoints::{EndpointSlice, SliceEndpoint, SlicePort};
-pub use front_proxy::{FrontProxyLookup, Lookup};
+pub use endpoints::{EndpointSlice, SliceEndpoint};
+pub use front_proxy::FrontProxyLookup;
 pub use nodes::Node;
-pub use pods::{Network, Phase, Pod, PodPort};
+pub use pods::{Phase, Pod};
 pub use services::{Service, ServicePort};
 pub use settings::{
     ClientRouter, Isolation, PageHelper, Prefix, Redirects, Rewrite, ServiceSettings,

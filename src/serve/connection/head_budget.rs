@@ -5,14 +5,8 @@
 //! while a request is open nothing more of a head is read.
 
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
-
-use bytes::Bytes;
-use http_body::{Frame, SizeHint};
-use hyper::body::Incoming;
 
 use crate::observed::{Observed, Observer};
 
@@ -84,40 +78,6 @@ impl Drop for ConnectionHeads {
 /// A request whose head was whole. It goes along with the request's body, as what arrives until its end is no head.
 #[derive(Debug)]
 pub(super) struct OpenRequest(Arc<ConnectionHeads>);
-
-impl OpenRequest {
-    /// The same body, which keeps the request open.
-    pub(super) fn with(self, body: Incoming) -> OpenBody {
-        OpenBody { body, _open: self }
-    }
-}
-
-/// The body of an open request.
-#[derive(Debug)]
-pub(super) struct OpenBody {
-    body: Incoming,
-    _open: OpenRequest,
-}
-
-impl http_body::Body for OpenBody {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
 
 impl Drop for OpenRequest {
     fn drop(&mut self) {

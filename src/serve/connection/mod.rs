@@ -36,9 +36,9 @@ use tokio_rustls::TlsAcceptor;
 
 pub use handler::Handler;
 pub use peer::{Peer, PeerClass};
+pub use upgraded::into_stream;
 #[cfg(test)]
 pub(crate) use upgraded::tests::upgrade as upgrade_for_tests;
-pub use upgraded::{Upgraded, into_stream};
 
 use crate::causes::causes;
 use crate::lifecycle::Tasks;

@@ -28,6 +28,7 @@ use super::head_limits::HeadLimits;
 use super::upgraded::{CallerStream, CallerTls};
 use super::{Peer, PeerClass, http2};
 use crate::lifecycle::{PollLast, Tasks};
+use crate::protocol::guarded_body::GuardedBody;
 use crate::protocol::status::Response;
 use crate::serve::config::ConnectionLimits;
 
@@ -58,7 +59,7 @@ pub(super) async fn serve_http1<H: Handler>(
             Some(heads) => {
                 // The head is whole as the service is called; the guard goes with the body, whose bytes are no head.
                 let open = heads.whole();
-                request.map(|body| Body::new(open.with(body)))
+                request.map(|body| Body::new(GuardedBody::new(body, open)))
             }
         };
         let shared = Arc::clone(&of_requests);

@@ -12,5 +12,5 @@ mod sketch;
 mod slots;
 
 pub use rate::Rate;
-pub use reviews::{ReviewLimit, ReviewSlot, TooManyReviews};
+pub use reviews::{ReviewLimit, TooManyReviews};
 pub use slots::{Full, Slot, SlotOwner, Slots};

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use http::{HeaderMap, HeaderValue, StatusCode, Version, header};
+use http::{HeaderValue, StatusCode, Version, header};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
@@ -34,14 +34,7 @@ pub(super) fn requested_protocol(
     if request.version() != Version::HTTP_11 {
         return Ok(None);
     }
-    let headers = request.headers();
-    if !tokens(headers, &header::CONNECTION).any(|token| token.eq_ignore_ascii_case(b"upgrade")) {
-        return Ok(None);
-    }
-    let offered: Vec<&[u8]> = tokens(headers, &header::UPGRADE)
-        // Left out before anything is asked: with nothing else on the list it is an ordinary request.
-        .filter(|token| !token.eq_ignore_ascii_case(b"h2c"))
-        .collect();
+    let offered = hop_by_hop::requested_upgrades(request.headers());
     let Some(first) = offered.first() else {
         return Ok(None);
     };
@@ -56,15 +49,6 @@ pub(super) fn requested_protocol(
             String::from_utf8_lossy(first).into_owned(),
         )),
     }
-}
-
-fn tokens<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> impl Iterator<Item = &'a [u8]> {
-    headers
-        .get_all(name)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-        .map(<[u8]>::trim_ascii)
-        .filter(|token| !token.is_empty())
 }
 
 impl Forward {
@@ -113,7 +97,8 @@ impl Forward {
             // CVE-2020-8559.
             status => return Err(ForwardError::UpgradeResponse(status.as_u16())),
         }
-        let agreed = tokens(response.headers(), &header::UPGRADE).find_map(Protocol::parse);
+        let agreed =
+            hop_by_hop::tokens(response.headers(), &header::UPGRADE).find_map(Protocol::parse);
         // A backend that switches to something else would have a tunnel that nobody asked for.
         if agreed != Some(protocol) {
             return Err(ForwardError::UpgradeProtocol);

@@ -6,8 +6,8 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -15,42 +15,11 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::process_usage;
-
-/// Kubernetes' verb of a request, as a label.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub enum VerbLabel {
-    Get,
-    Create,
-    Update,
-    Patch,
-    Delete,
-    /// OPTIONS, and whatever is no request for a proxy subresource.
-    #[default]
-    Other,
-}
-
-impl VerbLabel {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "get",
-            Self::Create => "create",
-            Self::Update => "update",
-            Self::Patch => "patch",
-            Self::Delete => "delete",
-            Self::Other => "other",
-        }
-    }
-}
-
-impl EncodeLabelValue for VerbLabel {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> std::fmt::Result {
-        encoder.write_str(self.as_str())
-    }
-}
+use super::request_record::verb_or_other;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
-    verb: VerbLabel,
+    verb: &'static str,
     resource: &'static str,
     subresource: &'static str,
     code: u16,
@@ -64,7 +33,8 @@ struct RefusalLabels {
 /// What one finished request adds.
 #[derive(Debug)]
 pub struct Sample {
-    pub verb: VerbLabel,
+    /// Kubernetes' verb; empty for OPTIONS, and for what is no request for a proxy subresource.
+    pub verb: &'static str,
     pub resource: &'static str,
     pub code: u16,
     pub stage_reason: Option<&'static str>,
@@ -200,7 +170,7 @@ impl Metrics {
         } = *sample;
         self.requests
             .get_or_create(&RequestLabels {
-                verb,
+                verb: verb_or_other(verb),
                 resource,
                 subresource,
                 code: code_label(code),
@@ -350,7 +320,7 @@ mod tests {
 
     fn sample(code: u16) -> Sample {
         Sample {
-            verb: VerbLabel::Get,
+            verb: "get",
             resource: "services",
             code,
             stage_reason: None,

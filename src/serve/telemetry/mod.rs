@@ -7,6 +7,6 @@ mod request_record;
 mod trace;
 
 pub use access_log::AccessLog;
-pub use metrics::{Gauges, Metrics, Sample, VerbLabel};
+pub use metrics::{Gauges, Metrics, Sample};
 pub use request_record::{RequestRecord, Totals, short};
 pub use trace::{AuditId, TraceId};

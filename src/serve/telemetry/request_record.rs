@@ -6,7 +6,6 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde::Serialize;
 
-use super::metrics::VerbLabel;
 use super::{AuditId, TraceId};
 use crate::serve::refusal::Fault;
 
@@ -16,7 +15,8 @@ const MAX_TEXT: usize = 256;
 /// What the stages say of a request. Nothing in it is a secret.
 #[derive(Debug, Default)]
 pub struct RequestRecord {
-    pub verb: VerbLabel,
+    /// Kubernetes' verb; empty where there is none.
+    pub verb: &'static str,
     pub method: Option<http::Method>,
     pub resource: &'static str,
     pub namespace: Arc<str>,
@@ -115,7 +115,7 @@ impl RequestRecord {
             user: short(&self.user),
             groups: self.groups,
             method: self.method.as_ref().map_or("", http::Method::as_str),
-            verb: self.verb.as_str(),
+            verb: verb_or_other(self.verb),
             resource: self.resource,
             namespace: short(&self.namespace),
             name: short(&self.name),
@@ -137,6 +137,14 @@ impl RequestRecord {
         let mut bytes = serde_json::to_vec(&line).unwrap_or_default();
         bytes.push(b'\n');
         bytes
+    }
+}
+
+/// A verb for the log and the metrics, which name also what has none.
+pub(super) fn verb_or_other(verb: &'static str) -> &'static str {
+    match verb {
+        "" => "other",
+        verb => verb,
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
-use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::time::Instant;
 
 use super::host_route::HostRoute;
@@ -116,7 +116,7 @@ impl BrowserLogins {
         request: &mut Request,
     ) -> Result<LoginCheck, Problem> {
         let path = request.uri().path();
-        let query = LoginQuery::of(request.uri());
+        let query = request.uri().query().unwrap_or_default().to_owned();
         // These two paths are answered before the login, as they are how one logs in.
         if *place == HostRoute::Api && path == LOGIN_PATH {
             return self.log_in(host, request, &query).map(LoginCheck::Respond);
@@ -146,24 +146,17 @@ impl BrowserLogins {
         Err(not_logged_in())
     }
 
-    fn log_in(
-        &self,
-        host: &str,
-        request: &Request,
-        query: &LoginQuery,
-    ) -> Result<Response, Problem> {
+    fn log_in(&self, host: &str, request: &Request, query: &str) -> Result<Response, Problem> {
         // The cookie that comes of it is one of `localhost`, from where tickets lead to the targets' hosts.
         if without_port(host) != "localhost" && without_port(host) != without_port(&self.home) {
             return Err(not_logged_in());
         }
-        let has_token = query
-            .get("token")
-            .is_some_and(|token| self.use_token(&token));
+        let has_token = value(query, "token").is_some_and(|token| self.use_token(&token));
         // Who is logged in already needs no token to go on to another host.
         if !has_token && !self.is_logged_in(request.headers()) {
             return Err(not_logged_in());
         }
-        let to = query.get("to").unwrap_or_else(|| "/".to_owned());
+        let to = value(query, "to").unwrap_or_else(|| "/".to_owned());
         let mut response = see_other(&self.onwards(&to).unwrap_or_else(|| "/".to_owned()));
         if has_token {
             response
@@ -206,8 +199,8 @@ impl BrowserLogins {
         Some(onwards)
     }
 
-    fn enter(&self, host: &str, query: &LoginQuery) -> Result<Response, Problem> {
-        let shown = query.get("ticket").unwrap_or_default();
+    fn enter(&self, host: &str, query: &str) -> Result<Response, Problem> {
+        let shown = value(query, "ticket").unwrap_or_default();
         // Taken out whether it is good or not: a ticket is good once.
         let ticket = self.lock().tickets.remove(&shown);
         let is_good = ticket.is_some_and(|ticket| {
@@ -218,7 +211,7 @@ impl BrowserLogins {
             return Err(not_logged_in());
         }
         // A path alone, so that nobody is led out of here by a ticket.
-        let to = query.get("to").filter(|to| is_path(to));
+        let to = value(query, "to").filter(|to| is_path(to));
         let mut response = see_other(to.as_deref().unwrap_or("/"));
         response
             .headers_mut()
@@ -353,22 +346,11 @@ fn not_logged_in() -> Problem {
     ))
 }
 
-/// The query of an address.
-struct LoginQuery(String);
-
-impl LoginQuery {
-    fn of(uri: &Uri) -> Self {
-        Self(uri.query().unwrap_or_default().to_owned())
-    }
-
-    fn get(&self, name: &str) -> Option<String> {
-        let pairs = self.0.split('&').filter_map(|pair| pair.split_once('='));
-        let value = pairs
-            .filter(|(key, _)| *key == name)
-            .map(|(_, value)| value)
-            .next()?;
-        Some(percent_decode_str(value).decode_utf8_lossy().into_owned())
-    }
+/// The first value of a name in a query.
+fn value(query: &str, name: &str) -> Option<String> {
+    let mut pairs = form_urlencoded::parse(query.as_bytes());
+    let (_, value) = pairs.find(|(key, _)| key == name)?;
+    Some(value.into_owned())
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! The start page as a whole document.
 
 use http::HeaderValue;
-use percent_encoding::percent_decode_str;
 
 use super::list::{self, Search};
 use super::{PageView, notices};
@@ -22,10 +21,11 @@ pub(in crate::local::start_page) fn start_page(view: &PageView<'_>) -> Response 
 /// What is searched, from a form's query: the last `search` in it.
 pub(in crate::local::start_page) fn search(query: Option<&str>) -> String {
     // From the end, as a form that was sent twice has its last word there.
-    let mut pairs = query.unwrap_or_default().rsplit('&');
-    let search = pairs.find_map(|pair| pair.strip_prefix("search="));
-    let search = search.unwrap_or_default().replace('+', " ");
-    percent_decode_str(&search).decode_utf8_lossy().into_owned()
+    let pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    let searches = pairs.filter(|(name, _)| name == "search");
+    searches
+        .last()
+        .map_or_else(String::new, |(_, search)| search.into_owned())
 }
 
 fn markup(view: &PageView<'_>) -> String {

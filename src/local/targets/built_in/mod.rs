@@ -21,12 +21,11 @@ use super::unprefix::PrefixRemover;
 use crate::local::problem::Problem;
 use crate::local::upstream::Upstream;
 use crate::local::upstream::upgrade::requested_upgrade;
+use crate::protocol::fetch_metadata::SEC_FETCH_DEST;
 use crate::protocol::hop_by_hop;
 use crate::protocol::status::{Response, Status};
 
 const CORE_API: &str = "/api/v1";
-
-const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
 /// What kube-apiserver says of its own, beside or in the place of what the target says.
 const API_SERVER_HEADERS: [&str; 3] = [

@@ -18,7 +18,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
 use super::sealed_cookie::{self, SavedLogin};
-use crate::protocol::fetch_metadata::{self, Site};
+use crate::protocol::fetch_metadata::{self, SEC_FETCH_MODE, Site};
 use crate::serve::api::Resource;
 use crate::serve::authorization::Permit;
 use crate::serve::certificates::SessionKey;
@@ -30,7 +30,6 @@ pub const LOGIN_COOKIE: &str = "Throughway-Login";
 /// How long a login holds.
 pub(super) const LOGIN_LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
 
-const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const THROUGHWAY_AUTHORIZATION: HeaderName = HeaderName::from_static("throughway-authorization");
 
 /// Login cookies that are looked at in one request: each costs a decryption, and a browser has one for each path above.
