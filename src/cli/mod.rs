@@ -3,6 +3,7 @@
 //! In: the words as typed. Out: a [`Command`] whose configuration every stage may rely on. Refuses a wrong setting with one line and
 //! exit code 64.
 
+mod exit;
 #[cfg(test)]
 mod flags_page;
 mod go_regexp;
@@ -15,6 +16,8 @@ use std::ffi::OsString;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
+
+pub use exit::Exit;
 
 use crate::local::config::LocalConfig;
 use crate::serve::config::Config;
@@ -45,17 +48,6 @@ enum Mode {
         /// The shell
         shell: clap_complete::Shell,
     },
-}
-
-/// Why there is no [`Command`].
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Exit {
-    /// `--help` or `--version` was asked for: its text, for standard output.
-    #[error("{0}")]
-    Help(String),
-    /// A wrong setting: one line.
-    #[error("{0}")]
-    Usage(String),
 }
 
 /// Reads and checks a command line; the first word is the program's name.

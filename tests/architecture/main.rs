@@ -2,6 +2,7 @@
 //!
 //! Arrows go down from the two programs to what both stand on, and inside `serve` to the stages before one's own.
 
+mod circles;
 mod documents;
 mod limits;
 mod messages;

@@ -69,7 +69,7 @@ fn rust_below(folder: &str) -> Vec<(PathBuf, String)> {
     found
 }
 
-fn source(path: PathBuf, text: String) -> Source {
+pub(crate) fn source(path: PathBuf, text: String) -> Source {
     let mut module: Vec<String> = path
         .with_extension("")
         .iter()
@@ -111,6 +111,10 @@ pub(crate) fn imports(text: &str, module: &[String]) -> BTreeSet<Vec<String>> {
             .rfind(|one: char| !is_of_a_name(one))
             .map_or(0, |at| at + 1);
         let is_first = !before[..start].ends_with("::");
+        // `pub(in crate::serve)` says who may see.
+        if before[..start].ends_with("(in ") {
+            continue;
+        }
         let base = match &before[start..] {
             "crate" | "throughway" => Vec::new(),
             "self" if is_first => module.to_vec(),
@@ -176,7 +180,7 @@ fn add_paths<'a>(text: &'a str, base: &[String], found: &mut BTreeSet<Vec<String
 #[test]
 fn imports_are_seen_with_and_without_braces_and_by_super() {
     let text = "use crate::serve::forward::{Forward, io::{self, Io}};\n// crate::proxy\n\
-                let x = crate::protocol::status::Y;\nuse super::super::cluster;\nuse super::{a, b::C};\nuse self::d::E;";
+                let x = crate::protocol::status::Y;\nuse super::super::cluster;\nuse super::{a, b::C};\nuse self::d::E;\npub(in crate::serve) fn f() {}";
     let module = ["serve", "api", "mine"].map(str::to_owned);
     let found: Vec<String> = imports(text, &module)
         .into_iter()

@@ -1,6 +1,6 @@
 //! Rust source as tokens: names, numbers and signs, each with its line. Comments and literal texts are left out.
 //!
-//! Enough to count and to name; nothing here knows the grammar.
+//! Enough to count, to name and to match brackets; nothing here knows the grammar.
 
 /// A name, a number, or one sign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +35,22 @@ pub(crate) fn tokens(text: &str) -> Vec<Token<'_>> {
         rest = behind;
     }
     found
+}
+
+/// The bracket that closes the one at `open`.
+pub(crate) fn closing(tokens: &[Token<'_>], open: usize) -> usize {
+    let mut depth = 0;
+    for (at, token) in tokens.iter().enumerate().skip(open) {
+        match token.text {
+            "{" | "(" | "[" => depth += 1,
+            "}" | ")" | "]" => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return at;
+        }
+    }
+    tokens.len() - 1
 }
 
 fn length_of_name(text: &str) -> usize {
@@ -102,4 +118,10 @@ fn texts_comments_characters_and_lifetimes_are_no_tokens() {
     ];
     expected.extend(last.map(|token| (token, 4)));
     assert_eq!(found, expected);
+}
+
+#[test]
+fn a_bracket_closes_where_its_own_ends() {
+    let tokens = tokens("a { b(\"}\") [c] { } } d");
+    assert_eq!(tokens[closing(&tokens, 1) + 1].text, "d");
 }

@@ -8,7 +8,7 @@ use std::fmt;
 
 use http::StatusCode;
 
-use super::text;
+use super::plain_text::plain_text;
 use crate::protocol::status::Response;
 
 /// One named check.
@@ -103,15 +103,15 @@ impl Health {
             lines.push_str(&line);
         }
         Some(if failed {
-            text(
+            plain_text(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 format!("{lines}{endpoint} check failed\n"),
             )
         // A failure is always told in full; a success only to who asks for it.
         } else if verbose {
-            text(StatusCode::OK, format!("{lines}{endpoint} check passed\n"))
+            plain_text(StatusCode::OK, format!("{lines}{endpoint} check passed\n"))
         } else {
-            text(StatusCode::OK, "ok".to_owned())
+            plain_text(StatusCode::OK, "ok".to_owned())
         })
     }
 
@@ -119,9 +119,9 @@ impl Health {
     pub(super) fn one(&self, endpoint: &str, name: &str) -> Option<Response> {
         let check = self.of(endpoint)?.find(|check| check.name == name)?;
         Some(if (check.passes)() {
-            text(StatusCode::OK, "ok".to_owned())
+            plain_text(StatusCode::OK, "ok".to_owned())
         } else {
-            text(
+            plain_text(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "internal server error: reason withheld\n".to_owned(),
             )

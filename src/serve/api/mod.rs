@@ -10,6 +10,7 @@ mod aggregated;
 mod discovery;
 mod health;
 mod openapi;
+mod plain_text;
 mod request_info;
 mod version;
 
@@ -20,7 +21,7 @@ use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::routing::get;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 pub use health::{Check, Health};
 pub use request_info::{RequestInfo, Resource, THROUGHWAY_PATH, Unserved, Verb};
@@ -235,23 +236,6 @@ async fn health_check(
 
 fn method_not_allowed() -> Status {
     Status::method_not_allowed("the server does not allow this method on the requested resource")
-}
-
-/// A plain text that no browser takes for anything else.
-fn text(status: StatusCode, body: String) -> Response {
-    let mut response = Response::new(Body::from(body));
-    *response.status_mut() = status;
-    let plain: [(HeaderName, &str); 3] = [
-        (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::CACHE_CONTROL, "no-cache, private"),
-    ];
-    for (name, value) in plain {
-        response
-            .headers_mut()
-            .insert(name, HeaderValue::from_static(value));
-    }
-    response
 }
 
 #[cfg(test)]

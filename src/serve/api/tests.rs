@@ -1,7 +1,7 @@
 //! The documents as kube-apiserver and kubectl ask for them.
 
 use axum::body::to_bytes;
-use http::{Method, Request};
+use http::{HeaderName, Method, Request};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 

@@ -12,46 +12,29 @@ mod bearer_token;
 mod claims;
 mod client_certificate;
 mod credentials;
+mod error;
 mod front_proxy;
 mod token_header;
 mod trailers;
+mod user;
 mod verification;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::HeaderMap;
 
-use bearer_token::TokenReviews;
+pub use error::{AuthenticationError, ReviewError};
+pub use user::User;
 
-use crate::protocol::status::{Request, Status};
+use bearer_token::TokenReviews;
+use user::{ANONYMOUS, UNAUTHENTICATED};
+
+use crate::protocol::status::Request;
 use crate::serve::certificates::Trust;
-use crate::serve::cluster::ApiServerError;
 use crate::serve::config::{AnonymousAuth, AuthenticationConfig};
 use crate::serve::connection::{Peer, PeerClass};
-use crate::serve::fairness::{ReviewLimit, SlotOwner, TooManyReviews};
-use crate::serve::refusal::Refuse;
+use crate::serve::fairness::{ReviewLimit, SlotOwner};
 use crate::serve::request_context::RequestContext;
-
-/// The group of everybody who is known.
-const AUTHENTICATED: &str = "system:authenticated";
-
-/// The group of everybody who is not.
-const UNAUTHENTICATED: &str = "system:unauthenticated";
-
-/// Members may do everything, as everywhere in Kubernetes; without this nobody could repair a broken authorizer.
-const MASTERS: &str = "system:masters";
-
-const ANONYMOUS: &str = "system:anonymous";
-
-/// The caller, as Kubernetes knows them.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub struct User {
-    pub name: String,
-    pub uid: Option<String>,
-    pub groups: Vec<String>,
-    pub extra: BTreeMap<String, Vec<String>>,
-}
 
 /// How the caller proved who they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,38 +62,6 @@ impl Caller {
     }
 }
 
-/// Why nobody knows who asks.
-#[derive(Debug, thiserror::Error)]
-pub enum AuthenticationError {
-    #[error("the client certificate is of no CA that is trusted now")]
-    Certificate(#[source] Arc<rustls::Error>),
-    #[error("the certificate's name {0:?} is not one of the front proxy's")]
-    FrontProxyName(String),
-    #[error("the client certificate can't be read")]
-    Unparsable,
-    #[error("the bearer token is not known")]
-    Token,
-    #[error("the WebSocket sub-protocol holds no usable token")]
-    WebSocketToken,
-    #[error("the token could not be reviewed")]
-    Review(#[source] Arc<ReviewError>),
-    #[error("too many callers that are not known yet, try again later")]
-    Crowded,
-    #[error("no credential came, and anonymous requests are not accepted here")]
-    Anonymous,
-    #[error("impersonation is not offered here; ask kube-apiserver")]
-    Impersonation,
-}
-
-/// Why a review gave no verdict.
-#[derive(Debug, thiserror::Error)]
-pub enum ReviewError {
-    #[error(transparent)]
-    Limited(#[from] TooManyReviews),
-    #[error(transparent)]
-    ApiServerError(#[from] ApiServerError),
-}
-
 /// Finds out who asks.
 #[derive(Debug)]
 pub struct Authentication {
@@ -132,65 +83,6 @@ impl ClaimFilter {
     pub fn remove_claims(&self, headers: &mut HeaderMap) {
         let configured = self.0.request_header.load();
         credentials::remove_claims(headers, configured.as_deref());
-    }
-}
-
-impl User {
-    /// Bytes that it takes to remember it, about.
-    pub fn size(&self) -> usize {
-        let texts = |texts: &[String]| -> usize {
-            let size = |text: &String| text.len() + size_of::<String>();
-            texts.iter().map(size).sum()
-        };
-        let extra = self.extra.iter();
-        let extra: usize = extra.map(|(key, values)| key.len() + texts(values)).sum();
-        size_of::<Self>() + self.name.len() + texts(&self.groups) + extra
-    }
-
-    /// Whether they may do everything, whatever is full and whatever an authorizer says.
-    pub fn is_master(&self) -> bool {
-        self.groups.iter().any(|group| group == MASTERS)
-    }
-
-    /// Adds the group of everybody who is known, unless the groups say otherwise already.
-    fn authenticated(mut self) -> Self {
-        let decided = |group: &String| group == AUTHENTICATED || group == UNAUTHENTICATED;
-        // A front proxy may name `system:anonymous`, who must not become somebody by passing through here.
-        if self.name != ANONYMOUS && !self.groups.iter().any(decided) {
-            self.groups.push(AUTHENTICATED.to_owned());
-        }
-        self
-    }
-}
-
-impl Refuse for AuthenticationError {
-    /// What the caller is told: one word, as from Kubernetes, except where it is not their credential's fault.
-    fn status(&self) -> Status {
-        match self {
-            Self::Review(_) => Status::internal(self.to_string()),
-            Self::Impersonation => Status::bad_request(self.to_string()),
-            Self::Crowded => Status::too_many_requests(self.to_string()),
-            Self::Certificate(_)
-            | Self::FrontProxyName(_)
-            | Self::Unparsable
-            | Self::Token
-            | Self::Anonymous
-            | Self::WebSocketToken => Status::unauthorized(),
-        }
-    }
-
-    fn reason(&self) -> &'static str {
-        match self {
-            Self::Certificate(_) => "certificate",
-            Self::FrontProxyName(_) => "front_proxy_name",
-            Self::Unparsable => "certificate_unparsable",
-            Self::Token => "token",
-            Self::WebSocketToken => "websocket_token",
-            Self::Review(_) => "token_review",
-            Self::Crowded => "crowded_unknown",
-            Self::Anonymous => "anonymous",
-            Self::Impersonation => "impersonation",
-        }
     }
 }
 

@@ -9,18 +9,19 @@
 
 mod access_review;
 mod attributes;
+mod error;
 
 use std::sync::Arc;
+
+pub use error::AuthorizationError;
 
 use access_review::{AccessReviews, Asker};
 use attributes::{Attributes, Question};
 
-use crate::protocol::status::{Status, Subject};
 use crate::serve::api::RequestInfo;
-use crate::serve::authentication::{Caller, Method, ReviewError};
+use crate::serve::authentication::{Caller, Method};
 use crate::serve::config::{ApiGroup, AuthorizationConfig};
 use crate::serve::fairness::{ReviewLimit, SlotOwner};
-use crate::serve::refusal::Refuse;
 use crate::serve::request_context::RequestContext;
 
 /// The proof that this caller may do what they asked. Nothing else makes one.
@@ -48,47 +49,6 @@ impl Permit {
     #[cfg(test)]
     pub(crate) fn for_tests(caller: Caller, info: RequestInfo) -> Self {
         Self { caller, info }
-    }
-}
-
-/// Why there is no [`Permit`].
-#[derive(Debug, thiserror::Error)]
-pub enum AuthorizationError {
-    #[error("{message}")]
-    Forbidden {
-        message: String,
-        subject: Option<Subject>,
-    },
-    #[error("it could not be found out whether this is allowed")]
-    Review(#[source] Arc<ReviewError>),
-    #[error("too many reviews at once, try again later")]
-    Crowded,
-    #[error("the authorizer said both yes and no")]
-    Contradiction,
-}
-
-impl Refuse for AuthorizationError {
-    fn status(&self) -> Status {
-        match self {
-            Self::Forbidden { message, subject } => {
-                let status = Status::forbidden(message.clone());
-                Status {
-                    subject: subject.clone(),
-                    ..status
-                }
-            }
-            Self::Crowded => Status::too_many_requests(self.to_string()),
-            Self::Review(_) | Self::Contradiction => Status::internal(self.to_string()),
-        }
-    }
-
-    fn reason(&self) -> &'static str {
-        match self {
-            Self::Forbidden { .. } => "forbidden",
-            Self::Review(_) => "access_review",
-            Self::Crowded => "crowded_reviews",
-            Self::Contradiction => "contradiction",
-        }
     }
 }
 

@@ -10,6 +10,7 @@ use tower_test::mock;
 
 use super::*;
 use crate::serve::authentication::{self, User};
+use crate::serve::refusal::Refuse;
 
 type Handle = mock::Handle<http::Request<kube::client::Body>, http::Response<Body>>;
 

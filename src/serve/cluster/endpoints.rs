@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use k8s_openapi::api::discovery::v1;
 use serde::Deserialize;
 
-use super::object::{MAX_ENTRIES, ObjectContent, ReadObject, first_entries, or_default, port};
+use super::change::Change;
+use super::object::{
+    MAX_ENTRIES, ObjectContent, ReadObject, first_entries, is_tcp, or_default, port,
+};
 use super::table::{ObjectKey, ObjectTable};
-use super::watch::Change;
-use super::{Cluster, Kinds};
 
 /// What is kept of an EndpointSlice.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,7 +115,7 @@ impl From<ReadObject<RawSlice>> for EndpointSlice {
         Self {
             name: known.key.name,
             ports: ports
-                .filter(|port| super::is_tcp(&port.protocol))
+                .filter(|port| is_tcp(&port.protocol))
                 .filter_map(|raw| {
                     Some(SlicePort {
                         name: raw.name.unwrap_or_default(),
@@ -159,18 +160,14 @@ struct Gathered {
 }
 
 impl SliceOwners {
-    fn known(&self) -> MutexGuard<'_, Gathered> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Cluster {
-    pub(super) fn apply_slice(&self, change: Change<RawSlice>) {
-        let Kinds {
-            slices, slices_of, ..
-        } = &*self.0;
+    /// Applies a change to the slices of Services. Only the task that follows slices calls it.
+    pub(super) fn apply(
+        &self,
+        slices: &ObjectTable<Vec<Arc<EndpointSlice>>>,
+        change: Change<RawSlice>,
+    ) {
         // Held by the one writer while it applies a change; nobody who reads takes it.
-        let mut known = slices_of.known();
+        let mut known = self.known();
         match change {
             Change::ListBegins => known.listed.clear(),
             Change::Listed(slice) => {
@@ -195,8 +192,8 @@ impl Cluster {
         }
     }
 
-    pub(super) fn confirm_slices(&self) {
-        self.0.slices.confirm();
+    fn known(&self) -> MutexGuard<'_, Gathered> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -10,8 +10,10 @@ use std::sync::Arc;
 
 use papaya::HashMap;
 
-use super::table::ObjectKey;
-use super::{Cluster, Isolation, Service};
+use super::endpoints::EndpointSlice;
+use super::services::Service;
+use super::settings::Isolation;
+use super::table::{ObjectKey, ObjectTable};
 
 /// Services of one namespace that are kept by name.
 const MAX_SERVICES: usize = 64;
@@ -73,15 +75,14 @@ impl Isolated {
         gone.iter().for_each(|key| self.note(key, None));
     }
 
-    fn of(&self, namespace: &str) -> Option<Arc<IsolatedNames>> {
-        self.services.pin().get(namespace).cloned()
-    }
-}
-
-impl Cluster {
     /// Whether a Service that selects this pod asks for its documents to be kept apart.
-    pub fn pod_is_isolated(&self, namespace: &str, pod: &str) -> bool {
-        let Some(services) = self.0.isolated.of(namespace) else {
+    pub(super) fn has_pod(
+        &self,
+        namespace: &str,
+        pod: &str,
+        slices: &ObjectTable<Vec<Arc<EndpointSlice>>>,
+    ) -> bool {
+        let Some(services) = self.of(namespace) else {
             return false;
         };
         if services.are_all {
@@ -92,7 +93,7 @@ impl Cluster {
             .names
             .iter()
             // Only names are kept; who the pods are is read when somebody asks, from the slices as they are now.
-            .filter_map(|name| self.slices(namespace, name));
+            .filter_map(|name| slices.get(namespace, name));
         for slice in slices.flat_map(|slices| Vec::clone(&slices)) {
             looked_at += slice.endpoints.len();
             if looked_at > MAX_ENDPOINTS {
@@ -105,6 +106,10 @@ impl Cluster {
         }
         false
     }
+
+    fn of(&self, namespace: &str) -> Option<Arc<IsolatedNames>> {
+        self.services.pin().get(namespace).cloned()
+    }
 }
 
 #[cfg(test)]
@@ -112,6 +117,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::serve::cluster::Cluster;
 
     fn service(name: &str, isolation: &str) -> Value {
         json!({"kind": "Service", "apiVersion": "v1",

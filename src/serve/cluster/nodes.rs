@@ -8,9 +8,7 @@ use k8s_openapi::api::core::v1;
 use papaya::HashMap;
 use serde::Deserialize;
 
-use super::Cluster;
 use super::object::{MAX_ENTRIES, ObjectContent, ReadObject, first_entries, or_default, port};
-use super::watch::Change;
 
 /// The kubelet's port where a node does not say.
 const KUBELET_PORT: u16 = 10250;
@@ -93,48 +91,13 @@ impl Node {
     }
 }
 
-impl Cluster {
-    pub(super) fn apply_node(&self, change: Change<RawNode>) {
-        let (table, ports) = (&self.0.nodes, &self.0.kubelets);
-        match change {
-            Change::ListBegins => table.list_begins(),
-            Change::Listed(known) => {
-                let key = known.key.clone();
-                let node = Arc::new(Node::from(known));
-                let before = table.insert_listed(key, Arc::clone(&node));
-                ports.replace(before.as_deref(), Some(&node));
-            }
-            Change::ListEnds => {
-                for gone in table.list_ends() {
-                    ports.replace(Some(&gone), None);
-                }
-            }
-            Change::Applied(known) => {
-                let key = known.key.clone();
-                let node = Arc::new(Node::from(known));
-                let before = table.insert(key, Arc::clone(&node));
-                ports.replace(before.as_deref(), Some(&node));
-            }
-            Change::Removed(key) => {
-                if let Some(gone) = table.remove(&key) {
-                    ports.replace(Some(&gone), None);
-                }
-            }
-        }
-    }
-
-    pub(super) fn confirm_nodes(&self) {
-        self.0.nodes.confirm();
-    }
-}
-
 /// Where kubelets listen: from the nodes' addresses to their kubelets' ports. A node may claim the address of another and
 /// let it go again; that takes nothing from the other, so there is one entry for each claim.
 #[derive(Debug, Default)]
 pub(super) struct Kubelets(HashMap<IpAddr, Box<[u16]>, RandomState>);
 
 impl Kubelets {
-    fn replace(&self, before: Option<&Node>, now: Option<&Arc<Node>>) {
+    pub(super) fn replace(&self, before: Option<&Node>, now: Option<&Arc<Node>>) {
         let now = now.map(|node| &**node);
         // A node reports its state every few minutes, and nearly always with the same addresses.
         if before == now {

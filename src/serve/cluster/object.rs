@@ -213,6 +213,11 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Entries<T> {
     }
 }
 
+/// An entry without a protocol is TCP. UDP and SCTP ports may have the same number and are never dialled.
+pub(super) fn is_tcp(protocol: &str) -> bool {
+    matches!(protocol, "" | "TCP")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

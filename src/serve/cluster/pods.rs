@@ -9,9 +9,9 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1;
 use serde::Deserialize;
 
-use super::Cluster;
-use super::object::{MAX_ENTRIES, ObjectContent, ReadObject, first_entries, or_default, port};
-use super::watch::Change;
+use super::object::{
+    MAX_ENTRIES, ObjectContent, ReadObject, first_entries, is_tcp, or_default, port,
+};
 
 /// What is kept of a Pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,7 +128,7 @@ impl From<ReadObject<RawPod>> for Pod {
         let ports = sidecars
             .chain(spec.containers)
             .flat_map(|container| container.ports)
-            .filter(|port| super::is_tcp(&port.protocol));
+            .filter(|port| is_tcp(&port.protocol));
         Self {
             name: format!("{}/{}", key.namespace, key.name).into(),
             ips: match phase {
@@ -152,40 +152,5 @@ impl From<ReadObject<RawPod>> for Pod {
             },
             started: status.start_time,
         }
-    }
-}
-
-impl Cluster {
-    pub(super) fn apply_pod(&self, change: Change<RawPod>) {
-        let (table, addresses) = (&self.0.pods, &self.0.addresses);
-        match change {
-            Change::ListBegins => table.list_begins(),
-            Change::Listed(known) => {
-                let key = known.key.clone();
-                let pod = Arc::new(Pod::from(known));
-                let before = table.insert_listed(key, Arc::clone(&pod));
-                addresses.replace(before.as_deref(), Some(&pod));
-            }
-            Change::ListEnds => {
-                for gone in table.list_ends() {
-                    addresses.replace(Some(&gone), None);
-                }
-            }
-            Change::Applied(known) => {
-                let key = known.key.clone();
-                let pod = Arc::new(Pod::from(known));
-                let before = table.insert(key, Arc::clone(&pod));
-                addresses.replace(before.as_deref(), Some(&pod));
-            }
-            Change::Removed(key) => {
-                if let Some(gone) = table.remove(&key) {
-                    addresses.replace(Some(&gone), None);
-                }
-            }
-        }
-    }
-
-    pub(super) fn confirm_pods(&self) {
-        self.0.pods.confirm();
     }
 }

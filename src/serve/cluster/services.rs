@@ -7,12 +7,10 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1;
 use serde::Deserialize;
 
-use super::Cluster;
-use super::events::reference;
-use super::object::{MAX_ENTRIES, ObjectContent, ReadObject, first_entries, or_default, port};
+use super::object::{
+    MAX_ENTRIES, ObjectContent, ReadObject, first_entries, is_tcp, or_default, port,
+};
 use super::settings::ServiceSettings;
-use super::table::ObjectKey;
-use super::watch::Change;
 
 /// What is kept of a Service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,7 +78,7 @@ impl From<ReadObject<RawService>> for Service {
         let (settings, warnings) = ServiceSettings::read(&raw.metadata.annotations);
         Self {
             ports: ports
-                .filter(|port| super::is_tcp(&port.protocol))
+                .filter(|port| is_tcp(&port.protocol))
                 .filter_map(|raw| {
                     Some(ServicePort {
                         number: port(raw.port)?,
@@ -100,52 +98,5 @@ impl From<ReadObject<RawService>> for Service {
             settings,
             warnings: warnings.into(),
         }
-    }
-}
-
-impl Cluster {
-    pub(super) fn apply_service(&self, change: Change<RawService>) {
-        let table = &self.0.services;
-        match change {
-            Change::ListBegins => table.list_begins(),
-            Change::Listed(known) => {
-                let (key, service) = self.judged(known);
-                // Noted before the row is there: a reader must not see the Service without its isolation.
-                self.0.isolated.note(&key, Some(&service));
-                table.insert_listed(key, service);
-            }
-            Change::ListEnds => {
-                table.list_ends();
-                let isolated = &self.0.isolated;
-                // After the table, so that what was not listed is gone from it.
-                isolated.keep(|namespace, name| table.get(namespace, name).is_some());
-            }
-            Change::Applied(known) => {
-                let (key, service) = self.judged(known);
-                self.0.isolated.note(&key, Some(&service));
-                table.insert(key, service);
-            }
-            Change::Removed(key) => {
-                self.0.isolated.note(&key, None);
-                table.remove(&key);
-            }
-        }
-    }
-
-    pub(super) fn confirm_services(&self) {
-        self.0.services.confirm();
-    }
-
-    /// A Service as it is kept, after it was said what is wrong with it.
-    fn judged(&self, known: ReadObject<RawService>) -> (ObjectKey, Arc<Service>) {
-        let (key, identity) = (known.key.clone(), known.identity.clone());
-        let service = Service::from(known);
-        if !service.warnings.is_empty() {
-            // Before the new row is in, so that only new sentences are told.
-            let before = self.0.services.get(&key.namespace, &key.name);
-            let about = reference(identity);
-            self.0.events.record(&about, &service, before.as_deref());
-        }
-        (key, Arc::new(service))
     }
 }

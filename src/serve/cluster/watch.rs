@@ -19,9 +19,10 @@ use kube::runtime::utils::Backoff;
 use kube::runtime::watcher::DefaultBackoff;
 use tokio::time::Instant;
 
-use super::Cluster;
+use super::change::Change;
 use super::list_page::{self, ListError};
-use super::object::{Object, ObjectContent, ReadObject};
+use super::object::{Object, ObjectContent};
+use super::state::Cluster;
 use super::table::ObjectKey;
 use super::watch_stream::{WatchError, WatchItem, WatchStream};
 use crate::causes::causes;
@@ -47,17 +48,6 @@ const MAX_RESUMES: u32 = 5;
 
 /// Unreadable objects are counted always, and said once in this time for each kind.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
-
-/// What happens to the objects of one kind.
-#[derive(Debug)]
-pub(super) enum Change<C> {
-    /// A whole list begins: what it does not bring is gone at its end.
-    ListBegins,
-    Listed(ReadObject<C>),
-    ListEnds,
-    Applied(ReadObject<C>),
-    Removed(ObjectKey),
-}
 
 /// The writer of one kind's table.
 struct TableWriter<C> {

@@ -14,7 +14,7 @@ use std::ops::{Deref, RangeInclusive};
 
 use ipnet::IpNet;
 
-use super::Scheme;
+use super::scheme::Scheme;
 use crate::serve::cluster::Cluster;
 use crate::serve::config::{Loopback, TargetConfig};
 

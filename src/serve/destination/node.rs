@@ -3,12 +3,13 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::address_policy::{AddressPolicy, Denied};
+use super::error::{DestinationError, subject};
+use super::found::{Backends, Destination, host_header};
+use super::kubelet_paths;
 use super::pod::bracketed;
+use super::scheme::Scheme;
 use super::scheme_name_port::SchemeNamePort;
-use super::{
-    AddressPolicy, Backends, Denied, Destination, DestinationError, Scheme, host_header,
-    kubelet_paths, subject,
-};
 use crate::serve::authorization::Permit;
 use crate::serve::cluster::{Cluster, ServiceSettings};
 

@@ -3,10 +3,11 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use super::address_policy::{AddressPolicy, Denied};
+use super::error::{DestinationError, subject};
+use super::found::{Backends, Destination, host_header};
+use super::scheme::Scheme;
 use super::scheme_name_port::SchemeNamePort;
-use super::{
-    AddressPolicy, Backends, Denied, Destination, DestinationError, Scheme, host_header, subject,
-};
 use crate::serve::authorization::Permit;
 use crate::serve::cluster::{Cluster, Phase, Pod, ServiceSettings};
 

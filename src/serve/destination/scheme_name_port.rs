@@ -3,7 +3,7 @@
 //! Same language as apimachinery's `SplitSchemeNamePort`: two parts are name and port, so `https:web` means the port
 //! "https" of `web`; an empty port is allowed, an empty name is not; schemes are lower case.
 
-use super::Scheme;
+use super::scheme::Scheme;
 
 /// A name segment, taken apart.
 #[derive(Debug, PartialEq, Eq)]

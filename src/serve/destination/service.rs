@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::error::{DestinationError, subject};
+use super::found::{Backends, Destination, host_header};
 use super::scheme_name_port::SchemeNamePort;
-use super::{Backends, Destination, DestinationError, host_header, subject};
 use crate::serve::authorization::Permit;
 use crate::serve::cluster::{Cluster, Service, ServicePort};
 

@@ -12,6 +12,7 @@
 mod error;
 mod exchange;
 mod headers;
+mod offered_protocol;
 mod request;
 mod response_body;
 mod response_timeout;
@@ -39,6 +40,7 @@ use crate::serve::connection::Peer;
 use crate::serve::endpoint::{Endpoint, EndpointOrder, Outliers};
 use crate::serve::fairness::{Full, Slots};
 use crate::serve::request_context::RequestContext;
+use offered_protocol::requested_protocol;
 use transport::connector::Connector;
 use transport::pool::Pool;
 
@@ -133,7 +135,7 @@ impl Forward {
             config: &self.config,
             client,
         };
-        match upgrade::requested_protocol(&request, endpoints.first().scheme)? {
+        match requested_protocol(&request, endpoints.first().scheme)? {
             // On the heap, as an upgrade is rare and large, and the future of every request would have to have room for
             // it.
             Some(protocol) => Box::pin(self.upgrade(context, endpoints, request, protocol)).await,

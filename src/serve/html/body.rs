@@ -2,7 +2,7 @@
 //!
 //! In: a backend's body. Out: the rewritten one, in the same encoding, with the same trailers. It waits for nothing: when
 //! the backend pauses, all that was understood so far goes out. Memory holds one decoded piece of [`PIECE`] bytes, what the
-//! rewriter keeps, and what came of one step of that piece ([`super::step`]): the next step waits until that is handed out.
+//! rewriter keeps, and what came of one step of that piece ([`super::steps`]): the next step waits until that is handed out.
 //!
 //! Ends with an error, and so does the caller's body: when the backend's does, when the encoding is broken or ends early, and
 //! when more than the limit of bytes was decoded. Passes untouched what
@@ -20,11 +20,11 @@ use bytes::Bytes;
 use http_body::Frame;
 use tokio::io::ReadBuf;
 
-use super::PIECE;
 use super::budget::{Budget, Share};
 use super::encoding::{Begin, Decoder, Encoder, Encoding, Format};
 use super::rewriter::Rewriter;
 use super::source::BodySource;
+use super::steps::PIECE;
 
 /// So much of a window is reserved before a page begins, so that pages that aren't larger never end early.
 const FIRST_DECODED: usize = 512 * 1024;

@@ -85,6 +85,22 @@ pub(super) fn bytes_of(text: &str) -> Cow<'_, [u8]> {
     WINDOWS_1252.encode(text).0
 }
 
+/// The charset that a media type names.
+pub(super) fn charset_of(media_type: &[u8]) -> Option<&[u8]> {
+    let parameters = media_type.split(|byte| *byte == b';').skip(1);
+    let mut values = parameters.filter_map(|parameter| {
+        let equals = parameter.iter().position(|byte| *byte == b'=')?;
+        let (name, value) = parameter.split_at(equals);
+        let is_charset = name.trim_ascii().eq_ignore_ascii_case(b"charset");
+        is_charset.then(|| value[1..].trim_ascii())
+    });
+    let value = values.next()?;
+    let unquoted = value
+        .strip_prefix(b"\"")
+        .and_then(|value| value.strip_suffix(b"\""));
+    Some(unquoted.unwrap_or(value))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

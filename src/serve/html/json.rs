@@ -5,7 +5,7 @@
 
 use serde::de::IgnoredAny;
 
-use super::MAX_GROWTH;
+use super::steps::MAX_GROWTH;
 
 /// Nothing lies deeper than this.
 const DEEPEST: usize = 64;

@@ -43,6 +43,8 @@ mod media_type;
 mod page;
 mod rewriter;
 mod source;
+mod steps;
+mod treatment;
 mod value;
 mod window;
 
@@ -55,75 +57,13 @@ use http::header::{
 };
 use http::{Method, StatusCode};
 
+pub(super) use treatment::{Injection, PageLimits, PageTreatment, Sniffing};
+
 use crate::protocol::status::Response;
 use body::RewrittenBody;
-use budget::Budget;
 use encoding::Encoding;
-use links::Links;
 use rewriter::Rewriter;
-
-/// How the responses to one request are treated.
-#[derive(Debug, Clone)]
-pub(super) struct PageTreatment {
-    pub method: Method,
-    pub sniffing: Sniffing,
-    pub links: Links,
-    pub injection: Option<Injection>,
-    /// What a script begins with, where the response is one.
-    pub prologue: Option<&'static str>,
-    pub limits: PageLimits,
-    pub budget: Arc<Budget>,
-}
-
-/// Whether a body of `text/html` may turn out to be something else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sniffing {
-    /// It goes to a browser that navigates, which shows it as a page.
-    Off,
-    /// A script or a program reads it, to whom many servers send JSON by this name.
-    Json,
-}
-
-/// What is put first into a document, before all scripts. ASCII, as it must be the same in every charset.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Injection {
-    pub html: String,
-}
-
-/// What a single page may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct PageLimits {
-    /// Bytes that a page's parser may keep: a tag that isn't at its end, and 128 for each element that is open around it.
-    pub memory: usize,
-    /// Bytes of a body when decoded.
-    pub decoded: u64,
-}
-
-impl Default for PageLimits {
-    fn default() -> Self {
-        Self {
-            memory: 1024 * 1024,
-            decoded: 256 * 1024 * 1024,
-        }
-    }
-}
-
-/// What is written in one go, a tag or a text of JSON, may grow by this much through its links; what would grow by more keeps
-/// the rest of its links as they are.
-const MAX_GROWTH: usize = 256 * 1024;
-
-/// About as much comes of a page before it is handed out.
-const HANDED_OUT: usize = 64 * 1024;
-
-/// The most of a page that is rewritten in one go, if its links grow by no more than a few bytes.
-const PIECE: usize = 16 * 1024;
-
-/// How much of a page is rewritten in one go, so that no more than [`HANDED_OUT`] comes of it even if it is nothing but links.
-fn step(links: &Links) -> usize {
-    const SHORTEST_LINK: usize = "url(/)".len();
-    let written = SHORTEST_LINK + links.growth();
-    (HANDED_OUT / written * SHORTEST_LINK).clamp(PIECE / 64, PIECE)
-}
+use steps::step;
 
 /// Fields that say something of the very bytes of a body.
 const OF_THE_BYTES: [&str; 6] = [
@@ -240,22 +180,6 @@ fn bytes_change(headers: &mut HeaderMap) {
             headers.insert(ETAG, weak);
         }
     }
-}
-
-/// The charset that a media type names.
-fn charset_of(media_type: &[u8]) -> Option<&[u8]> {
-    let parameters = media_type.split(|byte| *byte == b';').skip(1);
-    let mut values = parameters.filter_map(|parameter| {
-        let equals = parameter.iter().position(|byte| *byte == b'=')?;
-        let (name, value) = parameter.split_at(equals);
-        let is_charset = name.trim_ascii().eq_ignore_ascii_case(b"charset");
-        is_charset.then(|| value[1..].trim_ascii())
-    });
-    let value = values.next()?;
-    let unquoted = value
-        .strip_prefix(b"\"")
-        .and_then(|value| value.strip_suffix(b"\""));
-    Some(unquoted.unwrap_or(value))
 }
 
 #[cfg(test)]

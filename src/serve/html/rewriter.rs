@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use http::header::HeaderMap;
 
-use super::charset::{Charset, is_marked_as_utf16};
+use super::charset::{Charset, charset_of, is_marked_as_utf16};
 use super::css::Css;
 use super::links::Links;
 use super::page::{HtmlOptions, Nesting, PageRewriter};
-use super::{PageTreatment, Sniffing, charset_of, manifest, media_type};
+use super::{PageTreatment, Sniffing, manifest, media_type};
 
 /// A larger manifest stays as it is. It is read in one go.
 const MAX_MANIFEST: usize = 256 * 1024;

@@ -24,6 +24,7 @@
 //! what no backend may say and names the sub-protocol that was agreed on; it is no page and no redirect.
 
 mod caching;
+mod context;
 mod cookies;
 mod csp;
 mod forbidden_headers;
@@ -33,8 +34,6 @@ pub mod page_helper;
 mod redirect;
 mod url_headers;
 
-use std::sync::Arc;
-
 use http::{StatusCode, header};
 
 pub use own_pages::OwnPages;
@@ -42,18 +41,16 @@ pub use redirect::chain::{Redirect, RedirectChain};
 
 use crate::protocol::envelope;
 use crate::protocol::status::Response;
-use crate::serve::app_login::{self, AppLogin};
-use crate::serve::authorization::Permit;
+use crate::serve::app_login;
 use crate::serve::client::{ClientInfo, Ingress, PageTokens};
 use crate::serve::cluster::Isolation;
 use crate::serve::config::RewriteConfig;
-use crate::serve::destination::Scheme;
-use crate::serve::endpoint::Endpoint;
 use crate::serve::forward::{Forwarded, speaks_for_the_origin};
 use crate::serve::html;
 use crate::serve::html::budget::{Budget, MAX_TOTAL};
-use crate::serve::html::links::{BackendNames, BackendScheme, LinkForm, Links};
 use caching::DependsOn;
+use context::ResponseContext;
+use page::PageRewriting;
 use redirect::Decided;
 
 /// What becomes of a response.
@@ -67,35 +64,23 @@ pub enum Rewritten {
 /// Rewrites responses.
 #[derive(Debug)]
 pub struct ResponseRewriter {
-    config: RewriteConfig,
-    page_tokens: PageTokens,
-    pages: Arc<Budget>,
-}
-
-/// What one response is the response to.
-#[derive(Debug, Clone, Copy)]
-struct ResponseContext<'a> {
-    client: &'a ClientInfo,
-    /// The login at the app that went along with the request.
-    login: &'a AppLogin,
-    /// For this request of a chain of redirects.
-    permit: &'a Permit,
-    /// Who gave the response.
-    endpoint: &'a Endpoint,
+    pages: PageRewriting,
 }
 
 impl ResponseRewriter {
     pub fn new(config: RewriteConfig, page_tokens: PageTokens) -> Self {
         Self {
-            config,
-            page_tokens,
-            pages: Budget::new(MAX_TOTAL),
+            pages: PageRewriting {
+                config,
+                tokens: page_tokens,
+                budget: Budget::new(MAX_TOTAL),
+            },
         }
     }
 
     /// The redirects of one request, before any of them was met.
     pub fn redirect_chain(&self) -> RedirectChain<'_> {
-        RedirectChain::new(&self.config.never_forward_cookies)
+        RedirectChain::new(&self.pages.config.never_forward_cookies)
     }
 
     /// What becomes of the response to a request of this client.
@@ -146,7 +131,11 @@ impl ResponseRewriter {
         let headers = response.headers_mut();
         // Before they are confined, so that all cookies of the chain are.
         redirects.add_cookies(headers);
-        cookies::confine(headers, context.paths(), &self.config.never_forward_cookies);
+        cookies::confine(
+            headers,
+            context.paths(),
+            &self.pages.config.never_forward_cookies,
+        );
         // A page of ours may not be rewritten as if the backend had written it.
         if is_ours {
             // Nothing of the backend is in it but its status, and what follows is about what a backend wrote.
@@ -167,8 +156,8 @@ impl ResponseRewriter {
             }
         }
         // Asked before the rewriting, which takes the response and changes what the question reads.
-        let depends = page::depends(context, self.config.links, redirects, &response);
-        let mut response = page::rewrite(self, context, links, response);
+        let depends = page::depends(context, self.pages.config.links, redirects, &response);
+        let mut response = page::rewrite(&self.pages, context, links, response);
         // After everything that reads the type by its usual spelling.
         if client.ingress == Ingress::FrontProxy {
             html::hide_from_aggregator(response.headers_mut());
@@ -183,44 +172,12 @@ impl ResponseRewriter {
         // The handshake has no other place for it, and a tunnel is never looked at again.
         context.client.page_token.agree(headers);
         forbidden_headers::remove(headers, &context.links());
-        cookies::confine(headers, context.paths(), &self.config.never_forward_cookies);
+        cookies::confine(
+            headers,
+            context.paths(),
+            &self.pages.config.never_forward_cookies,
+        );
         response
-    }
-}
-
-impl<'a> ResponseContext<'a> {
-    /// What maps the URLs of this response, relative to where it was asked for.
-    fn links(self) -> Links {
-        let (info, external) = (self.permit.info(), &self.client.external);
-        let host = external.origin.as_ref().map(|origin| origin.host.as_str());
-        let backend = self.backend();
-        Links::new(
-            info.prefix(),
-            info.path_inside(),
-            backend,
-            LinkForm::Relative,
-        )
-        .with_external(host, external.prefix.as_deref())
-    }
-
-    /// Who the backend is in the URLs that it writes.
-    fn backend(self) -> BackendNames {
-        BackendNames {
-            scheme: match self.endpoint.scheme {
-                Scheme::Http => BackendScheme::Http,
-                Scheme::Https | Scheme::Kubelet => BackendScheme::Https,
-            },
-            host: self.endpoint.host.clone(),
-            address: *self.endpoint.address,
-        }
-    }
-
-    /// The target's path here and at the browser.
-    fn paths(self) -> cookies::TargetPaths<'a> {
-        cookies::TargetPaths {
-            arrived: self.permit.info().prefix(),
-            external: self.client.prefix(self.permit),
-        }
     }
 }
 

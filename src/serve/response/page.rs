@@ -9,17 +9,28 @@ use std::sync::Arc;
 use http::HeaderMap;
 
 use super::caching::DependsOn;
-use super::{RedirectChain, ResponseContext, ResponseRewriter, csp, page_helper};
+use super::context::ResponseContext;
+use super::redirect::chain::RedirectChain;
+use super::{csp, page_helper};
 use crate::protocol::status::Response;
-use crate::serve::client::{ClientKind, FetchDestination};
+use crate::serve::client::{ClientKind, FetchDestination, PageTokens};
 use crate::serve::cluster::{PageHelper, Prefix, Rewrite};
-use crate::serve::config::LinkStyle;
+use crate::serve::config::{LinkStyle, RewriteConfig};
+use crate::serve::html::budget::Budget;
 use crate::serve::html::links::{LinkForm, Links};
 use crate::serve::html::{self, Injection, PageLimits, PageTreatment, Sniffing};
 
+/// What the rewriting of all pages shares.
+#[derive(Debug)]
+pub(super) struct PageRewriting {
+    pub(super) config: RewriteConfig,
+    pub(super) tokens: PageTokens,
+    pub(super) budget: Arc<Budget>,
+}
+
 /// Rewrites what a page consists of, and lets documents begin with the page helper. The links are relative so far.
 pub(super) fn rewrite(
-    rewriter: &ResponseRewriter,
+    rewriting: &PageRewriting,
     context: ResponseContext<'_>,
     links: Links,
     mut response: Response,
@@ -30,7 +41,7 @@ pub(super) fn rewrite(
     if is_left_alone(context) {
         return response;
     }
-    let config = &rewriter.config;
+    let config = &rewriting.config;
     let Some(form) = form(context, config.links, is_html) else {
         return response;
     };
@@ -38,7 +49,8 @@ pub(super) fn rewrite(
     let has_helper = context.endpoint.settings.page_helper == PageHelper::On;
     let is_document = is_html && context.client.kind == ClientKind::Navigation;
     // The policies are opened only for a document that gets the helper; any other page keeps its own.
-    let injection = (is_document && has_helper).then(|| helper(rewriter, context, &links, headers));
+    let injection =
+        (is_document && has_helper).then(|| helper(rewriting, context, &links, headers));
     // A worker can't be given a tag, so its first script begins with what it needs.
     let is_prepared = has_helper && is_of_worker(context, headers);
     let treatment = PageTreatment {
@@ -55,14 +67,14 @@ pub(super) fn rewrite(
             memory: config.page_memory,
             decoded: config.page_limit,
         },
-        budget: Arc::clone(&rewriter.pages),
+        budget: Arc::clone(&rewriting.budget),
     };
     html::rewrite(response, &treatment)
 }
 
 /// What a document begins with. The policies of the response are extended so that it runs.
 fn helper(
-    rewriter: &ResponseRewriter,
+    rewriting: &PageRewriting,
     context: ResponseContext<'_>,
     links: &Links,
     headers: &mut HeaderMap,
@@ -77,8 +89,8 @@ fn helper(
         router,
         source: source.as_deref().unwrap_or_default(),
         hosts: &[&hosts[0], &hosts[1]],
-        token: &rewriter.page_tokens.issue(context.permit),
-        cookies: &rewriter.config.never_forward_cookies.line(),
+        token: &rewriting.tokens.issue(context.permit),
+        cookies: &rewriting.config.never_forward_cookies.line(),
     };
     let html = match admission.form {
         csp::ScriptSource::External => page_helper::tag(admission.nonce.as_str(), about),

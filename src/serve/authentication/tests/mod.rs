@@ -18,10 +18,13 @@ use rcgen::{
 use rustls::pki_types::CertificateDer;
 use tower_test::mock;
 
+use super::user::AUTHENTICATED;
 use super::*;
+use crate::protocol::status::Status;
 use crate::serve::certificates::in_version_one;
 use crate::serve::certificates::{RequestHeader, Roots};
 use crate::serve::config::{AuthenticationLookup, RequestHeaderNames};
+use crate::serve::refusal::Refuse;
 
 type Handle = mock::Handle<http::Request<kube::client::Body>, http::Response<Body>>;
 

@@ -5,8 +5,8 @@
 //! dial with far too good a credential).
 
 mod credential;
+mod source;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -17,32 +17,13 @@ use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
 pub use credential::{KubeletCredentialSource, NoKubeletCredential};
+pub use source::CredentialSource;
 
 use super::files::{self, Changes};
 use super::{CertificateError, provider};
 use crate::lifecycle::Tasks;
 use crate::serve::config::KubeletTls;
 use credential::CurrentCredential;
-
-/// Where something comes from that may change.
-#[derive(Clone)]
-pub enum CredentialSource {
-    /// Read again when it changes.
-    File(PathBuf),
-    /// Does not change while this process lives.
-    Fixed(Vec<u8>),
-    Nothing,
-}
-
-impl std::fmt::Debug for CredentialSource {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::File(path) => write!(formatter, "File({})", path.display()),
-            Self::Fixed(_) => formatter.write_str("Fixed"),
-            Self::Nothing => formatter.write_str("Nothing"),
-        }
-    }
-}
 
 /// Where the kubelets' roots and the credential for them come from.
 #[derive(Debug, Clone)]

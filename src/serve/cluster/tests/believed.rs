@@ -1,6 +1,7 @@
 //! How long what is known is believed, and whose an address is.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;

@@ -8,11 +8,12 @@ mod stalled;
 use axum::body::Body;
 use http::{Request, Response};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 use tower_test::mock;
 
+use super::change::Change;
 use super::object::{Object, ObjectContent, ReadObject};
-use super::table::ObjectKey;
-use super::watch::Change;
+use super::table::{Freshness, ObjectKey};
 use super::*;
 
 type Handle = mock::Handle<Request<kube::client::Body>, Response<Body>>;

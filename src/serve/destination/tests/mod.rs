@@ -8,6 +8,7 @@
 mod owners;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::serve::authentication::{self, Caller, User};
 use crate::serve::config::{ApiGroup, Loopback};
+use crate::serve::refusal::Refuse;
 
 fn permit(path: &str) -> Permit {
     let group = ApiGroup {

@@ -1,5 +1,6 @@
 //! Addresses that somebody names who does not own them, and kubelets that are named as something else.
 
+use super::found::host_header;
 use super::*;
 use crate::serve::cluster::Isolation;
 use crate::serve::config::IsolationDefault;

@@ -106,7 +106,7 @@ fn hand_on(
         client,
     };
     let request = Box::new(request);
-    match crate::serve::forward::upgrade::requested_protocol(&request, endpoint.scheme) {
+    match crate::serve::forward::offered_protocol::requested_protocol(&request, endpoint.scheme) {
         Ok(Some(protocol)) => {
             let _ = s
                 .forward

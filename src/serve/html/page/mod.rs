@@ -7,6 +7,7 @@
 //! Memory is bounded: when a tag or the tree is larger than the bound, the parser gives up, and the rest passes as it came. It
 //! does so too when all pages together hold too much of tags that are not at their end.
 
+mod options;
 mod splice;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,32 +16,11 @@ use encoding_rs::WINDOWS_1252;
 use lol_html::send::{Element, ElementContentHandlers, HtmlRewriter, Settings};
 use lol_html::{AsciiCompatibleEncoding, MemorySettings};
 
+pub(super) use options::{HtmlOptions, Nesting};
+
 use super::budget::{Budget, Share};
-use super::charset::Charset;
-use super::links::Links;
-use super::{MAX_GROWTH, step};
+use super::steps::{MAX_GROWTH, step};
 use splice::{Attribute, MAX_ATTRIBUTES, Splice, Tag};
-
-/// Whether a page stands for itself or within another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Nesting {
-    Outermost,
-    Within,
-}
-
-/// What a page is rewritten with.
-#[derive(Debug, Clone)]
-pub(super) struct HtmlOptions {
-    pub links: Links,
-    /// What to put first into the document.
-    pub injection: Option<String>,
-    /// `None`: nobody said, so the page itself may.
-    pub charset: Option<Charset>,
-    pub memory: usize,
-    /// What all pages may hold together.
-    pub budget: Arc<Budget>,
-    pub nesting: Nesting,
-}
 
 /// Rewrites one page.
 pub(super) struct PageRewriter {

@@ -15,7 +15,9 @@ use tokio::io::{AsyncRead, AsyncReadExt, BufReader};
 
 use super::*;
 use crate::serve::html::body::Need;
+use crate::serve::html::budget::Budget;
 use crate::serve::html::encoding::Format;
+use crate::serve::html::steps::{HANDED_OUT, MAX_GROWTH};
 
 const MIB: usize = 1024 * 1024;
 

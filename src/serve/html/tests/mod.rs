@@ -10,6 +10,8 @@ mod tree;
 
 use http_body_util::BodyExt as _;
 
+use super::budget::Budget;
+use super::charset::charset_of;
 use super::*;
 use crate::serve::html::links::LinkForm;
 use crate::serve::html::links::tests::links;

@@ -10,8 +10,9 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header};
 
+use super::cookie_jar;
+use super::mode::may_follow;
 use super::request_body::{MAX_REPLAYED_BODY, RecordedBody};
-use super::{cookie_jar, may_follow};
 use crate::protocol::status::Request;
 use crate::serve::api::RequestInfo;
 use crate::serve::client::ClientInfo;

@@ -17,24 +17,23 @@
 pub(super) mod chain;
 mod cookie_jar;
 mod location;
+mod mode;
 mod report;
 mod request_body;
 
 use http::header::LOCATION;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
-use super::ResponseContext;
+use super::context::ResponseContext;
 use crate::protocol::status::{Request, Response};
 use crate::serve::api::RequestInfo;
-use crate::serve::client::{ClientInfo, ClientKind, Ingress, RedirectPreference};
-use crate::serve::cluster::{Redirects, ServiceSettings};
+use crate::serve::client::{ClientInfo, ClientKind, Ingress};
 use crate::serve::html::links::Links;
 use crate::serve::redirect_page::{leading_nowhere, leading_to};
 use chain::{Redirect, RedirectChain};
 use location::Location;
-use report::{report, wants_tls};
-
-const THROUGHWAY_LOCATION: HeaderName = HeaderName::from_static("throughway-location");
+use mode::{RedirectMode, mode};
+use report::{THROUGHWAY_LOCATION, report, wants_tls};
 
 /// What becomes of a response.
 #[derive(Debug)]
@@ -44,23 +43,6 @@ pub(super) enum Decided {
     /// It is what this server says of a redirect.
     Replaced(Response),
     Follow(Redirect),
-}
-
-/// How a client is told of a redirect that it can't get as it is.
-enum RedirectMode {
-    /// By a page that leads there.
-    Page,
-    /// Not at all: it is followed here.
-    Follow,
-    /// By the status and `Throughway-Location`.
-    Manual,
-}
-
-/// Whether redirects of a request will be followed here, so that what a next request needs is to be kept.
-fn may_follow(client: &ClientInfo, settings: &ServiceSettings) -> bool {
-    client.target_origin.is_none()
-        && client.ingress == Ingress::FrontProxy
-        && matches!(mode(client, settings), RedirectMode::Follow)
 }
 
 /// Decides what becomes of a response.
@@ -94,17 +76,6 @@ pub(super) fn decide(
             let why = "this redirect was not followed, as Throughway-Redirect: manual asks";
             Decided::Replaced(report(info, &location, why, response))
         }
-    }
-}
-
-fn mode(client: &ClientInfo, settings: &ServiceSettings) -> RedirectMode {
-    match (client.redirects, settings.redirects, client.kind) {
-        (RedirectPreference::Manual, _, _) => RedirectMode::Manual,
-        (RedirectPreference::Usual, Redirects::Page, _)
-        | (RedirectPreference::Usual, Redirects::Auto, ClientKind::Navigation) => {
-            RedirectMode::Page
-        }
-        (RedirectPreference::Usual, Redirects::Follow | Redirects::Auto, _) => RedirectMode::Follow,
     }
 }
 

@@ -2,12 +2,14 @@
 //! redirect's own status and headers without `Location`, with a `metav1.Status` and `Throughway-Location` instead.
 
 use http::header::LOCATION;
-use http::{HeaderValue, header};
+use http::{HeaderName, HeaderValue, header};
 
-use super::THROUGHWAY_LOCATION;
 use super::location::Location;
 use crate::protocol::status::{Reason, Response, Status};
 use crate::serve::api::RequestInfo;
+
+/// Where a redirect leads that was not passed on, or where the last one led that was followed.
+pub(super) const THROUGHWAY_LOCATION: HeaderName = HeaderName::from_static("throughway-location");
 
 /// The redirect's status and headers, and where it would have led.
 pub(super) fn report(

@@ -9,8 +9,10 @@ use url::Url;
 
 use super::*;
 use crate::fuzz::joined;
-use crate::serve::html::links::Links;
+use crate::serve::app_login::AppLogin;
+use crate::serve::authorization::Permit;
 use crate::serve::html::links::tests::{PREFIX, links as links_of};
+use crate::serve::html::links::{LinkForm, Links};
 
 pub(crate) use super::fuzz_cookies::cookies;
 

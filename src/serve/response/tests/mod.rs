@@ -13,12 +13,15 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use super::*;
 use crate::protocol::status::Request;
 use crate::serve::api::RequestInfo;
+use crate::serve::app_login::AppLogin;
 use crate::serve::authentication::{self, Caller, User};
+use crate::serve::authorization::Permit;
 use crate::serve::certificates::SessionKey;
 use crate::serve::client::tests::describe;
 use crate::serve::cluster::ServiceSettings;
 use crate::serve::config::{ApiGroup, LinkStyle};
-use crate::serve::destination::{Backends, Destination, DialableAddr};
+use crate::serve::destination::{Backends, Destination, DialableAddr, Scheme};
+use crate::serve::endpoint::Endpoint;
 use crate::serve::html::links::tests::PREFIX;
 
 pub(super) fn endpoint() -> Endpoint {

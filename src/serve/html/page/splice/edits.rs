@@ -4,10 +4,10 @@ use std::cell::{Cell, LazyCell};
 
 use super::tag::TagView;
 use super::{BaseHref, Splice};
-use crate::serve::html::MAX_GROWTH;
 use crate::serve::html::attributes::{UrlSyntax, url_syntax};
 use crate::serve::html::charset;
 use crate::serve::html::page::{HtmlOptions, Nesting, PageRewriter};
+use crate::serve::html::steps::MAX_GROWTH;
 use crate::serve::html::value::{self, Edit, Mapping};
 
 /// Values of one tag that are read closely, in bytes together. What is past them stays as it is: a tag is read in one go.

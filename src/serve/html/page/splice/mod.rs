@@ -15,9 +15,11 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 
 use super::{HtmlOptions, Nesting, PageRewriter};
+use crate::serve::html::charset::charset_of;
 use crate::serve::html::charset::{self, Charset};
 use crate::serve::html::css::Css;
-use crate::serve::html::{HANDED_OUT, charset_of, json, value};
+use crate::serve::html::steps::HANDED_OUT;
+use crate::serve::html::{json, value};
 use tag::TagView;
 pub(super) use tag::{Attribute, MAX_ATTRIBUTES, Tag};
 

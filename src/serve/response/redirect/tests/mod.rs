@@ -3,13 +3,16 @@
 mod bodies;
 mod navigations;
 
+use http::HeaderName;
 use http_body_util::BodyExt;
 
+use super::mode::may_follow;
 use super::*;
 use crate::serve::app_login::AppLogin;
 use crate::serve::authentication::{self, Caller, User};
 use crate::serve::authorization::Permit;
 use crate::serve::client::tests::describe;
+use crate::serve::cluster::{Redirects, ServiceSettings};
 use crate::serve::config::{ApiGroup, CookieNames};
 use crate::serve::endpoint::Endpoint;
 use crate::serve::html::links::tests::PREFIX;
