@@ -9,7 +9,10 @@
 //! local   on somebody's machine, with their kubeconfig
 //!   listen -> which target -> guard -> login -> the API | a target, by serve or by the built-in proxy
 //!
-//! protocol   what both speak            lifecycle   tasks, signals, memory            cli   the command line of both
+//! cli        the command line of both, above them
+//!
+//! protocol   what both speak            lifecycle   tasks, signals, memory
+//! causes     an error with its causes   observed    a stream whose reads somebody sees
 //! ```
 //!
 //! [`serve`] and [`local`] have the drawings in full.
@@ -18,7 +21,7 @@
 //!
 //! - Nothing is forwarded without a [`serve::authorization::Permit`]; [`serve::authorization::Authorization`] is its only maker.
 //! - The path is read once; authorization, destination and forwarding read the same [`serve::api::RequestInfo`].
-//! - Only `serve/forward/transport/connector.rs` dials, and it takes a `SocketAddr` that was judged. No stage asks DNS.
+//! - Only `serve/forward/transport/connector.rs` dials, and it takes a [`serve::destination::DialableAddr`], which was checked. No stage asks DNS.
 //! - No stage after authentication sees the caller's credentials or a header that claims an identity.
 //! - Bodies stream both ways. What is kept of one is bounded: what a page's rewriting needs, a short body that a redirect
 //!   may ask for again, a login form.

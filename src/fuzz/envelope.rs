@@ -39,7 +39,7 @@ pub(super) fn check(input: &[u8]) {
 }
 
 /// What of these lines the other end is to get.
-fn travels(lines: Lines) -> Lines {
+fn carried(lines: Lines) -> Lines {
     let is_kept = |name: &str| !FOR_A_PROXY.contains(&name) && !name.starts_with("throughway-");
     lines
         .into_iter()
@@ -56,8 +56,8 @@ fn without(lines: Lines, names: &[&str]) -> Lines {
 }
 
 fn request(sent: &HeaderMap) {
-    let mut on_the_way = wrap_request(sent.clone(), HeaderValue::from_static(SEEN_AT));
-    for (name, value) in sorted(&on_the_way) {
+    let mut carrier = wrap_request(sent.clone(), HeaderValue::from_static(SEEN_AT));
+    for (name, value) in sorted(&carrier) {
         let is_outside = OF_A_CONNECTION.contains(&&*name);
         let is_inside = name.starts_with("throughway-request-");
         assert!(
@@ -66,15 +66,15 @@ fn request(sent: &HeaderMap) {
         );
     }
     // What kube-apiserver and kube-aggregator add and change.
-    on_the_way.append("x-forwarded-for", HeaderValue::from_static("10.0.0.1"));
-    on_the_way.append("x-remote-user", HeaderValue::from_static("somebody"));
-    on_the_way.append("accept-encoding", HeaderValue::from_static("gzip"));
-    let origin = unwrap_request(&mut on_the_way).expect("it is an origin");
+    carrier.append("x-forwarded-for", HeaderValue::from_static("10.0.0.1"));
+    carrier.append("x-remote-user", HeaderValue::from_static("somebody"));
+    carrier.append("accept-encoding", HeaderValue::from_static("gzip"));
+    let origin = unwrap_request(&mut carrier).expect("it is an origin");
     assert_eq!(origin.expect("it is in an envelope").to_string(), SEEN_AT);
-    let mut expected = travels(sorted(sent));
+    let mut expected = carried(sorted(sent));
     expected.push(("x-forwarded-for".into(), b"10.0.0.1".into()));
     expected.sort_by(|(one, _), (other, _)| one.cmp(other));
-    assert_eq!(sorted(&on_the_way), expected);
+    assert_eq!(sorted(&carrier), expected);
     made_up(
         sent,
         "throughway-request-",
@@ -87,15 +87,15 @@ fn request(sent: &HeaderMap) {
 }
 
 fn respond(sent: &HeaderMap) {
-    let mut on_the_way = sent.clone();
-    wrap_response(&mut on_the_way, &target_origin());
+    let mut carrier = sent.clone();
+    wrap_response(&mut carrier, &target_origin());
     let ours = [
         "throughway-origin",
         "content-type",
         "x-content-type-options",
         "cache-control",
     ];
-    for (name, _) in without(sorted(&on_the_way), &ours) {
+    for (name, _) in without(sorted(&carrier), &ours) {
         let is_outside = OF_A_CONNECTION.contains(&&*name);
         assert!(
             is_outside || name.starts_with("throughway-response-"),
@@ -107,12 +107,12 @@ fn respond(sent: &HeaderMap) {
         ("x-content-type-options", "nosniff"),
         ("cache-control", "no-store"),
     ] {
-        let found: Vec<_> = on_the_way.get_all(name).iter().collect();
+        let found: Vec<_> = carrier.get_all(name).iter().collect();
         assert_eq!(found, [value], "{name}");
     }
-    on_the_way.append("audit-id", HeaderValue::from_static("1"));
-    assert!(unwrap_response(&mut on_the_way), "it is in an envelope");
-    assert_eq!(sorted(&on_the_way), travels(sorted(sent)));
+    carrier.append("audit-id", HeaderValue::from_static("1"));
+    assert!(unwrap_response(&mut carrier), "it is in an envelope");
+    assert_eq!(sorted(&carrier), carried(sorted(sent)));
     made_up(sent, "throughway-response-", &[], unwrap_response);
 }
 

@@ -14,8 +14,12 @@
 //! [`authorization::Permit`] that it was found for, and so does all that comes of it: nothing is dialled without one.
 //!
 //! Beside the stages is state with one writer each, read without waiting: [`cluster`] (what the cluster looks like now) and
-//! [`certificates`] (which keys and roots hold now). [`html`] rewrites pages and knows no stage; `redirect_page` is a redirect
-//! as a page.
+//! [`certificates`] (which keys and roots hold now). [`fairness`] has what callers share, and no request without its turn.
+//! [`html`] rewrites pages and knows no stage; `redirect_page` is a redirect as a page. What stages note of a request is in
+//! [`request_context`], what becomes of it in [`telemetry`]; why one is refused is a [`refusal`].
+//!
+//! Above the stages: [`server`] puts all of it together from a [`config`], `router` parts documents from requests to targets,
+//! `metrics` is `GET /metrics`.
 
 pub mod config;
 mod in_flight;

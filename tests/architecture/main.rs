@@ -11,6 +11,7 @@ mod sizes;
 mod sources;
 mod tokens;
 mod type_names;
+mod words;
 
 use std::collections::BTreeSet;
 
@@ -49,19 +50,13 @@ const BESIDE_THE_STAGES: [&str; 13] = [
 
 /// What a module may import besides itself.
 fn allowed(module: &str) -> Vec<&'static str> {
-    if let Some(place) = STAGES.iter().position(|stage| *stage == module) {
-        return [&STAGES[..place], &BESIDE_THE_STAGES].concat();
+    if let Some(at) = STAGES.iter().position(|stage| *stage == module) {
+        return [&STAGES[..at], &BESIDE_THE_STAGES].concat();
     }
     match module {
         "local::config" => vec!["protocol"],
         "main" => vec!["cli", "serve", "local", "lifecycle", "causes"],
-        "local" => vec![
-            "local::config",
-            "protocol",
-            "lifecycle",
-            "causes",
-            "observed",
-        ],
+        "local" => vec!["local::config", "protocol", "lifecycle", "causes"],
         "serve::in_flight" => vec![
             "serve::authentication",
             "serve::fairness",
@@ -76,15 +71,8 @@ fn allowed(module: &str) -> Vec<&'static str> {
             let above = ["serve::in_flight", "serve::pipeline", "serve::router"];
             [&STAGES[..], &BESIDE_THE_STAGES, &above].concat()
         }
-        "serve::cluster" | "serve::certificates" => {
-            vec![
-                "serve::config",
-                "serve::telemetry",
-                "protocol",
-                "lifecycle",
-                "causes",
-            ]
-        }
+        "serve::cluster" => vec!["serve::config", "protocol", "lifecycle", "causes"],
+        "serve::certificates" => vec!["serve::config", "lifecycle"],
         "serve::telemetry" => vec!["serve::refusal"],
         "serve::request_context" => vec!["serve::refusal", "serve::fairness", "serve::telemetry"],
         "serve::html" | "serve::redirect_page" | "serve::refusal" => vec!["protocol"],
@@ -126,6 +114,35 @@ fn imports_go_down_or_to_the_stages_before() {
     assert!(
         wrong.is_empty(),
         "imports against the module map: {wrong:#?}"
+    );
+}
+
+/// The stages that the drawing in a front page names, in its order.
+fn drawn(page: &str) -> Vec<String> {
+    let drawing = page.lines().find(|line| line.contains(" -> api -> "));
+    let stages = drawing.unwrap_or_default().trim_start_matches("//!");
+    let stages = stages.split("->").map(str::trim);
+    stages.map(|stage| format!("serve::{stage}")).collect()
+}
+
+#[test]
+fn the_drawings_have_the_stages_of_the_map() {
+    let pages: Vec<_> = sources()
+        .into_iter()
+        .filter(|source| ["lib.rs", "serve/mod.rs"].contains(&&*source.name()))
+        .collect();
+    assert_eq!(pages.len(), 2);
+    for page in pages {
+        assert_eq!(drawn(&page.text), STAGES, "{}", page.name());
+    }
+}
+
+#[test]
+fn a_drawing_of_other_stages_would_be_seen() {
+    let page = "//! A.\n//!   connection -> api -> forward\n";
+    assert_eq!(
+        drawn(page),
+        ["serve::connection", "serve::api", "serve::forward"]
     );
 }
 

@@ -20,8 +20,8 @@ fn tests_named_in(document: &str) -> Vec<(Option<&str>, &str)> {
         .filter_map(|path| {
             let mut parts = path.rsplit("::");
             let name = parts.next().filter(|name| name.matches('_').count() >= 2)?;
-            let place = parts.find(|part| !part.is_empty() && *part != "tests");
-            Some((place, name))
+            let module = parts.find(|part| !part.is_empty() && *part != "tests");
+            Some((module, name))
         })
         .collect()
 }
@@ -32,19 +32,19 @@ fn every_test_that_the_page_on_security_names_exists() {
     let page = fs::read_to_string(page).unwrap();
     let (files, named) = (project(), tests_named_in(&page));
     assert!(named.len() > 100, "the tables were not found");
-    let is_there = |place: Option<&str>, name: &str| {
+    let is_there = |module: Option<&str>, name: &str| {
         let definition = format!("fn {name}(");
-        let is_place = |file: &str| {
+        let is_module = |file: &str| {
             let mut parts = file.split(['/', '.']);
-            place.is_none_or(|place| parts.any(|part| part == place))
+            module.is_none_or(|module| parts.any(|part| part == module))
         };
         files
             .iter()
-            .any(|(file, text)| is_place(file) && text.contains(&definition))
+            .any(|(file, text)| is_module(file) && text.contains(&definition))
     };
     let missing: Vec<_> = named
         .into_iter()
-        .filter(|(place, name)| !is_there(*place, name))
+        .filter(|(module, name)| !is_there(*module, name))
         .collect();
     assert!(missing.is_empty(), "{missing:#?}");
 }

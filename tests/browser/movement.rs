@@ -45,7 +45,7 @@ async fn a_router_that_pushes_deep_paths_keeps_its_links_and_reloads() {
     world.tab.click("#written").await;
     world.arrives_at("/written").await;
     world.nothing_left_the_prefix();
-    world.no_complaints();
+    world.no_console_errors();
     world.end().await;
 }
 
@@ -76,14 +76,14 @@ async fn a_router_with_a_base_reads_its_own_links_and_loads_relative_to_the_base
     world.tab.click("#short").await;
     world.arrives_at("/router/short").await;
     world.nothing_left_the_prefix();
-    world.no_complaints();
+    world.no_console_errors();
     world.end().await;
 }
 
 #[tokio::test]
 async fn locations_set_by_script_lead_below_the_prefix() {
     let world = World::new().await;
-    let ways = [
+    let scripts = [
         ("location.href = '/login'", "/login"),
         ("location = '/by-location'", "/by-location"),
         ("location.assign('/by-assign?a=b')", "/by-assign?a=b"),
@@ -94,7 +94,7 @@ async fn locations_set_by_script_lead_below_the_prefix() {
         ),
         ("location.pathname = '/by-pathname'", "/by-pathname"),
     ];
-    for (script, inside) in ways {
+    for (script, inside) in scripts {
         world.tab.goto(&world.url("/navigation/deep")).await;
         world.tab.evaluate(&format!("{{ {script}; }} 0")).await;
         world.arrives_at(inside).await;

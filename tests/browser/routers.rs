@@ -39,7 +39,7 @@ async fn deep_links_are_shown_and_survive_a_reload() {
         shows(&world, "job 7", &format!("/{kind}/jobs/7?tab=log")).await;
     }
     world.nothing_left_the_prefix();
-    world.no_complaints();
+    world.no_console_errors();
     world.end().await;
 }
 
@@ -74,7 +74,7 @@ async fn back_and_forward_show_what_was_there() {
         shows(&world, "runs", &inside("/runs")).await;
     }
     world.nothing_left_the_prefix();
-    world.no_complaints();
+    world.no_console_errors();
     world.end().await;
 }
 
@@ -92,7 +92,7 @@ async fn a_link_in_a_new_window_and_a_new_tab_show_their_view() {
         other
             .wait_for("document.getElementById('view').textContent === 'job 7'")
             .await;
-        assert_eq!(other.complaints(), Vec::<String>::new());
+        assert_eq!(other.console_errors(), Vec::<String>::new());
         other.close().await;
     }
     let runs = || {
@@ -103,7 +103,7 @@ async fn a_link_in_a_new_window_and_a_new_tab_show_their_view() {
     world.tab.wait_for("true").await;
     until("every router has started", async || runs() >= KINDS.len()).await;
     world.nothing_left_the_prefix();
-    world.no_complaints();
+    world.no_console_errors();
     world.end().await;
 }
 
@@ -153,7 +153,7 @@ async fn what_is_asked_for_meanwhile_comes_from_the_true_address() {
         );
     }
     world.nothing_left_the_prefix();
-    world.no_complaints();
+    world.no_console_errors();
     world.end().await;
 }
 
@@ -185,7 +185,7 @@ async fn the_true_address_is_back_before_anything_else_happens() {
         .evaluate("history.pushState({ n: 'same' }, ''); 1")
         .await;
     world.arrives_at("/handlers/149").await;
-    world.no_complaints();
+    world.no_console_errors();
     world.end().await;
 }
 
@@ -226,7 +226,7 @@ async fn a_handler_that_reloads_or_leaves_does_so_from_the_true_address() {
     world.tab.wait_for("!window.old").await;
     world.arrives_at("/handlers/three").await;
     world.nothing_left_the_prefix();
-    world.no_complaints();
+    world.no_console_errors();
     world.end().await;
 }
 
@@ -264,7 +264,7 @@ async fn without_the_annotation_location_and_events_are_the_browsers_own() {
         world.tab.evaluate(pushed).await,
         world.path("/handlers/two")
     );
-    world.no_complaints();
+    world.no_console_errors();
     world.end().await;
 }
 

@@ -37,7 +37,7 @@ async fn calls_of_scripts_arrive_at_the_app() {
         .until_seen(&["POST /api/beacon", "POST /api/request"])
         .await;
     world.nothing_left_the_prefix();
-    world.no_complaints();
+    world.no_console_errors();
     world.end().await;
 }
 
@@ -47,7 +47,7 @@ async fn modules_are_imported_from_below_the_prefix() {
     let wanted = json!({"static import": "static", "dynamic import": true});
     assert_results(&world, "/modules", &wanted).await;
     world.nothing_left_the_prefix();
-    world.no_complaints();
+    world.no_console_errors();
     world.end().await;
 }
 
@@ -62,7 +62,7 @@ async fn addresses_put_into_elements_load_from_below_the_prefix() {
     });
     assert_results(&world, "/elements/deep/er", &wanted).await;
     world.nothing_left_the_prefix();
-    world.no_complaints();
+    world.no_console_errors();
     world.end().await;
 }
 
@@ -120,7 +120,7 @@ async fn the_helper_may_run_twice() {
     });
     assert_results(&world, "/twice", &wanted).await;
     world.nothing_left_the_prefix();
-    world.no_complaints();
+    world.no_console_errors();
     world.end().await;
 }
 
@@ -204,10 +204,10 @@ pub async fn assert_results(world: &World, page: &str, wanted: &serde_json::Valu
         .filter(|(name, value)| results.get(name) != Some(value))
         .map(|(name, value)| format!("{name}: {} instead of {value}", results[name]))
         .collect();
-    let (complaints, requests) = (world.tab.complaints(), world.tab.requests());
+    let (console_errors, requests) = (world.tab.console_errors(), world.tab.requests());
     assert!(
         wrong.is_empty(),
-        "{wrong:#?}\ncomplaints: {complaints:#?}\nrequests: {requests:#?}"
+        "{wrong:#?}\ncomplaints: {console_errors:#?}\nrequests: {requests:#?}"
     );
     assert_eq!(
         results.as_object().unwrap().len(),

@@ -58,7 +58,7 @@ async fn a_base_element_leads_below_the_prefix_and_relative_links_follow_it() {
     world.tab.click("#anchor").await;
     world.arrives_at("/based/deep/next").await;
     world.nothing_left_the_prefix();
-    world.no_complaints();
+    world.no_console_errors();
     world.end().await;
 }
 
@@ -82,7 +82,7 @@ async fn an_absolute_link_to_another_app_is_left_alone() {
         .wait_for(&format!("location.href === '{there}'"))
         .await;
     world.other.until_seen(&["GET /welcome"]).await;
-    world.no_complaints();
+    world.no_console_errors();
     world.end().await;
 }
 

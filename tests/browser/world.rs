@@ -165,14 +165,14 @@ impl World {
         assert!(astray.is_empty(), "outside {below}: {astray:#?}");
     }
 
-    pub fn no_complaints(&self) {
-        let complaints: Vec<String> = self
+    pub fn no_console_errors(&self) {
+        let console_errors: Vec<String> = self
             .tab
-            .complaints()
+            .console_errors()
             .into_iter()
             .filter(|text| !text.contains("/favicon.ico"))
             .collect();
-        assert!(complaints.is_empty(), "{complaints:#?}");
+        assert!(console_errors.is_empty(), "{console_errors:#?}");
     }
 
     /// Ends everything; what Throughway runs must end in time.

@@ -197,14 +197,8 @@ async fn no_secret_is_in_any_log_whatever_happens() {
         .ask(request("GET", &service("web", "/"), &cookie, ""))
         .await;
     let id = child.id().unwrap().to_string();
-    assert!(
-        Command::new("kill")
-            .arg(id)
-            .status()
-            .await
-            .unwrap()
-            .success()
-    );
+    let killed = Command::new("kill").arg(id).status().await.unwrap();
+    assert!(killed.success());
     assert!(child.wait().await.unwrap().success());
     let (lines, access) = (said.await.unwrap(), access.await.unwrap());
     assert!(lines.contains("listening"), "there is a log");
@@ -215,9 +209,9 @@ async fn no_secret_is_in_any_log_whatever_happens() {
     );
     // base64 of `canary-user:canary-password`.
     let basic = "Y2FuYXJ5LXVzZXI6Y2FuYXJ5LXBhc3N3b3Jk";
-    let sealed = cookie[0].1.split('=').nth(1).unwrap();
-    assert!(sealed.len() > 50, "{sealed}");
-    let secrets = ["canary", basic, sealed];
+    let login = cookie[0].1.split('=').nth(1).unwrap();
+    assert!(login.len() > 50, "{login}");
+    let secrets = ["canary", basic, login];
     let leaks: Vec<&str> = lines
         .lines()
         .chain(access.lines())

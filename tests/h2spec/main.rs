@@ -111,12 +111,15 @@ async fn conforms(caller: Caller) {
         .map(|outcome| outcome.case.as_str())
         .collect();
     let known: BTreeSet<&str> = KNOWN.iter().map(|(case, _)| *case).collect();
-    let news: Vec<_> = outcomes
+    let unexpected: Vec<_> = outcomes
         .iter()
         .filter(|outcome| failed.contains(&*outcome.case) != known.contains(&*outcome.case))
         .map(|one| format!("{} {}: {} {}", one.case, one.title, one.result, one.detail))
         .collect();
-    assert!(news.is_empty(), "otherwise than known: {news:#?}");
+    assert!(
+        unexpected.is_empty(),
+        "otherwise than known: {unexpected:#?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

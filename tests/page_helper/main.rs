@@ -72,7 +72,7 @@ impl Opened {
     /// Nothing left the prefix so far, and nobody complained.
     fn stays_inside(&self) {
         self.requests_stay_inside();
-        assert_eq!(self.tab.complaints(), Vec::<String>::new());
+        assert_eq!(self.tab.console_errors(), Vec::<String>::new());
     }
 
     fn requests_stay_inside(&self) {

@@ -71,7 +71,7 @@ impl World {
 
     /// Nobody complained, and nothing was asked for but of the companion.
     pub fn stayed_here(&self) {
-        assert_eq!(self.tab.complaints(), Vec::<String>::new());
+        assert_eq!(self.tab.console_errors(), Vec::<String>::new());
         let here = self.url("/");
         let asked = self.tab.requests();
         let outside: Vec<&String> = asked.iter().filter(|url| !url.starts_with(&here)).collect();

@@ -165,7 +165,7 @@ impl FakeApi {
             let body = request.into_body().collect().await.unwrap().to_bytes();
             return json_response(&self.review(serde_json::from_slice(&body).unwrap()));
         }
-        let (namespace, resource) = place(&path);
+        let (namespace, resource) = collection(&path);
         if query.contains("watch=true") {
             return self.watch(namespace, resource);
         }
@@ -249,7 +249,7 @@ fn key(resource: &str, object: &Value) -> String {
 }
 
 /// Namespace and resource of a path.
-fn place(path: &str) -> (Option<String>, String) {
+fn collection(path: &str) -> (Option<String>, String) {
     let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     let resource = parts.last().unwrap().to_string();
     let at = parts.iter().position(|part| *part == "namespaces");

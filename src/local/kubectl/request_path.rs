@@ -32,7 +32,7 @@ pub(in crate::local) struct RequestPath {
     /// Go's `URL.Path`.
     pub(in crate::local) decoded: Vec<u8>,
     /// Go's `URL.RawPath`: empty where the usual escaping of `decoded` is what came.
-    pub(in crate::local) spelling: String,
+    pub(in crate::local) encoded: String,
 }
 
 /// A `%` that begins no escape.
@@ -42,22 +42,22 @@ pub(in crate::local) struct BadEscape;
 impl RequestPath {
     pub(in crate::local) fn parse(path: &str) -> Result<Self, BadEscape> {
         let decoded = unescape(path).ok_or(BadEscape)?;
-        let spelling = if escape(&decoded) == path {
+        let encoded = if escape(&decoded) == path {
             String::new()
         } else {
             path.to_owned()
         };
-        Ok(Self { decoded, spelling })
+        Ok(Self { decoded, encoded })
     }
 
     /// The path as it is written: the spelling while it is one of the decoded path, otherwise the usual escaping.
     pub(in crate::local) fn escaped(&self) -> String {
-        let kept = !self.spelling.is_empty()
-            && self.spelling.bytes().all(is_kept)
+        let kept = !self.encoded.is_empty()
+            && self.encoded.bytes().all(is_kept)
             // The decoded path may have changed since: then the spelling is of another path, and goes.
-            && unescape(&self.spelling).as_ref() == Some(&self.decoded);
+            && unescape(&self.encoded).as_ref() == Some(&self.decoded);
         if kept {
-            self.spelling.clone()
+            self.encoded.clone()
         } else {
             escape(&self.decoded)
         }

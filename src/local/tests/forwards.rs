@@ -3,9 +3,9 @@
 use super::*;
 
 async fn code(world: &World, host: &str) -> u16 {
-    let door = ListenerScope::Target(Arc::new(target("prometheus.monitoring.svc.localhost")));
+    let scope = ListenerScope::Target(Arc::new(target("prometheus.monitoring.svc.localhost")));
     let peer = PeerLocation::ThisMachine;
-    let response = world.ask_from(peer, &door, host, "GET /x", &TYPED).await;
+    let response = world.ask_from(peer, &scope, host, "GET /x", &TYPED).await;
     response.status().as_u16()
 }
 

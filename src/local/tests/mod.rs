@@ -128,7 +128,7 @@ impl World {
     async fn ask_from(
         &self,
         peer: PeerLocation,
-        door: &ListenerScope,
+        scope: &ListenerScope,
         host: &str,
         line: &str,
         lines: &[(&'static str, &str)],
@@ -140,7 +140,7 @@ impl World {
             request = request.header(*name, *value);
         }
         let request = request.body(Body::empty()).unwrap();
-        Box::pin(pipeline::respond(&self.pipeline, door, peer, request)).await
+        Box::pin(pipeline::respond(&self.pipeline, scope, peer, request)).await
     }
 
     /// What came to a target's proxy.

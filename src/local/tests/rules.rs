@@ -32,11 +32,11 @@ async fn the_rules_hold_for_targets_too() {
             "{host} {line}"
         );
     }
-    let door = ListenerScope::Target(Arc::new(target(SECRET)));
+    let scope = ListenerScope::Target(Arc::new(target(SECRET)));
     let response = world
         .ask_from(
             PeerLocation::ThisMachine,
-            &door,
+            &scope,
             "localhost:9090",
             "GET /x",
             &[],
@@ -77,9 +77,9 @@ async fn targets_are_for_this_machine_unless_a_flag_says_otherwise() {
     for (flags, code) in [(&[][..], 403), (&["--targets=everywhere"], 200)] {
         let world = World::new(flags).await;
         let forward = ListenerScope::Target(Arc::new(target(WEB)));
-        for (door, host) in [(ListenerScope::All, WEB), (forward, "localhost:9090")] {
+        for (scope, host) in [(ListenerScope::All, WEB), (forward, "localhost:9090")] {
             let response = world
-                .ask_from(PeerLocation::OtherMachine, &door, host, "GET /x", &[])
+                .ask_from(PeerLocation::OtherMachine, &scope, host, "GET /x", &[])
                 .await;
             assert_eq!(response.status(), code, "{flags:?} {host}");
         }

@@ -30,11 +30,11 @@ async fn forwards_upgrades_and_envelopes_are_below_it() {
         ("--via=built-in", "/api/v1"),
     ] {
         let world = World::in_front_of(api_server, BEFORE, &[via]).await;
-        let door = ListenerScope::Target(Arc::new(target(WEB)));
+        let scope = ListenerScope::Target(Arc::new(target(WEB)));
         for lines in [&[][..], &upgrade] {
             let peer = PeerLocation::ThisMachine;
             world
-                .ask_from(peer, &door, "localhost:9090", "GET /", lines)
+                .ask_from(peer, &scope, "localhost:9090", "GET /", lines)
                 .await;
         }
         let line = format!("GET {BEFORE}{group}/namespaces/demo/services/web/proxy/");

@@ -35,20 +35,20 @@ fn a_request_arrives_as_it_was_sent() {
         ("connection", "Upgrade"),
         ("upgrade", "websocket"),
     ]);
-    let mut on_the_way = wrap_request(sent.clone(), HeaderValue::from_static(SEEN_AT));
+    let mut carrier = wrap_request(sent.clone(), HeaderValue::from_static(SEEN_AT));
     for (name, value) in [
         ("x-forwarded-for", "10.0.0.1"),
         ("accept-encoding", "gzip"),
         ("x-remote-user", "front-proxy"),
         ("audit-id", "1"),
     ] {
-        on_the_way.append(name, HeaderValue::from_static(value));
+        carrier.append(name, HeaderValue::from_static(value));
     }
-    let origin = unwrap_request(&mut on_the_way).unwrap().unwrap();
+    let origin = unwrap_request(&mut carrier).unwrap().unwrap();
     assert_eq!(origin.host, "grafana.monitoring.svc.localhost:8001");
     let mut expected = sent;
     expected.append("x-forwarded-for", HeaderValue::from_static("10.0.0.1"));
-    assert_eq!(lines(&on_the_way), lines(&expected));
+    assert_eq!(lines(&carrier), lines(&expected));
 }
 
 #[test]

@@ -90,10 +90,10 @@ impl Expiry<[u8; 32], ReviewedToken> for Lifetime {
     fn expire_after_create(
         &self,
         _key: &[u8; 32],
-        verdict: &ReviewedToken,
+        reviewed: &ReviewedToken,
         _now: Instant,
     ) -> Option<Duration> {
-        Some(verdict.lifetime)
+        Some(reviewed.lifetime)
     }
 }
 
@@ -116,7 +116,7 @@ impl TokenReviews {
         let lane = |bytes, waiting| Lane {
             responses: Cache::builder()
                 .max_capacity(bytes)
-                .weigher(|_: &[u8; 32], verdict: &ReviewedToken| verdict.size())
+                .weigher(|_: &[u8; 32], reviewed: &ReviewedToken| reviewed.size())
                 .expire_after(Lifetime)
                 .time_to_live(config.token_cache_lifetime)
                 .build_with_hasher(RandomState::default()),
@@ -164,11 +164,11 @@ impl TokenReviews {
             return Err(AuthenticationError::Token);
         }
         let key = self.cache_key(token);
-        let verdict = match self.known.responses.get(&key).await {
-            Some(verdict) => verdict,
+        let reviewed = match self.known.responses.get(&key).await {
+            Some(reviewed) => reviewed,
             None => Box::pin(self.first_response(address, key, token)).await?,
         };
-        verdict.user.ok_or(AuthenticationError::Token)
+        reviewed.user.ok_or(AuthenticationError::Token)
     }
 
     /// What is said of a token of which nothing is remembered among those of known users.
@@ -183,21 +183,21 @@ impl TokenReviews {
         } else {
             (&self.unknown, ReviewedFor::Stranger(address))
         };
-        if let Some(verdict) = lane.responses.get(&key).await {
-            return Ok(verdict);
+        if let Some(reviewed) = lane.responses.get(&key).await {
+            return Ok(reviewed);
         }
         let waiting = lane.waiting.try_acquire();
         let _waiting = waiting.map_err(|_| AuthenticationError::Crowded)?;
         let review = lane.responses.try_get_with(key, self.ask(asker, token));
-        let verdict = review.await.map_err(|failed| match *failed {
+        let reviewed = review.await.map_err(|failed| match *failed {
             ReviewError::Limited(_) => AuthenticationError::Crowded,
             ReviewError::ApiServerError(_) => AuthenticationError::Review(Arc::clone(&failed)),
         })?;
-        if verdict.user.is_some() {
+        if reviewed.user.is_some() {
             self.proven.insert(key, ()).await;
-            self.known.responses.insert(key, verdict.clone()).await;
+            self.known.responses.insert(key, reviewed.clone()).await;
         }
-        Ok(verdict)
+        Ok(reviewed)
     }
 
     /// Audiences are part of the key: a response for one audience says nothing about another.
@@ -312,13 +312,13 @@ mod tests {
                     name: "x".repeat(8 << 10),
                     ..User::default()
                 };
-                let verdict = ReviewedToken {
+                let reviewed = ReviewedToken {
                     user: Some(Arc::new(user)),
                     lifetime: MAX_TTL,
                 };
                 let mut key = [0; 32];
                 key[..2].copy_from_slice(&at.to_le_bytes());
-                lane.responses.insert(key, verdict).await;
+                lane.responses.insert(key, reviewed).await;
             }
             lane.responses.run_pending_tasks().await;
             let held = lane.responses.weighted_size();

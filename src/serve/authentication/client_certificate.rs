@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use aws_lc_rs::digest;
 use x509_parser::prelude::X509Certificate;
 
-use super::verification::judge;
+use super::verification::verify;
 use super::{AuthenticationError, User};
 use crate::serve::certificates::Trust;
 use crate::serve::connection::Peer;
@@ -28,8 +28,8 @@ pub(super) fn identify(trust: &Trust, peer: &Peer) -> Result<Option<User>, Authe
         return Ok(None);
     };
     // Before anything of the certificate is read: what a stranger wrote into it names nobody.
-    judge(
-        peer.client_verdict(),
+    verify(
+        peer.client_verification(),
         roots,
         peer.certificates(),
         SystemTime::now(),

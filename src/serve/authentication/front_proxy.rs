@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
 
-use super::verification::judge;
+use super::verification::verify;
 use super::{AuthenticationError, User};
 use crate::serve::certificates::{RequestHeader, Trust};
 use crate::serve::connection::Peer;
@@ -46,8 +46,8 @@ fn is_known(request_header: &RequestHeader, peer: &Peer) -> Result<bool, Authent
     };
     let chain = peer.certificates();
     // Remembered with the connection, so a request costs no signature.
-    judge(
-        peer.front_proxy_verdict(),
+    verify(
+        peer.front_proxy_verification(),
         &request_header.roots,
         chain,
         SystemTime::now(),

@@ -17,20 +17,20 @@ use crate::serve::certificates::{CachedVerification, Roots};
 const SHORT_LIFETIME: Duration = Duration::from_secs(10);
 
 /// Accepts or refuses a chain under `roots`, as of `now`.
-pub(super) fn judge(
+pub(super) fn verify(
     remembered: &ArcSwapOption<CachedVerification>,
     roots: &Roots,
     chain: &[CertificateDer<'static>],
     now: SystemTime,
 ) -> Result<(), AuthenticationError> {
     // Read without a lock. Two requests that find nothing may both verify, which is wasted and not wrong.
-    if let Some(verdict) = remembered.load().as_deref()
+    if let Some(cached) = remembered.load().as_deref()
         // Roots that were replaced have another number, so a verdict never outlives the roots that it is of.
-        && verdict.roots == roots.id()
-        && now < verdict.until
+        && cached.roots == roots.id()
+        && now < cached.until
     {
         let unknown = || AuthenticationError::Certificate(Arc::new(unknown_issuer()));
-        return if verdict.accepted {
+        return if cached.accepted {
             Ok(())
         } else {
             Err(unknown())

@@ -84,13 +84,13 @@ pub(super) fn reference(service: ObjectMeta) -> ObjectReference {
 impl EventWriter {
     /// Writes Events for as long as the server runs.
     pub(super) async fn write(mut self, client: kube::Client) {
-        let told = Cache::builder()
+        let recorded = Cache::builder()
             .max_capacity(MAX_OBJECTS)
             .time_to_live(WINDOW)
             .build();
         while let Some(warning) = self.0.recv().await {
             // Counted before the line too: the log is as easily flooded as the events.
-            if !may_be_recorded(&told, &warning).await {
+            if !may_be_recorded(&recorded, &warning).await {
                 continue;
             }
             tracing::warn!(
@@ -117,11 +117,11 @@ impl EventWriter {
 
 /// Counts what is told of each object.
 async fn may_be_recorded(
-    told: &Cache<String, Arc<AtomicU32>>,
+    recorded: &Cache<String, Arc<AtomicU32>>,
     warning: &AnnotationWarning,
 ) -> bool {
     let object = warning.about.uid.clone().unwrap_or_default();
-    let count = told.get_with(object, std::future::ready(Arc::default()));
+    let count = recorded.get_with(object, std::future::ready(Arc::default()));
     count.await.fetch_add(1, Ordering::Relaxed) < MAX_PER_OBJECT
 }
 
@@ -170,13 +170,13 @@ mod tests {
 
     #[tokio::test]
     async fn annotations_that_change_in_a_loop_are_told_a_few_times() {
-        let told = Cache::new(8);
+        let recorded = Cache::new(8);
         let mut count = 0;
         for at in 0..1000 {
             let (about, _) = service(&json!({}));
             let sentence = format!("sentence {at}");
             count +=
-                u32::from(may_be_recorded(&told, &AnnotationWarning { about, sentence }).await);
+                u32::from(may_be_recorded(&recorded, &AnnotationWarning { about, sentence }).await);
         }
         assert_eq!(count, MAX_PER_OBJECT);
     }

@@ -106,13 +106,13 @@ impl<C: ObjectContent> TableWriter<C> {
     /// Lists everything; the resource version from which to watch.
     async fn list(&mut self) -> Result<String, ListError> {
         (self.apply)(&self.cluster, Change::ListBegins);
-        let (mut limit, mut place) = (PAGE, ListParams::default());
+        let (mut limit, mut params) = (PAGE, ListParams::default());
         loop {
             // Pages of all kinds take turns, as one may have 16 MiB. A list that fails gives the turn back by being
             // dropped.
             let turn = Arc::clone(&self.cluster.0.lists).acquire_owned().await;
-            place.limit = Some(limit);
-            let page = match list_page::read::<C>(&self.client, &place).await {
+            params.limit = Some(limit);
+            let page = match list_page::read::<C>(&self.client, &params).await {
                 Err(ListError::TooLarge) if limit > 1 => {
                     // A quarter, so that a few tries reach one object, whose size etcd bounds.
                     limit = limit.div_ceil(4);
@@ -131,8 +131,8 @@ impl<C: ObjectContent> TableWriter<C> {
             }
             // Before the next page is asked for, so that another kind may come in between.
             drop(turn);
-            place.continue_token = page.next;
-            if place.continue_token.is_none() {
+            params.continue_token = page.next;
+            if params.continue_token.is_none() {
                 (self.apply)(&self.cluster, Change::ListEnds);
                 (self.confirm)(&self.cluster);
                 // From here on the watch continues: what happened during the list comes as events.
@@ -222,7 +222,7 @@ impl<C: ObjectContent> TableWriter<C> {
                 came(&object.identity.resource_version);
                 (self.apply)(&self.cluster, Change::Removed(object.key()));
             }
-            WatchItem::Bookmark(place) => came(&Some(place)),
+            WatchItem::Bookmark(version) => came(&Some(version)),
             WatchItem::Other => {}
         }
     }

@@ -26,7 +26,7 @@ struct Quiet {
 impl HandshakeFailures {
     /// A handshake failed.
     pub(super) fn failed(&self, address: SocketAddr, failed: &io::Error) {
-        if is_no_news(failed) {
+        if is_ordinary(failed) {
             tracing::debug!(peer.address = %address, error = %failed, "a caller went before the handshake was over");
         } else if let Some(unsaid) = self.may_say(Instant::now()) {
             let error = causes(failed);
@@ -57,7 +57,7 @@ impl HandshakeFailures {
 }
 
 /// Whether the other end has only gone away.
-fn is_no_news(failed: &io::Error) -> bool {
+fn is_ordinary(failed: &io::Error) -> bool {
     // What a health check of a load balancer or a port scan does to a TLS port.
     matches!(
         failed.kind(),
@@ -83,10 +83,10 @@ mod tests {
     #[test]
     fn a_certificate_is_news_and_a_close_is_none() {
         let certificate = rustls::Error::InvalidCertificate(rustls::CertificateError::BadEncoding);
-        assert!(!is_no_news(&io::Error::new(
+        assert!(!is_ordinary(&io::Error::new(
             io::ErrorKind::InvalidData,
             certificate
         )));
-        assert!(is_no_news(&io::ErrorKind::UnexpectedEof.into()));
+        assert!(is_ordinary(&io::ErrorKind::UnexpectedEof.into()));
     }
 }

@@ -33,8 +33,8 @@ struct PeerInner {
     address: SocketAddr,
     address_text: HeaderValue,
     certificates: Vec<CertificateDer<'static>>,
-    front_proxy_verdict: ArcSwapOption<CachedVerification>,
-    client_verdict: ArcSwapOption<CachedVerification>,
+    front_proxy_verification: ArcSwapOption<CachedVerification>,
+    client_verification: ArcSwapOption<CachedVerification>,
     retired: CancellationToken,
 }
 
@@ -48,8 +48,8 @@ impl Peer {
             address,
             address_text: HeaderValue::try_from(text).expect("an address is header text"),
             certificates,
-            front_proxy_verdict: ArcSwapOption::empty(),
-            client_verdict: ArcSwapOption::empty(),
+            front_proxy_verification: ArcSwapOption::empty(),
+            client_verification: ArcSwapOption::empty(),
             retired: CancellationToken::new(),
         }))
     }
@@ -81,13 +81,13 @@ impl Peer {
 
     /// What was last found out about the chain under the front proxy's roots, remembered so that a signature is
     /// checked once for each change of roots and not once for each request.
-    pub fn front_proxy_verdict(&self) -> &ArcSwapOption<CachedVerification> {
-        &self.0.front_proxy_verdict
+    pub fn front_proxy_verification(&self) -> &ArcSwapOption<CachedVerification> {
+        &self.0.front_proxy_verification
     }
 
     /// The same under the cluster's client CA.
-    pub fn client_verdict(&self) -> &ArcSwapOption<CachedVerification> {
-        &self.0.client_verdict
+    pub fn client_verification(&self) -> &ArcSwapOption<CachedVerification> {
+        &self.0.client_verification
     }
 
     /// Lets this connection end after the requests that are running on it: what an unknown caller gets on HTTP/2, so

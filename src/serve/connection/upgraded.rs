@@ -60,14 +60,14 @@ pub(crate) mod tests {
     /// What hyper hands out of a caller's connection after its first request, which is answered with 101.
     pub(crate) async fn upgrade(tls: TlsAcceptor, stream: TcpStream) -> hyper::upgrade::Upgraded {
         let stream = tls.accept(Cork::new(stream)).await.unwrap();
-        let (tell, mut told) = mpsc::unbounded_channel();
+        let (sender, mut receiver) = mpsc::unbounded_channel();
         let switch = service_fn(move |request: http::Request<Incoming>| {
             #[expect(
                 clippy::disallowed_methods,
                 reason = "this is what a tunnel is made of"
             )]
             let upgraded = hyper::upgrade::on(request);
-            tell.send(upgraded).unwrap();
+            sender.send(upgraded).unwrap();
             let mut response = Response::new(Body::empty());
             *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
             std::future::ready(Ok::<_, Infallible>(response))
@@ -77,6 +77,6 @@ pub(crate) mod tests {
             .with_upgrades()
             .await
             .unwrap();
-        told.recv().await.unwrap().await.unwrap()
+        receiver.recv().await.unwrap().await.unwrap()
     }
 }

@@ -11,7 +11,7 @@ use super::pod::bracketed;
 use super::scheme::Scheme;
 use super::scheme_name_port::SchemeNamePort;
 use crate::serve::authorization::Permit;
-use crate::serve::cluster::{Cluster, ServiceSettings};
+use crate::serve::cluster::{Cluster, Node, ServiceSettings};
 
 pub(super) async fn resolve<'p>(
     cluster: &Cluster,
@@ -31,18 +31,11 @@ pub(super) async fn resolve<'p>(
         }
     };
     let owner = || format!("node {:?}", reference.name);
-    let port = match (reference.port, reference.port_number()) {
-        ("", _) => node.kubelet_port,
-        (_, Some(port)) => port,
-        (name, None) => {
-            let known = vec!["those given by number".to_owned()];
-            return Err(DestinationError::NoSuchPort {
-                owner: owner(),
-                port: name.to_owned(),
-                known,
-            });
-        }
-    };
+    let port = port(&node, reference).ok_or_else(|| DestinationError::NoSuchPort {
+        owner: owner(),
+        port: reference.port.to_owned(),
+        known: vec!["those given by number".to_owned()],
+    })?;
     let not_allowed = |why| DestinationError::Address {
         owner: owner(),
         why,
@@ -83,4 +76,12 @@ pub(super) async fn resolve<'p>(
             pod: Arc::from(""),
         },
     })
+}
+
+/// The kubelet's where the request names none. A node's other ports have no names.
+fn port(node: &Node, reference: &SchemeNamePort<'_>) -> Option<u16> {
+    match reference.port {
+        "" => Some(node.kubelet_port),
+        _ => reference.port_number(),
+    }
 }

@@ -115,12 +115,12 @@ impl ReviewLimit {
 
     async fn turn_of(&self, user: &(impl Hash + ?Sized)) -> Result<ReviewSlot<'_>, TooManyReviews> {
         let cells = self.names.cells(user);
-        let under_way = self.of_users.add(cells);
+        let running = self.of_users.add(cells);
         let of_user = OfUser {
             counters: &self.of_users,
             cells,
         };
-        if under_way > MAX_OF_ONE_USER {
+        if running > MAX_OF_ONE_USER {
             return Err(TooManyReviews);
         }
         let own_wait = self.users.charge(user, QUEUE_TIMEOUT);
@@ -298,18 +298,18 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_user_whose_reviews_are_slow_has_256_under_way() {
         let limit = ReviewLimit::default();
-        let (mut under_way, mut refused) = (Vec::new(), 0);
+        let (mut running, mut refused) = (Vec::new(), 0);
         for _ in 0..3 {
             for _ in 0..90 {
                 let mut asking = Box::pin(limit.known("greedy"));
                 match futures_util::poll!(&mut asking) {
                     Poll::Ready(Err(TooManyReviews)) => refused += 1,
-                    Poll::Ready(Ok(turn)) => under_way.push(Asking::Has(turn)),
-                    Poll::Pending => under_way.push(Asking::Waits(asking)),
+                    Poll::Ready(Ok(turn)) => running.push(Asking::Has(turn)),
+                    Poll::Pending => running.push(Asking::Waits(asking)),
                 }
             }
             tokio::time::advance(Duration::from_millis(500)).await;
         }
-        assert_eq!((under_way.len(), refused), (256, 14));
+        assert_eq!((running.len(), refused), (256, 14));
     }
 }

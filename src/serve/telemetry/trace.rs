@@ -50,9 +50,9 @@ const DIGITS: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 
 fn random_uuid() -> HeaderValue {
     let random = fastrand::u128(..) & !(0xf << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62);
     let mut uuid = [b'-'; 36];
-    for (place, byte) in DIGITS.into_iter().zip(random.to_be_bytes()) {
-        uuid[place] = HEXADECIMAL[usize::from(byte >> 4)];
-        uuid[place + 1] = HEXADECIMAL[usize::from(byte & 0xf)];
+    for (at, byte) in DIGITS.into_iter().zip(random.to_be_bytes()) {
+        uuid[at] = HEXADECIMAL[usize::from(byte >> 4)];
+        uuid[at + 1] = HEXADECIMAL[usize::from(byte & 0xf)];
     }
     HeaderValue::from_bytes(&uuid).expect("hexadecimal digits and hyphens are header text")
 }

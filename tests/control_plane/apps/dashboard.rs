@@ -47,7 +47,7 @@ pub enum Prefix {
 
 /// How `throughway local` reaches it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub enum ProxyMode {
     Throughway,
     BuiltIn,
 }
@@ -92,9 +92,9 @@ impl Dashboard {
     }
 
     /// Its address at an origin of its own, with the slash at the end.
-    pub fn target_origin(&self, cluster: &Cluster, way: Way) -> String {
+    pub fn target_origin(&self, cluster: &Cluster, mode: ProxyMode) -> String {
         let name = format!("{}.{DEMO}.svc", self.name);
-        format!("{}/", way.companion(cluster).origin(&name))
+        format!("{}/", mode.companion(cluster).origin(&name))
     }
 
     /// Starts it, with an empty directory as its home, and waits until it listens.
@@ -177,7 +177,7 @@ impl Dashboard {
     }
 }
 
-impl Way {
+impl ProxyMode {
     pub fn name(self) -> &'static str {
         match self {
             Self::Throughway => "throughway",

@@ -21,7 +21,7 @@ use throughway_testing::control_plane::Cluster;
 use throughway_testing::target;
 use tokio::sync::OnceCell;
 
-use dashboard::{Dashboard, Prefix, Way};
+use dashboard::{Dashboard, Prefix, ProxyMode};
 
 /// What does not work through the built-in proxy at an origin of its own: the dashboard, why, and the condition in which its
 /// page then is.
@@ -66,12 +66,12 @@ async fn works_at_own_origins(
     dashboard: &Dashboard,
     steps: &impl AsyncFn(&Tab, &str),
 ) {
-    for way in [Way::Throughway, Way::BuiltIn] {
-        let origin = dashboard.target_origin(cluster, way);
-        let name = format!("{}-origin-{}", dashboard.name, way.name());
+    for mode in [ProxyMode::Throughway, ProxyMode::BuiltIn] {
+        let origin = dashboard.target_origin(cluster, mode);
+        let name = format!("{}-origin-{}", dashboard.name, mode.name());
         let lost = LOST.iter().find(|(lost, ..)| *lost == dashboard.name);
         let requests = match lost {
-            Some((_, why, sign)) if way == Way::BuiltIn => {
+            Some((_, why, sign)) if mode == ProxyMode::BuiltIn => {
                 eprintln!("{name} does not work: {why}");
                 let look = async |tab: &Tab, base: &str| {
                     tab.goto(base).await;
@@ -102,8 +102,8 @@ async fn open(name: &str, base: &str, steps: &impl AsyncFn(&Tab, &str)) -> Vec<S
     for url in requests.iter().filter(|url| !below(url, base)) {
         eprintln!("{name}: outside: {url}");
     }
-    for complaint in tab.complaints() {
-        eprintln!("{name}: complaint: {complaint}");
+    for error in tab.console_errors() {
+        eprintln!("{name}: complaint: {error}");
     }
     tab.close().await;
     if let Err(panic) = outcome {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
-use throughway_testing::client::request;
+use throughway_testing::client::{ClientResponse, request};
 use throughway_testing::control_plane::{Cluster, DEMO, alone_on_cluster, on_cluster};
 
 use crate::serve::{GROUP, service};
@@ -30,21 +30,27 @@ fn registration_is_available_and_trusts_the_servers_own_ca() {
     });
 }
 
+/// Asks as the server's own account, as a dry run: it passes admission, and leaves everything as the other tests need it.
+async fn ask_as_server(
+    cluster: &Cluster,
+    (method, path): (&str, &str),
+    (kind, body): (&str, &str),
+) -> ClientResponse {
+    let token = cluster.kubectl(&["create", "token", "throughway", "-n", "throughway"]);
+    let bearer = format!("Bearer {}", token.trim());
+    let headers = [("Authorization", bearer.as_str()), ("Content-Type", kind)];
+    let path = format!("{path}?dryRun=All");
+    let asked = request(method, &path, &headers, body.to_owned());
+    cluster.stranger().ask(asked).await
+}
+
 #[test]
 fn the_server_may_change_the_ca_bundle_of_its_registration_and_nothing_else() {
     on_cluster(async |cluster: &Cluster| {
-        let token = cluster.kubectl(&["create", "token", "throughway", "-n", "throughway"]);
-        let bearer = format!("Bearer {}", token.trim());
-        let ask = async |method: &str, path: &str, kind: &str, body: &str| {
-            let headers = [("Authorization", bearer.as_str()), ("Content-Type", kind)];
-            // A dry run passes admission, and leaves the registration as the other tests need it.
-            let path = format!("{path}?dryRun=All");
-            let asked = request(method, &path, &headers, body.to_owned());
-            cluster.stranger().ask(asked).await
-        };
         let patch = async |body: &str| {
             let path = "/apis/apiregistration.k8s.io/v1/apiservices/v1.throughway.dev";
-            ask("PATCH", path, "application/merge-patch+json", body).await
+            let kind = "application/merge-patch+json";
+            ask_as_server(cluster, ("PATCH", path), (kind, body)).await
         };
         let allowed = patch(r#"{"spec":{"caBundle":"b3RoZXI="}}"#).await;
         assert_eq!(allowed.status, StatusCode::OK, "{}", allowed.text());
@@ -78,6 +84,12 @@ fn the_server_may_change_the_ca_bundle_of_its_registration_and_nothing_else() {
                 refused.text()
             );
         }
+    });
+}
+
+#[test]
+fn the_server_writes_events_of_its_own_kind_and_no_other() {
+    on_cluster(async |cluster: &Cluster| {
         let event = |reason: &str, kind: &str| {
             serde_json::json!({"apiVersion": "v1", "kind": "Event", "type": "Warning", "reason": reason,
                 "metadata": {"name": "forged", "namespace": "demo"}, "message": "m", "source": {"component": "throughway"},
@@ -90,7 +102,12 @@ fn the_server_may_change_the_ca_bundle_of_its_registration_and_nothing_else() {
             ("FailedScheduling", "Service", 403),
         ] {
             let path = "/api/v1/namespaces/demo/events";
-            let response = ask("POST", path, "application/json", &event(reason, kind)).await;
+            let response = ask_as_server(
+                cluster,
+                ("POST", path),
+                ("application/json", &event(reason, kind)),
+            )
+            .await;
             assert_eq!(
                 response.status.as_u16(),
                 code,
@@ -129,6 +146,35 @@ fn what_belongs_to_a_deleted_object_goes_with_it_while_the_group_is_registered()
     });
 }
 
+/// Replaces the pods of the server, and waits until those from before are gone.
+fn replace_all(cluster: &Cluster, before: &str) {
+    cluster.kubectl(&[
+        "rollout",
+        "restart",
+        "deployment/throughway",
+        "-n",
+        "throughway",
+    ]);
+    cluster.kubectl(&[
+        "rollout",
+        "status",
+        "deployment/throughway",
+        "-n",
+        "throughway",
+        "--timeout=120s",
+    ]);
+    for pod in before.lines() {
+        cluster.kubectl(&[
+            "wait",
+            "--for=delete",
+            pod,
+            "-n",
+            "throughway",
+            "--timeout=120s",
+        ]);
+    }
+}
+
 #[test]
 fn a_rolling_replacement_loses_no_request() {
     on_cluster(async |cluster: &Cluster| {
@@ -137,58 +183,32 @@ fn a_rolling_replacement_loses_no_request() {
         let load = (0..4).map(|_| {
             let (admin, stop) = (cluster.admin(), stop.clone());
             tokio::spawn(async move {
-                let mut answered = 0;
+                let mut count = 0;
                 while !stop.is_cancelled() {
                     let response = admin.get(&service("web:80", "/")).await;
                     assert_eq!(
                         response.status,
                         StatusCode::OK,
-                        "after {answered}: {}",
+                        "after {count}: {}",
                         response.text()
                     );
-                    answered += 1;
+                    count += 1;
                 }
-                answered
+                count
             })
         });
         let load: Vec<_> = load.collect();
-        let replacing = tokio::task::spawn_blocking(move || {
-            cluster.kubectl(&[
-                "rollout",
-                "restart",
-                "deployment/throughway",
-                "-n",
-                "throughway",
-            ]);
-            cluster.kubectl(&[
-                "rollout",
-                "status",
-                "deployment/throughway",
-                "-n",
-                "throughway",
-                "--timeout=120s",
-            ]);
-            for pod in before.lines() {
-                cluster.kubectl(&[
-                    "wait",
-                    "--for=delete",
-                    pod,
-                    "-n",
-                    "throughway",
-                    "--timeout=120s",
-                ]);
-            }
-        });
+        let replacing = tokio::task::spawn_blocking(move || replace_all(cluster, &before));
         let start = Instant::now();
         replacing.await.unwrap();
         stop.cancel();
-        let mut answered = 0;
+        let mut count = 0;
         for worker in load {
-            answered += worker.await.unwrap();
+            count += worker.await.unwrap();
         }
         assert!(
-            answered > 100,
-            "{answered} requests in {:?} are no load",
+            count > 100,
+            "{count} requests in {:?} are no load",
             start.elapsed()
         );
         assert!(start.elapsed() < Duration::from_secs(120));

@@ -116,24 +116,17 @@ fn the_token_that_a_kubelet_captures_reads_no_secret_and_changes_no_registration
         assert_eq!(life, 600, "seconds");
         let bearer = format!("Bearer {token}");
         let ask = async |method: &str, path: &str, body: &str| {
-            let headers = [
-                ("Authorization", bearer.as_str()),
-                ("Content-Type", "application/merge-patch+json"),
-            ];
+            let kind = match method {
+                "POST" => "application/json",
+                _ => "application/merge-patch+json",
+            };
+            let headers = [("Authorization", bearer.as_str()), ("Content-Type", kind)];
             let asked = request(method, path, &headers, body.to_owned());
             cluster.stranger().ask(asked).await
         };
         let review = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
-        let known = request(
-            "POST",
-            review,
-            &[
-                ("Authorization", bearer.as_str()),
-                ("Content-Type", "application/json"),
-            ],
-            r#"{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}"#,
-        );
-        let known = cluster.stranger().ask(known).await.json();
+        let body = r#"{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}"#;
+        let known = ask("POST", review, body).await.json();
         assert_eq!(
             known["status"]["userInfo"]["username"], claims["sub"],
             "the token is good, it only may nothing"
@@ -153,15 +146,7 @@ fn the_token_that_a_kubelet_captures_reads_no_secret_and_changes_no_registration
             let status = ask(method, path, body).await.status.as_u16();
             assert_eq!(status, 403, "{method} {path}");
         }
-        let more = request(
-            "POST",
-            tokens,
-            &[
-                ("Authorization", bearer.as_str()),
-                ("Content-Type", "application/json"),
-            ],
-            r#"{"apiVersion":"authentication.k8s.io/v1","kind":"TokenRequest","spec":{}}"#,
-        );
-        assert_eq!(cluster.stranger().ask(more).await.status.as_u16(), 403);
+        let body = r#"{"apiVersion":"authentication.k8s.io/v1","kind":"TokenRequest","spec":{}}"#;
+        assert_eq!(ask("POST", tokens, body).await.status.as_u16(), 403);
     });
 }

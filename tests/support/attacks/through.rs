@@ -93,12 +93,12 @@ impl Ticking {
         enough: impl Future<Output = ()>,
     ) -> Result<usize, String> {
         let mut enough = std::pin::pin!(enough);
-        let (mut is_enough, mut is_told) = (false, false);
+        let (mut is_enough, mut is_stopped) = (false, false);
         loop {
-            if is_enough && !is_told && self.lines() >= lines {
+            if is_enough && !is_stopped && self.lines() >= lines {
                 let path = service("calm", "/ticks/stop");
                 in_time("ticks/stop", client.get(&path)).await;
-                is_told = true;
+                is_stopped = true;
             }
             let frame = tokio::select! {
                 () = &mut enough, if !is_enough => {

@@ -164,7 +164,10 @@ impl Tab {
     async fn call(&self, method: &str, params: Value) -> Value {
         let response = self.wire.call(&self.session, method, params).await;
         response.unwrap_or_else(|failed| {
-            panic!("{method}: {failed}; complaints: {:#?}", self.complaints())
+            panic!(
+                "{method}: {failed}; complaints: {:#?}",
+                self.console_errors()
+            )
         })
     }
 
@@ -242,7 +245,7 @@ impl Tab {
         value.unwrap_or_else(|failed| {
             panic!(
                 "{expression}: {failed}; complaints: {:#?}",
-                self.complaints()
+                self.console_errors()
             )
         })
     }
@@ -274,7 +277,7 @@ impl Tab {
             );
             panic!(
                 "never: {condition}\non {page}\ncomplaints: {:#?}\nrequests: {:#?}",
-                self.complaints(),
+                self.console_errors(),
                 self.requests()
             );
         }
@@ -302,8 +305,8 @@ impl Tab {
     }
 
     /// Errors on the console, exceptions that nobody caught, and what did not load.
-    pub fn complaints(&self) -> Vec<String> {
-        self.diary(|diary| diary.complaints.clone())
+    pub fn console_errors(&self) -> Vec<String> {
+        self.diary(|diary| diary.console_errors.clone())
     }
 
     pub async fn screenshot(&self, path: &Path) {

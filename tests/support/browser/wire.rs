@@ -24,7 +24,7 @@ pub(super) const WATCHED: &[&str] = &[
 #[derive(Debug, Default)]
 pub(super) struct Diary {
     pub(super) requests: Vec<String>,
-    pub(super) complaints: Vec<String>,
+    pub(super) console_errors: Vec<String>,
     pub(super) loads: usize,
     /// Targets and the sessions that talk to them.
     pub(super) sessions: HashMap<String, String>,
@@ -189,7 +189,7 @@ impl Wire {
                 .map_or_else(|| value.to_string(), str::to_owned)
         };
         let mut seen = None;
-        let complaint = match method {
+        let error = match method {
             "Network.requestWillBeSent" => {
                 seen = Some(text(&params["request"]["url"]));
                 None
@@ -223,13 +223,13 @@ impl Wire {
         };
         // The browser's own windows are pages too.
         seen = seen.filter(|url: &String| !url.starts_with("chrome"));
-        let complaint = complaint.filter(|text| !text.contains("chrome://"));
+        let error = error.filter(|text| !text.contains("chrome://"));
         if let Some(url) = &seen {
             state.urls.insert(request, url.clone());
         }
         let diary = state.diaries.entry(context).or_default();
         diary.requests.extend(seen);
-        diary.complaints.extend(complaint);
+        diary.console_errors.extend(error);
         diary.loads += usize::from(method == "Page.loadEventFired");
     }
 }

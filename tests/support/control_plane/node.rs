@@ -49,11 +49,11 @@ pub async fn run(client: kube::Client, namespace: &str, api_server: SocketAddr) 
                 }
                 None => {}
             }
-        } else if let Entry::Vacant(place) = running.entry(name) {
+        } else if let Entry::Vacant(entry) = running.entry(name) {
             let address = IpAddr::V4(Ipv4Addr::new(10, 77, 0, next));
             next = if next >= 60 { FIRST_ADDRESS } else { next + 1 };
             let (stop, stopped) = oneshot::channel();
-            place.insert(stop);
+            entry.insert(stop);
             tokio::spawn(keep(pods.clone(), pod, address, api_server, stopped));
         }
     }

@@ -258,8 +258,8 @@ pub(in crate::local::api_server) fn server_uri(server: &str) -> Result<Uri, Conf
     }
     let authority = parts.authority.as_ref().ok_or_else(bad)?.as_str();
     // Userinfo is no part of where the server is.
-    let place = authority.rsplit('@').next().unwrap_or(authority);
-    parts.authority = Some(Authority::try_from(place).map_err(|_| bad())?);
+    let host = authority.rsplit('@').next().unwrap_or(authority);
+    parts.authority = Some(Authority::try_from(host).map_err(|_| bad())?);
     let path = parts
         .path_and_query
         .as_ref()

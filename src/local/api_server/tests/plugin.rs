@@ -24,7 +24,7 @@ fn tokens(folder: &Folder, hand: &Hand, lifetime: u64) {
             r#"#!/bin/sh
 cd "$(dirname "$0")"
 echo run >> runs
-printf '%s' "$KUBERNETES_EXEC_INFO" > told
+printf '%s' "$KUBERNETES_EXEC_INFO" > info
 env > environment
 echo "$@" > arguments
 count=$(wc -l < runs)
@@ -230,7 +230,7 @@ async fn it_is_told_what_the_kubeconfig_says() {
     let read = |name: &str| std::fs::read_to_string(folder.path(name)).unwrap();
     assert_eq!(read("arguments"), "get a b\n");
     assert!(read("environment").lines().any(|line| line == "TEAM=blue"));
-    let told: serde_json::Value = serde_json::from_str(&read("told")).unwrap();
+    let info: serde_json::Value = serde_json::from_str(&read("info")).unwrap();
     let expected = serde_json::json!({
         "kind": "ExecCredential",
         "apiVersion": VERSION,
@@ -244,7 +244,7 @@ async fn it_is_told_what_the_kubeconfig_says() {
             },
         },
     });
-    assert_eq!(told, expected);
+    assert_eq!(info, expected);
 }
 
 fn certificate_script(folder: &Folder, pair: &Pair) {
@@ -322,9 +322,9 @@ async fn a_missing_plugin_is_told_with_its_install_hint() {
     assert!(
         matches!(&failed, CredentialError::PluginMissing { install_hint: Some(hint), .. } if hint == "Get it at example.org")
     );
-    let place = folder.path("./plugin").display().to_string();
+    let path = folder.path("./plugin").display().to_string();
     assert!(
-        failed.to_string().contains(&place),
+        failed.to_string().contains(&path),
         "beside the kubeconfig: {failed}"
     );
     let shown = format!("{:?}", failed.problem());

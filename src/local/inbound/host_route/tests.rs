@@ -4,136 +4,145 @@ use super::*;
 use TargetKind::{Node, Pod, Service};
 use TargetScheme::{Http, Https};
 
-fn place(
+fn target(
     kind: TargetKind,
     namespace: &str,
     name: &str,
     port: Option<&str>,
     scheme: Option<TargetScheme>,
-) -> Result<HostRoute, UnknownHost> {
-    Ok(HostRoute::Target(Target {
+) -> Target {
+    Target {
         kind,
         namespace: namespace.to_owned(),
         name: name.to_owned(),
         port: port.map(str::to_owned),
         scheme,
-    }))
+    }
+}
+
+type Expected<'a> = (
+    TargetKind,
+    &'a str,
+    &'a str,
+    Option<&'a str>,
+    Option<TargetScheme>,
+);
+
+/// Each host leads to its target, and the target's own host to the same.
+fn assert_targets(table: &[(&str, Expected<'_>)]) {
+    for &(host, (kind, namespace, name, port, scheme)) in table {
+        let expected = target(kind, namespace, name, port, scheme);
+        let own = expected.host();
+        let expected = Ok(HostRoute::Target(expected));
+        assert_eq!(HostRoute::of(host), expected, "{host}");
+        assert_eq!(HostRoute::of(&own), expected, "{host}");
+    }
 }
 
 #[test]
-#[allow(clippy::too_many_lines, reason = "a table")]
 fn names_below_localhost_are_targets() {
-    for (host, expected) in [
-        (
-            "grafana.monitoring.svc.localhost:8001",
-            place(Service, "monitoring", "grafana", None, None),
-        ),
+    assert_targets(&[
         (
             "Grafana.Monitoring.SVC.localhost.",
-            place(Service, "monitoring", "grafana", None, None),
+            (Service, "monitoring", "grafana", None, None),
         ),
         (
             "3000.grafana.monitoring.svc.localhost",
-            place(Service, "monitoring", "grafana", Some("3000"), None),
+            (Service, "monitoring", "grafana", Some("3000"), None),
         ),
         (
             "web.grafana.monitoring.svc.localhost",
-            place(Service, "monitoring", "grafana", Some("web"), None),
+            (Service, "monitoring", "grafana", Some("web"), None),
         ),
         (
             "https-5556.dex.auth.svc.localhost",
-            place(Service, "auth", "dex", Some("5556"), Some(Https)),
+            (Service, "auth", "dex", Some("5556"), Some(Https)),
         ),
         (
             "https-.dex.auth.svc.localhost",
-            place(Service, "auth", "dex", None, Some(Https)),
+            (Service, "auth", "dex", None, Some(Https)),
         ),
         (
             "http-web.dex.auth.svc.localhost",
-            place(Service, "auth", "dex", Some("web"), Some(Http)),
+            (Service, "auth", "dex", Some("web"), Some(Http)),
         ),
         (
             "web-0.demo.pod.localhost:1",
-            place(Pod, "demo", "web-0", None, None),
+            (Pod, "demo", "web-0", None, None),
         ),
         (
             "8080.web-0.demo.pod.localhost",
-            place(Pod, "demo", "web-0", Some("8080"), None),
+            (Pod, "demo", "web-0", Some("8080"), None),
         ),
         (
             "web.v1.demo.pod.localhost",
-            place(Pod, "demo", "web.v1", None, None),
+            (Pod, "demo", "web.v1", None, None),
         ),
-        (
-            "node-1.node.localhost",
-            place(Node, "", "node-1", None, None),
-        ),
+        ("node-1.node.localhost", (Node, "", "node-1", None, None)),
         (
             "10250.ip-1.eu.example.node.localhost",
-            place(Node, "", "ip-1.eu.example", Some("10250"), None),
+            (Node, "", "ip-1.eu.example", Some("10250"), None),
         ),
         (
             "ip-1.eu.example.node.localhost",
-            place(Node, "", "ip-1.eu.example", None, None),
+            (Node, "", "ip-1.eu.example", None, None),
+        ),
+    ]);
+}
+
+#[test]
+fn names_with_dots_and_digits_are_read_as_the_longest_name_that_there_can_be() {
+    assert_targets(&[
+        (
+            "grafana.monitoring.svc.localhost:8001",
+            (Service, "monitoring", "grafana", None, None),
         ),
         (
             "10.79.0.2.node.localhost",
-            place(Node, "", "10.79.0.2", None, None),
+            (Node, "", "10.79.0.2", None, None),
         ),
         (
             "10250.10.79.0.2.node.localhost",
-            place(Node, "", "10.79.0.2", Some("10250"), None),
+            (Node, "", "10.79.0.2", Some("10250"), None),
         ),
         (
             "https-.10.79.0.2.node.localhost",
-            place(Node, "", "10.79.0.2", None, Some(Https)),
+            (Node, "", "10.79.0.2", None, Some(Https)),
         ),
         (
             "10.79.0.256.node.localhost",
-            place(Node, "", "79.0.256", Some("10"), None),
+            (Node, "", "79.0.256", Some("10"), None),
         ),
         (
             "https-.001.rack.example.node.localhost",
-            place(Node, "", "001.rack.example", None, None),
+            (Node, "", "001.rack.example", None, None),
         ),
         (
             "etcd-10.79.0.2.kube-system.pod.localhost",
-            place(Pod, "kube-system", "etcd-10.79.0.2", None, None),
+            (Pod, "kube-system", "etcd-10.79.0.2", None, None),
         ),
         (
             "2379.etcd-10.79.0.2.kube-system.pod.localhost",
-            place(Pod, "kube-system", "etcd-10.79.0.2", Some("2379"), None),
+            (Pod, "kube-system", "etcd-10.79.0.2", Some("2379"), None),
         ),
         (
             "10.79.0.2.demo.pod.localhost",
-            place(Pod, "demo", "10.79.0.2", None, None),
+            (Pod, "demo", "10.79.0.2", None, None),
         ),
         (
             "1.web.demo.pod.localhost",
-            place(Pod, "demo", "web", Some("1"), None),
+            (Pod, "demo", "web", Some("1"), None),
         ),
         (
             "http-.1.web.demo.pod.localhost",
-            place(Pod, "demo", "1.web", None, None),
+            (Pod, "demo", "1.web", None, None),
         ),
         (
             "https-.1.web.demo.pod.localhost",
-            place(Pod, "demo", "1.web", None, Some(Https)),
+            (Pod, "demo", "1.web", None, Some(Https)),
         ),
-        (
-            "svc.svc.svc.localhost",
-            place(Service, "svc", "svc", None, None),
-        ),
-    ] {
-        assert_eq!(HostRoute::of(host), expected, "{host}");
-        if let Ok(HostRoute::Target(target)) = expected {
-            assert_eq!(
-                HostRoute::of(&target.host()),
-                Ok(HostRoute::Target(target)),
-                "{host}"
-            );
-        }
-    }
+        ("svc.svc.svc.localhost", (Service, "svc", "svc", None, None)),
+    ]);
 }
 
 #[test]
@@ -183,12 +192,15 @@ fn names_are_as_long_as_dns_lets_them_be() {
     let service = format!("{label}.{label}.svc.localhost");
     assert_eq!(
         HostRoute::of(&service),
-        place(Service, &label, &label, None, None)
+        Ok(HostRoute::Target(target(
+            Service, &label, &label, None, None
+        )))
     );
     assert_eq!(HostRoute::of(&format!("a{service}")), Err(UnknownHost));
     let node = |name: &str| HostRoute::of(&format!("{name}.node.localhost"));
     let longest = format!("{label}.{label}.{label}.{}", "b".repeat(46));
-    assert_eq!(node(&longest), place(Node, "", &longest, None, None));
+    let expected = target(Node, "", &longest, None, None);
+    assert_eq!(node(&longest), Ok(HostRoute::Target(expected)));
     assert_eq!(node(&format!("{longest}b")), Err(UnknownHost));
 }
 

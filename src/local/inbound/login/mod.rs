@@ -111,17 +111,17 @@ impl BrowserLogins {
     pub(in crate::local) fn check(
         &self,
         host: &str,
-        place: &HostRoute,
+        route: &HostRoute,
         client: ClientKind,
         request: &mut Request,
     ) -> Result<LoginCheck, Problem> {
         let path = request.uri().path();
         let query = request.uri().query().unwrap_or_default().to_owned();
         // These two paths are answered before the login, as they are how one logs in.
-        if *place == HostRoute::Api && path == LOGIN_PATH {
+        if *route == HostRoute::Api && path == LOGIN_PATH {
             return self.log_in(host, request, &query).map(LoginCheck::Respond);
         }
-        if *place != HostRoute::Api && path == ENTER_PATH {
+        if *route != HostRoute::Api && path == ENTER_PATH {
             return self.enter(host, &query).map(LoginCheck::Respond);
         }
         if self.is_logged_in(request.headers()) {
@@ -129,7 +129,7 @@ impl BrowserLogins {
             remove_cookie(request.headers_mut());
             return Ok(LoginCheck::LoggedIn);
         }
-        let may_be_sent_home = *place != HostRoute::Api
+        let may_be_sent_home = *route != HostRoute::Api
             && client == ClientKind::Navigation
             // A form that is posted would lose its body on the way, so it is refused instead.
             && matches!(*request.method(), Method::GET | Method::HEAD);

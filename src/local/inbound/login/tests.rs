@@ -15,8 +15,8 @@ fn get(path: &str, cookie: Option<&str>) -> Request {
 }
 
 fn admit(logins: &BrowserLogins, host: &str, request: &mut Request) -> Result<LoginCheck, Problem> {
-    let place = HostRoute::of(host).unwrap();
-    logins.check(host, &place, ClientKind::Navigation, request)
+    let route = HostRoute::of(host).unwrap();
+    logins.check(host, &route, ClientKind::Navigation, request)
 }
 
 fn answered(

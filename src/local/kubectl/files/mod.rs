@@ -76,8 +76,8 @@ async fn directory(directory: Opened, request: &FileRequest) -> Response {
 fn path_below(prefix: &str, path: &str) -> Option<Vec<u8>> {
     let path = RequestPath::parse(path).ok()?;
     // With a spelling of its own both forms of the path have to begin with the prefix (`http.StripPrefix`).
-    if !path.spelling.is_empty() {
-        path.spelling.strip_prefix(prefix)?;
+    if !path.encoded.is_empty() {
+        path.encoded.strip_prefix(prefix)?;
     }
     let below = path.decoded.strip_prefix(prefix.as_bytes())?;
     let root: &[u8] = if below.starts_with(b"/") { b"" } else { b"/" };

@@ -23,7 +23,7 @@ pub(in crate::local::start_page) fn link(
     }
     let mut first = None;
     // In order, so that the shortest name that is allowed is shown, and the shortest of all if none is.
-    for target in spellings(key, service, port, mode) {
+    for target in targets_of(key, service, port, mode) {
         match rights.of(&key.namespace, &target.segment()) {
             Right::Yes => return Link::To(target, Right::Yes),
             right => first = first.or(Some(Link::To(target, right))),
@@ -39,11 +39,11 @@ pub(in crate::local::start_page) fn segments(
     mode: &ProxyMode,
 ) -> Vec<String> {
     let ports = service.ports.iter().filter(|port| port.transport == "TCP");
-    let targets = ports.flat_map(|port| spellings(key, service, port, mode));
+    let targets = ports.flat_map(|port| targets_of(key, service, port, mode));
     targets.map(|target| target.segment()).collect()
 }
 
-fn spellings(
+fn targets_of(
     key: &ObjectKey,
     service: &StoredService,
     port: &StoredPort,
@@ -76,7 +76,7 @@ fn spellings(
 
 /// Whether the origin's name leads back to the target. What a cluster calls its objects is not this program's to trust.
 fn leads_back(target: &Target) -> bool {
-    HostRoute::of(&target.host()).is_ok_and(|place| place == HostRoute::Target(target.clone()))
+    HostRoute::of(&target.host()).is_ok_and(|route| route == HostRoute::Target(target.clone()))
 }
 
 #[cfg(test)]

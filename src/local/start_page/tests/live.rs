@@ -70,19 +70,19 @@ async fn an_open_page_hears_only_what_has_changed() {
     assert_eq!(order(&all), &json!(["ns-a", "ns-b"]));
     assert_eq!(all["changed"].as_object().unwrap().len(), 2);
     world.api.endpoints("b", "web", &[true]);
-    let news = page.until(|_| true).await;
-    assert_eq!(order(&news), &json!(["ns-a", "ns-b"]));
-    assert_eq!(news["changed"].as_object().unwrap().len(), 1);
+    let event = page.until(|_| true).await;
+    assert_eq!(order(&event), &json!(["ns-a", "ns-b"]));
+    assert_eq!(event["changed"].as_object().unwrap().len(), 1);
     assert!(
-        news["changed"]["ns-b"]
+        event["changed"]["ns-b"]
             .as_str()
             .unwrap()
             .contains("1 ready")
     );
     world.api.remove("services", "a", "web");
-    let news = page.until(|event| order(event) == &json!(["ns-b"])).await;
-    assert_eq!(news["changed"], json!({}));
-    assert_eq!(news["summary"], "1 service in 1 namespace");
+    let event = page.until(|event| order(event) == &json!(["ns-b"])).await;
+    assert_eq!(event["changed"], json!({}));
+    assert_eq!(event["summary"], "1 service in 1 namespace");
 }
 
 #[tokio::test(start_paused = true)]
@@ -135,10 +135,10 @@ async fn trouble_is_told_and_goes_when_the_cluster_is_back() {
         .await;
     world.api.responses("/", 0);
     world.api.service("demo", "web", &json!([{"port": 80}]));
-    let news = page
+    let event = page
         .until(|event| order(event) == &json!(["ns-demo"]))
         .await;
-    assert_eq!(news["notices"], "");
+    assert_eq!(event["notices"], "");
 }
 
 #[tokio::test(start_paused = true)]
@@ -171,7 +171,7 @@ async fn a_cluster_that_responds_with_errors_is_never_said_to_be_silent() {
     world.api.responses("/", 500);
     let mut page = Listening::to(&world).await;
     let ending = tokio::time::sleep(Duration::from_secs(15));
-    let told = async {
+    let closed = async {
         loop {
             let event = page.until(|event| !notices(event).is_empty()).await;
             assert!(notices(&event).contains("answered 500"), "{event}");
@@ -179,7 +179,7 @@ async fn a_cluster_that_responds_with_errors_is_never_said_to_be_silent() {
     };
     tokio::select! {
         () = ending => {}
-        () = told => {}
+        () = closed => {}
     }
 }
 

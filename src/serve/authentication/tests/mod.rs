@@ -180,7 +180,7 @@ const SPOKEN_FOR: [(&str, &str); 4] = [
 ];
 
 /// What is said of a token: `name` is who it belongs to, `None` makes it nobody's.
-fn verdict(name: Option<&str>) -> http::Response<Body> {
+fn token_review(name: Option<&str>) -> http::Response<Body> {
     let status = serde_json::json!({
         "authenticated": name.is_some(),
         "user": {"username": name.unwrap_or_default(), "groups": ["from-token"]},
@@ -193,7 +193,7 @@ fn verdict(name: Option<&str>) -> http::Response<Body> {
 /// Answers one TokenReview.
 async fn review(reviews: &mut Handle, name: Option<&str>) {
     let (_, send) = reviews.next_request().await.expect("a TokenReview");
-    send.send_response(verdict(name));
+    send.send_response(token_review(name));
 }
 
 #[tokio::test]
@@ -261,12 +261,12 @@ async fn a_chain_with_a_certificate_that_can_not_be_read_is_verified_once() {
         .identify_reader(&peer, request(&SPOKEN_FOR))
         .await
         .unwrap();
-    let first = peer.front_proxy_verdict().load_full().unwrap();
+    let first = peer.front_proxy_verification().load_full().unwrap();
     s.authentication
         .identify_reader(&peer, request(&SPOKEN_FOR))
         .await
         .unwrap();
-    let second = peer.front_proxy_verdict().load_full().unwrap();
+    let second = peer.front_proxy_verification().load_full().unwrap();
     assert!(Arc::ptr_eq(&first, &second), "it was verified again");
     assert!(first.until <= SystemTime::now() + Duration::from_secs(10));
 }

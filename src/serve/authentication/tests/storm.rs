@@ -18,7 +18,7 @@ async fn review_of(reviews: &mut Handle, token: &str, name: &str) -> Vec<impl Si
         let body = asked.into_body().collect_bytes().await.unwrap();
         let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
         if body["spec"]["token"] == token {
-            send.send_response(verdict(Some(name)));
+            send.send_response(token_review(Some(name)));
             return others;
         }
         others.push(send);

@@ -95,7 +95,7 @@ impl Authority {
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-fn judge(
+fn verify_leaf(
     leaf: &CertificateDer<'_>,
     roots: &[CertificateDer<'static>],
     now: SystemTime,
@@ -110,13 +110,19 @@ fn a_leaf_that_a_root_signed_itself_is_believed_while_both_hold() {
     let leaf = root.issue_version_one();
     assert!(is_version_one(&leaf));
     let roots = [other.certificate.clone(), root.certificate.clone()];
-    assert_eq!(judge(&leaf, &roots, now), Ok(()));
-    assert_eq!(judge(&leaf, &roots, now - 2 * HOUR), Err(Disbelief::Time));
-    assert_eq!(judge(&leaf, &roots, now + 2 * HOUR), Err(Disbelief::Time));
+    assert_eq!(verify_leaf(&leaf, &roots, now), Ok(()));
+    assert_eq!(
+        verify_leaf(&leaf, &roots, now - 2 * HOUR),
+        Err(Disbelief::Time)
+    );
+    assert_eq!(
+        verify_leaf(&leaf, &roots, now + 2 * HOUR),
+        Err(Disbelief::Time)
+    );
     // The name is the same, the key is not.
-    let foreign = judge(&leaf, &[other.certificate], now);
+    let foreign = verify_leaf(&leaf, &[other.certificate], now);
     assert_eq!(foreign, Err(Disbelief::UnknownIssuer));
-    assert_eq!(judge(&leaf, &[], now), Err(Disbelief::UnknownIssuer));
+    assert_eq!(verify_leaf(&leaf, &[], now), Err(Disbelief::UnknownIssuer));
 }
 
 #[test]
@@ -124,7 +130,10 @@ fn a_root_of_version_one_may_sign_as_the_administrator_put_it_there() {
     let root = plain();
     let version_one = in_version_one(&root.certificate, &root.key);
     let leaf = root.issue_version_one();
-    assert_eq!(judge(&leaf, &[version_one], SystemTime::now()), Ok(()));
+    assert_eq!(
+        verify_leaf(&leaf, &[version_one], SystemTime::now()),
+        Ok(())
+    );
 }
 
 #[test]
@@ -160,7 +169,7 @@ fn a_root_that_may_not_sign_clients_makes_no_leaf_believed() {
         ),
     ] {
         let leaf = root.issue_version_one();
-        let judged = judge(&leaf, &[root.certificate], now);
+        let judged = verify_leaf(&leaf, &[root.certificate], now);
         assert_eq!(judged, Err(Disbelief::UnknownIssuer), "{what}");
     }
     let good = authority(|params| {
@@ -168,7 +177,7 @@ fn a_root_that_may_not_sign_clients_makes_no_leaf_believed() {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     });
     let leaf = good.issue_version_one();
-    assert_eq!(judge(&leaf, &[good.certificate], now), Ok(()));
+    assert_eq!(verify_leaf(&leaf, &[good.certificate], now), Ok(()));
 }
 
 #[test]
@@ -180,7 +189,7 @@ fn a_leaf_of_version_one_signs_nothing() {
     let middle_leaf = middle.params.signed_by(&middle.key, &issuer).unwrap();
     let middle_leaf = in_version_one(middle_leaf.der(), &root.key);
     assert_eq!(
-        judge(&middle_leaf, std::slice::from_ref(&root.certificate), now),
+        verify_leaf(&middle_leaf, std::slice::from_ref(&root.certificate), now),
         Ok(())
     );
     let forged_issuer = Issuer::from_params(&middle.params, &middle.key);
@@ -215,14 +224,20 @@ fn no_flipped_bit_and_no_part_of_a_later_version_is_believed() {
     for byte in 0..leaf.len() {
         let mut flipped = leaf.to_vec();
         flipped[byte] ^= 1;
-        assert!(judge(&flipped.into(), &roots, now).is_err(), "byte {byte}");
+        assert!(
+            verify_leaf(&flipped.into(), &roots, now).is_err(),
+            "byte {byte}"
+        );
     }
     let longer = [&leaf[..], &[0]].concat();
-    assert!(judge(&longer.into(), &roots, now).is_err());
+    assert!(verify_leaf(&longer.into(), &roots, now).is_err());
     // Version 1 with the extensions of version 3, properly signed.
     let mixed = with_parts(&root.issue(), &root.key, |tbs| {
         tbs.remove(0);
     });
-    assert!(judge(&mixed, &roots, now).is_err());
-    assert!(judge(&root.issue(), &roots, now).is_err(), "version 3");
+    assert!(verify_leaf(&mixed, &roots, now).is_err());
+    assert!(
+        verify_leaf(&root.issue(), &roots, now).is_err(),
+        "version 3"
+    );
 }

@@ -143,7 +143,7 @@ proptest! {
     #[test]
     fn whatever_stands_in_an_object_its_list_is_read(
         odd in any_json(),
-        place in prop::sample::select(vec![
+        pointer in prop::sample::select(vec![
             "", "/metadata", "/metadata/name", "/metadata/labels", "/metadata/annotations", "/spec", "/spec/ports",
             "/spec/containers", "/spec/hostNetwork", "/status", "/status/podIPs", "/status/phase", "/status/addresses",
             "/status/daemonEndpoints", "/endpoints", "/ports", "/addressType",
@@ -152,7 +152,7 @@ proptest! {
         let mut object = json!({"metadata": {"name": "a", "namespace": "b", "labels": {}, "annotations": {}},
             "spec": {"ports": [], "containers": [], "hostNetwork": false}, "addressType": "IPv4", "endpoints": [], "ports": [],
             "status": {"podIPs": [], "phase": "", "addresses": [], "daemonEndpoints": {}}});
-        *object.pointer_mut(place).unwrap() = odd;
+        *object.pointer_mut(pointer).unwrap() = odd;
         prop_assert!(reads::<RawPod>(&object) && reads::<RawService>(&object));
         prop_assert!(reads::<RawNode>(&object) && reads::<RawSlice>(&object));
     }

@@ -66,10 +66,10 @@ async fn a_408_on_an_idle_connection_belongs_to_no_get() {
     caller.write_all(post.as_bytes()).await.unwrap();
     head(&mut second).await;
     second.write_all(STALE).await.unwrap();
-    let told = head(&mut caller).await;
+    let received = head(&mut caller).await;
     assert!(
-        told.starts_with("HTTP/1.1 408"),
-        "a POST is never sent twice: {told}"
+        received.starts_with("HTTP/1.1 408"),
+        "a POST is never sent twice: {received}"
     );
     drop((caller, first, second));
     s.end().await;
@@ -95,7 +95,7 @@ async fn a_connection_that_closes_in_the_middle_of_a_response_is_not_retried() {
 }
 
 /// What a caller is told when the backend does this after having read the request.
-pub(super) async fn told(misbehaviour: &[u8]) -> String {
+pub(super) async fn received(misbehaviour: &[u8]) -> String {
     let (mut s, backend) = (Setting::new().await, Backend::new().await);
     let mut caller = s.caller(Scheme::Http, &[backend.address]);
     caller
@@ -106,10 +106,10 @@ pub(super) async fn told(misbehaviour: &[u8]) -> String {
     head(&mut stream).await;
     stream.write_all(misbehaviour).await.unwrap();
     stream.shutdown().await.unwrap();
-    let told = rest(&mut caller).await;
+    let received = rest(&mut caller).await;
     drop(stream);
     s.end().await;
-    told
+    received
 }
 
 #[tokio::test]
@@ -132,28 +132,32 @@ async fn a_backend_that_misbehaves_is_502_with_the_cause() {
         ),
         (b"HTTP/1.1 099 Odd\r\n\r\n", "something that is not HTTP"),
     ] {
-        let told = told(misbehaviour).await;
-        assert!(told.starts_with("HTTP/1.1 502"), "{told}");
+        let received = received(misbehaviour).await;
+        assert!(received.starts_with("HTTP/1.1 502"), "{received}");
         assert!(
-            told.contains(cause) && told.contains("\"kind\":\"Status\""),
-            "{told}"
+            received.contains(cause) && received.contains("\"kind\":\"Status\""),
+            "{received}"
         );
     }
 }
 
 #[tokio::test]
 async fn a_body_that_is_too_short_ends_in_an_abort_and_not_in_a_whole_response() {
-    let told = told(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n").await;
+    let received =
+        received(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n").await;
     assert!(
-        told.contains("short") && !told.ends_with("0\r\n\r\n"),
-        "{told}"
+        received.contains("short") && !received.ends_with("0\r\n\r\n"),
+        "{received}"
     );
 }
 
 #[tokio::test]
 async fn a_length_beside_chunks_is_ignored_and_not_passed_on() {
-    let told = told(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n").await;
-    assert!(!told.to_lowercase().contains("content-length: 3"), "{told}");
+    let received = received(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n").await;
+    assert!(
+        !received.to_lowercase().contains("content-length: 3"),
+        "{received}"
+    );
 }
 
 /// Go's HTTP/2 client would wait for as many bytes as it says. hyper's HTTP/1 takes it out itself, so it is looked for before.
@@ -205,10 +209,10 @@ async fn a_refusing_endpoint_is_passed_over_and_nobody_left_is_503() {
         .write_all(get("/", "Connection: close\r\n").as_bytes())
         .await
         .unwrap();
-    let told = rest(&mut caller).await;
+    let received = rest(&mut caller).await;
     assert!(
-        told.starts_with("HTTP/1.1 503") && told.contains("refused the connection"),
-        "{told}"
+        received.starts_with("HTTP/1.1 503") && received.contains("refused the connection"),
+        "{received}"
     );
     s.end().await;
 }
@@ -226,10 +230,10 @@ async fn a_plain_backend_does_not_speak_tls_and_says_so() {
         .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
         .await
         .unwrap();
-    let told = rest(&mut caller).await;
+    let received = rest(&mut caller).await;
     assert!(
-        told.starts_with("HTTP/1.1 502") && told.contains("does not speak TLS; try http:"),
-        "{told}"
+        received.starts_with("HTTP/1.1 502") && received.contains("does not speak TLS; try http:"),
+        "{received}"
     );
     drop(stream);
     s.end().await;
@@ -245,10 +249,10 @@ async fn a_backend_that_hangs_is_504_when_the_limit_passes() {
         .unwrap();
     let mut stream = backend.accept().await;
     head(&mut stream).await;
-    let told = rest(&mut caller).await;
+    let received = rest(&mut caller).await;
     assert!(
-        told.starts_with("HTTP/1.1 504") && told.contains("sent no response within 60s"),
-        "{told}"
+        received.starts_with("HTTP/1.1 504") && received.contains("sent no response within 60s"),
+        "{received}"
     );
     s.end().await;
 }
@@ -310,10 +314,10 @@ async fn a_body_waits_until_the_backend_asks_for_it() {
         .write_all(b"HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\n\r\n")
         .await
         .unwrap();
-    let told = head(&mut caller).await;
+    let received = head(&mut caller).await;
     assert!(
-        told.starts_with("HTTP/1.1 417"),
-        "a 100 came before: {told}"
+        received.starts_with("HTTP/1.1 417"),
+        "a 100 came before: {received}"
     );
     drop((caller, stream));
     s.end().await;
@@ -350,9 +354,9 @@ async fn a_kubelet_is_not_asked_without_the_credential_for_kubelets() {
     let mut caller = s.caller(Scheme::Kubelet, &[backend.address]);
     let request = get("/metrics", "Connection: close\r\n");
     caller.write_all(request.as_bytes()).await.unwrap();
-    let told = rest(&mut caller).await;
-    assert!(told.starts_with("HTTP/1.1 503 "), "{told}");
-    assert!(told.contains("--kubelet-service-account"), "{told}");
+    let received = rest(&mut caller).await;
+    assert!(received.starts_with("HTTP/1.1 503 "), "{received}");
+    assert!(received.contains("--kubelet-service-account"), "{received}");
     drop(caller);
     s.end().await;
     let dialled = backend.listener.accept();

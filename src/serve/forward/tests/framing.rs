@@ -2,7 +2,7 @@
 //!
 //! Each request is refused, or is exactly one at the backend; each response is a 502, or exactly one at the caller.
 
-use super::exchange::told;
+use super::exchange::received;
 use super::*;
 
 /// Five bytes that end a body both by a length of five and by chunks, and then what is to be smuggled.
@@ -28,24 +28,27 @@ async fn sent(request: &[u8]) -> (String, String) {
         let _ = stream.read_to_end(&mut seen).await;
         String::from_utf8_lossy(&seen).into_owned()
     };
-    let (seen, told) = tokio::select! {
-        told = rest(&mut caller) => (String::new(), told),
+    let (seen, received) = tokio::select! {
+        received = rest(&mut caller) => (String::new(), received),
         seen = served => (seen, rest(&mut caller).await),
     };
     s.end().await;
-    (seen, told)
+    (seen, received)
 }
 
 /// A request is refused, or it is one request at the backend and one response at the caller.
 async fn assert_one_or_none(what: &str, request: &[u8]) -> String {
-    let (seen, told) = sent(request).await;
+    let (seen, received) = sent(request).await;
     assert!(
         seen.matches(" HTTP/1.1\r\n").count() <= 1,
         "{what:?}: {seen}"
     );
     assert!(!seen.contains("smuggled"), "{what:?}: {seen}");
-    assert!(told.matches("HTTP/1.1 ").count() <= 1, "{what:?}: {told}");
-    told
+    assert!(
+        received.matches("HTTP/1.1 ").count() <= 1,
+        "{what:?}: {received}"
+    );
+    received
 }
 
 #[tokio::test]
@@ -105,10 +108,17 @@ async fn what_is_no_header_by_any_reading_is_400() {
             "POST {PREFIX}/ HTTP/1.1\r\nHost: a\r\n{framing}\r\n{}",
             smuggled()
         );
-        let (seen, told) = sent(request.as_bytes()).await;
+        let (seen, received) = sent(request.as_bytes()).await;
         assert_eq!(seen, "", "{framing:?}");
-        assert!(told.starts_with("HTTP/1.1 400 "), "{framing:?}: {told}");
-        assert_eq!(told.matches("HTTP/1.1 ").count(), 1, "{framing:?}: {told}");
+        assert!(
+            received.starts_with("HTTP/1.1 400 "),
+            "{framing:?}: {received}"
+        );
+        assert_eq!(
+            received.matches("HTTP/1.1 ").count(),
+            1,
+            "{framing:?}: {received}"
+        );
     }
 }
 
@@ -123,10 +133,10 @@ async fn a_length_beside_chunks_ends_the_callers_connection() {
             "POST {PREFIX}/ HTTP/1.1\r\nHost: a\r\n{framing}\r\n{}",
             smuggled()
         );
-        let (seen, told) = sent(request.as_bytes()).await;
+        let (seen, received) = sent(request.as_bytes()).await;
         assert!(!seen.to_lowercase().contains("content-length"), "{seen}");
         assert!(!seen.contains("smuggled"), "{seen}");
-        assert_eq!(told.matches("HTTP/1.1 ").count(), 1, "{told}");
+        assert_eq!(received.matches("HTTP/1.1 ").count(), 1, "{received}");
     }
 }
 
@@ -169,8 +179,11 @@ async fn a_body_of_get_and_head_stays_a_body() {
                 "{method} {PREFIX}/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{framing}\r\n\r\n{}",
                 smuggled()
             );
-            let told = assert_one_or_none(framing, request.as_bytes()).await;
-            assert!(told.starts_with("HTTP/1.1 200 "), "{method}: {told}");
+            let received = assert_one_or_none(framing, request.as_bytes()).await;
+            assert!(
+                received.starts_with("HTTP/1.1 200 "),
+                "{method}: {received}"
+            );
         }
     }
 }
@@ -235,13 +248,17 @@ const ODD_RESPONSES: [(&str, &str); 20] = [
 #[tokio::test]
 async fn odd_responses_are_502_or_one_response() {
     for (response, expected) in ODD_RESPONSES {
-        let told = told(response.as_bytes()).await;
+        let received = received(response.as_bytes()).await;
         assert!(
-            told.starts_with(&format!("HTTP/1.1 {expected} ")),
-            "{response:?}: {told}"
+            received.starts_with(&format!("HTTP/1.1 {expected} ")),
+            "{response:?}: {received}"
         );
-        assert_eq!(told.matches("HTTP/1.1 ").count(), 1, "{response:?}: {told}");
-        assert!(!told.contains("evil"), "{response:?}: {told}");
+        assert_eq!(
+            received.matches("HTTP/1.1 ").count(),
+            1,
+            "{response:?}: {received}"
+        );
+        assert!(!received.contains("evil"), "{response:?}: {received}");
     }
 }
 
@@ -261,8 +278,8 @@ async fn a_response_that_nobody_asked_for_reaches_nobody() {
         let poisoned =
             format!("{extra}HTTP/1.1 200 OK\r\nContent-Length: 4\r\nX-Poison: 1\r\n\r\nevil");
         first.write_all(poisoned.as_bytes()).await.unwrap();
-        let told = head(&mut caller).await;
-        assert!(!told.contains("X-Poison"), "{told}");
+        let received = head(&mut caller).await;
+        assert!(!received.contains("X-Poison"), "{received}");
         if extra.ends_with("ok") {
             exactly(&mut caller, "ok").await;
         }
@@ -274,12 +291,12 @@ async fn a_response_that_nobody_asked_for_reaches_nobody() {
             second.write_all(OK).await.unwrap();
             std::future::pending::<()>().await;
         };
-        let told = tokio::select! {
-            told = rest(&mut caller) => told,
+        let received = tokio::select! {
+            received = rest(&mut caller) => received,
             () = serving => unreachable!("it is cut with the test"),
         };
-        assert!(told.starts_with("HTTP/1.1 200"), "{told}");
-        assert!(told.ends_with("\r\n\r\nok"), "{told}");
+        assert!(received.starts_with("HTTP/1.1 200"), "{received}");
+        assert!(received.ends_with("\r\n\r\nok"), "{received}");
         s.end().await;
     }
 }

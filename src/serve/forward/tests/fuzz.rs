@@ -122,7 +122,7 @@ const OF_A_CONNECTION: [&str; 8] = [
 ];
 
 /// What tells the app how it is seen.
-const TOLD: [&str; 6] = [
+const FORWARDED: [&str; 6] = [
     "x-forwarded-for",
     "x-forwarded-host",
     "x-forwarded-proto",
@@ -164,13 +164,13 @@ pub(crate) fn headers(input: &[u8]) {
         let is_meant = is_enveloped || sent.contains_key("throughway-authorization");
         let is_its_own = is_meant && name == "authorization";
         assert!(!claims_an_identity(name) || is_its_own, "{name}: {value:?}");
-        let is_told = TOLD.contains(&&*name.replace('_', "-"));
+        let is_forwarded = FORWARDED.contains(&&*name.replace('_', "-"));
         assert!(
-            !is_told || TOLD.contains(&&**name),
+            !is_forwarded || FORWARDED.contains(&&**name),
             "{name} looks like ours"
         );
     }
-    for name in TOLD.iter().chain(&["host", "cookie"]) {
+    for name in FORWARDED.iter().chain(&["host", "cookie"]) {
         assert!(all(name).len() <= 1, "{name} is there twice");
     }
     assert!(all("te").iter().all(|value| *value == b"trailers"));
@@ -212,7 +212,7 @@ fn all_else_arrives<'s>(sent: &HeaderMap, got: &dyn Fn(&str) -> Vec<&'s [u8]>) {
         let goes = OF_A_CONNECTION.contains(&name)
             || named.iter().any(|listed| listed == name)
             || claims_an_identity(name)
-            || TOLD.contains(&&*name.replace('_', "-"))
+            || FORWARDED.contains(&&*name.replace('_', "-"))
             || name.replace('_', "-") == "proxy-authorization"
             || name.replace('_', "-") == "http2-settings";
         if goes || is_changed.contains(&name) {
@@ -222,7 +222,7 @@ fn all_else_arrives<'s>(sent: &HeaderMap, got: &dyn Fn(&str) -> Vec<&'s [u8]>) {
         assert_eq!(got(name), values.collect::<Vec<_>>(), "{name}");
     }
     for name in &named {
-        let is_ours = TOLD.contains(&&**name) || name == "host" || name == "te";
+        let is_ours = FORWARDED.contains(&&**name) || name == "host" || name == "te";
         let is_word = ["", "close", "upgrade"].contains(&&**name);
         assert!(
             is_ours || is_word || got(name).is_empty(),
@@ -277,13 +277,20 @@ pub(crate) fn framing(input: &[u8]) {
     let server = SERVER.with(|server| *server);
     let head = format!("POST {PREFIX}/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n");
     let request = [head.as_bytes(), input].concat();
-    let (seen, told) = server
+    let (seen, received) = server
         .runtime
         .block_on(exchanged(&server.setting, &request));
     let text = String::from_utf8_lossy;
-    let shown = || format!("{:?}\n{:?}\n{:?}", text(&request), text(&seen), text(&told));
-    let told_of = |status: &str| text(&told).matches(status).count();
-    let is_one = told_of("HTTP/1.1 ") <= 1 + told_of("HTTP/1.1 100 ");
+    let shown = || {
+        format!(
+            "{:?}\n{:?}\n{:?}",
+            text(&request),
+            text(&seen),
+            text(&received)
+        )
+    };
+    let count_of = |status: &str| text(&received).matches(status).count();
+    let is_one = count_of("HTTP/1.1 ") <= 1 + count_of("HTTP/1.1 100 ");
     assert!(is_one, "{}", shown());
     let got = match message(&seen) {
         Wire::Whole(got) => got,
@@ -324,9 +331,9 @@ async fn exchanged(setting: &Setting, request: &[u8]) -> (Vec<u8>, Vec<u8>) {
         // It may be refused before the last of it.
         let _ = caller.write_all(request).await;
         let _ = caller.shutdown().await;
-        let mut told = Vec::new();
-        let _ = caller.read_to_end(&mut told).await;
-        told
+        let mut received = Vec::new();
+        let _ = caller.read_to_end(&mut received).await;
+        received
     };
     let serving = async {
         let mut builder = hyper::server::conn::http1::Builder::new();
@@ -337,8 +344,8 @@ async fn exchanged(setting: &Setting, request: &[u8]) -> (Vec<u8>, Vec<u8>) {
         // A connection that nobody used ends with the others.
         while setting.forward.pool.take(&key()).is_some() {}
     };
-    let (told, (), seen) = tokio::join!(asking, serving, answered(far));
-    (seen, told)
+    let (received, (), seen) = tokio::join!(asking, serving, answered(far));
+    (seen, received)
 }
 
 fn key() -> PoolKey {

@@ -250,10 +250,13 @@ async fn a_response_may_have_a_hundred_lines_and_more_are_refused_in_words() {
         let lines = lines(count);
         let response = format!("HTTP/1.1 200 OK\r\n{lines}Content-Length: 0\r\n\r\n");
         stream.write_all(response.as_bytes()).await.unwrap();
-        let told = head(&mut caller).await;
-        assert!(told.starts_with(&format!("HTTP/1.1 {expected} ")), "{told}");
+        let response = head(&mut caller).await;
+        assert!(
+            response.starts_with(&format!("HTTP/1.1 {expected} ")),
+            "{response}"
+        );
         if expected == "200" {
-            assert!(told.contains(&lines), "{told}");
+            assert!(response.contains(&lines), "{response}");
         } else {
             let mut words = vec![0; 4096];
             let bytes = caller.read(&mut words).await.unwrap();

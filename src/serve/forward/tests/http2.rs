@@ -124,10 +124,10 @@ async fn a_head_that_is_too_large_is_502_that_says_what_was_wrong() {
         until_closed(&mut connection).await;
     };
     let asking = async {
-        let told = rest(&mut caller).await;
-        assert!(told.starts_with("HTTP/1.1 502"), "{told}");
+        let received = rest(&mut caller).await;
+        assert!(received.starts_with("HTTP/1.1 502"), "{received}");
         let words = "answered with something that is not HTTP: http2 error: stream error detected";
-        assert!(told.contains(words), "{told}");
+        assert!(received.contains(words), "{received}");
         s.end().await;
     };
     tokio::join!(serving, asking);
@@ -243,9 +243,9 @@ async fn downloads_that_nobody_reads_leave_the_others_their_window() {
         let request = get("/small", "Connection: close\r\n");
         caller.write_all(request.as_bytes()).await.unwrap();
         let limit = std::time::Duration::from_secs(30);
-        let told = tokio::time::timeout(limit, rest(&mut caller)).await;
-        let told = told.expect("a stalled download holds it up");
-        assert!(told.contains("ten bytes."), "{told}");
+        let received = tokio::time::timeout(limit, rest(&mut caller)).await;
+        let received = received.expect("a stalled download holds it up");
+        assert!(received.contains("ten bytes."), "{received}");
         drop((callers, caller));
         s.end().await;
     };

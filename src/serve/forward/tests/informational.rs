@@ -31,9 +31,9 @@ async fn the_response_behind_some_informational_heads_is_the_response() {
     stream.write_all(&EARLY_HINTS.repeat(100)).await.unwrap();
     stream.write_all(OK).await.unwrap();
     drop(stream);
-    let told = rest(&mut caller).await;
-    assert!(told.starts_with("HTTP/1.1 200 OK\r\n"), "{told}");
-    assert!(told.ends_with("\r\n\r\nok"), "{told}");
+    let received = rest(&mut caller).await;
+    assert!(received.starts_with("HTTP/1.1 200 OK\r\n"), "{received}");
+    assert!(received.ends_with("\r\n\r\nok"), "{received}");
     s.end().await;
 }
 
@@ -60,9 +60,9 @@ async fn a_flood_of_informational_heads_is_502_and_another_exchange_goes_on() {
         let many = EARLY_HINTS.repeat(1000);
         while stream.write_all(&many).await.is_ok() {}
     };
-    let (told, ()) = tokio::join!(rest(&mut caller), flood);
-    assert!(told.starts_with("HTTP/1.1 502"), "{told}");
-    assert!(told.contains("before its response"), "{told}");
+    let (received, ()) = tokio::join!(rest(&mut caller), flood);
+    assert!(received.starts_with("HTTP/1.1 502"), "{received}");
+    assert!(received.contains("before its response"), "{received}");
 
     open.write_all(b"two\n").await.unwrap();
     exactly(&mut bystander, "two\n").await;
@@ -82,8 +82,8 @@ async fn a_tunnel_is_no_response_to_a_flood_of_informational_heads() {
         let many = EARLY_HINTS.repeat(1000);
         while stream.write_all(&many).await.is_ok() {}
     };
-    let (told, ()) = tokio::join!(head(&mut caller), flood);
-    assert!(told.starts_with("HTTP/1.1 502"), "{told}");
+    let (received, ()) = tokio::join!(head(&mut caller), flood);
+    assert!(received.starts_with("HTTP/1.1 502"), "{received}");
     drop(caller);
     s.end().await;
 }
@@ -100,11 +100,11 @@ async fn informational_heads_do_not_put_off_the_time_for_a_response() {
             tokio::time::sleep(Duration::from_secs(7)).await;
         }
     };
-    let told = tokio::select! {
-        told = rest(&mut caller) => told,
+    let received = tokio::select! {
+        received = rest(&mut caller) => received,
         () = dripping => unreachable!("the caller is answered first"),
     };
-    assert!(told.starts_with("HTTP/1.1 504"), "{told}");
+    assert!(received.starts_with("HTTP/1.1 504"), "{received}");
     assert!(
         started.elapsed() < config().response_header_timeout * 2,
         "{:?}",
@@ -184,12 +184,12 @@ async fn held_by_a_flood() -> usize {
     let mut caller = ask(&mut s, Scheme::Https, backend.address).await;
     let (before, mut most) = (resident(), 0);
     let look = || most = most.max(resident().saturating_sub(before));
-    let (told, ()) = tokio::join!(
+    let (received, ()) = tokio::join!(
         rest(&mut caller),
         flood(&backend, frames::FIRST_103, frames::NEXT_103, look)
     );
-    assert!(told.starts_with("HTTP/1.1 502"), "{told}");
-    assert!(told.contains("before its response"), "{told}");
+    assert!(received.starts_with("HTTP/1.1 502"), "{received}");
+    assert!(received.contains("before its response"), "{received}");
     s.end().await;
     most
 }
@@ -221,8 +221,8 @@ async fn an_http2_connection_on_which_nobody_asks_anything_takes_no_flood() {
         let begun = [frames::FIRST_103, frames::OK].concat();
         let flooding = flood(&backend, &begun, frame, || {});
         let limited = tokio::time::timeout(Duration::from_secs(60), flooding);
-        let (told, ended) = tokio::join!(rest(&mut caller), limited);
-        assert!(told.starts_with("HTTP/1.1 200"), "{told}");
+        let (received, ended) = tokio::join!(rest(&mut caller), limited);
+        assert!(received.starts_with("HTTP/1.1 200"), "{received}");
         assert!(ended.is_ok(), "{frame:?} is taken without end");
         s.end().await;
     }

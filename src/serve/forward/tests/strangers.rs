@@ -137,20 +137,23 @@ async fn a_backend_that_takes_nothing_is_504_that_says_so_and_its_connection_end
         // More than all sockets on the way hold; the exchange ends before the last of it.
         let _ = write.write_all(&vec![b'x'; length]).await;
     };
-    let told = async {
+    let received = async {
         let silent = backend.accept().await;
-        let mut told = vec![0; 4096];
-        let bytes = read.read(&mut told).await.unwrap();
-        (String::from_utf8_lossy(&told[..bytes]).into_owned(), silent)
+        let mut received = vec![0; 4096];
+        let bytes = read.read(&mut received).await.unwrap();
+        (
+            String::from_utf8_lossy(&received[..bytes]).into_owned(),
+            silent,
+        )
     };
-    let (told, silent) = tokio::select! {
-        told = told => told,
+    let (received, silent) = tokio::select! {
+        received = received => received,
         () = async { sending.await; std::future::pending().await } => unreachable!(),
     };
     assert!(
-        told.starts_with("HTTP/1.1 504")
-            && told.contains("did not take the request's body for 20s"),
-        "{told}"
+        received.starts_with("HTTP/1.1 504")
+            && received.contains("did not take the request's body for 20s"),
+        "{received}"
     );
     // What is left of the upload is let go of at once: the socket is reset.
     tokio::time::resume();
@@ -204,12 +207,12 @@ async fn responses_without_a_body_have_no_length() {
             format!("HTTP/1.1 {status}\r\nContent-Length: 500\r\nConnection: close\r\n\r\n");
         stream.write_all(response.as_bytes()).await.unwrap();
         drop(stream);
-        let told = rest(&mut caller).await.to_ascii_lowercase();
+        let received = rest(&mut caller).await.to_ascii_lowercase();
         assert!(
-            told.starts_with(&format!("http/1.1 {}", status.to_ascii_lowercase())),
-            "{told}"
+            received.starts_with(&format!("http/1.1 {}", status.to_ascii_lowercase())),
+            "{received}"
         );
-        assert!(!told.contains("content-length"), "{told}");
+        assert!(!received.contains("content-length"), "{received}");
         s.end().await;
     }
 }
@@ -239,7 +242,7 @@ async fn a_response_of_http2_without_a_body_is_whole_whatever_length_it_names() 
             while connection.accept().await.is_some_and(|next| next.is_ok()) {}
         };
         let (parts, body) = tokio::select! {
-            told = asking => told,
+            received = asking => received,
             () = serving => unreachable!("it goes on until the caller has all"),
         };
         assert_eq!(parts.status, status);

@@ -19,7 +19,7 @@ async fn accept(backend: &Backend) -> TlsStream<TcpStream> {
 }
 
 /// What the caller gets of a backend that sends this, then these bytes below TLS, and closes without `close_notify`.
-async fn told(response: &[u8], below_tls: &[u8]) -> String {
+async fn received(response: &[u8], below_tls: &[u8]) -> String {
     let (mut s, backend) = (Setting::new().await, Backend::new().await);
     let mut caller = s.caller(Scheme::Https, &[backend.address]);
     caller
@@ -33,25 +33,25 @@ async fn told(response: &[u8], below_tls: &[u8]) -> String {
     let (mut tcp, _) = stream.into_inner();
     tcp.write_all(below_tls).await.unwrap();
     drop(tcp);
-    let told = rest(&mut caller).await;
+    let received = rest(&mut caller).await;
     drop(caller);
     s.end().await;
-    told
+    received
 }
 
 #[tokio::test]
 async fn an_end_without_close_notify_is_an_end_between_two_records() {
     let response = b"HTTP/1.1 200 OK\r\n\r\nall of it";
-    let whole = told(response, b"").await;
+    let whole = received(response, b"").await;
     assert!(whole.starts_with("HTTP/1.1 200"), "{whole}");
     assert!(whole.ends_with("9\r\nall of it\r\n0\r\n\r\n"), "{whole}");
-    let cut = told(response, &[0x17, 3, 3, 0, 50, 1]).await;
+    let cut = received(response, &[0x17, 3, 3, 0, 50, 1]).await;
     assert!(!cut.ends_with("0\r\n\r\n"), "{cut}");
 }
 
 #[tokio::test]
 async fn a_length_or_a_chunk_that_is_missing_at_such_an_end_is_no_whole_response() {
-    let short = told(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf.", b"").await;
+    let short = received(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf.", b"").await;
     let (head, body) = short.split_once("\r\n\r\n").unwrap();
     assert!(
         head.to_ascii_lowercase().contains("content-length: 10"),
@@ -59,7 +59,7 @@ async fn a_length_or_a_chunk_that_is_missing_at_such_an_end_is_no_whole_response
     );
     assert!("half.".starts_with(body), "{short}");
     let response = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhalf.\r\n";
-    let unfinished = told(response, b"").await;
+    let unfinished = received(response, b"").await;
     assert!(!unfinished.ends_with("0\r\n\r\n"), "{unfinished}");
 }
 
@@ -101,10 +101,13 @@ async fn a_backend_that_wants_a_client_certificate_is_named_as_that() {
         let refused = acceptor.accept(backend.accept().await).into_fallible();
         // The connection stays open, so that nothing but the alert can end the exchange.
         let (_, _open) = refused.await.err().unwrap();
-        let told = rest(&mut caller).await;
-        assert!(told.starts_with("HTTP/1.1 502"), "{told}");
-        assert!(told.contains("certificate required"), "{told}");
-        assert!(told.contains("it wants a client certificate"), "{told}");
+        let received = rest(&mut caller).await;
+        assert!(received.starts_with("HTTP/1.1 502"), "{received}");
+        assert!(received.contains("certificate required"), "{received}");
+        assert!(
+            received.contains("it wants a client certificate"),
+            "{received}"
+        );
         drop(caller);
         s.end().await;
     }
@@ -123,10 +126,10 @@ async fn a_backend_that_takes_no_suite_on_offer_is_told_with_what_is_offered() {
     stream.read_exact(&mut hello).await.unwrap();
     // A fatal "handshake failure", as OpenSSL and Go send it when no suite is in common.
     stream.write_all(&[0x15, 3, 3, 0, 2, 2, 40]).await.unwrap();
-    let told = rest(&mut caller).await;
-    assert!(told.starts_with("HTTP/1.1 502"), "{told}");
-    assert!(told.contains("handshake failure"), "{told}");
-    assert!(told.contains("suites of CBC"), "{told}");
+    let received = rest(&mut caller).await;
+    assert!(received.starts_with("HTTP/1.1 502"), "{received}");
+    assert!(received.contains("handshake failure"), "{received}");
+    assert!(received.contains("suites of CBC"), "{received}");
     drop(caller);
     s.end().await;
 }

@@ -21,8 +21,8 @@ async fn a_refused_upgrade_is_one_response_and_the_end_of_both_connections() {
     let all = codes
         .iter()
         .flat_map(|codes| closing.map(|how| (codes, how)));
-    for ((code, told_code), closing) in all {
-        let (code, told_code) = (*code, *told_code);
+    for ((code, expected_code), closing) in all {
+        let (code, expected_code) = (*code, *expected_code);
         let (mut s, backend) = (Setting::new().await, Backend::new().await);
         let canary = Backend::new().await;
         let mut caller = s.caller(Scheme::Http, &[backend.address]);
@@ -38,11 +38,17 @@ async fn a_refused_upgrade_is_one_response_and_the_end_of_both_connections() {
             canary.address
         );
         stream.write_all(refusal.as_bytes()).await.unwrap();
-        let told = rest(&mut caller).await;
-        assert_eq!(told.matches("HTTP/1.1 ").count(), 1, "{told}");
-        assert!(told.starts_with(&format!("HTTP/1.1 {told_code}")), "{told}");
-        assert!(told_code < 502 || !told.contains("Location"), "{told}");
-        assert!(!told.contains("trailing"), "{told}");
+        let received = rest(&mut caller).await;
+        assert_eq!(received.matches("HTTP/1.1 ").count(), 1, "{received}");
+        assert!(
+            received.starts_with(&format!("HTTP/1.1 {expected_code}")),
+            "{received}"
+        );
+        assert!(
+            expected_code < 502 || !received.contains("Location"),
+            "{received}"
+        );
+        assert!(!received.contains("trailing"), "{received}");
         assert_eq!(
             rest(&mut stream).await,
             "",
@@ -103,9 +109,9 @@ async fn a_body_beside_an_upgrade_is_one_request_and_no_tunnel_without_a_101() {
     exactly(&mut stream, "hello").await;
     let refusal = b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n";
     stream.write_all(refusal).await.unwrap();
-    let told = rest(&mut caller).await;
-    assert!(told.starts_with("HTTP/1.1 403"), "{told}");
-    assert_eq!(told.matches("HTTP/1.1 ").count(), 1, "{told}");
+    let received = rest(&mut caller).await;
+    assert!(received.starts_with("HTTP/1.1 403"), "{received}");
+    assert_eq!(received.matches("HTTP/1.1 ").count(), 1, "{received}");
     assert_eq!(rest(&mut stream).await, "", "nothing more reaches it");
     s.end().await;
 }
@@ -147,10 +153,10 @@ async fn a_tunnel_carries_early_bytes_and_ends_each_way_by_itself() {
         .write_all(&[SWITCHED, b"first"].concat())
         .await
         .unwrap();
-    let told = head(&mut caller).await;
+    let received = head(&mut caller).await;
     assert!(
-        told.starts_with("HTTP/1.1 101") && told.contains("Upgrade: websocket\r\n"),
-        "{told}"
+        received.starts_with("HTTP/1.1 101") && received.contains("Upgrade: websocket\r\n"),
+        "{received}"
     );
     exactly(&mut caller, "first").await;
     exactly(&mut stream, "early").await;

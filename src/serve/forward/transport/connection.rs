@@ -210,11 +210,11 @@ mod tests {
                 }
                 (settings[&4], settings[&6], window)
             };
-        let told = tokio::select! {
+        let received = tokio::select! {
             ended = connection => unreachable!("{ended:?}"),
-            told = reading => told,
+            received = reading => received,
         };
-        assert_eq!(told, (64 << 10, 256 << 10, 100 * (64 << 10) - 65_535));
+        assert_eq!(received, (64 << 10, 256 << 10, 100 * (64 << 10) - 65_535));
     }
 
     #[test]

@@ -95,8 +95,8 @@ mod tests {
             ),
             (AlertDescription::UnknownCA, "\"unknown ca\""),
         ] {
-            let told = of_handshake(&io::Error::other(Error::AlertReceived(alert)));
-            assert!(told.contains(expected), "{told}");
+            let received = of_handshake(&io::Error::other(Error::AlertReceived(alert)));
+            assert!(received.contains(expected), "{received}");
         }
     }
 }

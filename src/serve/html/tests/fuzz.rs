@@ -24,7 +24,7 @@ const PAGE: &str = "/app/page";
 const MAX_PAGE: usize = 4096;
 
 /// Whether two URLs of the page lead to the same place, the target's host aside.
-fn same_place(before: &str, after: &str) -> bool {
+fn same_target(before: &str, after: &str) -> bool {
     let page = Url::parse(&format!("http://web.demo.svc{PAGE}")).unwrap();
     match (joined(&page, before), joined(&page, after)) {
         (Ok(before), Ok(after)) => {
@@ -46,7 +46,7 @@ const SPACED: [&str; 4] = ["@srcset", "@imagesrcset", "@ping", "@archive"];
 /// Whether two texts are the same but for URLs in them, which [`tree`] shows as they were before, though in a shorter form.
 fn same_but_for_urls(name: &str, before: &str, after: &str) -> bool {
     let same = |before: &str, after: &str| {
-        before == after || same_place(before, after) || has_drive(before)
+        before == after || same_target(before, after) || has_drive(before)
     };
     let joined = |text: &str| {
         // Elsewhere, line ends within a URL are no part of it.

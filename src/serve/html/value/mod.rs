@@ -188,7 +188,8 @@ impl Edits<'_, '_> {
         if self.text.is_opaque(&decoded) {
             return;
         }
-        let range = self.text.place(decoded.start)..self.text.place(decoded.end);
+        let range =
+            self.text.original_offset(decoded.start)..self.text.original_offset(decoded.end);
         let now = escape_attribute(&now[..now.len() - same]);
         if self.mapping.takes(&now) {
             self.found.push(Edit { range, now });

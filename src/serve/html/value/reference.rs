@@ -9,7 +9,7 @@ use std::ops::Range;
 pub(super) struct Decoded<'v> {
     pub bytes: Cow<'v, [u8]>,
     /// Where each byte begins in the value, and where the value ends; empty if each is at its own place.
-    places: Vec<usize>,
+    offsets: Vec<usize>,
     /// The bytes that stand for a reference that was not understood.
     opaque: Vec<usize>,
 }
@@ -18,7 +18,7 @@ impl<'v> Decoded<'v> {
     pub(super) fn new(value: &'v [u8]) -> Self {
         let mut decoded = Self {
             bytes: Cow::Borrowed(value),
-            places: Vec::new(),
+            offsets: Vec::new(),
             opaque: Vec::new(),
         };
         if !value.contains(&b'&') {
@@ -27,7 +27,7 @@ impl<'v> Decoded<'v> {
         let mut bytes = Vec::with_capacity(value.len());
         let mut at = 0;
         while at < value.len() {
-            decoded.places.push(at);
+            decoded.offsets.push(at);
             match reference(&value[at..]) {
                 CharacterReference::None => {
                     bytes.push(value[at]);
@@ -44,21 +44,19 @@ impl<'v> Decoded<'v> {
                 }
             }
         }
-        decoded.places.push(value.len());
+        decoded.offsets.push(value.len());
         decoded.bytes = Cow::Owned(bytes);
         decoded
     }
 
     /// Whether a reference that was not understood is among these bytes.
     pub(super) fn is_opaque(&self, bytes: &Range<usize>) -> bool {
-        let next = self.opaque.partition_point(|place| *place < bytes.start);
-        self.opaque
-            .get(next)
-            .is_some_and(|place| *place < bytes.end)
+        let next = self.opaque.partition_point(|at| *at < bytes.start);
+        self.opaque.get(next).is_some_and(|at| *at < bytes.end)
     }
 
-    pub(super) fn place(&self, at: usize) -> usize {
-        self.places.get(at).copied().unwrap_or(at)
+    pub(super) fn original_offset(&self, at: usize) -> usize {
+        self.offsets.get(at).copied().unwrap_or(at)
     }
 }
 

@@ -6,7 +6,7 @@ use crate::effort::{
 };
 
 /// A status, who asks, and what the browser says it wants it for: the ways that responses take through the rewriters.
-const WAYS: [(u16, authentication::Method, &str); 4] = [
+const MODES: [(u16, authentication::Method, &str); 4] = [
     (401, DIRECT, "navigate"),
     (302, BEHIND, "navigate"),
     (302, DIRECT, "cors"),
@@ -33,7 +33,7 @@ fn names() -> Vec<HeaderName> {
 /// Measures a response with these lines on each of the ways.
 fn measure(bill: &mut Bill<1>, what: &str, lines: &[Line]) {
     let length = lines.iter().map(|(_, value)| value.len()).sum();
-    for (status, via, mode) in WAYS {
+    for (status, via, mode) in MODES {
         let asked = Asked::of(via, &[("sec-fetch-mode", mode)]);
         let prepare = || {
             let mut response = backend_response(status, &[], "");

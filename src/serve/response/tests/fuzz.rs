@@ -74,8 +74,8 @@ fn is_odd(url: &str, led: &Url) -> bool {
         return false;
     };
     let end = rest.find(['/', '\\', '?', '#']).unwrap_or(rest.len());
-    let place = rest[..end].rsplit('@').next();
-    let host = place.and_then(|place| place.split(':').next());
+    let authority = rest[..end].rsplit('@').next();
+    let host = authority.and_then(|authority| authority.split(':').next());
     !led.username().is_empty() || led.password().is_some() || host != led.host_str()
 }
 
@@ -200,8 +200,8 @@ pub(crate) fn redirects(input: &[u8]) {
         (DIRECT, "location", 201),
         (BEHIND, "refresh", 307),
     ] {
-        let told = told(via, page, status, &value);
-        let Some(told) = told.headers().get(header) else {
+        let passed = passed(via, page, status, &value);
+        let Some(passed) = passed.headers().get(header) else {
             let is_web = |led: Url| matches!(led.scheme(), "http" | "https");
             let base = url_of("http://web.demo.svc", page);
             let is_gone = location.len() > 16_384
@@ -212,28 +212,28 @@ pub(crate) fn redirects(input: &[u8]) {
             assert!(is_gone, "{text:?} is a place");
             continue;
         };
-        let told = told.as_bytes();
-        let told = told.strip_prefix(b"0; url=").unwrap_or(told);
-        let told: String = told.iter().fold(String::new(), |text, byte| match byte {
+        let passed = passed.as_bytes();
+        let passed = passed.strip_prefix(b"0; url=").unwrap_or(passed);
+        let passed: String = passed.iter().fold(String::new(), |text, byte| match byte {
             0x80.. => format!("{text}%{byte:02X}"),
             _ => text + &char::from(*byte).to_string(),
         });
-        leads_into_the_target(page, &text, &told);
+        leads_into_the_target(page, &text, &passed);
     }
 }
 
 /// A browser that is told this is where the backend meant, and in no other place of the origin that it sees.
-fn leads_into_the_target(page: &str, before: &str, told: &str) {
-    if has_drive(before) || has_drive(told) || is_same_by_tls(page, before) {
+fn leads_into_the_target(page: &str, before: &str, passed: &str) {
+    if has_drive(before) || has_drive(passed) || is_same_by_tls(page, before) {
         return;
     }
     let backend = url_of("http://web.demo.svc", page);
     for shown in ["https://shown.example", "http://127.0.0.1:8001"] {
         let base = url_of(shown, &format!("{PREFIX}{page}"));
         let origin = base.origin();
-        let (led, leads) = (joined(&backend, before), joined(&base, told));
+        let (led, leads) = (joined(&backend, before), joined(&base, passed));
         let Ok(leads) = leads else {
-            assert!(led.is_err(), "{page}: {before:?} -> {told:?}");
+            assert!(led.is_err(), "{page}: {before:?} -> {passed:?}");
             continue;
         };
         let Ok(led) = led else { continue };
@@ -243,7 +243,7 @@ fn leads_into_the_target(page: &str, before: &str, told: &str) {
                 inside.is_some_and(|inside| inside.is_empty() || inside.starts_with('/'));
             assert!(
                 is_inside,
-                "{page}: {before:?} -> {told:?} leaves the target"
+                "{page}: {before:?} -> {passed:?} leaves the target"
             );
         }
         if is_backend(&led) && !is_bare_scheme(before) && !is_odd(before, &led) {
@@ -257,8 +257,11 @@ fn leads_into_the_target(page: &str, before: &str, told: &str) {
                         inside == plain(without_prefix(led.path())) || inside == plain(led.path())
                     })
                 && leads.query().map(plain) == led.query().map(plain);
-            let stays = is_relative(before) && plain(&trimmed(told)) == plain(&trimmed(before));
-            assert!(is_same || stays, "{page}: {before:?} -> {told:?}, {leads}");
+            let stays = is_relative(before) && plain(&trimmed(passed)) == plain(&trimmed(before));
+            assert!(
+                is_same || stays,
+                "{page}: {before:?} -> {passed:?}, {leads}"
+            );
         }
     }
 }
@@ -274,7 +277,12 @@ fn plain(part: &str) -> Vec<u8> {
     percent_encoding::percent_decode_str(part).collect()
 }
 
-fn told(via: authentication::Method, page: &str, status: u16, location: &HeaderValue) -> Response {
+fn passed(
+    via: authentication::Method,
+    page: &str,
+    status: u16,
+    location: &HeaderValue,
+) -> Response {
     static REWRITER: LazyLock<ResponseRewriter> = LazyLock::new(rewriter);
     let caller = Caller {
         user: User::default().into(),

@@ -89,12 +89,12 @@ pub(crate) fn cookies(input: &[u8]) {
     };
     let seen = format!("{FRONT}{PREFIX}");
     let mut headers = HeaderMap::from_iter([(SET_COOKIE, set)]);
-    let place = TargetPaths {
+    let paths = TargetPaths {
         arrived: PREFIX,
         external: &seen,
     };
     let never = crate::serve::forward::tests::fuzz::never_forwarded();
-    confine(&mut headers, place, &never);
+    confine(&mut headers, paths, &never);
     let all: Vec<_> = headers.get_all(SET_COOKIE).iter().collect();
     let [after] = *all else {
         let is_dropped = is_ours(&before.sent_back()) || input.len() > 65_536;

@@ -94,8 +94,8 @@ fn caches_are_told_what_a_response_depends_on() {
     let document = Asked::of(BEHIND, &[NAVIGATES]).answered(page()).unwrap();
     assert_eq!(all(&document, "vary"), ["origin", on_reader]);
     let fragment = Asked::of(BEHIND, &[FETCHES]).answered(page()).unwrap();
-    let and_place = format!("{on_reader}, Referer");
-    assert_eq!(all(&fragment, "vary"), ["origin", &and_place]);
+    let and_referer = format!("{on_reader}, Referer");
+    assert_eq!(all(&fragment, "vary"), ["origin", &and_referer]);
     let moved = backend_response(302, &[("location", "/x")], "");
     let moved = Asked::of(BEHIND, &[NAVIGATES]).answered(moved).unwrap();
     assert_eq!(all(&moved, "vary"), [on_reader]);

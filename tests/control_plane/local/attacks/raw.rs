@@ -4,7 +4,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::json;
-use throughway_testing::client::request;
+use throughway_testing::client::{ClientResponse, request};
 use throughway_testing::companion::Companion;
 use throughway_testing::control_plane::{Cluster, DEMO, on_cluster};
 use throughway_testing::target;
@@ -116,7 +116,7 @@ fn one_request_is_never_two() {
         let path = new_path();
         let hidden = format!("GET {path}/hidden HTTP/1.1\r\nHost: {host}\r\n\r\n");
         let after_chunks = format!("0\r\n\r\n{hidden}");
-        let (length, longer) = (hidden.len(), after_chunks.len());
+        let length = hidden.len();
         for (lines, body) in [
             (
                 format!("Content-Length: 0\r\nContent-Length: {length}"),
@@ -159,7 +159,18 @@ fn one_request_is_never_two() {
             assert_eq!(code(&response), 400, "{start}");
         }
         assert!(world.victim.seen(&path).is_empty());
+        assert!(world.victim.seen(&format!("{path}/hidden")).is_empty());
+    });
+}
 
+#[test]
+fn chunks_say_how_long_a_body_is_and_nothing_hides_behind_it() {
+    on_cluster(async |cluster: &Cluster| {
+        let world = World::get(cluster).await;
+        let host = world.local.host(VICTIM);
+        let path = new_path();
+        let after_chunks = format!("0\r\n\r\nGET {path}/hidden HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        let longer = after_chunks.len();
         // Where both say how long a body is, its chunks do, and the length goes no further (RFC 9112 section 6.3).
         let chunked = "Transfer-Encoding: chunked";
         let both = [
@@ -225,21 +236,64 @@ fn a_page_impersonates_nobody() {
             ("x-remote-user", "system:admin"),
             ("x-remote-group", "system:masters"),
         ];
-        for way in ["throughway", "built-in"] {
-            let local = Companion::start(&kubeconfig, &[format!("--via={way}")]);
+        for proxy in ["throughway", "built-in"] {
+            let local = Companion::start(&kubeconfig, &[format!("--via={proxy}")]);
             let path = new_path();
             for lines in [&powers[..], &[]] {
                 let host = local.host(VICTIM);
                 let response = local.ask(&host, request("GET", &path, lines, "")).await;
-                assert_eq!(response.status, 403, "{way}");
+                assert_eq!(response.status, 403, "{proxy}");
             }
-            assert!(world.victim.seen(&path).is_empty(), "{way}");
+            assert!(world.victim.seen(&path).is_empty(), "{proxy}");
             // A program may, as through kubectl proxy: it is the API itself that it asks.
             let in_api = format!("/api/v1/namespaces/{DEMO}/services/victim:80/proxy{path}");
             let response = local.ask_api(request("GET", &in_api, &powers, "")).await;
-            assert_eq!(response.status, 200, "{way}: {}", response.text());
+            assert_eq!(response.status, 200, "{proxy}: {}", response.text());
         }
     });
+}
+
+/// The responses to people and programs: of targets, of the API, of what is not there, and to what is no HTTP.
+async fn all_that_it_says(local: &Companion) -> String {
+    let person = [
+        ("accept", "text/html"),
+        ("sec-fetch-mode", "navigate"),
+        ("sec-fetch-site", "none"),
+    ];
+    let mut text = String::new();
+    let mut add = |response: ClientResponse| {
+        let body = String::from_utf8_lossy(&response.body);
+        text.push_str(&format!("{:?}{body}", response.headers));
+    };
+    for lines in [&person[..], &[]] {
+        for host in [
+            VICTIM,
+            "nobody.demo.svc",
+            "empty.demo.svc",
+            "raw.demo.svc",
+            "two.demo.svc",
+        ] {
+            for path in ["/page", "/garbage", "/status/401"] {
+                let asked = request("GET", path, lines, "");
+                add(local.ask(&local.host(host), asked).await);
+            }
+        }
+        let nodes = "/api/v1/nodes/none/proxy/";
+        for path in [
+            "/",
+            "/version",
+            nodes,
+            "/nowhere",
+            "/apis/throughway.dev/v1",
+        ] {
+            add(local.ask_api(request("GET", path, lines, "")).await);
+        }
+    }
+    let two_hosts = "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: close\r\n\r\n";
+    for bytes in [two_hosts, "nonsense\r\n\r\n"] {
+        text.push_str(&said(local, bytes).await);
+    }
+    text
 }
 
 #[test]
@@ -255,85 +309,41 @@ fn credentials_are_told_to_nobody() {
         let away = kubeconfig.with_file_name("away.kubeconfig");
         let text = std::fs::read_to_string(&kubeconfig).unwrap();
         std::fs::write(&away, text.replace("10.77.0.1:6443", "10.77.0.59:6443")).unwrap();
-        let person = [
-            ("accept", "text/html"),
-            ("sec-fetch-mode", "navigate"),
-            ("sec-fetch-site", "none"),
-        ];
-        let mut told = String::new();
+        let mut text = String::new();
         for (name, kubeconfig) in [("there", &kubeconfig), ("away", &away)] {
-            for way in ["throughway", "built-in"] {
-                let log = target().join(format!("controlplane/logs/canary-{name}-{way}.txt"));
+            for proxy in ["throughway", "built-in"] {
+                let log = target().join(format!("controlplane/logs/canary-{name}-{proxy}.txt"));
                 let stderr = Stdio::from(std::fs::File::create(&log).unwrap());
-                let flags = [format!("--via={way}"), "--log=debug".to_owned()];
+                let flags = [format!("--via={proxy}"), "--log=debug".to_owned()];
                 let local = Companion::start_with(kubeconfig, &flags, stderr);
-                for host in [
-                    VICTIM,
-                    "nobody.demo.svc",
-                    "empty.demo.svc",
-                    "raw.demo.svc",
-                    "two.demo.svc",
-                ] {
-                    for lines in [&person[..], &[]] {
-                        for path in ["/page", "/garbage", "/status/401"] {
-                            let response = local
-                                .ask(&local.host(host), request("GET", path, lines, ""))
-                                .await;
-                            told.push_str(&format!("{:?}{}", response.headers, response.text()));
-                        }
-                    }
-                }
-                for path in [
-                    "/",
-                    "/version",
-                    "/api/v1/nodes/none/proxy/",
-                    "/nowhere",
-                    "/apis/throughway.dev/v1",
-                ] {
-                    for lines in [&person[..], &[]] {
-                        let response = local.ask_api(request("GET", path, lines, "")).await;
-                        told.push_str(&format!(
-                            "{:?}{}",
-                            response.headers,
-                            String::from_utf8_lossy(&response.body)
-                        ));
-                    }
-                }
-                told.push_str(
-                    &said(
-                        &local,
-                        "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: close\r\n\r\n",
-                    )
-                    .await,
-                );
-                told.push_str(&said(&local, "nonsense\r\n\r\n").await);
+                text.push_str(&all_that_it_says(&local).await);
                 drop(local);
                 let logged = std::fs::read_to_string(&log).unwrap();
                 assert!(!logged.is_empty(), "{}", log.display());
-                told.push_str(&logged);
+                text.push_str(&logged);
             }
         }
         for seen in world.victim.seen("/page") {
-            told.push_str(&format!("{:?}", seen.headers));
+            text.push_str(&format!("{:?}", seen.headers));
         }
-        assert!(told.contains("secret of victim"), "the token was of use");
+        assert!(text.contains("secret of victim"), "the token was of use");
         let parts: Vec<&str> = token.split('.').collect();
         for secret in [parts[0], parts[1], parts[2]] {
             assert!(
-                !told.contains(secret),
+                !text.contains(secret),
                 "it was told: {}",
-                around(&told, secret)
+                around(&text, secret)
             );
         }
-        assert!(!told.contains("Bearer "), "{}", around(&told, "Bearer "));
+        assert!(!text.contains("Bearer "), "{}", around(&text, "Bearer "));
     });
 }
 
 /// What stands before a secret that was told.
-fn around<'t>(told: &'t str, secret: &str) -> &'t str {
-    let at = told.find(secret).unwrap_or_default();
+fn around<'t>(text: &'t str, secret: &str) -> &'t str {
+    let at = text.find(secret).unwrap_or_default();
     let from = (0..=at.saturating_sub(300))
         .rev()
-        .find(|at| told.is_char_boundary(*at));
-    &told[from.unwrap_or_default()..at]
+        .find(|at| text.is_char_boundary(*at));
+    &text[from.unwrap_or_default()..at]
 }

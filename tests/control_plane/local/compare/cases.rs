@@ -202,6 +202,46 @@ fn heads() -> Vec<Case> {
     cases
 }
 
+/// Heads with a difference each.
+static DIFFER: [(&str, &Difference); 9] = [
+    (
+        "GET / HTTP/1.1\nHost: localhost\nAccept: text/html",
+        &differences::START_PAGE,
+    ),
+    (
+        "GET /api/v1/namespaces/demo/pods/solo-0/proxy/echo HTTP/1.1\nHost: localhost\nAccept: text/html",
+        &differences::TARGET_PAGE,
+    ),
+    (
+        "GET /api/v1/namespaces/demo/pods/solo-0/proxy/page HTTP/1.1\nHost: localhost",
+        &differences::INERT,
+    ),
+    (
+        "GET /version HTTP/1.1\nHost: localhost\nService-Worker: script",
+        &differences::INERT,
+    ),
+    (
+        "GET //version HTTP/1.1\nHost: example.com",
+        &differences::OTHER_HOST,
+    ),
+    (
+        "CONNECT example.com:443 HTTP/1.1\nHost: example.com:443",
+        &differences::OTHER_HOST,
+    ),
+    (
+        "GET /version HTTP/1.1\nHost: web.demo.svc.localhost",
+        &differences::TARGET_HOST,
+    ),
+    (
+        "GET /version HTTP/1.1\nHost: example.com\nAccept: text/html",
+        &differences::REFUSED_BROWSER,
+    ),
+    (
+        "GET /version HTTP/1.0\nHost: localhost\nConnection: keep-alive",
+        &differences::OLD_KEEP_ALIVE,
+    ),
+];
+
 /// Heads that are answered otherwise.
 fn that_differ() -> Vec<Case> {
     let from_elsewhere = [
@@ -222,44 +262,7 @@ fn that_differ() -> Vec<Case> {
     ] {
         cases.push(Case::of(head).differs(&differences::MALFORMED));
     }
-    for (head, difference) in [
-        (
-            "GET / HTTP/1.1\nHost: localhost\nAccept: text/html",
-            &differences::START_PAGE,
-        ),
-        (
-            "GET /api/v1/namespaces/demo/pods/solo-0/proxy/echo HTTP/1.1\nHost: localhost\nAccept: text/html",
-            &differences::TARGET_PAGE,
-        ),
-        (
-            "GET /api/v1/namespaces/demo/pods/solo-0/proxy/page HTTP/1.1\nHost: localhost",
-            &differences::INERT,
-        ),
-        (
-            "GET /version HTTP/1.1\nHost: localhost\nService-Worker: script",
-            &differences::INERT,
-        ),
-        (
-            "GET //version HTTP/1.1\nHost: example.com",
-            &differences::OTHER_HOST,
-        ),
-        (
-            "CONNECT example.com:443 HTTP/1.1\nHost: example.com:443",
-            &differences::OTHER_HOST,
-        ),
-        (
-            "GET /version HTTP/1.1\nHost: web.demo.svc.localhost",
-            &differences::TARGET_HOST,
-        ),
-        (
-            "GET /version HTTP/1.1\nHost: example.com\nAccept: text/html",
-            &differences::REFUSED_BROWSER,
-        ),
-        (
-            "GET /version HTTP/1.0\nHost: localhost\nConnection: keep-alive",
-            &differences::OLD_KEEP_ALIVE,
-        ),
-    ] {
+    for (head, difference) in DIFFER {
         cases.push(Case::of(head).differs(difference));
     }
     cases

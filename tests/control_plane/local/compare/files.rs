@@ -6,12 +6,41 @@ use std::time::{Duration, UNIX_EPOCH};
 use throughway_testing::control_plane::{Cluster, on_cluster};
 
 use super::cases::Case;
+use super::difference;
 use super::differences;
 use super::process::{Folder, Pair};
-use super::verdict;
 
 /// The date of `dated.txt`.
 const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+
+const FILES: [(&str, &[u8]); 26] = [
+    ("secret.txt", b"outside"),
+    ("www/a.txt", b"0123456789"),
+    ("www/dated.txt", b"0123456789"),
+    ("www/empty.txt", b""),
+    ("www/empty", b""),
+    ("www/.hidden", b"dot"),
+    ("www/page.HTML", b"<p>"),
+    ("www/script.mjs", b"1"),
+    ("www/data.json", b"{}"),
+    ("www/style.css", b"a{}"),
+    ("www/picture.png", b"\x89PNG\r\n\x1a\n"),
+    ("www/sniffed", b"<!DOCTYPE html><p>"),
+    ("www/sniffed-gif", b"GIF89a"),
+    ("www/binary", b"\x00\x01\x02\x03"),
+    ("www/source.c", b"int x;"),
+    ("www/source.C", b"int x;"),
+    ("www/code.rs", b"fn main() {}"),
+    ("www/archive.tar.gz", b"\x1f\x8b\x08"),
+    ("www/odd.unknown", b"plain"),
+    ("www/a b%20<c>&'\"", b"odd"),
+    ("www/sub/c:d", b"colon"),
+    ("www/sub/*", b"star"),
+    ("www/sub/question?", b"question"),
+    ("www/indexed/index.html", b"<p>index"),
+    ("www/odd/index.html/inner", b"x"),
+    ("www/ü/€.txt", b"euro"),
+];
 
 fn fill(folder: &Folder) {
     for directory in [
@@ -23,35 +52,7 @@ fn fill(folder: &Folder) {
     ] {
         std::fs::create_dir_all(folder.path(directory)).unwrap();
     }
-    let files: &[(&str, &[u8])] = &[
-        ("secret.txt", b"outside"),
-        ("www/a.txt", b"0123456789"),
-        ("www/dated.txt", b"0123456789"),
-        ("www/empty.txt", b""),
-        ("www/empty", b""),
-        ("www/.hidden", b"dot"),
-        ("www/page.HTML", b"<p>"),
-        ("www/script.mjs", b"1"),
-        ("www/data.json", b"{}"),
-        ("www/style.css", b"a{}"),
-        ("www/picture.png", b"\x89PNG\r\n\x1a\n"),
-        ("www/sniffed", b"<!DOCTYPE html><p>"),
-        ("www/sniffed-gif", b"GIF89a"),
-        ("www/binary", b"\x00\x01\x02\x03"),
-        ("www/source.c", b"int x;"),
-        ("www/source.C", b"int x;"),
-        ("www/code.rs", b"fn main() {}"),
-        ("www/archive.tar.gz", b"\x1f\x8b\x08"),
-        ("www/odd.unknown", b"plain"),
-        ("www/a b%20<c>&'\"", b"odd"),
-        ("www/sub/c:d", b"colon"),
-        ("www/sub/*", b"star"),
-        ("www/sub/question?", b"question"),
-        ("www/indexed/index.html", b"<p>index"),
-        ("www/odd/index.html/inner", b"x"),
-        ("www/ü/€.txt", b"euro"),
-    ];
-    for (name, content) in files {
+    for (name, content) in FILES {
         std::fs::write(folder.path(name), content).unwrap();
     }
     std::fs::write(folder.path("www/large.bin"), vec![7; 3_000_000]).unwrap();
@@ -81,74 +82,75 @@ fn fill(folder: &Folder) {
     .unwrap();
 }
 
+const TARGETS: [&str; 64] = [
+    "/static",
+    "/static/",
+    "/static/?a=b",
+    "/static/a.txt",
+    "/static/a.txt?x=1",
+    "/static/a.txt/",
+    "/static/a.txt/more",
+    "/static/dated.txt",
+    "/static/empty.txt",
+    "/static/empty",
+    "/static/.hidden",
+    "/static/page.HTML",
+    "/static/script.mjs",
+    "/static/data.json",
+    "/static/style.css",
+    "/static/picture.png",
+    "/static/sniffed",
+    "/static/sniffed-gif",
+    "/static/binary",
+    "/static/source.c",
+    "/static/source.C",
+    "/static/code.rs",
+    "/static/archive.tar.gz",
+    "/static/odd.unknown",
+    "/static/large.bin",
+    "/static/a%20b%2520%3Cc%3E&'%22",
+    "/static/a%20b%2520%3Cc%3E&'%22/",
+    "/static/sub",
+    "/static/sub?q=1&%22",
+    "/static/sub/",
+    "/static/sub%2F",
+    "/static/sub/c:d",
+    "/static/sub/c%3Ad/",
+    "/static/sub/*",
+    "/static/sub/question%3F",
+    "/static/sub/link",
+    "/static/sub/to-deep",
+    "/static/sub/to-deep/",
+    "/static/sub/dangling",
+    "/static/sub/loop",
+    "/static/sub/deep/",
+    "/static/indexed",
+    "/static/indexed/",
+    "/static/indexed/index.html",
+    "/static/indexed/index.html?x",
+    "/static/odd/",
+    "/static/none/index.html",
+    "/static/none",
+    "/static/%C3%BC",
+    "/static/%C3%BC/",
+    "/static/%C3%BC/%E2%82%AC.txt",
+    "/static/%FF",
+    "/static/a%00",
+    "/static/a%0Ab",
+    "/static/../secret.txt",
+    "/static/%2e%2e/secret.txt",
+    "/static/..%2fsecret.txt",
+    "/static/%2e%2e",
+    "/static/sub/%2e%2e",
+    "/static/sub/%2e",
+    "/static/%2Fa.txt",
+    "/static//a.txt",
+    "/st%61tic/a.txt",
+    "/static%2Fa.txt",
+];
+
 fn targets() -> Vec<Case> {
-    let targets = [
-        "/static",
-        "/static/",
-        "/static/?a=b",
-        "/static/a.txt",
-        "/static/a.txt?x=1",
-        "/static/a.txt/",
-        "/static/a.txt/more",
-        "/static/dated.txt",
-        "/static/empty.txt",
-        "/static/empty",
-        "/static/.hidden",
-        "/static/page.HTML",
-        "/static/script.mjs",
-        "/static/data.json",
-        "/static/style.css",
-        "/static/picture.png",
-        "/static/sniffed",
-        "/static/sniffed-gif",
-        "/static/binary",
-        "/static/source.c",
-        "/static/source.C",
-        "/static/code.rs",
-        "/static/archive.tar.gz",
-        "/static/odd.unknown",
-        "/static/large.bin",
-        "/static/a%20b%2520%3Cc%3E&'%22",
-        "/static/a%20b%2520%3Cc%3E&'%22/",
-        "/static/sub",
-        "/static/sub?q=1&%22",
-        "/static/sub/",
-        "/static/sub%2F",
-        "/static/sub/c:d",
-        "/static/sub/c%3Ad/",
-        "/static/sub/*",
-        "/static/sub/question%3F",
-        "/static/sub/link",
-        "/static/sub/to-deep",
-        "/static/sub/to-deep/",
-        "/static/sub/dangling",
-        "/static/sub/loop",
-        "/static/sub/deep/",
-        "/static/indexed",
-        "/static/indexed/",
-        "/static/indexed/index.html",
-        "/static/indexed/index.html?x",
-        "/static/odd/",
-        "/static/none/index.html",
-        "/static/none",
-        "/static/%C3%BC",
-        "/static/%C3%BC/",
-        "/static/%C3%BC/%E2%82%AC.txt",
-        "/static/%FF",
-        "/static/a%00",
-        "/static/a%0Ab",
-        "/static/../secret.txt",
-        "/static/%2e%2e/secret.txt",
-        "/static/..%2fsecret.txt",
-        "/static/%2e%2e",
-        "/static/sub/%2e%2e",
-        "/static/sub/%2e",
-        "/static/%2Fa.txt",
-        "/static//a.txt",
-        "/st%61tic/a.txt",
-        "/static%2Fa.txt",
-    ];
-    let mut cases: Vec<Case> = targets.iter().map(|target| Case::get(target)).collect();
+    let mut cases: Vec<Case> = TARGETS.iter().map(|target| Case::get(target)).collect();
     cases.push(Case::get(&format!("/static/{}", "x".repeat(300))));
     for method in ["HEAD", "POST", "DELETE", "OPTIONS"] {
         for target in [
@@ -220,7 +222,7 @@ fn every_file_is_served_as_kubectl_proxy_serves_it() {
         let mut wrong = Vec::new();
         for case in targets().into_iter().chain(conditions()) {
             let (kubectl, ours) = pair.ask(&case.request).await;
-            wrong.extend(verdict(&case, &kubectl, &ours));
+            wrong.extend(difference(&case, &kubectl, &ours));
         }
         assert!(
             wrong.is_empty(),

@@ -7,22 +7,32 @@ use super::differences;
 use super::process::Folder;
 
 pub(super) fn groups(cluster: &Cluster, folder: &Folder) -> Vec<Group> {
+    let mut groups = files(cluster, folder);
+    groups.extend(flags());
+    groups.extend(servers(cluster, folder));
+    groups
+}
+
+/// Who is asking, and what else is reached.
+fn who() -> Vec<Case> {
     let me = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
     let body = r#"{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}"#;
     let review = Case::of(&format!(
         "POST {me} HTTP/1.1\nHost: localhost\nContent-Type: application/json\nContent-Length: {}\n\n{body}",
         body.len()
     ));
-    let who = || {
-        let mut cases = vec![review.clone()];
-        cases.extend(gets(&[
-            "/version",
-            "/base/version",
-            "/api/v1/namespaces/demo/pods/none",
-            "/a%2Fb",
-        ]));
-        cases
-    };
+    let mut cases = vec![review];
+    cases.extend(gets(&[
+        "/version",
+        "/base/version",
+        "/api/v1/namespaces/demo/pods/none",
+        "/a%2Fb",
+    ]));
+    cases
+}
+
+/// Kubeconfigs: what is in them, and which of their entries are taken.
+fn files(cluster: &Cluster, folder: &Folder) -> Vec<Group> {
     let kubeconfig = cluster.kubeconfig();
     let kubeconfig = kubeconfig.to_str().unwrap();
     let text = std::fs::read_to_string(kubeconfig).unwrap();
@@ -33,17 +43,11 @@ pub(super) fn groups(cluster: &Cluster, folder: &Folder) -> Vec<Group> {
     )
     .unwrap();
     let double = folder.path("double.kubeconfig");
-    let twice = text.replace("{server:", "{server: \"https://127.0.0.1:1\", server:");
-    assert_ne!(text, twice);
-    std::fs::write(&double, twice).unwrap();
+    let repeated = text.replace("{server:", "{server: \"https://127.0.0.1:1\", server:");
+    assert_ne!(text, repeated);
+    std::fs::write(&double, repeated).unwrap();
     let two = folder.path("two.kubeconfig");
     std::fs::write(&two, two_contexts(cluster)).unwrap();
-    let token = cluster.account("local-flags");
-    let server = format!("https://{API_SERVER}");
-    let authority = folder.path("ca.crt");
-    let dir = cluster.kubeconfig().parent().unwrap().to_owned();
-    std::fs::copy(dir.join("ca.crt"), &authority).unwrap();
-    let admin = |name: &str| dir.join(name).to_str().unwrap().to_owned();
     vec![
         group(["--kubeconfig", kubeconfig], who()),
         group(["--kubeconfig", &double], who()),
@@ -60,6 +64,12 @@ pub(super) fn groups(cluster: &Cluster, folder: &Folder) -> Vec<Group> {
             ["--kubeconfig", &two, "--user=second", "--cluster", "first"],
             who(),
         ),
+    ]
+}
+
+/// Flags that change what a kubeconfig says of the person and the requests.
+fn flags() -> Vec<Group> {
+    vec![
         group(["--namespace=demo"], who()),
         group(["-n", "demo"], who()),
         group(["--as=alice"], who()),
@@ -79,13 +89,22 @@ pub(super) fn groups(cluster: &Cluster, folder: &Folder) -> Vec<Group> {
         group(["--request-timeout=30s"], who()),
         group(["--request-timeout=30"], who()),
         group(["--request-timeout=0"], who()),
-        group([&format!("--token={token}")], who()),
         group(["--token=wrong"], who()),
+    ]
+}
+
+/// Flags that name a server, and what is believed and shown there.
+fn servers(cluster: &Cluster, folder: &Folder) -> Vec<Group> {
+    let token = cluster.account("local-flags");
+    let server = format!("https://{API_SERVER}");
+    let ca = folder.path("ca.crt");
+    let dir = cluster.kubeconfig().parent().unwrap().to_owned();
+    std::fs::copy(dir.join("ca.crt"), &ca).unwrap();
+    let admin = |name: &str| dir.join(name).to_str().unwrap().to_owned();
+    vec![
+        group([&format!("--token={token}")], who()),
         group(["-s", &server], who()),
-        group(
-            ["--server", &server, "--certificate-authority", &authority],
-            who(),
-        ),
+        group(["--server", &server, "--certificate-authority", &ca], who()),
         group(
             [
                 "--server",
@@ -102,7 +121,7 @@ pub(super) fn groups(cluster: &Cluster, folder: &Folder) -> Vec<Group> {
                 "--server",
                 &server,
                 "--certificate-authority",
-                &authority,
+                &ca,
                 "--client-certificate",
                 &admin("admin.crt"),
                 "--client-key",

@@ -29,7 +29,7 @@ use raw::Heard;
 const MOMENTS: usize = 5;
 
 /// What is to be said of two answers that are not as expected, if they are not.
-fn verdict(case: &Case, kubectl: &Heard, ours: &Heard) -> Option<String> {
+fn difference(case: &Case, kubectl: &Heard, ours: &Heard) -> Option<String> {
     let (is_expected, why) = match case.differs {
         None => (kubectl == ours, "not the same".to_owned()),
         Some(difference) => (
@@ -72,7 +72,7 @@ async fn compare(cluster: &Cluster, group: &Group, wrong: &mut Vec<String>) {
             async || pair.kubectl.ask(&case.request).await.compared(),
         )
         .await;
-        wrong.extend(verdict(case, &kubectl, &ours).map(|text| format!("{flags:?} {text}")));
+        wrong.extend(difference(case, &kubectl, &ours).map(|text| format!("{flags:?} {text}")));
     }
 }
 

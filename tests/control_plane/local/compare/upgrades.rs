@@ -73,59 +73,66 @@ fn in_lower_case(mut heard: Heard) -> Heard {
     heard
 }
 
+/// Upgrades of targets and of the API, with the protocols that Kubernetes has and one that is only an offer.
+fn requests() -> Vec<Vec<u8>> {
+    let exec = |pod: &str| format!("/api/v1/namespaces/{DEMO}/pods/{pod}/exec?command=ls&stdout=1");
+    let forward =
+        |pod: &str| format!("/api/v1/namespaces/{DEMO}/pods/{pod}/portforward?ports=8080");
+    vec![
+        upgrade(&pod("/ws"), "websocket", WEBSOCKET),
+        upgrade(&pod("/none"), "websocket", WEBSOCKET),
+        upgrade(
+            &exec("none"),
+            "SPDY/3.1",
+            "X-Stream-Protocol-Version: v4.channel.k8s.io\r\n",
+        ),
+        upgrade(
+            &exec("none"),
+            "websocket",
+            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: v5.channel.k8s.io\r\n",
+        ),
+        upgrade(
+            &forward("none"),
+            "SPDY/3.1",
+            "X-Stream-Protocol-Version: portforward.k8s.io\r\n",
+        ),
+        upgrade("/none", "websocket", WEBSOCKET),
+        upgrade("/version", "websocket", WEBSOCKET),
+        upgrade("/", "websocket", WEBSOCKET),
+        upgrade("/version", "h2c", OFFER),
+        upgrade(&pod("/"), "h2c", OFFER),
+    ]
+}
+
+/// Whether both say the same, or differ as the list of differences says.
+fn is_expected(request: &[u8], kubectl: &Heard, ours: &Heard) -> bool {
+    let is_offer = String::from_utf8_lossy(request).contains("h2c");
+    let is_refused = kubectl.status.starts_with("HTTP/1.1 403");
+    if is_offer && !is_refused {
+        // OFFER_OF_HTTP2
+        kubectl.status.starts_with("HTTP/1.1 500") && ours.status.starts_with("HTTP/1.1 200")
+    } else if kubectl.text().starts_with("invalid upgrade response") {
+        // NO_UPGRADE
+        ours.status == kubectl.status && ours.json()["message"] == kubectl.text().trim()
+    } else if kubectl.status.starts_with("HTTP/1.1 101") {
+        // UPGRADE_NAMES
+        ours != kubectl && in_lower_case(ours.clone()) == *kubectl
+    } else {
+        ours == kubectl
+    }
+}
+
 #[test]
 fn every_upgrade_gets_the_same_response_from_both() {
     on_cluster(async |cluster: &Cluster| {
-        let exec =
-            |pod: &str| format!("/api/v1/namespaces/{DEMO}/pods/{pod}/exec?command=ls&stdout=1");
-        let forward =
-            |pod: &str| format!("/api/v1/namespaces/{DEMO}/pods/{pod}/portforward?ports=8080");
-        let requests = [
-            upgrade(&pod("/ws"), "websocket", WEBSOCKET),
-            upgrade(&pod("/none"), "websocket", WEBSOCKET),
-            upgrade(
-                &exec("none"),
-                "SPDY/3.1",
-                "X-Stream-Protocol-Version: v4.channel.k8s.io\r\n",
-            ),
-            upgrade(
-                &exec("none"),
-                "websocket",
-                "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: v5.channel.k8s.io\r\n",
-            ),
-            upgrade(
-                &forward("none"),
-                "SPDY/3.1",
-                "X-Stream-Protocol-Version: portforward.k8s.io\r\n",
-            ),
-            upgrade("/none", "websocket", WEBSOCKET),
-            upgrade("/version", "websocket", WEBSOCKET),
-            upgrade("/", "websocket", WEBSOCKET),
-            upgrade("/version", "h2c", OFFER),
-            upgrade(&pod("/"), "h2c", OFFER),
-        ];
+        let requests = requests();
         let mut wrong = Vec::new();
         for flags in [vec!["--reject-paths="], vec!["--disable-filter"], vec![]] {
             let pair = Pair::serve(cluster, &flags).await;
             for request in &requests {
                 let (kubectl, ours) =
                     tokio::join!(head(&pair.kubectl, request), head(&pair.ours, request));
-                let is_offer = String::from_utf8_lossy(request).contains("h2c");
-                let is_refused = kubectl.status.starts_with("HTTP/1.1 403");
-                let is_expected = if is_offer && !is_refused {
-                    // OFFER_OF_HTTP2
-                    kubectl.status.starts_with("HTTP/1.1 500")
-                        && ours.status.starts_with("HTTP/1.1 200")
-                } else if kubectl.text().starts_with("invalid upgrade response") {
-                    // NO_UPGRADE
-                    ours.status == kubectl.status && ours.json()["message"] == kubectl.text().trim()
-                } else if kubectl.status.starts_with("HTTP/1.1 101") {
-                    // UPGRADE_NAMES
-                    ours != kubectl && in_lower_case(ours.clone()) == kubectl
-                } else {
-                    ours == kubectl
-                };
-                if !is_expected {
+                if !is_expected(request, &kubectl, &ours) {
                     wrong.push(format!(
                         "{flags:?} {}\n  kubectl: {}\n  ours:    {}",
                         String::from_utf8_lossy(request).escape_debug(),

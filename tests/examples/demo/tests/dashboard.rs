@@ -35,7 +35,7 @@ async fn the_demos_dashboard_works_at_its_own_origin_and_below_the_prefix() {
         let tab = browser.tab().await;
         use_dashboard(&tab, &url).await;
         tab.assert_stays_below(&url, &[]);
-        assert_eq!(tab.complaints(), Vec::<String>::new());
+        assert_eq!(tab.console_errors(), Vec::<String>::new());
         tab.close().await;
     }
     demo.end().await.unwrap();

@@ -24,7 +24,7 @@ async fn next_frame(from: &mut (impl AsyncRead + Unpin)) -> (u8, u32, Vec<u8>) {
 }
 
 /// The settings that a caller is told, and by how much the connection's window grows.
-async fn told(class: PeerClass) -> (BTreeMap<u16, u32>, u32) {
+async fn announced(class: PeerClass) -> (BTreeMap<u16, u32>, u32) {
     let mut tasks = JoinSet::new();
     let mut client = serve_as(class, &mut tasks);
     client.write_all(&preface()).await.unwrap();
@@ -55,7 +55,7 @@ async fn told(class: PeerClass) -> (BTreeMap<u16, u32>, u32) {
 #[tokio::test]
 async fn the_front_proxy_and_a_stranger_are_told_their_limits() {
     for (class, streams) in [(PeerClass::FrontProxy, 1000), (PeerClass::Stranger, 100)] {
-        let (settings, window) = told(class).await;
+        let (settings, window) = announced(class).await;
         let expected = [
             (MAX_CONCURRENT_STREAMS, streams),
             (INITIAL_WINDOW_SIZE, 32 << 10),

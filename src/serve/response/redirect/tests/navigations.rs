@@ -82,7 +82,7 @@ fn a_navigation_is_led_elsewhere_however_the_slashes_are_written() {
 /// A host in a path is no host, whoever wrote it there.
 #[test]
 fn a_path_that_begins_with_two_slashes_leads_to_no_host() {
-    for (page, location, told) in [
+    for (page, location, mapped) in [
         ("//e.example/a/", "?q", "../../..//e.example/a/?q"),
         ("//e.example/a", "b", "../..//e.example/b"),
         ("/a", "/.//e.example/b", ".//e.example/b"),
@@ -91,7 +91,7 @@ fn a_path_that_begins_with_two_slashes_leads_to_no_host() {
         let sent = [("location", location)];
         let exchange = Exchange::get(page, &[NAVIGATES]);
         let response = answered(exchange.decide(backend_response(302, &sent)));
-        assert_eq!(response.headers()["refresh"], format!("0; url={told}"));
+        assert_eq!(response.headers()["refresh"], format!("0; url={mapped}"));
     }
 }
 
