@@ -44,10 +44,7 @@ pub(super) fn check(input: &[u8]) {
     }
     // `http` cuts it off, and no request line has one.
     let path = path.split('#').next().unwrap();
-    let group = ApiGroup {
-        name: "throughway.dev".into(),
-        version: "v1",
-    };
+    let group = ApiGroup::for_tests();
     let read = RequestInfo::read(&group, &method, &uri);
     compare(&read, &method, path);
     if let (Ok(asked), Some(raw)) = (&read, raw) {

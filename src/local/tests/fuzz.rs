@@ -44,10 +44,7 @@ pub(crate) fn hosts(input: &[u8]) {
     assert_eq!(HostRoute::of(&target.host()), read, "{host:?}");
     assert_eq!(HostRoute::of(&format!("{}:8001", target.host())), read);
     let path = target.proxy_path("/apis/throughway.dev/v1");
-    let group = ApiGroup {
-        name: "throughway.dev".into(),
-        version: "v1",
-    };
+    let group = ApiGroup::for_tests();
     // Underscores are in no name of Kubernetes, but in those that people type.
     let asked = RequestInfo::read(&group, &Method::GET, &path.parse().unwrap());
     match asked {

@@ -8,10 +8,7 @@ use tower::ServiceExt;
 use super::*;
 
 fn router() -> Router {
-    let group = ApiGroup {
-        name: "throughway.dev".into(),
-        version: "v1",
-    };
+    let group = ApiGroup::for_tests();
     let checks = vec![
         Check::ready("shutdown", || true),
         Check::ready("informer-sync", || false),

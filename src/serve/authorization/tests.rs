@@ -15,10 +15,7 @@ use crate::serve::refusal::Refuse;
 type Handle = mock::Handle<http::Request<kube::client::Body>, http::Response<Body>>;
 
 fn group() -> ApiGroup {
-    ApiGroup {
-        name: "throughway.dev".into(),
-        version: "v1",
-    }
+    ApiGroup::for_tests()
 }
 
 fn authorization(lifetime: Duration) -> (Authorization, Handle) {

@@ -15,10 +15,7 @@ pub(crate) fn permit(user: &str, target: &str) -> Permit {
 }
 
 pub(crate) fn permit_for(method: &str, user: &str, target: &str) -> Permit {
-    let group = ApiGroup {
-        name: "throughway.dev".into(),
-        version: "v1",
-    };
+    let group = ApiGroup::for_tests();
     let uri = format!("/apis/throughway.dev/v1{target}/proxy/a");
     let method = method.parse().unwrap();
     let asked = RequestInfo::read(&group, &method, &uri.parse().unwrap()).unwrap();

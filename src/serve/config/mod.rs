@@ -51,6 +51,17 @@ pub struct ApiGroup {
     pub version: &'static str,
 }
 
+#[cfg(test)]
+impl ApiGroup {
+    /// The one that nothing was said about.
+    pub(crate) fn for_tests() -> Self {
+        Self {
+            name: "throughway.dev".into(),
+            version: "v1",
+        }
+    }
+}
+
 /// How the API server is reached.
 #[derive(Debug, Clone)]
 pub struct ClusterConfig {

@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 pub use error::ForwardError;
 pub use headers::{
-    HOST_COOKIES, ORIGIN_HEADERS, OWN_COOKIES, is_own_cookie, speaks_for_the_origin,
+    HOST_COOKIES, ORIGIN_HEADERS, OWN_COOKIES, cookie_name, is_own_cookie, speaks_for_the_origin,
 };
 pub use tunnel::reauthorization::{Reauthorize, Reauthorized};
 

@@ -181,19 +181,13 @@ mod tests {
     use http_body_util::BodyExt;
 
     use super::*;
-    use crate::serve::telemetry::{AccessLog, AuditId, Metrics};
-
-    fn context() -> Arc<RequestContext> {
-        let audit_id = AuditId::of(&http::HeaderMap::new());
-        RequestContext::begin(audit_id, Arc::new(Metrics::default()), AccessLog::off())
-    }
 
     fn copy_of(method: &str, body: &'static str) -> Option<Request<RequestBody>> {
         let body = axum::body::Body::from(body);
-        let body = RequestBody::new(body, context(), None, |_| true);
+        let body = RequestBody::new(body, RequestContext::for_tests(), None, |_| true);
         let mut request = Request::new(body);
         *request.method_mut() = method.parse().unwrap();
-        retry_copy(&request, &context())
+        retry_copy(&request, &RequestContext::for_tests())
     }
 
     #[test]
@@ -211,7 +205,12 @@ mod tests {
     async fn what_goes_again_is_the_request_if_it_was_not_sent_and_else_at_most_the_copy() {
         let request = |body: &'static str| {
             let body = axum::body::Body::from(body);
-            Request::new(RequestBody::new(body, context(), None, |_| true))
+            Request::new(RequestBody::new(
+                body,
+                RequestContext::for_tests(),
+                None,
+                |_| true,
+            ))
         };
         for (failure, expected) in [
             (Failure::Unsent, Some("whole")),

@@ -12,7 +12,7 @@ use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue};
 
 use crate::serve::config::CookieNames;
-use crate::serve::forward::{HOST_COOKIES, OWN_COOKIES, is_own_cookie};
+use crate::serve::forward::{HOST_COOKIES, OWN_COOKIES, cookie_name, is_own_cookie};
 
 /// A longer `Set-Cookie` is dropped, as browsers do from 4 KiB on: with the path that it names it could be another app's.
 const MAX_COOKIE: usize = 64 * 1024;
@@ -47,7 +47,7 @@ fn drop_unwanted(headers: &mut HeaderMap) {
         // As a browser would send it back: `=Throughway-Login=x` has no name and would come back looking like the
         // login.
         let pair = cookie.as_bytes().split(|byte| *byte == b';').next();
-        is_own_cookie(name(sent_back(pair.unwrap_or_default())))
+        is_own_cookie(cookie_name(sent_back(pair.unwrap_or_default())))
     };
     let set = headers.get_all(SET_COOKIE);
     // Copied only if something goes, as nearly all responses keep all of theirs.
@@ -67,7 +67,7 @@ fn rewritten(cookie: &[u8], paths: TargetPaths<'_>, never: &CookieNames) -> Head
     let mut parts = cookie.split(|byte| *byte == b';');
     let mut text = renamed(parts.next().unwrap_or_default(), never);
     for attribute in parts {
-        let name = name(attribute);
+        let name = cookie_name(attribute);
         // An app can't know the browser's host, and one that matched would reach other apps on it.
         if name.eq_ignore_ascii_case(b"domain") {
             continue;
@@ -88,12 +88,6 @@ fn sent_back(pair: &[u8]) -> &[u8] {
     pair.strip_prefix(b"=").unwrap_or(pair)
 }
 
-/// What stands before the equals sign, without spaces around it.
-fn name(part: &[u8]) -> &[u8] {
-    let end = part.iter().position(|byte| *byte == b'=');
-    part[..end.unwrap_or(part.len())].trim_ascii()
-}
-
 /// A pair under the name by which a browser keeps it.
 pub(super) fn renamed(pair: &[u8], never: &CookieNames) -> Vec<u8> {
     const HOST: &[u8] = b"__Host-";
@@ -103,7 +97,7 @@ pub(super) fn renamed(pair: &[u8], never: &CookieNames) -> Vec<u8> {
         Some(begin) if begin.eq_ignore_ascii_case(HOST) => {
             [space, HOST_COOKIES.as_bytes(), &rest[HOST.len()..]].concat()
         }
-        _ if never.hold(name(rest)) => [space, OWN_COOKIES.as_bytes(), rest].concat(),
+        _ if never.hold(cookie_name(rest)) => [space, OWN_COOKIES.as_bytes(), rest].concat(),
         _ => pair.to_vec(),
     }
 }

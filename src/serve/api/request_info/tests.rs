@@ -5,10 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn read(method: &str, path: &str) -> Result<RequestInfo, Unserved> {
-    let group = ApiGroup {
-        name: "throughway.dev".into(),
-        version: "v1",
-    };
+    let group = ApiGroup::for_tests();
     RequestInfo::read(&group, &method.parse().unwrap(), &path.parse().unwrap())
 }
 
@@ -161,10 +158,7 @@ proptest! {
 
 #[test]
 fn throughway_path_takes_the_place_of_what_the_url_has_inside_the_target() {
-    let group = ApiGroup {
-        name: "throughway.dev".into(),
-        version: "v1",
-    };
+    let group = ApiGroup::for_tests();
     let uri = "/apis/throughway.dev/v1/namespaces/demo/services/web:80/proxy/a?b="
         .parse()
         .unwrap();
@@ -192,10 +186,7 @@ fn throughway_path_takes_the_place_of_what_the_url_has_inside_the_target() {
 
 #[test]
 fn a_method_without_a_verb_may_stand_before_the_path_for_who_may_create() {
-    let group = ApiGroup {
-        name: "throughway.dev".into(),
-        version: "v1",
-    };
+    let group = ApiGroup::for_tests();
     let of = |method: Method, kind: &str, line: &str| {
         let uri = format!("/apis/throughway.dev/v1/{kind}/web/proxy/");
         let mut headers = HeaderMap::new();

@@ -11,10 +11,7 @@ use crate::serve::config::{ApiGroup, ExternalOrigin};
 use crate::serve::html::links::tests::PREFIX;
 
 fn permit(via: authentication::Method, method: &str, inside: &str) -> Permit {
-    let group = ApiGroup {
-        name: "throughway.dev".into(),
-        version: "v1",
-    };
+    let group = ApiGroup::for_tests();
     let uri = format!("{PREFIX}{inside}").parse().unwrap();
     let asked = RequestInfo::read(&group, &method.parse().unwrap(), &uri).unwrap();
     let caller = Caller {

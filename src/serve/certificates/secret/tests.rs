@@ -11,10 +11,7 @@ type Handle = mock::Handle<Request<kube::client::Body>, Response<Body>>;
 fn secret() -> (ServingSecret, Handle) {
     let (service, handle) = mock::pair::<Request<kube::client::Body>, Response<Body>>();
     let client = kube::Client::new(service, "default");
-    let group = ApiGroup {
-        name: "throughway.dev".into(),
-        version: "v1",
-    };
+    let group = ApiGroup::for_tests();
     let named = |name: &str| NamespacedName {
         namespace: "throughway".into(),
         name: name.into(),

@@ -19,10 +19,7 @@ use crate::serve::config::{ApiGroup, Loopback};
 use crate::serve::refusal::Refuse;
 
 fn permit(path: &str) -> Permit {
-    let group = ApiGroup {
-        name: "throughway.dev".into(),
-        version: "v1",
-    };
+    let group = ApiGroup::for_tests();
     let uri = format!("/apis/throughway.dev/v1{path}").parse().unwrap();
     let asked = RequestInfo::read(&group, &Method::GET, &uri).unwrap();
     let caller = Caller {

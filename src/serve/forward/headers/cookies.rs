@@ -83,17 +83,18 @@ fn arriving<'a>(pair: &'a [u8], never: &CookieNames) -> Option<Cow<'a, [u8]>> {
     if let Some(rest) = rest.strip_prefix(OWN_COOKIES.as_bytes())
         // Without the flag nobody put the prefix there, so a name that merely begins like this one is the app's and
         // stays.
-        && never.hold(name(rest))
+        && never.hold(cookie_name(rest))
     {
         return Some([space, rest].concat().into());
     }
-    let name = name(rest);
+    let name = cookie_name(rest);
     // The login of the proxy itself is for no backend, whatever the flag says.
     let is_kept = name != LOGIN_COOKIE.as_bytes() && !never.hold(name);
     is_kept.then_some(pair.into())
 }
 
-fn name(pair: &[u8]) -> &[u8] {
+/// What stands before the equals sign, without spaces around it.
+pub fn cookie_name(pair: &[u8]) -> &[u8] {
     let end = pair.iter().position(|byte| *byte == b'=');
     pair[..end.unwrap_or(pair.len())].trim_ascii()
 }

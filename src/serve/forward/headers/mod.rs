@@ -29,7 +29,7 @@ use std::borrow::Cow;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-pub use cookies::{HOST_COOKIES, OWN_COOKIES, is_own_cookie};
+pub use cookies::{HOST_COOKIES, OWN_COOKIES, cookie_name, is_own_cookie};
 pub use origin::{ORIGIN_HEADERS, speaks_for_the_origin};
 
 use super::ForwardContext;

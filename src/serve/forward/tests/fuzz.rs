@@ -55,10 +55,7 @@ fn endpoint() -> Endpoint {
 }
 
 fn permit() -> Permit {
-    let group = ApiGroup {
-        name: "throughway.dev".into(),
-        version: "v1",
-    };
+    let group = ApiGroup::for_tests();
     let uri = format!("{PREFIX}/a?b").parse().unwrap();
     let asked = RequestInfo::read(&group, &http::Method::GET, &uri).unwrap();
     let caller = Caller {

@@ -197,10 +197,7 @@ async fn respond(
     endpoints: Vec<Endpoint>,
     mut request: Request,
 ) -> Response {
-    let group = ApiGroup {
-        name: "throughway.dev".into(),
-        version: "v1",
-    };
+    let group = ApiGroup::for_tests();
     let asked = RequestInfo::read(&group, request.method(), request.uri()).unwrap();
     let caller = Caller {
         user: Arc::new(User::default()),

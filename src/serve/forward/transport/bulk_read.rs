@@ -66,12 +66,9 @@ mod tests {
     use super::super::io::{Io, READ_BYTES};
     use super::super::stream::BackendStream;
     use super::*;
-    use crate::serve::telemetry::{AccessLog, AuditId, Metrics};
 
     fn context(user: &str) -> Arc<RequestContext> {
-        let audit_id = AuditId::of(&http::HeaderMap::new());
-        let context =
-            RequestContext::begin(audit_id, Arc::new(Metrics::default()), AccessLog::off());
+        let context = RequestContext::for_tests();
         context.note(|record| {
             record.user = user.to_owned();
             record.namespace = format!("of-{user}").into();

@@ -179,7 +179,6 @@ pub(in crate::serve::forward) fn is_refused(cause: &hyper::Error) -> bool {
 mod tests {
     use super::*;
     use crate::serve::request_context::RequestContext;
-    use crate::serve::telemetry::{AccessLog, AuditId, Metrics};
 
     /// What a backend may send before anybody reads, and what the head of its response may have.
     #[tokio::test]
@@ -219,12 +218,7 @@ mod tests {
 
     #[test]
     fn the_host_of_a_request_goes_to_http2_and_comes_back() {
-        let context = RequestContext::begin(
-            AuditId::of(&http::HeaderMap::new()),
-            std::sync::Arc::new(Metrics::new()),
-            AccessLog::off(),
-        );
-        let mut request = Request::new(RequestBody::empty(context));
+        let mut request = Request::new(RequestBody::empty(RequestContext::for_tests()));
         *request.uri_mut() = Uri::from_static("/a?b");
         let host = HeaderValue::from_static("app.demo.svc.localhost:8001");
         request

@@ -172,13 +172,10 @@ mod tests {
     use http_body_util::BodyExt;
 
     use super::*;
-    use crate::serve::telemetry::{AccessLog, AuditId, Metrics};
 
     #[test]
     fn a_large_piece_of_an_upload_goes_on_in_small_ones() {
-        let audit_id = AuditId::of(&HeaderMap::new());
-        let context =
-            RequestContext::begin(audit_id, Arc::new(Metrics::default()), AccessLog::off());
+        let context = RequestContext::for_tests();
         let mut body = RequestBody::new(Body::from(vec![7; 40 << 10]), context, None, |_| true);
         let backpressure = body.backpressure().unwrap();
         for (left, piece) in [(40, 16), (24, 16), (8, 8)] {

@@ -198,10 +198,7 @@ mod tests {
     }
 
     fn permit(method: Method) -> Permit {
-        let group = ApiGroup {
-            name: "throughway.dev".into(),
-            version: "v1",
-        };
+        let group = ApiGroup::for_tests();
         let uri =
             http::Uri::from_static("/apis/throughway.dev/v1/namespaces/demo/services/web/proxy/");
         let asked = RequestInfo::read(&group, &HttpMethod::GET, &uri).unwrap();

@@ -35,10 +35,7 @@ pub(super) fn endpoint() -> Endpoint {
 }
 
 pub(super) fn info(inside: &str) -> RequestInfo {
-    let group = ApiGroup {
-        name: "throughway.dev".into(),
-        version: "v1",
-    };
+    let group = ApiGroup::for_tests();
     let uri = format!("{PREFIX}{inside}").parse().unwrap();
     RequestInfo::read(&group, &http::Method::GET, &uri).unwrap()
 }

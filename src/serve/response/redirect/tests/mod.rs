@@ -20,10 +20,7 @@ use crate::serve::response::tests::endpoint;
 use axum::body::Body;
 
 fn info(method: &str, inside: &str) -> RequestInfo {
-    let group = ApiGroup {
-        name: "throughway.dev".into(),
-        version: "v1",
-    };
+    let group = ApiGroup::for_tests();
     let uri = format!("{PREFIX}{inside}").parse().unwrap();
     RequestInfo::read(&group, &method.parse().unwrap(), &uri).unwrap()
 }
