@@ -45,9 +45,6 @@ const SPACED: [&str; 4] = ["@srcset", "@imagesrcset", "@ping", "@archive"];
 
 /// Whether two texts are the same but for URLs in them, which [`tree`] shows as they were before, though in a shorter form.
 fn same_but_for_urls(name: &str, before: &str, after: &str) -> bool {
-    let same = |before: &str, after: &str| {
-        before == after || same_target(before, after) || has_drive(before)
-    };
     let joined = |text: &str| {
         // Elsewhere, line ends within a URL are no part of it.
         let text = match SPACED.contains(&name) {
@@ -60,11 +57,21 @@ fn same_but_for_urls(name: &str, before: &str, after: &str) -> bool {
         })
     };
     let (before, after) = (&*joined(before), &*joined(after));
-    let separates = |one: char| one.is_ascii_whitespace() || "\"'()<>=,;|{}".contains(one);
-    let (mut befores, mut afters) = (before.split(separates), after.split(separates));
-    same(before, after)
-        || (befores.clone().count() == afters.clone().count()
-            && befores.all(|before| same(before, afters.next().unwrap_or_default())))
+    // A URL of a list may have any sign in it but the white space that ends it.
+    same_in_parts(before, after, &["\t\n\x0c\r \"'()<>=,;|{}"])
+        || same_in_parts(before, after, &["\t\n\x0c\r ", ",", "\"'()<>=;|{}"])
+}
+
+/// Whether two texts are the same but for URLs, or else their parts are, divided by one group of signs after another.
+fn same_in_parts(before: &str, after: &str, signs: &[&str]) -> bool {
+    let same = before == after || same_target(before, after) || has_drive(before);
+    let in_parts = |(signs, further): (&&str, &[&str])| {
+        let parts = |text| str::split(text, |one| signs.contains(one));
+        parts(before).count() == parts(after).count()
+            && (parts(before).zip(parts(after)))
+                .all(|(before, after)| same_in_parts(before, after, further))
+    };
+    same || signs.split_first().is_some_and(in_parts)
 }
 
 /// Where the input is cut, and the rest of it.
