@@ -20,6 +20,9 @@
 //!
 //! Above the stages: [`server`] puts all of it together from a [`config`], `router` parts documents from requests to targets,
 //! `metrics` is `GET /metrics`.
+//!
+//! The front page of the crate (`src/lib.rs`) says which file decides what. What is cached, how long and how much is one
+//! table of `docs/limits.md`, with all other limits.
 
 pub mod config;
 mod in_flight;

@@ -180,6 +180,19 @@ fn every_path_that_a_document_names_exists() {
             .filter(|name| !exists(name, &files));
         wrong.extend(missing.map(|name| format!("{} names {name}", page.display())));
     }
+    for file in files
+        .iter()
+        .filter(|file| file.starts_with(root().join("src")))
+    {
+        let text = fs::read_to_string(file).unwrap_or_default();
+        let front: String = (text.lines())
+            .filter_map(|line| Some(line.strip_prefix("//!")?.to_owned() + "\n"))
+            .collect();
+        let missing = paths(&front)
+            .into_iter()
+            .filter(|name| !exists(name, &files));
+        wrong.extend(missing.map(|name| format!("{} names {name}", file.display())));
+    }
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 

@@ -116,6 +116,34 @@ fn default_of(arguments: &str, flag: &str) -> Option<Quantity> {
     number(attribute.split_once(')')?.0).map(Quantity::Number)
 }
 
+/// The files below a folder that make a cache, as the limits page names them.
+fn caches(folder: &Path, found: &mut Vec<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            caches(&path, found);
+        } else if fs::read_to_string(&path).is_ok_and(|text| text.contains("Cache::builder()")) {
+            let (_, file) = path.to_str().unwrap().rsplit_once("/src/").unwrap();
+            found.push(format!("`{file}`"));
+        }
+    }
+}
+
+#[test]
+fn every_cache_is_in_the_table_of_caches() {
+    let page = read("docs/limits.md");
+    let (_, section) = page.split_once("\n## What is cached\n").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let mut files = Vec::new();
+    caches(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
+        &mut files,
+    );
+    assert!(files.len() >= 5, "only {files:?} were found");
+    files.retain(|file| !section.contains(&**file));
+    assert_eq!(files, [""; 0], "they are not in the table");
+}
+
 #[test]
 fn the_limits_page_has_the_numbers_of_the_code() {
     let (page, arguments) = (read("docs/limits.md"), read("src/cli/serve/args.rs"));

@@ -1,7 +1,7 @@
 //! One request and its response, streamed both ways over a pooled connection.
 //!
-//! An idle connection may have been closed by the API server just as a request went out. The request is then sent once more,
-//! over a new connection, in two cases only:
+//! An idle connection may have been closed by the API server just as a request went out. The request is then sent a second
+//! time, over a new connection, in two cases only:
 //!
 //! | what is known | sent again |
 //! |---|---|

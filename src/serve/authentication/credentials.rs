@@ -1,4 +1,4 @@
-//! What no stage after this one may see: credentials, and headers that claim an identity.
+//! What no stage after this one may see, and never reaches a backend: credentials, and headers that claim an identity.
 //!
 //! Some backends read `X_Remote_User` like `X-Remote-User` (WSGI, PHP; CVE-2025-64484), so an underscore counts as a
 //! hyphen here.

@@ -1,4 +1,5 @@
-//! The one judge of addresses: what this server never dials, whoever may ask for it.
+//! The one judge of addresses: which may be dialled, and what this server never dials, whoever may ask for it.
+//! [`AddressPolicy::check`] alone makes a [`DialableAddr`], and nothing else can be dialled.
 //!
 //! Objects are written by many; an address in one is no reason to connect to it. Never dialled are loopback, unspecified,
 //! link-local (cloud metadata among them), multicast, broadcast, the metadata addresses outside of link-local, the API
@@ -135,7 +136,7 @@ impl AddressPolicy {
             IpAddr::V6(ip) => ip.is_unicast_link_local(),
         };
         match ip {
-            // Only for tests and odd setups is loopback let through, and only by its flag.
+            // Loopback is let through in tests alone: no flag sets it.
             ip if ip.is_loopback() && self.loopback == Loopback::Refused => Some(Denied::Loopback),
             ip if ip.is_unspecified() => Some(Denied::Unspecified),
             ip if ip.is_multicast() => Some(Denied::Multicast),

@@ -1,4 +1,4 @@
-//! Whether a request goes out once more. In: how an attempt over a pooled connection failed. Out: what may be sent again.
+//! Whether a request is sent a second time. In: how an attempt over a pooled connection failed. Out: what may be sent again.
 //!
 //! A pooled connection may have been closed by its backend just as the request went out. The second attempt goes over a new
 //! connection, and there is no third. A connection that was made for the request is never a reason for a retry.

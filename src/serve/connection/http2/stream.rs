@@ -7,7 +7,7 @@
 //! h2 gets no more of a piece than the windows let through. So it is seen here whether the caller takes anything, and h2
 //! keeps nothing of a response that is over, which it would do for as long as the connection lasts.
 //!
-//! RFC 9113 section 8. hyper's `proto/h2/server.rs` does the same; it can't be told to take tiny DATA frames over while
+//! RFC 9113 section 8. hyper's `proto::h2::server` does the same; it can't be told to take tiny DATA frames over while
 //! nobody reads, nor how many of them end a connection.
 
 use std::future::{Future, poll_fn};

@@ -1,4 +1,4 @@
-//! Every deliberate change to headers, in both directions.
+//! Every deliberate change to headers, in both directions, and which header of a caller never reaches a backend.
 //!
 //! To the backend, in this order: what belongs to one connection goes first, with everything that `Connection` names
 //! (RFC 9110 section 7.6.1), so that no caller can make a header of ours go (CVE-2021-31999); then what claims an identity,
@@ -15,6 +15,8 @@
 //! | `Throughway-*` | none | they are for this server |
 //! | `Audit-Id` | a direct caller's own | the front proxy's is no business of the backend |
 //! | `Authorization` | a kubelet: the token for kubelets; others: what `app_login` makes of the request | the caller's ended at authentication |
+//! | `X-Remote-*`, `Impersonate-*`, the front proxy's own names for them | none, in any spelling | they claim an identity; `authentication/credentials.rs` takes them away before any stage sees them |
+//! | `Connection` and what it names, `Keep-Alive`, `Transfer-Encoding`, ... | none; `TE: trailers` and what an upgrade needs are said anew | they are of one connection: `protocol/hop_by_hop.rs` |
 //!
 //! A target that is seen at an origin of its own (`envelope`) gets that origin's `Host`, all cookies, `Origin`, `Referer` and
 //! `Authorization` as they were sent, and of the `X-Forwarded-*` only `-For`, `-Host` and `-Proto`.

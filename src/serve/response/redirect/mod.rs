@@ -1,5 +1,5 @@
-//! Redirects. In: a response with `Location`, who reads it, where the request was. Out: a response that the front proxy lets
-//! pass, or the next request.
+//! Redirects (301, 302, 303, 307, 308). In: a response with `Location`, who reads it, where the request was. Out: a response
+//! that the front proxy lets pass, or the next request.
 //!
 //! | who asks | gets |
 //! |---|---|
