@@ -93,6 +93,7 @@ impl<'a> Reader<'a> {
 
     fn escape(&mut self) -> Result<(), NoExpression> {
         if self.takes("Q") {
+            // Without an end it reaches to the end of the expression, as in Go.
             let text = match self.until("\\E") {
                 Some(text) => text,
                 None => std::mem::take(&mut self.rest),
@@ -103,6 +104,7 @@ impl<'a> Reader<'a> {
         for (name, written) in [
             ("A", "\\A"),
             ("z", "\\z"),
+            // ASCII only, as in Go; with Unicode the crate would find ends of words elsewhere.
             ("b", "(?-u:\\b)"),
             ("B", "(?-u:\\B)"),
         ] {
@@ -185,6 +187,7 @@ impl<'a> Reader<'a> {
             self.written.push('(');
             return Ok(());
         }
+        // Both ways to name a group are Go's, the second since Go 1.22.
         for name in ["P<", "<"] {
             if self.takes(name) {
                 let name = self.until(">").ok_or(NoExpression)?;
@@ -221,6 +224,7 @@ impl<'a> Reader<'a> {
             return Ok(());
         };
         let mut numbers = count.split(',').filter(|number| !number.is_empty());
+        // Go refuses them when it reads; the crate would compile them into megabytes.
         if numbers.any(|number| {
             number
                 .parse()
@@ -239,6 +243,7 @@ impl<'a> Reader<'a> {
             self.written.push('^');
         }
         let mut is_first = true;
+        // A bracket that comes first is a member and no end.
         while is_first || !self.takes("]") {
             is_first = false;
             self.member()?;
@@ -266,6 +271,7 @@ impl<'a> Reader<'a> {
             }
         };
         self.write(low);
+        // A hyphen at the end of a class is one, and no range.
         if self.rest.starts_with('-') && !self.rest.starts_with("-]") {
             self.takes("-");
             let Escaped::One(high) = self.one_of_class()? else {
@@ -295,6 +301,7 @@ fn literal(one: char) -> String {
     if one.is_ascii_alphanumeric() || one == '/' || one == '_' {
         one.to_string()
     } else {
+        // As a number, so that no character means anything to the crate that it did not mean in Go.
         format!("\\x{{{:X}}}", u32::from(one))
     }
 }

@@ -9,6 +9,7 @@ use crate::serve::config::{ExternalOrigin, NamespacedName};
 ///
 /// <https://pkg.go.dev/time#ParseDuration>, without signs and without units below a millisecond.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    // The one number that needs no unit, as in Go.
     if text == "0" {
         return Ok(Duration::ZERO);
     }
@@ -23,6 +24,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
                 .trim_start_matches(|c: char| c.is_ascii_alphabetic())
                 .len();
         let (unit, tail) = tail.split_at(letters);
+        // Empty digits are no number, so a unit alone is refused as well.
         let number: u64 = number.parse().map_err(|_| refused())?;
         let milliseconds = match unit {
             "ms" => Some(number),
@@ -78,6 +80,7 @@ pub(super) fn origin(text: &str) -> Result<ExternalOrigin, String> {
     if !is_host || !path.split('/').skip(1).all(is_plain_segment) {
         return Err(refused());
     }
+    // Hosts are compared letter by letter later, and browsers send them in small letters.
     Ok(ExternalOrigin {
         scheme,
         host: host.to_ascii_lowercase(),
@@ -87,6 +90,7 @@ pub(super) fn origin(text: &str) -> Result<ExternalOrigin, String> {
 
 fn is_plain_segment(segment: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:@".contains(&byte);
+    // No percent sign and no semicolon: both would mean something else in a cookie's `Path`.
     !matches!(segment, "" | "." | "..") && segment.bytes().all(is_plain)
 }
 

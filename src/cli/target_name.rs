@@ -14,6 +14,7 @@ pub(super) fn target(text: &str) -> Result<TargetName, String> {
     let (kind, rest) = text.split_once('/').ok_or_else(refused)?;
     let kind = match kind {
         "svc" | "service" | "services" => TargetKind::Service,
+        // kubectl's names, as people type what they know from there.
         "po" | "pod" | "pods" => TargetKind::Pod,
         "no" | "node" | "nodes" => TargetKind::Node,
         _ => return Err(refused()),
@@ -27,6 +28,7 @@ pub(super) fn target(text: &str) -> Result<TargetName, String> {
         (port, None, None) => (None, port),
         _ => return Err(refused()),
     };
+    // What is in a name goes into a host name, so nothing in it may end one.
     let is_label = |text: &str| {
         !text.is_empty()
             && text

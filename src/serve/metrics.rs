@@ -37,6 +37,7 @@ impl Router {
         let (caller, _) = identified.map_err(|refused| refused.status())?;
         let slot = self.stages.in_flight.acquire_for_reader(&caller);
         let _slot = slot.map_err(|refused| refused.status())?;
+        // After the slot was taken, as the review is work for the API server.
         let authorized = self
             .stages
             .authorization

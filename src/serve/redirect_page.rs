@@ -22,6 +22,7 @@ pub(super) fn leading_to(target: &str, response: Response) -> Response {
     let target = ascii(target);
     let refresh =
         HeaderValue::try_from(format!("0; url={target}")).expect("an escaped URL is header text");
+    // kube-aggregator would make a 502 of the response with it.
     parts.headers.remove(header::LOCATION);
     parts.headers.insert(REFRESH, refresh);
     fill(
@@ -41,6 +42,7 @@ pub(super) fn leading_nowhere(why: &str, response: Response) -> Response {
 }
 
 fn fill(mut parts: http::response::Parts, page: &str) -> Response {
+    // All of these speak of the backend's own body, which is gone.
     for name in [
         header::CONTENT_LENGTH,
         header::CONTENT_ENCODING,
@@ -54,6 +56,7 @@ fn fill(mut parts: http::response::Parts, page: &str) -> Response {
         parts.headers.remove(name);
     }
     for (name, value) in [
+        // Capital letter, or kube-aggregator would rewrite the page (see `html::hide_from_aggregator`).
         (header::CONTENT_TYPE, "Text/html; charset=utf-8"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::CONTENT_SECURITY_POLICY, "default-src 'none'"),
@@ -74,6 +77,7 @@ fn ascii(url: &str) -> String {
     let mut text = String::with_capacity(url.len());
     for byte in url.bytes() {
         match byte {
+            // A quotation mark ends the URL of a `Refresh` (HTML standard, "shared declarative refresh steps").
             b'"' | b'\'' | b'<' | b'>' | b'`' | 0..=b' ' | 0x7f.. => {
                 write!(text, "%{byte:02X}").expect("a String takes everything");
             }

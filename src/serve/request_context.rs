@@ -76,6 +76,8 @@ impl RequestContext {
 
     /// Lets a stage say what it found out.
     pub fn note(&self, say: impl FnOnce(&mut RequestRecord)) {
+        // A lock for a few assignments and never across an await; the stages of one request come here one after
+        // another.
         say(&mut self.noted().record);
     }
 
@@ -98,11 +100,13 @@ impl RequestContext {
 
     /// The request has become a tunnel, which has a slot of its own.
     pub fn release_slot(&self) {
+        // At its 101, so that a tunnel of hours takes nothing from requests.
         self.noted().slot = None;
     }
 
     /// Bytes of a body or tunnel went to the backend.
     pub fn went_up(&self, bytes: usize) {
+        // Relaxed: only growth is looked at, and the sums are read when all is over.
         self.up.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
@@ -142,6 +146,7 @@ impl RequestContext {
 
 impl Drop for RequestContext {
     fn drop(&mut self) {
+        // The last holder is gone: the body, the tunnel, or the future of a caller that went away.
         let took = self.begun.elapsed();
         let record = std::mem::take(&mut self.noted().record);
         self.metrics.ended(&Sample {

@@ -46,6 +46,7 @@ impl Router {
 
     async fn dispatch(&self, peer: &Peer, request: Box<Request>) -> Response {
         let path = request.uri().path();
+        // Longer than the prefix: the prefix itself is a document.
         if path.starts_with(&self.prefix) && path.len() > self.prefix.len() {
             return pipeline::respond(&self.stages, peer, request).await;
         }
@@ -59,6 +60,7 @@ impl Router {
         if peer.class() == PeerClass::Stranger {
             peer.retire();
         }
+        // Before anybody is identified, so that probes work whatever the certificates are.
         if api::is_health(path) {
             return self.document(request).await;
         }

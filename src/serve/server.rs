@@ -80,6 +80,7 @@ impl Server {
         let connected = connect(&config.cluster).await?;
         let client = connected.client.clone();
         let sources = trust_sources(&config);
+        // Files are read before the port is bound: with a wrong one, the start ends and nobody has been let in.
         let trust = Trust::from_files(&sources, &tasks).await?;
         let kubelet = KubeletAccess::start(
             &config.kubelet.tls,
@@ -87,9 +88,11 @@ impl Server {
             &tasks,
         )
         .await?;
+        // A key of its own until the Secret has one, so that logins are sealed from the first request on.
         let session_key = SessionKey::random();
         let serving = serving(&config, &connected, &session_key, &tasks).await?;
         let address = config.listen.address;
+        // Bound before the watches start: a port that is taken ends the start without a load on the API server.
         let listener = Listener::bind(
             &config.listen,
             server_config(Arc::clone(&serving), config.listen.http2),
@@ -144,11 +147,13 @@ impl Server {
             shutdown,
         } = self;
         tasks.spawn(listener.serve(move |peer: Peer, request: Box<Request>| {
+            // On the heap once, as the future of a request is large and would be moved with its task.
             Box::pin(Arc::clone(&router).respond(peer, request))
         }));
         signals.next().await;
         tracing::info!(delay = ?shutdown.delay, grace = ?shutdown.grace, "ending");
         let graceful = tokio::select! {
+            // A second signal drops the wait, and the process ends with whatever still runs.
             graceful = tasks.end(shutdown.delay, shutdown.grace) => graceful,
             () = signals.next() => false,
         };
@@ -259,6 +264,7 @@ fn stages(
         config.group.clone(),
         &config.authorization,
         client.clone(),
+        // One limit for both kinds of review, as they are one load for the API server.
         Arc::clone(&reviews),
     ));
     Stages {
@@ -300,6 +306,7 @@ fn health(
     serving: &Arc<Serving>,
 ) -> Health {
     let background = tasks.clone();
+    // Clones of handles: each check asks for the state of the moment.
     let (tasks, cluster, serving) = (tasks.clone(), cluster.clone(), Arc::clone(serving));
     let required = config.authentication.lookup == AuthenticationLookup::Required;
     let looked_up = move || !required || lookup.as_ref().is_some_and(|lookup| lookup.state.done());

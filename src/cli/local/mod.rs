@@ -24,6 +24,7 @@ pub(super) fn check(line: args::Local) -> Result<LocalConfig, Exit> {
         origins,
         log,
     } = line;
+    // kubectl compares with the default as well, so a default that is typed passes there and here.
     if proxy.unix_socket.is_some() && proxy.port != DEFAULT_PORT {
         let sentence = "cannot set --unix-socket and --port at the same time";
         return Err(Exit::Usage(sentence.to_owned()));
@@ -37,6 +38,7 @@ pub(super) fn check(line: args::Local) -> Result<LocalConfig, Exit> {
         peers: origins.targets,
         rules: target_rules(&proxy)?,
     };
+    // With the slash that is put behind both, as /x and /x/ are the same place.
     if proxy.www.is_some() && ending_in_slash(proxy.www_prefix.clone()) == api.prefix {
         let sentence = "--www-prefix and --api-prefix have to differ";
         return Err(Exit::Usage(sentence.to_owned()));
@@ -123,12 +125,14 @@ fn api(proxy: &ProxyFlags, cross_site: CrossSitePolicy) -> Result<LocalApi, Exit
 
 /// The rules that were given; none if nothing was, so that nothing is matched for a request.
 fn target_rules(proxy: &ProxyFlags) -> Result<Filtering, Exit> {
+    // kubectl's defaults speak of paths of the API; a target's own paths begin where an app likes.
     let is_usual = proxy.accept_paths == ACCEPT_EVERY_PATH
         && proxy.reject_paths.is_none()
         && proxy.reject_methods == REJECT_NO_METHOD;
     if proxy.disable_filter || is_usual {
         return Ok(Filtering::Off);
     }
+    // Without the default: it rejects exec and attach, which mean nothing in an app.
     let rejected = proxy.reject_paths.as_deref().unwrap_or_default();
     Ok(Filtering::Rules(FilterRules {
         accept_hosts: Vec::new(),
@@ -140,6 +144,7 @@ fn target_rules(proxy: &ProxyFlags) -> Result<Filtering, Exit> {
 
 /// kubectl's `MakeRegexpArray`: divided by commas, wherever they stand.
 fn expressions(flag: &str, text: &str) -> Result<Vec<Regex>, Exit> {
+    // Or it would be one empty expression, which matches everything.
     if text.is_empty() {
         return Ok(Vec::new());
     }

@@ -14,6 +14,7 @@ use crate::serve::config::{
 };
 
 pub(super) fn check(serve: args::Serve) -> Result<Config, Exit> {
+    // Before anything is moved out of the line, so that all of it can be looked at.
     refuse_what_can_not_work(&serve)?;
     Ok(Config {
         group: ApiGroup {
@@ -129,6 +130,7 @@ fn refuse_kubelets_without_credential(targets: &args::TargetArgs) -> Result<(), 
 
 fn listen(serving: args::ServingArgs, exchange_idle_timeout: Duration) -> ListenConfig {
     let certificate = match (
+        // Which of them may stand together is clap's to refuse, so the order here decides nothing.
         serving.tls_cert_file,
         serving.tls_private_key_file,
         serving.serving_secret,

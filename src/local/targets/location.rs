@@ -49,9 +49,11 @@ impl<'a> RedirectContext<'a> {
         let Some(url) = location.and_then(|url| HostUrl::read(url.to_str().ok()?)) else {
             return Ok(());
         };
+        // Where the URL names this origin already, it stays byte for byte.
         if !self.is_target(url.authority) || url.is_at(self.host) {
             return Ok(());
         }
+        // A target that was asked for by TLS may well redirect to https: that is what it is seen by.
         let by_tls = url.scheme == Some("https") && self.target.scheme != Some(TargetScheme::Https);
         if by_tls && response.status().is_redirection() && url.is_path(&self.path) {
             return match self.client {
@@ -65,6 +67,7 @@ impl<'a> RedirectContext<'a> {
         } else {
             "/"
         };
+        // By http, whatever was named: the companion's origins have no TLS.
         let mapped = format!("http://{}{slash}{}", self.host, url.rest);
         if let Ok(mapped) = HeaderValue::try_from(mapped) {
             response.headers_mut().insert(header::LOCATION, mapped);
@@ -75,6 +78,7 @@ impl<'a> RedirectContext<'a> {
     /// Whether a host is the target, by the name that the browser has for it or by the one in the cluster, at whatever port.
     fn is_target(&self, authority: &str) -> bool {
         let name = without_port(authority);
+        // The browser's own name first, as apps that trust Host or X-Forwarded-Host redirect to that.
         if name.eq_ignore_ascii_case(without_port(self.host)) {
             return true;
         }
@@ -96,6 +100,7 @@ impl<'a> RedirectContext<'a> {
         );
         let by_tls = Target {
             scheme: Some(TargetScheme::Https),
+            // The port that was named is the one without TLS.
             port: None,
             ..self.target.clone()
         };
@@ -124,6 +129,7 @@ struct HostUrl<'u> {
 
 impl<'u> HostUrl<'u> {
     fn read(text: &'u str) -> Option<Self> {
+        // Browsers strip white space around a URL.
         let text = text.trim();
         let begins = |scheme: &str| {
             let begin = text.get(..scheme.len())?;
@@ -155,6 +161,7 @@ impl<'u> HostUrl<'u> {
         self.scheme != Some("https") && self.authority.eq_ignore_ascii_case(host)
     }
 
+    // A fragment never reaches a server, so it makes no other request.
     fn is_path(&self, path: &str) -> bool {
         let rest = self.rest.split('#').next().unwrap_or_default();
         let from_root = |rest: &str| rest.trim_start_matches(SLASHES).to_owned();

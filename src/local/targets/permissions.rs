@@ -65,18 +65,22 @@ pub(super) struct PermissionCache(Arc<Mutex<HashMap<Target, ByVerb>>>);
 
 impl PermissionCache {
     pub(super) fn get(&self, target: &Target, verb: AccessVerb) -> Option<Permission> {
+        // For a look and never across an await, so the lock of the standard library does.
         let known = self.lock();
         let (since, permission) = known.get(target)?[verb as usize]?;
+        // An old result stays in the map until it is written over; its age alone says that it counts no more.
         (since.elapsed() < CACHE_TTL).then_some(permission)
     }
 
     /// Takes note of a result. One that says what is known already counts from the first.
     pub(super) fn set(&self, target: &Target, verb: AccessVerb, permission: Permission) {
+        // So a target that is in use is asked about again once its time is over, and not put off for ever.
         if self.get(target, verb) == Some(permission) {
             return;
         }
         let mut known = self.lock();
         if known.len() >= MAX_TARGETS && !known.contains_key(target) {
+            // All at once: what was forgotten costs one request each, and an order of use would have to be kept.
             known.clear();
         }
         let by_verb = known.entry(target.clone()).or_default();

@@ -59,6 +59,7 @@ impl PortCache {
             return Ok(PortLookup::Target(target.clone()));
         }
         let key = (target.namespace.clone(), target.name.clone());
+        // Together, so that the first hundred requests of a page wait for one look-up; a failed one is not kept.
         let found = self
             .0
             .try_get_with(key, look_up(context.upstream, target))
@@ -66,6 +67,7 @@ impl PortCache {
         let status = match found.map_err(|absent| *absent) {
             Ok(ports) => match &*ports {
                 [only] => {
+                    // A port without a name is the one that the built-in proxy takes when none is named.
                     let port = (!only.is_empty()).then(|| only.clone());
                     return Ok(PortLookup::Target(Target {
                         port,
@@ -74,6 +76,7 @@ impl PortCache {
                 }
                 ports => return choose_port(context, ports),
             },
+            // Without the right to read Services the built-in proxy may do all the same; it says what is wrong.
             Err(NoPorts::Unknown) => return Ok(PortLookup::Target(target.clone())),
             Err(NoPorts::NoService) => {
                 Status::not_found(format!("services \"{}\" not found", target.name))
@@ -93,6 +96,7 @@ async fn look_up(upstream: &Upstream, target: &Target) -> Result<Vec<String>, No
         Err(_) => return Err(NoPorts::Unknown),
     };
     let ports = service.spec.and_then(|spec| spec.ports).unwrap_or_default();
+    // A port without a protocol is TCP (Kubernetes' default); the proxies carry nothing else.
     let is_tcp = |protocol: &Option<String>| protocol.as_deref().is_none_or(|name| name == "TCP");
     let names = ports
         .into_iter()
@@ -113,9 +117,11 @@ fn choose_port(context: TargetContext<'_>, ports: &[String]) -> Result<PortLooku
         ),
     };
     let status = Status::new(http::StatusCode::NOT_FOUND, Reason::NotFound, sentence);
+    // A program gets what kubectl would show it; links are for a person.
     if context.client == ClientKind::Program {
         return Ok(PortLookup::Response(status.into_response()));
     }
+    // The companion's own port stays, as all origins are at one listener.
     let after_name = &context.host[without_port(context.host).len()..];
     let links = ports.iter().map(|port| {
         let origin = Target {

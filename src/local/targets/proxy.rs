@@ -49,6 +49,7 @@ impl TargetProxy {
     ) -> Result<Response, Problem> {
         let mode = self.detector.detect().await;
         match mode.map_err(|failed| failed.problem())? {
+            // Only where the mode was detected: who says --via=throughway wants its refusals, and no other proxy.
             ProxyMode::Throughway(group) if self.detector.is_automatic() => {
                 self.send_where_permitted(group, request).await
             }
@@ -61,6 +62,7 @@ impl TargetProxy {
                     }
                 }
             }
+            // While the cluster does not say, the built-in proxy is tried, as every cluster has it.
             ProxyMode::BuiltIn { .. } | ProxyMode::Unknown => {
                 built_in::send(&self.upstream, &self.ports, request).await
             }
@@ -78,26 +80,32 @@ impl TargetProxy {
         let verb = AccessVerb::of(request.request.method());
         // A copy for the built-in proxy, if Throughway refuses. What changes something is not sent twice.
         let copy = match self.permissions.get(target, verb) {
+            // Known for half a minute, so that not every request of a page is refused once before it is sent.
             Some(Permission::Refused) => return self.send_to_built_in(request).await,
+            // A right that was there a moment ago needs no copy of the body.
             Some(Permission::Allowed) => None,
             None => repeatable(&request.request),
         };
         let context = request.context(&self.upstream);
         let response = match throughway_proxy::send(&self.upstream, &group, request).await? {
             ResponseFrom::Target(response) => {
+                // A response of the target itself, even a 403, shows that the cluster let the request through.
                 self.permissions.set(target, verb, Permission::Allowed);
                 return Ok(response);
             }
             ResponseFrom::Cluster(response) => response,
         };
+        // Anything but a 403 says nothing about rights, so the other proxy would do no better.
         if response.status() != StatusCode::FORBIDDEN {
             return Box::pin(refusal::explain_for(context, response)).await;
         }
         let (reason, response) = Box::pin(refusal::forbidden_reason(response)).await;
+        // The user's rights are not the cause, so the other proxy would be a way around the rule.
         if reason == ForbiddenReason::NotProxied {
             return Box::pin(refusal::explain_for(context, response)).await;
         }
         self.permissions.set(target, verb, Permission::Refused);
+        // Without a copy this request ends with the refusal; the next one goes through the built-in proxy at once.
         let Some(request) = copy else {
             return Box::pin(refusal::explain_for(context, response)).await;
         };

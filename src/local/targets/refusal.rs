@@ -1,5 +1,5 @@
-//! What the cluster refuses, status for the one who reads it: a program gets the cluster's own Status, a person what it means
-//! and what helps.
+//! What the cluster refuses, told for the one who reads it: a program gets the cluster's own Status, a person what it
+//! means and what helps.
 
 use axum::body::{Body, to_bytes};
 use http::{StatusCode, header};
@@ -34,13 +34,15 @@ pub(super) enum ForbiddenReason {
     NotProxied,
 }
 
-/// The forbidden_reason of a refusal, and the refusal, which was read for it.
+/// The reason of a refusal, and the refusal, which was read for it.
 ///
 /// Kubernetes: `ForbiddenMessage` of `k8s.io/apiserver/pkg/endpoints/handlers/responsewriters/errors.go`.
 pub(super) async fn forbidden_reason(response: Response) -> (ForbiddenReason, Response) {
     let (parts, body) = response.into_parts();
+    // Bounded, as a 403 may have come from something in front of the cluster.
     let body = to_bytes(body, MAX_STATUS_BYTES).await.unwrap_or_default();
     let forbidden_reason = match serde_json::from_slice::<StatusBody>(&body) {
+        // kube-apiserver's own refusals have these words; what Throughway proxies for nobody has others.
         Ok(status) if !status.message.contains(" is forbidden: User ") => {
             ForbiddenReason::NotProxied
         }
@@ -57,6 +59,7 @@ pub(super) async fn explain_for(
     context: TargetContext<'_>,
     response: Response,
 ) -> Result<Response, Problem> {
+    // Programs parse the Status, so it stays byte for byte.
     if context.client == ClientKind::Program {
         return Ok(response);
     }
@@ -66,12 +69,14 @@ pub(super) async fn explain_for(
         .unwrap_or_default();
     let message = match serde_json::from_slice::<StatusBody>(&body) {
         Ok(status) => status.message,
+        // Something in front of the cluster may answer in plain text, which says more than nothing.
         Err(_) => String::from_utf8_lossy(&body).trim().to_owned(),
     };
     Err(explain(context, code, message).await)
 }
 
-/// The target's response, unless it is a Status with which the API server refuses: they can't be status apart by anything else.
+/// The target's response, unless it is a Status with which the API server refuses: they can't be told apart by anything
+/// else.
 pub(super) async fn explain_status(
     context: TargetContext<'_>,
     response: Response,
@@ -80,10 +85,12 @@ pub(super) async fn explain_status(
         .headers()
         .get(header::CONTENT_TYPE)
         .is_some_and(|kind| kind == "application/json");
+    // Only a body whose length is known is read: a stream of the target would have to end first.
     let length = http_body::Body::size_hint(response.body()).upper();
     let may_be_status = response.status().as_u16() >= 400
         && is_json
         && length.is_some_and(|length| length <= MAX_STATUS_BYTES as u64);
+    // Before anything is read, as what is read can't stream any more.
     if context.client == ClientKind::Program || !may_be_status {
         return Ok(response);
     }
@@ -93,6 +100,7 @@ pub(super) async fn explain_status(
         Ok(status) if status.kind == "Status" && status.api_version == "v1" => {
             Err(explain(context, parts.status, status.message).await)
         }
+        // The target's own error page, which was read, is put together again.
         _ => Ok(Response::from_parts(parts, Body::from(body))),
     }
 }
@@ -138,7 +146,7 @@ async fn explain(context: TargetContext<'_>, code: StatusCode, message: String) 
                 }
             },
         )),
-        _ => problem("The cluster gave no response explain_for the target"),
+        _ => problem("The cluster gave no response of the target"),
     }
 }
 

@@ -43,6 +43,7 @@ impl<'a> TargetRequest<'a> {
 /// Path and query as the browser sent them.
 pub(super) fn raw_path(uri: &Uri) -> &str {
     match uri.path_and_query().map(http::uri::PathAndQuery::as_str) {
+        // Paths of another form, such as the star of OPTIONS, mean the root here.
         Some(path) if path.starts_with('/') => path,
         _ => "/",
     }
@@ -54,6 +55,7 @@ pub(super) async fn send(upstream: &Upstream, mut request: Request) -> Result<Re
         .below_server_path(&mut request)
         .map_err(|failed| failed.problem())?;
     let is_upgrade =
+        // Only a GET gets a connection of its own, as WebSockets begin with one.
         requested_upgrade(request.headers()).is_some() && *request.method() == Method::GET;
     let response = if is_upgrade {
         upstream.upgrade(request).await

@@ -30,6 +30,7 @@ pub(super) async fn links(context: TargetContext<'_>) -> Vec<Advice> {
         ..
     } = context;
     let port = &host[without_port(host).len()..];
+    // Names of pods are made up by controllers; one that is near is another pod of the same app at best.
     if target.kind != TargetKind::Service {
         return Vec::new();
     }
@@ -39,6 +40,7 @@ pub(super) async fn links(context: TargetContext<'_>) -> Vec<Advice> {
         .into_iter()
         .filter_map(|service| Some((distance(target, &service)?, service)))
         .collect();
+    // By name among equals, so that the same page is shown each time.
     ranked.sort_by(|one, other| (one.0, &one.1.name).cmp(&(other.0, &other.1.name)));
     let nearest = ranked.into_iter().take(MAX_LINKS);
     nearest
@@ -51,10 +53,12 @@ pub(super) async fn links(context: TargetContext<'_>) -> Vec<Advice> {
 
 /// The Services of the cluster, or else those of the namespace.
 async fn listed(upstream: &Upstream, target: &Target) -> Vec<Target> {
+    // Metadata alone, as large clusters have thousands of Services.
     let params = ListParams::default().limit(MAX_LISTED);
     let everywhere: Api<Service> = Api::all(upstream.kube_client());
     let list = match everywhere.list_metadata(&params).await {
         Ok(list) => list,
+        // The right to list all is rare; that to list one's own namespace is common.
         Err(_) => {
             let here: Api<Service> = Api::namespaced(upstream.kube_client(), &target.namespace);
             let Ok(list) = here.list_metadata(&params).await else {
@@ -77,9 +81,11 @@ async fn listed(upstream: &Upstream, target: &Target) -> Vec<Target> {
 fn distance(wanted: &Target, service: &Target) -> Option<usize> {
     if wanted.namespace == service.namespace {
         let is_part = service.name.contains(&wanted.name) || wanted.name.contains(&service.name);
+        // A third of the letters: typing errors are few, and short names must not match everything.
         let edits = levenshtein(&wanted.name, &service.name);
         return (is_part || edits <= wanted.name.len().div_ceil(3)).then_some(edits);
     }
+    // Somebody who swaps name and namespace finds the Service, too.
     let is_same = wanted.name == service.name || wanted.name == service.namespace;
     is_same.then(|| 1 + levenshtein(&wanted.namespace, &service.namespace))
 }

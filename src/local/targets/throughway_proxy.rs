@@ -34,6 +34,7 @@ pub(super) async fn send(
     api_group: &str,
     request: TargetRequest<'_>,
 ) -> Result<ResponseFrom, Problem> {
+    // Read before the request is taken apart, as the response is judged by what the browser asked for.
     let redirects = RedirectContext::of(&request);
     let TargetRequest {
         target,
@@ -48,6 +49,7 @@ pub(super) async fn send(
     let path = raw_path(request.uri());
     let path = if envelope::is_inside(request.method()) {
         let line = HeaderValue::from_str(&format!("{} {path}", request.method()));
+        // The method that carries it has to have a verb, and POST is the one that takes the right to create.
         *request.method_mut() = Method::POST;
         line
     } else {
@@ -55,12 +57,15 @@ pub(super) async fn send(
     };
     let path = path.map_err(|_| no_path())?;
     let origin = HeaderValue::try_from(origin(host)).map_err(|_| no_path())?;
+    // Before hop-by-hop headers are removed, as these two are among them.
     let upgrade = requested_upgrade(request.headers());
     let headers = request.headers_mut();
     let trailers = hop_by_hop::accepts_trailers(headers);
     hop_by_hop::remove(headers);
+    // The API server is asked by its own name; the browser's is in the envelope's origin.
     headers.remove(header::HOST);
     let mut wrapped = envelope::wrap_request(std::mem::take(headers), origin);
+    // After all others were wrapped, so that nothing that a page sends can be taken for it.
     wrapped.insert(THROUGHWAY_PATH, path);
     // Without it, kube-aggregator would ask for an encoding of its own.
     wrapped.insert(
@@ -79,9 +84,11 @@ pub(super) async fn send(
     let path = format!("{}/", target.proxy_path(&format!("/apis/{api_group}/v1")));
     *request.uri_mut() = Uri::try_from(path).map_err(|_| no_path())?;
     let mut response = send_to_api_server(upstream, request).await?;
+    // Without an envelope it came from something in between, and its headers are not the target's.
     if !envelope::unwrap_response(response.headers_mut()) {
         return Ok(ResponseFrom::Cluster(response));
     }
+    // Before redirects, which may end in a page of our own.
     cookies::keep_at_home(response.headers_mut(), host);
     redirects.keep_at_home(&mut response)?;
     Ok(ResponseFrom::Target(response))

@@ -31,6 +31,7 @@ impl PrefixRemover {
 
     /// Takes new bytes in, and gives out what can't be part of the prefix any more.
     fn pass(&mut self, new: &[u8]) -> Bytes {
+        // The held bytes come first again: what may begin the prefix is decided by what follows.
         self.held.extend_from_slice(new);
         let mut passed = Vec::with_capacity(self.held.len());
         let mut rest = &self.held[..];
@@ -40,10 +41,12 @@ impl PrefixRemover {
             rest = &rest[at..];
             if rest.starts_with(&self.prefix) {
                 rest = &rest[self.prefix.len()..];
+            // The rest may be its beginning, so it waits; it is shorter than the prefix, which bounds the memory.
             } else if self.prefix.starts_with(rest) {
                 self.held = BytesMut::from(rest);
                 return passed.into();
             } else {
+                // Only one byte further, as the prefix may begin within what did not match.
                 passed.push(first);
                 rest = &rest[1..];
             }
@@ -68,6 +71,7 @@ impl http_body::Body for PrefixRemover {
             }
             let frame = std::task::ready!(Pin::new(&mut self.body).poll_frame(context));
             let Some(frame) = frame.transpose()? else {
+                // What was held was no prefix after all, and the page ends with it.
                 self.is_at_end = true;
                 let last = std::mem::take(&mut self.held).freeze();
                 return Poll::Ready((!last.is_empty()).then(|| Ok(Frame::data(last))));
@@ -77,6 +81,7 @@ impl http_body::Body for PrefixRemover {
                 continue;
             };
             let passed = self.pass(&data);
+            // A frame may have ended within the prefix, and an empty frame would only wake the reader.
             if !passed.is_empty() {
                 return Poll::Ready(Some(Ok(Frame::data(passed))));
             }

@@ -78,6 +78,7 @@ pub fn is_inside(method: &Method) -> bool {
 /// Puts a request's headers into an envelope. `host` stays outside, where it is replaced.
 pub fn wrap_request(headers: HeaderMap, origin: HeaderValue) -> HeaderMap {
     let mut wrapped = HeaderMap::with_capacity(headers.len() + 4);
+    // First, so that the origin is put in last and a header of a page can't stand in its place.
     wrap(headers, REQUEST, &mut wrapped);
     wrapped.insert(ORIGIN, origin);
     wrapped
@@ -92,21 +93,25 @@ pub fn unwrap_request(headers: &mut HeaderMap) -> Result<Option<TargetOrigin>, N
     let Some(origin) = origins.next() else {
         return Ok(None);
     };
+    // Two would leave open which of them is meant, and somebody on the way may have added one.
     if origins.next().is_some() {
         return Err(NoOrigin);
     }
     let origin = TargetOrigin::read(origin)?;
     let forwarded_for = HeaderName::from_static("x-forwarded-for");
+    // kube-apiserver and kube-aggregator have added to it outside, which a page can't say for them.
     unwrap(headers, REQUEST, |outside| *outside == forwarded_for);
     Ok(Some(origin))
 }
 
 /// Puts the headers of a backend's response into an envelope.
 pub fn wrap_response(headers: &mut HeaderMap, origin: &TargetOrigin) {
+    // All of them, as a name left behind would speak to the browser for the shared origin.
     let before = std::mem::take(headers);
     headers.reserve(before.len() + 4);
     wrap(before, RESPONSE, headers);
     headers.insert(ORIGIN, origin.to_value());
+    // After the backend's own are inside: outside, nothing of its type, length of life or cookies may count.
     headers.insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/octet-stream"),
@@ -123,6 +128,7 @@ pub fn unwrap_response(headers: &mut HeaderMap) -> bool {
     if !headers.contains_key(ORIGIN) {
         return false;
     }
+    // None is kept: whatever was added on the way is about the envelope.
     unwrap(headers, RESPONSE, |_| false);
     true
 }
@@ -136,6 +142,7 @@ impl TargetOrigin {
             "https" => "https",
             _ => return Err(NoOrigin),
         };
+        // No user name, path or query, as the text is written into links and headers.
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
         let is_host = host.bytes().all(is_plain);
         if !is_host || host.parse::<http::uri::Authority>().is_err() {
@@ -180,6 +187,7 @@ fn wrapped_name(name: HeaderName, prefix: &str) -> Option<HeaderName> {
     if OUTSIDE.contains(&name) {
         return Some(name);
     }
+    // Our own headers don't travel inside, or a page could speak for the companion.
     let text = name.as_str();
     if NOWHERE.contains(&text) || text.starts_with(OURS) {
         return None;
@@ -205,6 +213,7 @@ fn unwrap(headers: &mut HeaderMap, prefix: &str, is_kept: impl Fn(&HeaderName) -
 }
 
 fn unwrapped_name(inside: &str) -> Option<HeaderName> {
+    // The same rules as on the way in, as whoever packs an envelope need not be the companion.
     let name = HeaderName::try_from(inside).ok()?;
     let stays_inside =
         OUTSIDE.contains(&name) || NOWHERE.contains(&inside) || inside.starts_with(OURS);

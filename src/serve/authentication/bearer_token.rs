@@ -123,6 +123,7 @@ impl TokenReviews {
             waiting: Semaphore::new(waiting),
         };
         let mut secret = [0; 32];
+        // Made anew by each process and kept nowhere else.
         rand::fill(&mut secret).expect("the system has randomness");
         Self {
             reviews: Api::all(client),
@@ -150,6 +151,7 @@ impl TokenReviews {
         address: IpAddr,
         headers: &HeaderMap,
     ) -> Result<Option<Arc<User>>, AuthenticationError> {
+        // In the order of kube-apiserver: the header, then the protocol of a WebSocket.
         if let Some(token) = bearer(headers) {
             return self.review(address, token).await.map(Some);
         }
@@ -160,10 +162,12 @@ impl TokenReviews {
     }
 
     async fn review(&self, address: IpAddr, token: &str) -> Result<Arc<User>, AuthenticationError> {
+        // Before it is hashed, as hashing is work that a stranger could ask for without end.
         if token.len() > MAX_TOKEN_BYTES {
             return Err(AuthenticationError::Token);
         }
         let key = self.cache_key(token);
+        // On its own, as most tokens are found here and the way below needs a large future.
         let reviewed = match self.known.responses.get(&key).await {
             Some(reviewed) => reviewed,
             None => Box::pin(self.first_response(address, key, token)).await?,
@@ -178,22 +182,28 @@ impl TokenReviews {
         key: [u8; 32],
         token: &str,
     ) -> Result<ReviewedToken, AuthenticationError> {
+        // Who was somebody an hour ago does not wait among strangers, whatever they flood the server with.
         let (lane, asker) = if self.proven.contains_key(&key) {
             (&self.known, ReviewedFor::Proven(key))
         } else {
             (&self.unknown, ReviewedFor::Stranger(address))
         };
+        // Before a place to wait is taken: what is remembered needs none.
         if let Some(reviewed) = lane.responses.get(&key).await {
             return Ok(reviewed);
         }
+        // Refused at once instead of waiting for a place: waiting callers are memory, too.
         let waiting = lane.waiting.try_acquire();
         let _waiting = waiting.map_err(|_| AuthenticationError::Crowded)?;
+        // Together with all who bring the same token, and if the one that asks goes away, the next one does.
         let review = lane.responses.try_get_with(key, self.ask(asker, token));
         let reviewed = review.await.map_err(|failed| match *failed {
             ReviewError::Limited(_) => AuthenticationError::Crowded,
+            // The failure is shared by all who waited and is not kept, so the next request asks again.
             ReviewError::ApiServerError(_) => AuthenticationError::Review(Arc::clone(&failed)),
         })?;
         if reviewed.user.is_some() {
+            // From now on it counts as somebody's, and strangers can't push it out.
             self.proven.insert(key, ()).await;
             self.known.responses.insert(key, reviewed.clone()).await;
         }
@@ -204,6 +214,7 @@ impl TokenReviews {
     fn cache_key(&self, token: &str) -> [u8; 32] {
         let mut context = hmac::Context::with_key(&self.key);
         for part in std::iter::once(token).chain(self.audiences.iter().map(String::as_str)) {
+            // With its length before it, so that a token and an audience can't be cut elsewhere to the same bytes.
             context.update(&(part.len() as u64).to_le_bytes());
             context.update(part.as_bytes());
         }
@@ -216,10 +227,12 @@ impl TokenReviews {
 
     async fn ask(&self, asker: ReviewedFor, token: &str) -> Result<ReviewedToken, ReviewError> {
         let turn = match asker {
+            // A stranger is refused where somebody known waits for a turn.
             ReviewedFor::Proven(key) => self.limit.known(&key).await,
             ReviewedFor::Stranger(address) => self.limit.unknown(address),
         };
         let _turn = turn?;
+        // When it is sent and not when it is wanted for, as the number stands for load of the API server.
         self.asked.fetch_add(1, Ordering::Relaxed);
         let audiences = (!self.audiences.is_empty()).then(|| self.audiences.clone());
         let review = TokenReview {
@@ -230,11 +243,13 @@ impl TokenReviews {
             ..TokenReview::default()
         };
         let params = PostParams::default();
+        // A review changes nothing, so it may be asked for once more.
         let response = call_with_retries(|| self.reviews.create(&params, &review)).await?;
         let user = response
             .status
             .and_then(|status| self.accept(status))
             .map(Arc::new);
+        // Read without its signature: a wrong end could only shorten how long the response is remembered.
         let lifetime = claims::remaining_life(token, SystemTime::now()).unwrap_or(MAX_TTL);
         Ok(ReviewedToken { user, lifetime })
     }

@@ -142,10 +142,12 @@ impl RewrittenBody {
             Stage::Over => Poll::Ready(Ok(Some(Next::Nothing))),
             Stage::Passes(source) => {
                 let frame = ready!(source.poll_frame(context)).transpose()?;
+                // Untouched, trailers too: nothing of it was read.
                 Poll::Ready(Ok(Some(frame.map_or(Next::Nothing, Next::Frame))))
             }
             Stage::Begins(source) => {
                 let encoding = self.encoding;
+                // Only the first bytes say which format it is, and how much a decoder would have to keep.
                 let begin = source.poll_begin(context, |begin, ended| {
                     match Begin::of(encoding, begin, ended) {
                         Begin::Unclear => None,
@@ -153,6 +155,7 @@ impl RewrittenBody {
                     }
                 });
                 let begin = match ready!(begin) {
+                    // What needs more first bytes than are kept is no format of the web.
                     Ok(begin) => begin.unwrap_or(Begin::TooLarge),
                     Err(error) => return Poll::Ready(Err(failure(source, error))),
                 };
@@ -161,6 +164,7 @@ impl RewrittenBody {
             }
             Stage::Flows(flow) => {
                 let ready = flow.encoder.ready();
+                // Given out in frames of a useful size; the last ones as they are.
                 if ready.len() >= FRAME || (flow.reach == Reach::End && !ready.is_empty()) {
                     return Poll::Ready(Ok(Some(Next::data(ready))));
                 }
@@ -183,6 +187,7 @@ impl RewrittenBody {
             return;
         };
         let need = Need { format, window };
+        // Asked before the first byte is decoded: a page that begins to be rewritten ends rewritten or with an error.
         let Some(share) = self.budget.share(need.at(FIRST_DECODED)) else {
             self.stage = Stage::Passes(source);
             return;
@@ -199,6 +204,7 @@ impl RewrittenBody {
     /// Takes one step of a piece through, after the next piece was decoded if none is left.
     fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Next>, axum::Error>> {
         if self.left.is_empty()
+            // What was decoded before goes on first, in steps that are small enough.
             && let Some(next) = ready!(self.poll_decode(context))?
         {
             return Poll::Ready(Ok(Some(next)));
@@ -212,6 +218,7 @@ impl RewrittenBody {
             self.rewriter.end(&mut self.page);
         } else {
             let end = self.left.end.min(self.left.start + self.step);
+            // A step at a time, as a few bytes of links may become many.
             let step = &self.piece[self.left.start..end];
             self.left.start = end;
             self.rewriter.write(step, &mut self.page);
@@ -223,6 +230,7 @@ impl RewrittenBody {
             .write(&mut self.page)
             .map_err(axum::Error::new)?;
         if ended {
+            // Once, as the encoder's end must not be written twice.
             flow.encoder.finish().map_err(axum::Error::new)?;
             flow.reach = Reach::End;
         }
@@ -240,6 +248,7 @@ impl RewrittenBody {
         let mut piece = ReadBuf::new(&mut self.piece);
         match flow.decoder.poll_read(context, &mut piece) {
             Poll::Pending => {
+                // The backend pauses, so all that is known goes out: a page may stream for hours.
                 if flow.reach == Reach::Encoder {
                     flow.encoder.flush().map_err(axum::Error::new)?;
                     flow.reach = Reach::Out;
@@ -257,12 +266,14 @@ impl RewrittenBody {
         }
         self.left = 0..piece.filled().len();
         self.decoded += self.left.len() as u64;
+        // Counted after decoding, as a few bytes may unfold to gigabytes.
         if self.decoded > self.limit {
             let limit = self.limit;
             tracing::warn!(limit, "page is larger than the limit when decoded");
             return Poll::Ready(Err(axum::Error::new(PageError::TooLarge { limit })));
         }
         let decoded = usize::try_from(self.decoded).unwrap_or(usize::MAX);
+        // The window grows with the page; in steps, as the budget is shared by all threads.
         if decoded > FIRST_DECODED
             && !flow
                 .share
@@ -278,6 +289,7 @@ impl RewrittenBody {
             return Poll::Ready(Ok(Next::Nothing));
         };
         let source = flow.decoder.source();
+        // What follows the encoded stream is read to its end, as the trailers come behind it.
         if let Err(error) = ready!(source.poll_drain(context)) {
             return Poll::Ready(Err(failure(source, error)));
         }
@@ -318,6 +330,7 @@ impl http_body::Body for RewrittenBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let begun = Instant::now();
+        // Some steps at once, then others get their turn: a page that decodes well could keep a worker for long.
         for _ in 0..STEPS_A_TURN {
             match ready!(self.poll_step(context)) {
                 Ok(None) if begun.elapsed() > LONGEST_TURN => break,
@@ -330,6 +343,7 @@ impl http_body::Body for RewrittenBody {
                 }
             }
         }
+        // Woken at once, as there is more to do already.
         context.waker().wake_by_ref();
         Poll::Pending
     }

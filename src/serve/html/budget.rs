@@ -56,6 +56,7 @@ impl Budget {
 impl Share {
     /// Makes the share at least so large; `false`: so much is not left, and the share stays as it is.
     pub(super) fn grow_to(&mut self, bytes: usize) -> bool {
+        // Nothing is given back before the page is over: a window that was large keeps its memory.
         let Some(more) = bytes.checked_sub(self.bytes).filter(|more| *more > 0) else {
             return true;
         };
@@ -63,6 +64,7 @@ impl Share {
         let taken = self
             .budget
             .left
+            // In one step, so that two pages can't both take what is left.
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
         match taken {
             Ok(_) => self.bytes = bytes,

@@ -26,6 +26,7 @@ pub(super) enum Charset {
 impl Charset {
     /// The charset of a name; `None`: it can't be rewritten. Names that nobody knows count as none given.
     pub(super) fn named(label: &str) -> Option<Self> {
+        // A browser that does not know the name takes the page's own or a default, which are ASCII below 128 as well.
         let Some(encoding) = Encoding::for_label(label.as_bytes()) else {
             return Some(Self::Ascii);
         };
@@ -40,6 +41,7 @@ impl Charset {
 
     /// Whether a byte is the first of two that stand for one character.
     pub(super) fn begins_two_bytes(self, byte: u8) -> bool {
+        // The second byte of such a character may look like a quote or a bracket, and is none.
         match self {
             Self::Ascii => false,
             Self::ShiftJis => matches!(byte, 0x81..=0x9f | 0xe0..=0xfc),

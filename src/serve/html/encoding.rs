@@ -37,6 +37,7 @@ impl Encoding {
         let Some(value) = values.next() else {
             return Some(Self::Identity);
         };
+        // Two lines are two encodings over one another.
         if values.next().is_some() {
             return None;
         }
@@ -79,6 +80,7 @@ impl Begin {
     pub(super) fn of(encoding: Encoding, begin: &[u8], ended: Ended) -> Self {
         const DEFLATE: usize = 32 * 1024;
         let window = match encoding {
+            // An empty body is no stream of any encoding, and some servers send one all the same.
             _ if begin.is_empty() && ended == Ended::Yes => return Self::Is(Format::Plain, 0),
             Encoding::Identity => return Self::Is(Format::Plain, 0),
             _ if begin.is_empty() => return Self::Unclear,
@@ -128,6 +130,7 @@ impl Decoder {
             Format::Plain => Self::Plain(source),
             Format::Gzip => {
                 let mut decoder = bufread::GzipDecoder::new(source);
+                // RFC 1952 section 2.2: several members one after another are one stream.
                 decoder.multiple_members(true);
                 Self::Gzip(decoder)
             }
@@ -135,6 +138,7 @@ impl Decoder {
             Format::BareDeflate => Self::BareDeflate(bufread::DeflateDecoder::new(source)),
             Format::Brotli => Self::Brotli(Box::new(bufread::BrotliDecoder::new(source))),
             Format::Zstd => {
+                // zstd itself would take windows of 128 MiB (RFC 9659 has 8 for the web).
                 let largest = DParameter::window_log_max(window::ZSTD_LOG);
                 let mut decoder = bufread::ZstdDecoder::with_params(source, &[largest]);
                 decoder.multiple_members(true);
@@ -206,6 +210,7 @@ impl Encoder {
 
     /// Takes bytes in. What comes of them may stay within until [`Self::flush`].
     pub(super) fn write(&mut self, bytes: &mut Vec<u8>) -> io::Result<()> {
+        // The buffer itself changes hands, as most pages are not encoded.
         if let Self::Plain(out) = self {
             if out.is_empty() {
                 std::mem::swap(out, bytes);
@@ -259,6 +264,7 @@ impl Encoder {
         };
         match act(
             Pin::new(encoder),
+            // Nobody needs to be woken: memory is always ready.
             &mut Context::from_waker(std::task::Waker::noop()),
         ) {
             Poll::Ready(done) => done,

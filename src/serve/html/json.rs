@@ -30,6 +30,7 @@ pub(super) fn replaced(text: &[u8], rule: &Rule<'_>) -> Option<Vec<u8>> {
     let mut at = 0;
     while at < text.len() {
         match text[at] {
+            // A bound on strangers' input: the path to a string is kept as a list.
             b'{' | b'[' if path.len() == DEEPEST => return None,
             b'{' | b'[' => path.push(String::new()),
             b'}' | b']' => {
@@ -38,6 +39,7 @@ pub(super) fn replaced(text: &[u8], rule: &Rule<'_>) -> Option<Vec<u8>> {
             b'"' => {
                 let end = at + string_length(&text[at..]);
                 let literal = &whole[at..end];
+                // Read by a parser, as a string may be written with escapes.
                 let string: String = serde_json::from_str(literal).ok()?;
                 let is_key = text[end..]
                     .iter()
@@ -55,6 +57,7 @@ pub(super) fn replaced(text: &[u8], rule: &Rule<'_>) -> Option<Vec<u8>> {
                     Some(now) => result.extend_from_slice(&literal_of(&now)?),
                     None => result.extend_from_slice(literal.as_bytes()),
                 }
+                // Checked as it grows, so that a text of nothing but links stops in time.
                 if result.len() > end + MAX_GROWTH {
                     return None;
                 }
@@ -72,6 +75,7 @@ pub(super) fn replaced(text: &[u8], rule: &Rule<'_>) -> Option<Vec<u8>> {
 /// A string as JSON that may stand in a `<script>`.
 fn literal_of(string: &str) -> Option<Vec<u8>> {
     let literal = serde_json::to_string(string).ok()?;
+    // `</script>` within a string would end the element.
     Some(literal.replace('<', "\\u003c").into_bytes())
 }
 

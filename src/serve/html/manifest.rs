@@ -11,6 +11,7 @@ use super::links::Links;
 
 /// The manifest with its URLs mapped; `None`: it is no JSON.
 pub(super) fn mapped(manifest: &[u8], links: &Links) -> Option<Vec<u8>> {
+    // The name that an app has at the browser must not change with the page's depth, so it gets the whole path.
     let named = links.absolute();
     json::replaced(manifest, &|path, role, string| {
         let keys: Vec<&str> = path.iter().map(String::as_str).collect();

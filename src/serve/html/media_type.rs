@@ -16,6 +16,7 @@ pub(super) fn of(headers: &HeaderMap) -> Option<&[u8]> {
     let mut counts = None;
     for line in headers.get_all(CONTENT_TYPE) {
         let line = line.as_bytes();
+        // Longer than any type, so it is read by nobody.
         if line.len() > MAX_LINE {
             continue;
         }
@@ -25,6 +26,7 @@ pub(super) fn of(headers: &HeaderMap) -> Option<&[u8]> {
         } else {
             Some(line.trim_ascii()).filter(|value| is_type(value))
         };
+        // The last that is a type wins, as the Fetch standard has it.
         counts = last.or(counts);
     }
     counts

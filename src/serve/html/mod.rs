@@ -77,12 +77,14 @@ const OF_THE_BYTES: [&str; 6] = [
 
 /// Rewrites a response's body if it is one of those that are rewritten.
 pub(super) fn rewrite(response: Response, how: &PageTreatment) -> Response {
+    // First what has no body or only a part of one: there is nothing to be rewritten.
     if !has_whole_body(&how.method, response.status(), response.headers()) {
         return response;
     }
     let Some(encoding) = Encoding::of(response.headers()) else {
         return response;
     };
+    // Before the head changes: a body that stays must keep its length and its tags.
     let Some(rewriter) = Rewriter::of(response.headers(), how) else {
         return response;
     };
@@ -174,6 +176,7 @@ fn bytes_change(headers: &mut HeaderMap) {
         .get(ETAG)
         .map(HeaderValue::as_bytes)
         .filter(|tag| tag.starts_with(b"\""));
+    // Weak, as the bytes are others though the meaning is the same (RFC 9110 section 8.8.1).
     if let Some(tag) = strong {
         let weak = [b"W/", tag].concat();
         if let Ok(weak) = HeaderValue::from_bytes(&weak) {

@@ -61,6 +61,7 @@ pub(super) fn is_script(media_type: &[u8]) -> bool {
 /// A directive counts only where it stands first, so one that does is said once more.
 fn strictness(script: &[u8]) -> &'static [u8] {
     let begin = script.trim_ascii_start();
+    // The prologue would come before the directive and switch it off.
     if begin.starts_with(b"\"use strict\"") || begin.starts_with(b"'use strict'") {
         b"\"use strict\";"
     } else {
@@ -72,6 +73,7 @@ impl Rewriter {
     pub(super) fn of(headers: &HeaderMap, how: &PageTreatment) -> Option<Self> {
         let media_type = media_type::of(headers)?;
         let charset = match charset_of(media_type) {
+            // A name that is no UTF-8 is no charset, and an unknown charset may give ASCII bytes another meaning.
             Some(label) => Some(Charset::named(std::str::from_utf8(label).ok()?)?),
             None => None,
         };
@@ -84,6 +86,7 @@ impl Rewriter {
             }
             other if is_script(other) => Media::Script(how.prologue?),
             other if is_manifest(other, how.links.page()) => {
+                // Manifests come as many types, so this stands behind those that are sure.
                 Media::Manifest(Vec::new(), how.links.clone())
             }
             _ => return None,
@@ -99,6 +102,7 @@ impl Rewriter {
             return self.media.write(bytes, out);
         };
         begin.extend_from_slice(bytes);
+        // A mark of UTF-16 has two bytes, and it wins over what the header says.
         if begin.len() < 2 {
             self.begin = Some(begin);
             return;
@@ -110,6 +114,7 @@ impl Rewriter {
     }
 
     pub(super) fn end(&mut self, out: &mut Vec<u8>) {
+        // A body of a single byte was held back to its end.
         if let Some(begin) = self.begin.take() {
             self.media.write(&begin, out);
         }
@@ -126,6 +131,7 @@ fn html(how: &PageTreatment, charset: Option<Charset>) -> Media {
         budget: Arc::clone(&how.budget),
         nesting: Nesting::Outermost,
     }));
+    // Only a response that a script may have asked for is looked at: in a navigation HTML is HTML.
     match how.sniffing {
         Sniffing::Off => Media::Html(html),
         Sniffing::Json => Media::HtmlOrJson(html),
@@ -149,6 +155,7 @@ impl Media {
         match self {
             Self::Html(html) => html.write(bytes, out),
             Self::HtmlOrJson(html) => match begin(bytes) {
+                // Nothing but white space so far, which is the same in both.
                 None => html.write(bytes, out),
                 Some(at) if begins_json(bytes[at]) => {
                     // What came before was white space, which the parser has passed on.
@@ -166,6 +173,7 @@ impl Media {
             }),
             Self::Manifest(held, _) => {
                 held.extend_from_slice(bytes);
+                // Let go as it came, and memory stays bounded.
                 if held.len() > MAX_MANIFEST {
                     out.append(held);
                     *self = Self::Untouched;
@@ -197,6 +205,7 @@ impl Media {
             }),
             Self::Manifest(held, links) => match manifest::mapped(held, links) {
                 Some(mapped) => out.extend_from_slice(&mapped),
+                // A manifest that can't be read works better unchanged than not at all.
                 None => out.append(held),
             },
             Self::Script(_) | Self::Untouched => {}

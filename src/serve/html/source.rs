@@ -53,8 +53,10 @@ impl BodySource {
             if found.is_some() || self.ended {
                 return Poll::Ready(Ok(found));
             }
+            // Put before what comes, as the first bytes are looked at and not taken.
             let begin = std::mem::take(&mut self.chunk);
             let polled = self.poll_chunk(context);
+            // Also when nothing came: a pending body must not lose its beginning.
             if !begin.is_empty() {
                 self.chunk = [&begin[..], &self.chunk[..]].concat().into();
             }
@@ -85,6 +87,7 @@ impl BodySource {
 
     /// Reads to the end and keeps nothing but the trailers.
     pub(super) fn poll_drain(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Each chunk is dropped before the next is asked for, so a long rest costs no memory.
         while !self.ended {
             self.chunk.clear();
             ready!(self.poll_chunk(context))?;
@@ -94,6 +97,7 @@ impl BodySource {
 
     /// Gets the next chunk that isn't empty, if there is another.
     fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Empty frames are no end: decoders take an empty read for one.
         while !self.ended && self.chunk.is_empty() {
             match ready!(Pin::new(&mut self.body).poll_frame(context)) {
                 Some(Ok(frame)) => match frame.into_data() {
@@ -101,7 +105,9 @@ impl BodySource {
                     Err(frame) => self.trailers = frame.into_trailers().ok(),
                 },
                 Some(Err(failure)) => {
+                    // Kept, as decoders pass on nothing but an `io::Error`, and the caller is told the cause.
                     self.failure = Some(failure);
+                    // A body that failed is not polled again.
                     self.ended = true;
                     return Poll::Ready(Err(io::Error::other("the body broke off")));
                 }
@@ -131,6 +137,7 @@ impl AsyncRead for BodySource {
         piece: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let chunk = ready!(self.as_mut().poll_fill_buf(context))?;
+        // As much as fits; the rest of the chunk stays for the next read.
         let amount = chunk.len().min(piece.remaining());
         piece.put_slice(&chunk[..amount]);
         self.consume(amount);

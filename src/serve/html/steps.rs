@@ -16,5 +16,6 @@ pub(super) const PIECE: usize = 16 * 1024;
 pub(super) fn step(links: &Links) -> usize {
     const SHORTEST_LINK: usize = "url(/)".len();
     let written = SHORTEST_LINK + links.growth();
+    // Between a floor and a ceiling, so that even a page of nothing but links is rewritten in useful pieces.
     (HANDED_OUT / written * SHORTEST_LINK).clamp(PIECE / 64, PIECE)
 }

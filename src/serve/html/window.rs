@@ -26,6 +26,7 @@ pub(super) fn of_brotli(begin: &[u8]) -> Window {
     let log = match (first & 1, first >> 1 & 7, first >> 4 & 7) {
         (0, _, _) => 16,
         (_, 0, 0) => 17,
+        // This pattern is the large-window extension, of which the format itself knows nothing.
         (_, 0, 1) => return Window::TooLarge,
         (_, 0, short) => 8 + short,
         (_, long, _) => 17 + long,
@@ -37,6 +38,7 @@ pub(super) fn of_brotli(begin: &[u8]) -> Window {
 pub(super) fn of_zstd(begin: &[u8]) -> Window {
     const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
     let known = begin.len().min(MAGIC.len());
+    // A skippable frame or no zstd at all; the decoder's own bound still holds for what follows.
     if begin[..known] != MAGIC[..known] {
         return Window::Bytes(0);
     }
@@ -46,6 +48,7 @@ pub(super) fn of_zstd(begin: &[u8]) -> Window {
     let is_single_segment = descriptor & 0x20 != 0;
     let size = match is_single_segment {
         false => rest.first().map(|window| described(*window)),
+        // A frame of a single segment has no byte for the window: its content is the window.
         true => content_size(*descriptor, rest),
     };
     match size {
@@ -69,6 +72,7 @@ fn content_size(descriptor: u8, rest: &[u8]) -> Option<u64> {
     let mut bytes = [0; 8];
     bytes[..length].copy_from_slice(field);
     let size = u64::from_le_bytes(bytes);
+    // Two bytes begin at 256, as smaller sizes have a field of one byte.
     Some(if length == 2 { size + 256 } else { size })
 }
 

@@ -52,10 +52,12 @@ impl AccessLog {
     /// # Errors
     /// The system gives no thread.
     pub fn to(out: impl Write + Send + 'static) -> std::io::Result<Self> {
+        // Bounded, so that a reader which has stopped costs memory for so many lines and no more.
         let (entries, waiting) = sync_channel(WAITING);
         let bytes = Arc::new(AtomicUsize::new(0));
         let written = Arc::clone(&bytes);
         std::thread::Builder::new()
+            // A thread and no task: to write to a pipe may block, and a blocked worker would hold up requests.
             .name("access-log".into())
             .spawn(move || write(out, &waiting, &written))?;
         Ok(Self(Some(LogQueue {
@@ -72,6 +74,7 @@ impl AccessLog {
     pub fn line(&self, line: Vec<u8>) {
         let Some(open) = &self.0 else { return };
         let length = line.len();
+        // Counted before the line is sent, so that two threads can't both take the last of the room.
         let waiting = open.bytes.fetch_add(length, Ordering::Relaxed) + length;
         if waiting > MAX_WAITING_BYTES || open.entries.try_send(Entry::Line(line)).is_err() {
             open.bytes.fetch_sub(length, Ordering::Relaxed);
@@ -90,6 +93,7 @@ impl AccessLog {
     pub fn finish(&self) {
         let Some(open) = &self.0 else { return };
         let (written, all) = sync_channel(1);
+        // Behind all lines so far, as the channel keeps their order.
         if open.entries.try_send(Entry::Mark(written)).is_ok() {
             // Whoever does not read in time loses the rest.
             let _ = all.recv_timeout(FLUSH_TIMEOUT);
@@ -100,12 +104,14 @@ impl AccessLog {
 fn write(mut out: impl Write, waiting: &Receiver<Entry>, bytes: &AtomicUsize) {
     let (mut batch, mut marks) = (Vec::new(), Vec::new());
     while let Ok(first) = waiting.recv() {
+        // Sleeps although a line is there: those that come in this time go out with it in one write.
         std::thread::park_timeout(BATCH_INTERVAL);
         let mut next = Some(first);
         while next.is_some() {
             gather(&mut next, waiting, &mut batch, &mut marks);
             // Standard output may be gone; there is nobody left to tell.
             if out.write_all(&batch).and_then(|()| out.flush()).is_err() {
+                // The channel closes with this thread, so from here on every line counts as lost.
                 return;
             }
             // What is being written counts as waiting.

@@ -103,6 +103,7 @@ impl Metrics {
         registry.register(
             "apiserver_request",
             "Requests by verb, resource and status code",
+            // Clones share the number: the registry reads what is counted here.
             metrics.requests.clone(),
         );
         registry.register(
@@ -156,6 +157,7 @@ impl Metrics {
     }
 
     pub fn ended(&self, sample: &Sample) {
+        // Also for those that failed, as it stands for what is under way.
         self.in_flight.dec();
         let subresource = if sample.resource.is_empty() {
             ""
@@ -173,12 +175,14 @@ impl Metrics {
                 verb: verb_or_other(verb),
                 resource,
                 subresource,
+                // A code is a backend's choice, so it is brought down to those that exist.
                 code: code_label(code),
             })
             .inc();
         if let Some(reason) = sample.stage_reason {
             self.refusals.get_or_create(&RefusalLabels { reason }).inc();
         }
+        // The time of a tunnel says nothing of how fast a backend is.
         if sample.tunnel {
             self.tunnels_ended.inc();
         } else {
@@ -192,6 +196,7 @@ impl Metrics {
         let mut text = String::new();
         encode(&mut text, &self.registry).expect("a String takes everything");
         let end = "# EOF\n";
+        // The encoder ends the text itself, and nothing may follow that end.
         text.truncate(text.len() - if text.ends_with(end) { end.len() } else { 0 });
         for ((name, kind, help), value) in GAUGES.into_iter().zip(gauges.values()) {
             write!(

@@ -135,6 +135,7 @@ impl RequestRecord {
             total_ms: milliseconds(totals.took),
         };
         let mut bytes = serde_json::to_vec(&line).unwrap_or_default();
+        // One write for the line and its end, so that lines of two threads never mix.
         bytes.push(b'\n');
         bytes
     }

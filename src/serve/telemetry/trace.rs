@@ -21,6 +21,7 @@ impl AuditId {
     pub fn of(headers: &HeaderMap) -> Self {
         let given = headers
             .get(AUDIT_ID)
+            // A bound, as every line of the log has it and anybody may send one.
             .filter(|value| (1..=MAX_AUDIT_ID).contains(&value.len()));
         let mut id = given
             .filter(|value| value.to_str().is_ok())
@@ -48,6 +49,7 @@ const DIGITS: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 
 
 /// RFC 9562, version 4.
 fn random_uuid() -> HeaderValue {
+    // Fast and not secret: it only has to be another one each time.
     let random = fastrand::u128(..) & !(0xf << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62);
     let mut uuid = [b'-'; 36];
     for (at, byte) in DIGITS.into_iter().zip(random.to_be_bytes()) {
@@ -70,6 +72,7 @@ impl TraceId {
         };
         let mut parts = text.split(|byte| *byte == b'-');
         let (version, id) = (parts.next()?, parts.next()?);
+        // `ff` is no version, and a trace of zeros is none (W3C Trace Context, section 3.2.2).
         let known = version.len() == 2 && is_hex(version) && version != b"ff";
         let id: [u8; 32] = id.try_into().ok()?;
         (known && is_hex(&id) && id != [b'0'; 32]).then_some(Self(id))

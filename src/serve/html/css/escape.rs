@@ -55,6 +55,7 @@ pub(super) fn unescaped(text: &[u8]) -> Cow<'_, str> {
             digits.push(digit);
         }
         if digits.is_empty() {
+            // Behind a backslash a carriage return and a line feed are one line end.
             match rest.next() {
                 Some('\r') => drop(rest.next_if_eq(&'\n')),
                 None | Some('\n' | '\x0c') => {}
@@ -62,6 +63,7 @@ pub(super) fn unescaped(text: &[u8]) -> Cow<'_, str> {
             }
             continue;
         }
+        // One white space after the digits belongs to the escape.
         if rest.next_if(|space| space.is_ascii() && is_space(*space as u8)) == Some('\r') {
             rest.next_if_eq(&'\n');
         }
@@ -84,6 +86,7 @@ pub(super) fn unescaped(text: &[u8]) -> Cow<'_, str> {
 /// The text of a URL for within quotes and without. Nothing in it ends the URL, or the element that the sheet stands in.
 pub(super) fn escaped(url: &str) -> Vec<u8> {
     let special = |c: char| c <= ' ' || matches!(c, '"' | '\'' | '(' | ')' | '\\' | '<' | '\x7f');
+    // Most URLs are plain, and stay as they are written.
     if !url.contains(special) {
         return bytes_of(url).into_owned();
     }

@@ -91,6 +91,7 @@ impl Css {
                     }
                     begin = at + 1;
                     self.held.push(byte);
+                    // Let go as it came: nobody needs a URL of such a length mapped, and `data:` may have megabytes.
                     if self.held.len() > LONGEST_URL {
                         self.let_go(out);
                     }
@@ -123,6 +124,7 @@ impl Css {
         if was.is_empty() {
             return;
         }
+        // Where a byte may be the second half of a character, what looks like a URL may be none.
         let now = self
             .charset
             .is_plain(&was)
@@ -142,6 +144,7 @@ impl Css {
     }
 
     fn let_go(&mut self, out: &mut Out<'_>) {
+        // The rest is still part of the URL, so it is skipped and not read anew.
         self.give_as_it_was(out);
         let role = StringRole::Plain;
         self.state = match self.state {
@@ -157,6 +160,7 @@ impl Css {
     }
 
     fn read(&mut self, byte: u8) -> Read {
+        // The second byte of a character has no meaning of its own, whatever it looks like.
         if self.within_character {
             self.within_character = false;
             return self.within();
@@ -228,6 +232,7 @@ impl Css {
 
     fn read_normal(&mut self, byte: u8) -> Read {
         if is_of_name(byte) {
+            // `@import` is followed by a URL or a string; with a name in between, what follows is none.
             if self.name.is_empty() && self.rule == AtRule::Import {
                 self.rule = AtRule::None;
             }
@@ -263,9 +268,11 @@ impl Css {
             }
             b'/' => self.state = ScanState::Slash,
             b')' => {
+                // Brackets are only counted; one that closes nothing is passed by, as browsers do.
                 self.open.pop();
             }
             b'{' | b'}' => {
+                // A block ends whatever was open, so one lost bracket does not spoil the rest of the sheet.
                 self.open.clear();
                 self.rule = AtRule::None;
             }
@@ -276,6 +283,7 @@ impl Css {
     }
 
     fn add_to_name(&mut self, byte: u8) {
+        // Longer names mean nothing here, and their letters need not be kept.
         if self.name.len() < LONGEST_NAME {
             self.name.push(byte.to_ascii_lowercase());
         }
@@ -306,6 +314,7 @@ impl Css {
     }
 
     fn push(&mut self, bracket: Bracket) {
+        // What is nested deeper than any sheet is read as plain.
         if self.open.len() < DEEPEST {
             self.open.push(bracket);
         }
@@ -322,6 +331,7 @@ fn give_changed(was: &[u8], now: &[u8], out: &mut Out<'_>) {
         (0..was.len(), 0)
     } else {
         let url = url_in(was);
+        // What is the same at the end stays byte for byte, so that escapes and case are kept.
         let pairs = was[url.clone()].iter().rev().zip(now.iter().rev());
         let same = pairs.take_while(|(was, now)| was == now).count();
         (url, same)

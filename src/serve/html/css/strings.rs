@@ -24,6 +24,7 @@ impl Css {
             self.add_to_name(byte);
             return Read::Plain;
         }
+        // A character above 255 is no letter of the names that are looked for.
         self.add_to_name(u8::try_from(value).unwrap_or(0xff));
         if is_space(byte) {
             self.escaped_return = byte == b'\r';
@@ -67,6 +68,7 @@ impl Css {
                     AtRule::Namespace => StringRole::Plain,
                     AtRule::None | AtRule::Import => StringRole::Url,
                 };
+                // The bracket of `url(` is closed by a bracket behind the string.
                 self.push(Bracket::Other);
                 self.state = ScanState::Text { quote: byte, role };
             }

@@ -32,6 +32,7 @@ impl BackendNames {
         let Ok(named) = authority.parse::<Authority>() else {
             return false;
         };
+        // A name before the host is a login, and no backend writes one for itself.
         if authority.contains('@') {
             return false;
         }
@@ -43,10 +44,12 @@ impl BackendNames {
         let host = host.and_then(|host| host.parse::<Authority>().ok());
         let by_host = host.is_some_and(|own| {
             let own_port = own.port_u16().unwrap_or(self.default_port());
+            // Apps often leave their port away or name the one that they listen on, so all three count as their own.
             let ports = [default_port, own_port, self.address.port()];
             is_name_of(named.host(), own.host()) && ports.contains(&port)
         });
         let address = named.host().trim_matches(['[', ']']).parse::<IpAddr>();
+        // By address only with its port: on the same address other things may listen.
         by_host || (address == Ok(self.address.ip()) && port == self.address.port())
     }
 

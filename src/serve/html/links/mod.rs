@@ -79,6 +79,7 @@ impl Links {
     /// For the response to a request for `path` inside the target, whose own path here is `prefix`.
     pub(crate) fn new(prefix: &str, path: &str, backend: BackendNames, form: LinkForm) -> Self {
         let prefix = prefix.to_owned();
+        // Without dots, so that a relative way is counted from where the browser takes the page to be.
         let page = match path {
             "" => String::new(),
             path => without_dots(path).into_owned(),
@@ -166,6 +167,7 @@ impl Links {
     /// Takes note of a page's `<base href>`, given as the backend wrote it. Only the first one of a page counts.
     pub(crate) fn rebase(&mut self, href: &str) {
         let href = as_browsers_read(href);
+        // A base inside the target is the usual case: links are then relative to that.
         if let Some(inside) = self.path_of(&href) {
             let end = inside.find(['?', '#']).unwrap_or(inside.len());
             let path = without_dots(&inside[..end]);
@@ -192,6 +194,7 @@ impl Links {
     fn mapped(&self, url: &str, mark: &str) -> Option<String> {
         match &self.base {
             Base::SameOrigin { .. } | Base::Deep => self.mapped_inside(&self.inside(url)?, mark),
+            // Root-absolute URLs mean the other origin, and no path leads back from there.
             Base::Elsewhere => None,
         }
     }
@@ -204,12 +207,14 @@ impl Links {
         };
         let end = inside.find(['?', '#']).unwrap_or(inside.len());
         let (path, rest) = inside.split_at(end);
+        // Resolved inside the target first, so that no reference climbs out of it.
         let path = without_dots(path);
         let (begin, mark, path) = match (&self.form, to_root) {
             (LinkForm::Relative, Some(to_root)) => (to_root, mark, &path[1..]),
             (LinkForm::Relative, None) => (self.path_of_origin(), "", &*path),
             (LinkForm::Absolute(prefix), _) => (prefix, "", &*path),
         };
+        // Below a longer path every link would become larger than the page can bear, so all stay.
         (begin.len() <= MAX_PREFIX).then(|| [begin, mark, path, rest].concat())
     }
 
@@ -242,6 +247,7 @@ impl Links {
             }
             UrlReference::Relative(_) | UrlReference::OtherScheme => return None,
         };
+        // Apps that know their prefix have put it there already, and must not get it twice.
         Some(self.without_prefix(path))
     }
 

@@ -9,6 +9,7 @@ use super::reference::SLASHES;
 pub(super) fn after<'u>(path: &'u str, prefix: &str) -> Option<&'u str> {
     let mut path_bytes = decoded(path);
     for (_, byte) in decoded(prefix) {
+        // Compared decoded, as some front ends write a colon as `%3A`.
         (path_bytes.next()?.1 == byte).then_some(())?;
     }
     let end = path_bytes.next().map_or(path.len(), |(at, _)| at);
@@ -45,6 +46,7 @@ pub(crate) fn to_root(prefix: &str, base: &str) -> String {
     let folder = base.rfind('/').map_or("", |slash| &base[..slash]);
     let from: Vec<&str> = folder.split('/').collect();
     let to: Vec<&str> = prefix.split('/').collect();
+    // Where the two paths part, the way goes up and then down again.
     let common = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
     let mut reference = "../".repeat(from.len() - common);
     let down = &to[common..];
@@ -61,6 +63,7 @@ pub(crate) fn to_root(prefix: &str, base: &str) -> String {
 
 /// RFC 3986 section 5.2.4, with `%2e` for a dot and a backslash for a slash, as browsers read them. Starts with a slash.
 pub(crate) fn without_dots(path: &str) -> Cow<'_, str> {
+    // Almost all paths are plain, and are not copied.
     let plain = path.starts_with('/')
         && !path.contains("/.")
         && !path.bytes().any(|byte| matches!(byte, b'%' | b'\\'));

@@ -20,12 +20,14 @@ pub(super) enum UrlReference<'u> {
 
 impl<'u> UrlReference<'u> {
     pub(super) fn read(url: &'u str) -> Self {
+        // Before a single slash: two begin a host.
         if let Some(rest) = after_slashes(url) {
             return Self::authority(rest, None);
         }
         if url.starts_with(SLASHES) {
             return Self::Path(url);
         }
+        // A colon behind a slash is part of a path and no scheme.
         let Some(colon) = url.find([':', '/', '\\', '?', '#']) else {
             return Self::Relative(url);
         };
@@ -40,6 +42,7 @@ impl<'u> UrlReference<'u> {
         };
         match after_slashes(&rest[1..]) {
             Some(rest) => Self::authority(rest, Some(default_port)),
+            // `http:x` without slashes depends on the page's own scheme, so it is none of ours.
             None => Self::OtherScheme,
         }
     }

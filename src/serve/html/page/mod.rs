@@ -54,6 +54,7 @@ impl PageRewriter {
         let bounds = MemorySettings::new()
             .with_preallocated_parsing_buffer_size(0)
             .with_max_allowed_memory_usage(memory)
+            // So that what it got comes out even when it gives up.
             .with_graceful_bail_out_on_memory_limit_exceeded(true);
         let budget = Arc::clone(&options.budget);
         let splice: Shared = Arc::new(Mutex::new(Splice::new(options)));
@@ -69,8 +70,10 @@ impl PageRewriter {
         let settings = Settings::new_send()
             .with_encoding(encoding)
             .with_memory_settings(bounds)
+            // A strict parser ends at markup that it could read in two ways, and real pages have such.
             .with_strict(false)
             .append_element_content_handler((std::borrow::Cow::Owned(every), handlers));
+        // Behind a lock since both closures need it; one task uses them, so it is never waited for.
         let of_sink = Arc::clone(&splice);
         let sink: Sink = Box::new(move |bytes: &[u8]| locked(&of_sink).pass(bytes));
         Self {
@@ -95,6 +98,7 @@ impl PageRewriter {
             }
             None => locked(&self.splice).pass(bytes),
         }
+        // After each piece, as one tag may have megabytes.
         if !self.has_room() {
             self.give_up();
         }
@@ -107,10 +111,12 @@ impl PageRewriter {
         // What the parser got and has not given out is a tag without its end.
         let unfinished = self.written - splice.position();
         let largest = unfinished.max(splice.largest_tag());
+        // Given back before the budget is asked, which may write a line to the log.
         drop(splice);
         if largest <= SMALL_TAG || self.parser.is_none() {
             return true;
         }
+        // Never more than the parser's own bound, whatever its tags are.
         let bytes = (largest * HELD_PER_BYTE).min(self.memory);
         match &mut self.share {
             Some(share) => share.grow_to(bytes),

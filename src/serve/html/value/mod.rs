@@ -38,7 +38,9 @@ pub(super) struct Mapping<'m> {
 impl Mapping<'_> {
     /// Takes room for an edit; `false`: there is none left, so this URL and all after it stay as they are.
     fn takes(&self, now: &[u8]) -> bool {
+        // An edit is counted with what it takes to keep it, as a value may be nothing but short URLs.
         let left = self.room.get().checked_sub(now.len() + size_of::<Edit>());
+        // Once it is used up it stays so: no later URL that happens to be shorter is mapped alone.
         self.room.set(left.unwrap_or(0));
         left.is_some()
     }
@@ -76,6 +78,7 @@ fn plain_url(value: &[u8], begin: usize, mapping: &Mapping<'_>) -> Option<Edit> 
     }
     let now = (mapping.map)(&shown(was))?;
     let now = bytes_of(&now);
+    // Only the beginning differs, and what is not replaced keeps its own way of writing.
     let same = same_at_the_end(was, &now);
     let now = escape_attribute(&now[..now.len() - same]);
     mapping.takes(&now).then(|| Edit {
@@ -100,6 +103,7 @@ fn found(value: &[u8], syntax: UrlSyntax, mapping: &Mapping<'_>) -> Vec<Edit> {
         mapping,
         found: Vec::new(),
     };
+    // A copy, as edits are added while the text is read.
     let text = edits.text.bytes.clone();
     match syntax {
         UrlSyntax::Url => edits.url(0..text.len()),
@@ -139,6 +143,7 @@ impl Edits<'_, '_> {
         let within = url_in(&self.text.bytes[range.clone()]);
         let begin = range.start + within.start;
         let was = &self.text.bytes[begin..range.start + within.end];
+        // Looked at before the URL is mapped, so that a value beyond its bound costs little more.
         if !may_be_mapped(was, self.mapping) || self.mapping.room.get() == 0 {
             return;
         }
@@ -157,12 +162,14 @@ impl Edits<'_, '_> {
     }
 
     fn css(&mut self, text: &[u8]) {
+        // Nearly all styles have no URL, and are not read as a sheet.
         if !text.contains(&b'(') {
             return;
         }
         let mut css = Css::new(self.mapping.charset);
         let mut at = 0;
         let mut changes = Vec::new();
+        // Counted apart and not taken: what is taken is decided below, where references are known.
         let mut room = self.mapping.room.get();
         let mut out = |piece: Piece<'_>| match piece {
             Piece::AsItWas(bytes) => at += bytes.len(),
@@ -176,6 +183,7 @@ impl Edits<'_, '_> {
         };
         css.write(text, self.mapping.map, &mut out);
         css.end(self.mapping.map, &mut out);
+        // Afterwards, as the sheet's reader borrows the text while it runs.
         for (at, was, now) in changes {
             self.replace(at, &was, &now);
         }
@@ -185,6 +193,7 @@ impl Edits<'_, '_> {
     fn replace(&mut self, at: usize, was: &[u8], now: &[u8]) {
         let same = same_at_the_end(was, now);
         let decoded = at..at + was.len() - same;
+        // To write over a reference that was not understood could change what it stands for.
         if self.text.is_opaque(&decoded) {
             return;
         }
@@ -203,6 +212,7 @@ pub(super) fn escape_attribute(text: &[u8]) -> Vec<u8> {
     for byte in text {
         match byte {
             b'&' => escaped.extend_from_slice(b"&amp;"),
+            // Also what ends an unquoted value, as the quotes of the page are not known here.
             b'"' | b'\'' | b'<' | b'>' | b'`' | b'=' | b'\t' | b'\n' | b'\x0c' | b'\r' | b' ' => {
                 escaped.extend_from_slice(format!("&#{byte};").as_bytes());
             }

@@ -21,6 +21,7 @@ impl<'v> Decoded<'v> {
             offsets: Vec::new(),
             opaque: Vec::new(),
         };
+        // Most values have none, and are not copied.
         if !value.contains(&b'&') {
             return decoded;
         }
@@ -39,6 +40,7 @@ impl<'v> Decoded<'v> {
                 }
                 CharacterReference::Unknown { length } => {
                     decoded.opaque.push(bytes.len());
+                    // A stand-in that nothing takes for syntax.
                     bytes.push(0xff);
                     at += length;
                 }
@@ -140,6 +142,7 @@ fn reference(text: &[u8]) -> CharacterReference {
     let table: &[(&str, u8)] = if ends { &NAMED } else { &BARE };
     let found = table.iter().find(|(known, _)| known.as_bytes() == name);
     match (found, after.first()) {
+        // In an attribute, `&copy=` is text and no reference, or the parameters of old URLs would be lost.
         (_, Some(b'=')) => CharacterReference::None,
         (Some((_, byte)), _) => CharacterReference::Ascii {
             byte: *byte,
@@ -165,11 +168,13 @@ fn numeric(rest: &[u8]) -> CharacterReference {
         return CharacterReference::None;
     }
     let end = skipped + digits;
+    // Without a semicolon numbers count as well (HTML standard, "Numeric character reference end state").
     let length = 2 + end + usize::from(rest.get(end) == Some(&b';'));
     let value = std::str::from_utf8(&rest[skipped..end])
         .ok()
         .and_then(|digits| u32::from_str_radix(digits, radix).ok());
     match value.and_then(|value| u8::try_from(value).ok()) {
+        // A browser makes another character of NUL, and what lies above ASCII has bytes by the charset.
         Some(byte @ 1..0x80) => CharacterReference::Ascii { byte, length },
         _ => CharacterReference::Unknown { length },
     }

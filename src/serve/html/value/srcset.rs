@@ -18,12 +18,14 @@ pub(super) fn candidates(text: &[u8]) -> Vec<Range<usize>> {
         }
         let begin = at;
         at += run(&text[at..], |byte| !byte.is_ascii_whitespace());
+        // Commas at the end of a URL part it from the next; in its middle they belong to it.
         let commas = text[begin..at]
             .iter()
             .rev()
             .take_while(|byte| **byte == b',')
             .count();
         found.push(begin..at - commas);
+        // A comma right behind the URL leaves no room for a width.
         if commas > 0 {
             continue;
         }
@@ -48,6 +50,7 @@ pub(super) fn refresh_url(text: &[u8]) -> Option<Range<usize>> {
     let time = run(&text[at..], |byte| byte.is_ascii_digit() || byte == b'.');
     at += time;
     let separated = matches!(text.get(at), Some(b';' | b',')) || space(at) > at;
+    // Without a time, or with something else behind it, a browser does not refresh at all.
     (time > 0 && separated).then_some(())?;
     at = space(at);
     if matches!(text.get(at), Some(b';' | b',')) {
@@ -65,6 +68,7 @@ pub(super) fn refresh_url(text: &[u8]) -> Option<Range<usize>> {
     let quote = text.get(at).filter(|quote| matches!(quote, b'"' | b'\''));
     let begin = at + usize::from(quote.is_some());
     let end = match quote {
+        // What follows the closing quote is no part of the URL.
         Some(quote) => begin + run(&text[begin..], |byte| byte != *quote),
         None => text.len(),
     };

@@ -38,6 +38,7 @@ impl Splice {
             };
             let value = view.bytes(&range);
             let begin = range.start - view.tag.range.start;
+            // Values that need to be parsed are counted together; a plain URL costs one look.
             if !value::is_plain_url(value, syntax) {
                 let Some(left) = unread.checked_sub(value.len()) else {
                     continue;
@@ -47,6 +48,7 @@ impl Splice {
             match syntax {
                 UrlSyntax::Refresh if !*is_refresh => {}
                 UrlSyntax::Document if view.is_quoted(&range) => {
+                    // Browsers take the first of two, and a document costs a parser of its own.
                     if std::mem::take(&mut is_first_document) {
                         edits.extend(self.document(value, begin));
                     }
@@ -60,6 +62,7 @@ impl Splice {
 
     /// A document within an attribute, which takes its base from the page around it.
     fn document(&self, value: &[u8], begin: usize) -> Option<Edit> {
+        // One level deep: a document within a document within a page would cost parsers without end.
         if self.options.nesting == Nesting::Within || !self.takes_document() {
             return None;
         }
@@ -91,6 +94,7 @@ impl Splice {
             || view.says("as", "style");
         let href = value::decoded(view.value("href")?)?;
         let elsewhere = self.options.links.leads_elsewhere(&charset::shown(&href));
+        // Only of what may have been changed: other hashes still hold.
         if !of_sheet || elsewhere || range.is_empty() {
             return None;
         }

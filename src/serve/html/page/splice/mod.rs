@@ -108,7 +108,8 @@ impl Splice {
 
     pub(super) fn expect_tag(&mut self, tag: Tag) {
         self.largest_tag = self.largest_tag.max(tag.range.len());
-        // Most tags say nothing that matters.
+        // Most tags say nothing that matters. While something is open or expected, each does, as it ends what is
+        // before.
         let ends_content = !matches!(self.content, Content::Text) || !self.marks.is_empty();
         let matters =
             !tag.attributes.is_empty() || tag.with_content || self.injected == Injected::NotYet;
@@ -130,6 +131,7 @@ impl Splice {
                 Some(Mark::EndOfContent(at)) => *at,
                 None => usize::MAX,
             };
+            // What is between two marks is text, or part of an element that is followed.
             let before = begin.saturating_sub(self.position).min(bytes.len());
             self.between_tags(&bytes[..before]);
             self.position += before;
@@ -140,6 +142,7 @@ impl Splice {
             match self.marks.pop_front() {
                 Some(Mark::Tag(tag)) => {
                     let length = tag.range.end.saturating_sub(self.position).min(bytes.len());
+                    // A tag ends what is open: its element can't hold it.
                     self.end_content();
                     self.tag(&tag, &bytes[..length]);
                     self.position += length;
@@ -163,6 +166,7 @@ impl Splice {
 
     /// Hands over what is ready. Where nothing waits there, the buffer itself goes: pages are copied often enough.
     pub(super) fn take(&mut self, out: &mut Vec<u8>) {
+        // Swapped, so that the page's bytes are moved and not copied.
         if out.is_empty() {
             std::mem::swap(out, &mut self.out);
             self.out.reserve(out.len().min(HANDED_OUT));
@@ -187,6 +191,7 @@ impl Splice {
             }
             Content::ImportMap(map) => {
                 map.extend_from_slice(bytes);
+                // Too long to be kept: what was kept goes out as it came.
                 if map.len() > MAX_IMPORT_MAP {
                     out.append(map);
                     self.content = Content::Text;
@@ -223,6 +228,7 @@ impl Splice {
             return;
         }
         let view = TagView::new(tag, raw);
+        // Before the injection, which has to come after the charset.
         if view.is("meta") {
             self.note_charset(&view);
         }
@@ -248,6 +254,7 @@ impl Splice {
             at = edit.range.end;
         }
         self.out.extend_from_slice(&raw[at..]);
+        // After its own links were mapped, as they are relative to the page itself.
         if view.is("base") {
             self.note_base(&view);
         }
@@ -291,6 +298,7 @@ impl Splice {
             Content::Css(Box::new(Css::new(self.charset())))
         } else if view.is("script") && is("importmap") {
             Content::ImportMap(Vec::new())
+        // One level deep, like documents in attributes.
         } else if view.is("noscript")
             && self.options.nesting == Nesting::Outermost
             && self.takes_document()

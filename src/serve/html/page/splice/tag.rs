@@ -75,6 +75,7 @@ impl<'t> TagView<'t> {
 
     /// Whether nothing may be put before this tag.
     pub(super) fn comes_before_all(&self) -> bool {
+        // Scripts before these would end the head, or come before the charset is known.
         self.is("html")
             || self.is("head")
             || (self.is("meta")
