@@ -28,6 +28,7 @@ impl InFlight {
     /// `most` is how many there may be; zero is no limit.
     pub fn new(most: usize) -> Self {
         Self(Slots::new(match most {
+            // Half of the numbers that there are, so that counting one more never overflows.
             0 => usize::MAX / 2,
             most => most,
         }))

@@ -92,9 +92,11 @@ pub async fn respond(stages: &Stages, peer: &Peer, request: Box<Request>) -> Res
         record.status = response.status().as_u16();
         record.responded = Some(Instant::now());
     });
+    // With the head of the response, as the body of a 101 is the tunnel and has a limit of its own.
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         context.release_slot();
     }
+    // A body that is over has nobody to hold the record, which ends here.
     if !response.body().is_end_stream() {
         // For the connection, which sees whether the body is taken.
         response.extensions_mut().insert(context);
@@ -123,16 +125,22 @@ async fn handle(
         ..
     } = stages;
     let (caller, mut request) = authentication.identify(context, peer, request).await?;
+    // After authentication, as shares are those of users; before authorization, as a review is work already.
     in_flight.acquire(context, &caller)?;
+    // An unknown path is said only here, after the caller is known.
     let mut permit = authorization.authorize(context, caller, info?).await?;
     let client = clients.describe(&permit, &mut request)?;
+    // Pages of this server's own need no backend, yet the same right.
     if let Some(response) = own_pages.respond(&client, &permit, &mut request).await {
         return Ok(response);
     }
+    // Empty for nearly all requests; a redirect that is followed adds to it.
     let mut redirects = responses.redirect_chain();
     loop {
         let destination = destinations.resolve(&permit).await?;
+        // Once the Service is known, as its settings may allow requests of other sites.
         clients.guard(&permit, &client, destination.settings(), &request)?;
+        // Before the request is sent, as its body is gone then.
         redirects.record(&client, &destination, &mut request);
         let order = endpoints.choose(context, &destination).await?;
         let forwarded = forward.send(context, peer, &client, order, request).await?;
@@ -156,18 +164,21 @@ fn begin(
     request: &Request,
     info: Option<&RequestInfo>,
 ) -> Arc<RequestContext> {
+    // The caller's own id if there is one, so that it names the same request in all logs.
     let audit_id = AuditId::of(request.headers());
     let context =
         RequestContext::begin(audit_id, Arc::clone(&stages.metrics), stages.access.clone());
     context.note(|record| {
         record.method = Some(request.method().clone());
         record.peer = Some(peer.address());
+        // Only for a line that will be written.
         if context.is_logged() {
             record.trace = TraceId::of(request.headers());
             record.forwarded_for = forwarded_for::last_hop(request.headers());
             let inside = request.headers().get(THROUGHWAY_PATH);
             record.inner_path = inside.map(|inside| inner_path(inside.as_bytes()));
         }
+        // The rest is about a target, and a path that is none names none.
         let Some(info) = info else { return };
         record.verb = info.verb.as_str();
         record.resource = info.resource.as_str();
@@ -196,6 +207,7 @@ fn refuse(stages: &Stages, refusal: &Refusal, peer: &Peer, context: &RequestCont
     let address = peer.address();
     match fault {
         Fault::Server | Fault::Backend => {
+            // Callers cause these, so a flood of them must not become a flood of lines.
             if stages.refusals.take(Duration::ZERO).is_some() {
                 let error = causes(refusal);
                 tracing::warn!(audit_id, peer.address = %address, reason, error, "request refused");

@@ -37,6 +37,7 @@ impl Pace {
 
     /// How long the turn after `due` has to wait.
     fn wait(&self, due: u64, now: u64) -> u64 {
+        // A name that was quiet begins at now and not where it left off, or a pause would be saved up without end.
         (due.max(now) + self.interval).saturating_sub(now + self.ahead)
     }
 }
@@ -62,6 +63,7 @@ impl Rate {
         let (now, patience) = (self.pace.now(), nanoseconds(patience));
         let taken = self
             .due
+            // One step for the look and the taking, so that two threads can't have the same turn.
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |due| {
                 let fits = self.pace.wait(due, now) <= patience;
                 fits.then(|| due.max(now) + self.pace.interval)
@@ -72,6 +74,7 @@ impl Rate {
 
     /// Whether more than half of the bucket is gone.
     pub fn is_scarce(&self) -> bool {
+        // Only a hint for others, so it may be a moment old.
         let due = self.due.load(Ordering::Relaxed);
         due.saturating_sub(self.pace.now()) > self.pace.ahead / 2
     }
@@ -96,6 +99,7 @@ impl Rates {
 
     /// Takes a turn of `name`, if it has one now.
     pub(super) fn take(&self, name: &(impl Hash + ?Sized)) -> bool {
+        // Two threads may both find a turn here; a share is kept near enough, and nothing is locked for it.
         let now = self.pace.now();
         let cells = self.due.at(self.names.cells(name));
         let due = cells.map(|cell| cell.load(Ordering::Relaxed));
@@ -103,6 +107,7 @@ impl Rates {
         let fits = self.pace.wait(smaller, now) == 0;
         if fits {
             for cell in cells {
+                // The larger stays: another name of the same cell must not have its debt forgiven by this one.
                 cell.fetch_max(smaller.max(now) + self.pace.interval, Ordering::Relaxed);
             }
         }
@@ -118,6 +123,7 @@ impl Rates {
         let smaller = due[0].min(due[1]);
         let wait = self.pace.wait(smaller, now).min(nanoseconds(most));
         let next =
+            // A bound on the debt, or a burst of hours ago would keep its user out for as long.
             (smaller.max(now) + self.pace.interval).min(now + self.pace.ahead + nanoseconds(most));
         for cell in cells {
             cell.fetch_max(next, Ordering::Relaxed);

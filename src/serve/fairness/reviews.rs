@@ -116,6 +116,7 @@ impl ReviewLimit {
     async fn turn_of(&self, user: &(impl Hash + ?Sized)) -> Result<ReviewSlot<'_>, TooManyReviews> {
         let cells = self.names.cells(user);
         let running = self.of_users.add(cells);
+        // Made before anything can fail or be dropped, so that the count always goes down again.
         let of_user = OfUser {
             counters: &self.of_users,
             cells,
@@ -123,18 +124,22 @@ impl ReviewLimit {
         if running > MAX_OF_ONE_USER {
             return Err(TooManyReviews);
         }
+        // Charged although turns may be plenty: when they become scarce, it has to be known who took them.
         let own_wait = self.users.charge(user, QUEUE_TIMEOUT);
         if self.known_rate.is_scarce() {
             if own_wait >= QUEUE_TIMEOUT {
                 return Err(TooManyReviews);
             }
+            // The caller may go away in here. What was charged stays, as it would be easy to ask and leave.
             tokio::time::sleep(own_wait).await;
         }
+        // Taken before the slot, so that nobody holds one of the few slots while waiting for a rate.
         let wait = self.known_rate.take(QUEUE_TIMEOUT).ok_or(TooManyReviews)?;
         if !wait.is_zero() {
             tokio::time::sleep(wait).await;
         }
         let permit = Arc::clone(&self.known).acquire_owned();
+        // Callers come in in their order; the time bounds a queue behind slow reviews.
         let permit = tokio::time::timeout(QUEUE_TIMEOUT, permit).await;
         match permit {
             Ok(Ok(permit)) => Ok(ReviewSlot {
@@ -161,7 +166,9 @@ impl ReviewLimit {
         if !self.addresses.take(&network(address)) {
             return None;
         }
+        // Tried and not waited for: what strangers wait with would be memory that they can have at will.
         let permit = Arc::clone(&self.unknown).try_acquire_owned().ok()?;
+        // Last, as a turn that is taken can't be given back.
         self.unknown_rate.take(Duration::ZERO)?;
         Some(ReviewSlot {
             _permit: permit,
@@ -182,9 +189,11 @@ impl ReviewLimit {
 
 /// What one caller has of the addresses: one of IPv4, 64 bits of IPv6.
 fn network(address: IpAddr) -> IpAddr {
+    // An IPv4 address written as IPv6 is the same caller.
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => {
+            // Whoever has an IPv6 address usually has all of its network.
             let network = u128::from(address) & !u128::from(u64::MAX);
             IpAddr::V6(Ipv6Addr::from(network))
         }

@@ -23,6 +23,7 @@ pub(super) struct Names(RandomState);
 
 impl Names {
     pub(super) fn cells(&self, name: &(impl Hash + ?Sized)) -> Cells {
+        // Two independent halves of one hash serve as two hashes.
         let [first, second, third, fourth, ..] = self.0.hash_one(name).to_le_bytes();
         let cell = |bytes| u16::from_le_bytes(bytes) % ROW;
         Cells([cell([first, second]), cell([third, fourth])])
@@ -48,6 +49,7 @@ impl Counters {
     /// Adds one, and says how many there are then.
     pub(super) fn add(&self, cells: Cells) -> u32 {
         let [first, second] = self.at(cells);
+        // Not one step for both: this may miss those who are just being added, and no others.
         let first = first.fetch_add(1, Ordering::Relaxed);
         first.min(second.fetch_add(1, Ordering::Relaxed)) + 1
     }

@@ -88,8 +88,10 @@ impl Slots {
     }
 
     fn fill(&self, slot: &mut Slot, owner: SlotOwner<'_>, namespace: &str) -> Result<(), Full> {
+        // Counts this one already, so the limit is met and not exceeded.
         let taken = self.taken.load(Ordering::Relaxed);
         let SlotOwner::User(user) = owner else {
+            // At least a few, as a quarter of a small limit may be none.
             let reserve = (self.most / RESERVE_PART).max(MIN_RESERVE);
             let fits = taken <= self.most.saturating_add(reserve);
             return fits.then_some(()).ok_or(Full::Everybody);
@@ -98,6 +100,7 @@ impl Slots {
             return Err(Full::Everybody);
         }
         let cells = self.names.cells(user);
+        // Noted in the slot before it is judged, so that a refusal gives it back like any other end.
         slot.user = Some(cells);
         if self.users.add(cells) > part(self.most, USER_PART) {
             return Err(Full::User);
@@ -129,6 +132,7 @@ impl Slots {
 }
 
 fn part(most: usize, part: usize) -> u32 {
+    // At least one, or a small limit would let nobody in.
     u32::try_from((most / part).max(1)).unwrap_or(u32::MAX)
 }
 
