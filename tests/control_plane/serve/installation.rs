@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
-use throughway_testing::client::{ClientResponse, request};
+use throughway_testing::client::{Client, ClientResponse, request};
 use throughway_testing::control_plane::{Cluster, DEMO, alone_on_cluster, on_cluster};
 
 use crate::serve::{GROUP, service};
@@ -30,27 +30,31 @@ fn registration_is_available_and_trusts_the_servers_own_ca() {
     });
 }
 
-/// Asks as the server's own account, as a dry run: it passes admission, and leaves everything as the other tests need it.
-async fn ask_as_server(
-    cluster: &Cluster,
+/// A client with the server's own account.
+fn as_server(cluster: &Cluster) -> Client {
+    let token = cluster.kubectl(&["create", "token", "throughway", "-n", "throughway"]);
+    cluster.stranger().with_token(token.trim())
+}
+
+/// Asks for a dry run: it passes admission, and leaves everything as the other tests need it.
+async fn dry_run(
+    client: &Client,
     (method, path): (&str, &str),
     (kind, body): (&str, &str),
 ) -> ClientResponse {
-    let token = cluster.kubectl(&["create", "token", "throughway", "-n", "throughway"]);
-    let bearer = format!("Bearer {}", token.trim());
-    let headers = [("Authorization", bearer.as_str()), ("Content-Type", kind)];
     let path = format!("{path}?dryRun=All");
-    let asked = request(method, &path, &headers, body.to_owned());
-    cluster.stranger().ask(asked).await
+    let asked = request(method, &path, &[("Content-Type", kind)], body.to_owned());
+    client.ask(asked).await
 }
 
 #[test]
 fn the_server_may_change_the_ca_bundle_of_its_registration_and_nothing_else() {
     on_cluster(async |cluster: &Cluster| {
+        let server = as_server(cluster);
         let patch = async |body: &str| {
             let path = "/apis/apiregistration.k8s.io/v1/apiservices/v1.throughway.dev";
             let kind = "application/merge-patch+json";
-            ask_as_server(cluster, ("PATCH", path), (kind, body)).await
+            dry_run(&server, ("PATCH", path), (kind, body)).await
         };
         let allowed = patch(r#"{"spec":{"caBundle":"b3RoZXI="}}"#).await;
         assert_eq!(allowed.status, StatusCode::OK, "{}", allowed.text());
@@ -90,6 +94,7 @@ fn the_server_may_change_the_ca_bundle_of_its_registration_and_nothing_else() {
 #[test]
 fn the_server_writes_events_of_its_own_kind_and_no_other() {
     on_cluster(async |cluster: &Cluster| {
+        let server = as_server(cluster);
         let event = |reason: &str, kind: &str| {
             serde_json::json!({"apiVersion": "v1", "kind": "Event", "type": "Warning", "reason": reason,
                 "metadata": {"name": "forged", "namespace": "demo"}, "message": "m", "source": {"component": "throughway"},
@@ -102,8 +107,8 @@ fn the_server_writes_events_of_its_own_kind_and_no_other() {
             ("FailedScheduling", "Service", 403),
         ] {
             let path = "/api/v1/namespaces/demo/events";
-            let response = ask_as_server(
-                cluster,
+            let response = dry_run(
+                &server,
                 ("POST", path),
                 ("application/json", &event(reason, kind)),
             )
