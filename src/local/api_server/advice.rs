@@ -1,6 +1,7 @@
 //! How errors of this folder are told: a title, a sentence, and which command helps.
 //!
-//! Each error becomes one [`Problem`]. Its message is the error's own text, which names files, contexts and addresses but no credential.
+//! Each error becomes one [`Problem`]. Its message is the error's own text, which names files, contexts and addresses
+//! but no credential.
 
 use std::path::{Path, PathBuf};
 

@@ -20,7 +20,8 @@ impl Clock {
         (self.0)()
     }
 
-    /// How long ago a moment was; a moment that the clock has not reached counts as long ago, as the clock was set back then.
+    /// How long ago a moment was; a moment that the clock has not reached counts as long ago, as the clock was set back
+    /// then.
     pub(super) fn since(&self, then: SystemTime) -> Duration {
         // A clock that was set back must not keep something old in force until it has caught up.
         self.now().duration_since(then).unwrap_or(Duration::MAX)

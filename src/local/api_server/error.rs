@@ -1,4 +1,5 @@
-//! What can be wrong with a kubeconfig, a credential or the way to the API server. How that is told to people is in `advice`.
+//! What can be wrong with a kubeconfig, a credential or the way to the API server. How that is told to people is in
+//! `advice`.
 //!
 //! No variant holds a credential, nor text of a file or program that could quote one.
 
@@ -75,7 +76,8 @@ impl std::fmt::Display for PemKind {
     }
 }
 
-/// A certificate or key is of no use. `origin` is the file, or says that it stands in the kubeconfig or came from a plugin.
+/// A certificate or key is of no use. `origin` is the file, or says that it stands in the kubeconfig or came from a
+/// plugin.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::local) enum PemError {
     #[error("{material} can't be read from {origin}: {cause}")]

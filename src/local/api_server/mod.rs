@@ -1,10 +1,10 @@
 //! The API server of a kubeconfig, and the credentials for it.
 //!
-//! In: kubectl's global flags. Out: [`ApiServer`], which makes connections to the API server and says who speaks on them: client certificates,
-//! tokens, token files, plugins, impersonation, as kubectl would.
+//! In: kubectl's global flags. Out: [`ApiServer`], which makes connections to the API server and says who speaks on
+//! them: client certificates, tokens, token files, plugins, impersonation, as kubectl would.
 //!
-//! For each request: `authorize` first, which renews what has run out; then a connection of the present `generation`, a kept one or one
-//! from `connect`. After a 401: `rejected`.
+//! For each request: `authorize` first, which renews what has run out; then a connection of the present `generation`, a
+//! kept one or one from `connect`. After a 401: `rejected`.
 //!
 //! client-go: `tools/clientcmd`, `transport`, `plugin/pkg/client/auth`.
 
@@ -211,8 +211,8 @@ impl ApiServer {
         })
     }
 
-    /// Adds the credential and whom to impersonate, as far as the caller did not say it. What has run out is renewed before that,
-    /// so that `generation` is up to date afterwards.
+    /// Adds the credential and whom to impersonate, as far as the caller did not say it. What has run out is renewed
+    /// before that, so that `generation` is up to date afterwards.
     pub(super) async fn authorize(&self, headers: &mut HeaderMap) -> Result<(), CredentialError> {
         // Loaded anew below if the kubeconfig was read again.
         let mut user = self.0.user.load_full();
@@ -231,8 +231,8 @@ impl ApiServer {
         }
     }
 
-    /// The API server answered 401: what can be made anew is made anew before the next request, and the kubeconfig is read again
-    /// if somebody logged in to it.
+    /// The API server answered 401: what can be made anew is made anew before the next request, and the kubeconfig is
+    /// read again if somebody logged in to it.
     pub(super) fn rejected(&self) {
         // The user's own sources first: a file or a plugin may have something new without any change of the kubeconfig.
         self.0.user.load().rejected();
@@ -245,8 +245,8 @@ impl ApiServer {
         self.0.generation.load(Ordering::Acquire)
     }
 
-    /// Takes the user from the kubeconfig again if that changed. A request that is given up between the look and the change
-    /// would lose the change, so a task of its own does it.
+    /// Takes the user from the kubeconfig again if that changed. A request that is given up between the look and the
+    /// change would lose the change, so a task of its own does it.
     async fn reload(&self) -> Reload {
         let api = self.clone();
         let (sender, receiver) = oneshot::channel();

@@ -1,6 +1,8 @@
-//! Who speaks to the API server: credentials, client certificate, trust and impersonation, which may all change together.
+//! Who speaks to the API server: credentials, client certificate, trust and impersonation, which may all change
+//! together.
 //!
-//! In: an [`RestConfig`]. Out: a [`ApiUser`]. What is wrong with files is said at once; plugins run when the first request needs them.
+//! In: an [`RestConfig`]. Out: a [`ApiUser`]. What is wrong with files is said at once; plugins run when the first
+//! request needs them.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;

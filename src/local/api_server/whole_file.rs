@@ -1,6 +1,7 @@
 //! Files that are read whole: kubeconfigs, and what they and the flags name. In: a path. Out: its bytes.
 //!
-//! Refuses: more than [`MAX_FILE_BYTES`]. A device such as `/dev/zero` never ends, and its bytes would be kept until memory does.
+//! Refuses: more than [`MAX_FILE_BYTES`]. A device such as `/dev/zero` never ends, and its bytes would be kept until
+//! memory does.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};

@@ -1,7 +1,7 @@
 //! YAML and JSON as Kubernetes' clients read them: of a key that stands in a map twice, the last counts.
 //!
-//! In: a text. Out: its documents, or nothing where it is none, or none of that type. What a parser says of it may quote the
-//! text, credentials included, so it says nothing.
+//! In: a text. Out: its documents, or nothing where it is none, or none of that type. What a parser says of it may
+//! quote the text, credentials included, so it says nothing.
 //!
 //! sigs.k8s.io/yaml: `YAMLToJSON`, which is not strict.
 

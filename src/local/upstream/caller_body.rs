@@ -1,5 +1,5 @@
-//! A request's body on its way to the API server, which remembers that it broke off: of an HTTP/2 request the connection tells
-//! no more than that its stream was reset.
+//! A request's body on its way to the API server, which remembers that it broke off: of an HTTP/2 request the
+//! connection tells no more than that its stream was reset.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,4 +1,5 @@
-//! The upstream: what exchanges and upgrades have in common. In: a request. Out: the same with credentials, and time-outs.
+//! The upstream: what exchanges and upgrades have in common. In: a request. Out: the same with credentials, and
+//! time-outs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +39,8 @@ impl Upstream {
         &self.api
     }
 
-    /// Puts the path of the server's address before a request's: `/k8s/clusters/c-abc` where a gateway serves many clusters.
+    /// Puts the path of the server's address before a request's: `/k8s/clusters/c-abc` where a gateway serves many
+    /// clusters.
     pub(in crate::local) fn below_server_path(
         &self,
         request: &mut Request,
@@ -79,7 +81,8 @@ impl Upstream {
         }
     }
 
-    /// Gives a request its credentials, and the API server's name as `Host` unless it has one for the target. Returns the name.
+    /// Gives a request its credentials, and the API server's name as `Host` unless it has one for the target. Returns
+    /// the name.
     pub(super) async fn authorize(
         &self,
         request: &mut Request,

@@ -1,7 +1,7 @@
 //! One request and its response, streamed both ways over a pooled connection.
 //!
-//! An idle connection may have been closed by the API server just as a request went out. The request is then sent a second
-//! time, over a new connection, in two cases only:
+//! An idle connection may have been closed by the API server just as a request went out. The request is then sent a
+//! second time, over a new connection, in two cases only:
 //!
 //! | what is known | sent again |
 //! |---|---|
@@ -34,8 +34,8 @@ use crate::protocol::status::{Request, Response};
 const PING_INTERVAL: Duration = Duration::from_secs(10);
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What HTTP/2 lets arrive before it is read: of one stream, as much as a fast line needs; of the connection, as much of each,
-/// so that responses whose readers have stopped leave room for all others.
+/// What HTTP/2 lets arrive before it is read: of one stream, as much as a fast line needs; of the connection, as much
+/// of each, so that responses whose readers have stopped leave room for all others.
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = MAX_STREAMS * STREAM_WINDOW;
 
@@ -91,7 +91,9 @@ impl Upstream {
             Ok(response) => return Ok(response),
             Err(failed) => failed,
         };
-        // Unsent is sent again whatever it is; what was written goes again only as a copy that was allowed.
+        // Unsent is sent again whatever it is; what was written goes again only as a copy that was allowed, and only if
+        // no response came: a malformed one is a response.
+        let copy = copy.filter(|_| !failed.error.is_parse());
         let Some(retry) = failed.unsent.or(copy) else {
             return Err(failed.error.into());
         };
@@ -110,8 +112,8 @@ impl Upstream {
 
     /// A new connection, or an HTTP/2 one that somebody else made meanwhile.
     async fn new_connection(&self) -> Result<RequestConnection, UpstreamError> {
-        // One connects and the others wait, so that a page's first hundred requests share one HTTP/2 connection. Where only
-        // HTTP/1 is spoken nothing can be shared, and nobody waits. A caller that goes away frees the lock.
+        // One connects and the others wait, so that a page's first hundred requests share one HTTP/2 connection. Where
+        // only HTTP/1 is spoken nothing can be shared, and nobody waits. A caller that goes away frees the lock.
         let _turn = if self.pool.speaks_http1() {
             None
         } else {
@@ -250,8 +252,8 @@ pub(in crate::local) fn repeatable(request: &Request) -> Option<Request> {
     Some(copy)
 }
 
-/// An HTTP/1 connection that carries a response, and goes back to the pool when the response is complete or its reader is gone.
-/// hyper closes it in the second case, which the pool notices before it is used.
+/// An HTTP/1 connection that carries a response, and goes back to the pool when the response is complete or its reader
+/// is gone. hyper closes it in the second case, which the pool notices before it is used.
 struct ReturnToPool {
     connection: Option<PooledHttp1>,
     pool: Arc<UpstreamPool>,

@@ -1,12 +1,12 @@
 //! Connections to the one API server: HTTP/2 ones that many requests share, and idle HTTP/1 ones.
 //!
-//! A connection that was not used for [`IDLE_TIMEOUT`] is not used again: it may have died while the machine slept or changed
-//! its network, and a new one costs less than the wait for a response that never comes. The clock is the wall's, which goes on
-//! in sleep. Connections made with an older client certificate carry nothing new either.
+//! A connection that was not used for [`IDLE_TIMEOUT`] is not used again: it may have died while the machine slept or
+//! changed its network, and a new one costs less than the wait for a response that never comes. The clock is the
+//! wall's, which goes on in sleep. Connections made with an older client certificate carry nothing new either.
 //!
-//! `serve` has a pool of its own (`serve/forward/transport/pool.rs`): its connections go to thousands of addresses, each with
-//! bounds and a sweep, and under kubelets' roots that may be withdrawn. Here is one server and one user, so neither is needed;
-//! what both could share is a list of senders.
+//! `serve` has a pool of its own (`serve/forward/transport/pool.rs`): its connections go to thousands of addresses,
+//! each with bounds and a sweep, and under kubelets' roots that may be withdrawn. Here is one server and one user, so
+//! neither is needed; what both could share is a list of senders.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

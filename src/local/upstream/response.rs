@@ -6,8 +6,8 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use crate::protocol::status::Response;
 
-/// A response with its body, over whichever protocol it came. 204 and 304 have none, whatever length they name: HTTP/2 may still
-/// end them with an empty piece, which then is taken for a body that is too short.
+/// A response with its body, over whichever protocol it came. 204 and 304 have none, whatever length they name: HTTP/2
+/// may still end them with an empty piece, which then is taken for a body that is too short.
 pub(super) fn with_body<B>(response: http::Response<B>) -> Response
 where
     B: http_body::Body<Data = bytes::Bytes> + Send + 'static,

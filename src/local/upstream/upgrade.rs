@@ -1,5 +1,5 @@
-//! Upgrades: a connection of its own to the API server, and a tunnel after its 101, for any protocol, as kubectl proxy lets
-//! them pass: exec, attach and port-forward over WebSocket and SPDY, and what a page opens.
+//! Upgrades: a connection of its own to the API server, and a tunnel after its 101, for any protocol, as kubectl proxy
+//! lets them pass: exec, attach and port-forward over WebSocket and SPDY, and what a page opens.
 //!
 //! kubectl: `tryUpgrade` of `pkg/util/proxy/upgradeaware.go` in k8s.io/apimachinery.
 

@@ -1,7 +1,8 @@
 //! Which plugins may be run, as kubectl's preferences say it. In: `~/.kube/kuberc`. Out: nothing, or a refusal.
 //!
-//! A kubeconfig names a program, and may come from somebody who is not to run one here. What says nothing about plugins allows all of them, as
-//! for kubectl; what can't be read or understood allows none. `KUBERC` names another file; `KUBERC=off` and `KUBECTL_KUBERC=false` turn it off.
+//! A kubeconfig names a program, and may come from somebody who is not to run one here. What says nothing about plugins
+//! allows all of them, as for kubectl; what can't be read or understood allows none. `KUBERC` names another file;
+//! `KUBERC=off` and `KUBECTL_KUBERC=false` turn it off.
 //!
 //! <https://kubernetes.io/docs/reference/config-api/kuberc.v1beta1>
 

@@ -1,7 +1,8 @@
-//! Who the caller is to the API server. In: what the kubeconfig says about the user. Out: the `Authorization` and `Impersonate-*` headers.
+//! Who the caller is to the API server. In: what the kubeconfig says about the user. Out: the `Authorization` and
+//! `Impersonate-*` headers.
 //!
-//! A header that the caller sent itself stays. Everything that ends by itself is made anew when it is needed: files are read again, plugins
-//! run again.
+//! A header that the caller sent itself stays. Everything that ends by itself is made anew when it is needed: files are
+//! read again, plugins run again.
 //!
 //! client-go: `transport/round_trippers.go`.
 

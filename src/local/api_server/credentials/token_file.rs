@@ -1,7 +1,7 @@
 //! A token in a file that something else rewrites. In: the path. Out: the header, made of what the file says.
 //!
-//! The file is read again once a minute, and at once after a 401. If it can't be read any more, the last token stays: some take their file
-//! away once it was read.
+//! The file is read again once a minute, and at once after a 401. If it can't be read any more, the last token stays:
+//! some take their file away once it was read.
 //!
 //! client-go: `transport/token_source.go`.
 

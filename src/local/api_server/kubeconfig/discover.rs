@@ -1,8 +1,10 @@
-//! Finds and reads kubeconfigs. In: `--kubeconfig` and the environment. Out: one [`Kubeconfig`], with every path in it resolved.
+//! Finds and reads kubeconfigs. In: `--kubeconfig` and the environment. Out: one [`Kubeconfig`], with every path in it
+//! resolved.
 //!
-//! `--kubeconfig` is the only file then, and must exist. Otherwise the files of `KUBECONFIG`, of which the first that says something wins and
-//! missing ones are skipped, or else `~/.kube/config`. A file that is no kubeconfig is refused with the line, never with its content. Of a
-//! key that stands there twice the last counts, as for kubectl (sigs.k8s.io/yaml).
+//! `--kubeconfig` is the only file then, and must exist. Otherwise the files of `KUBECONFIG`, of which the first that
+//! says something wins and missing ones are skipped, or else `~/.kube/config`. A file that is no kubeconfig is refused
+//! with the line, never with its content. Of a key that stands there twice the last counts, as for kubectl
+//! (sigs.k8s.io/yaml).
 //!
 //! client-go: `tools/clientcmd/loader.go`.
 
@@ -162,7 +164,8 @@ fn lenient(text: &str) -> Option<Kubeconfig> {
     documents.try_fold(first, Kubeconfig::merge).ok()
 }
 
-/// Paths in a kubeconfig are relative to its folder, as `Kubeconfig::read_from` has them; a plugin's only if it has a slash.
+/// Paths in a kubeconfig are relative to its folder, as `Kubeconfig::read_from` has them; a plugin's only if it has a
+/// slash.
 fn resolve_paths(kubeconfig: &mut Kubeconfig, folder: &Path) {
     let resolve = |path: &mut Option<String>| {
         let absolute = path.as_ref().map(|path| folder.join(path));

@@ -1,7 +1,7 @@
 //! The API server of the pod that this runs in, which is used when no kubeconfig names one.
 //!
-//! In: the environment and the mounted ServiceAccount. Out: an [`RestConfig`] like that of a kubeconfig, or nothing outside of pods.
-//! `--token`, `--certificate-authority`, `--namespace` and impersonation still count.
+//! In: the environment and the mounted ServiceAccount. Out: an [`RestConfig`] like that of a kubeconfig, or nothing
+//! outside of pods. `--token`, `--certificate-authority`, `--namespace` and impersonation still count.
 //!
 //! client-go: `inClusterClientConfig` in `tools/clientcmd/client_config.go`, and `rest/config.go`.
 

@@ -1,7 +1,7 @@
 //! Where the API server is looked for. In: flags, kubeconfigs, the environment. Out: an [`RestConfig`].
 //!
-//! Kubeconfigs come first, then the pod that this runs in, then `KUBERNETES_MASTER`. If none of them names a server, that is an error which says
-//! where was looked.
+//! Kubeconfigs come first, then the pod that this runs in, then `KUBERNETES_MASTER`. If none of them names a server,
+//! that is an error which says where was looked.
 //!
 //! client-go: `tools/clientcmd/merged_client_builder.go`.
 

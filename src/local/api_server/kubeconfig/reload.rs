@@ -1,7 +1,7 @@
 //! A kubeconfig that somebody logged in to anew. In: the files as they were. Out: whether they changed since.
 //!
-//! Logins such as `oc login` or `aws eks update-kubeconfig` write into the kubeconfig. When a credential is refused or can't be had, the files
-//! are compared with what they were, at most every few seconds.
+//! Logins such as `oc login` or `aws eks update-kubeconfig` write into the kubeconfig. When a credential is refused or
+//! can't be had, the files are compared with what they were, at most every few seconds.
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};

@@ -1,8 +1,10 @@
-//! Which API server, and as whom. In: a kubeconfig and kubectl's global flags. Out: [`RestConfig`], in which every question is decided.
+//! Which API server, and as whom. In: a kubeconfig and kubectl's global flags. Out: [`RestConfig`], in which every
+//! question is decided.
 //!
-//! The rules are those of client-go. Flags win over the kubeconfig; `--server` drops the kubeconfig's tls-server-name, `--certificate-authority`
-//! and `--insecure-skip-tls-verify` its other ways to trust; an `http://` server, also one without a scheme, gets no credential at all.
-//! One difference: `--token` wins over a `tokenFile` of the kubeconfig, which kubectl would use instead.
+//! The rules are those of client-go. Flags win over the kubeconfig; `--server` drops the kubeconfig's tls-server-name,
+//! `--certificate-authority` and `--insecure-skip-tls-verify` its other ways to trust; an `http://` server, also one
+//! without a scheme, gets no credential at all. One difference: `--token` wins over a `tokenFile` of the kubeconfig,
+//! which kubectl would use instead.
 //!
 //! client-go: `tools/clientcmd/client_config.go`, `validation.go`, and `rest/url_utils.go`.
 

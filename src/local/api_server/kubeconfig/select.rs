@@ -1,6 +1,8 @@
-//! Which entries of a kubeconfig count, with the flags on top. In: a kubeconfig and flags. Out: [`SelectedContext`], one context, cluster and user.
+//! Which entries of a kubeconfig count, with the flags on top. In: a kubeconfig and flags. Out: [`SelectedContext`],
+//! one context, cluster and user.
 //!
-//! An entry that a flag names has to be there; so has the current context. A context's cluster and user may be missing, and are empty then.
+//! An entry that a flag names has to be there; so has the current context. A context's cluster and user may be missing,
+//! and are empty then.
 //!
 //! client-go: `getContext`, `getCluster` and `getAuthInfo` in `tools/clientcmd/client_config.go`.
 

@@ -1,5 +1,5 @@
-//! Kubeconfigs: whatever stands in a file, reading it has a result, and what is selected of it too. JSON is YAML, so a file that
-//! a reader of JSON takes says the same here.
+//! Kubeconfigs: whatever stands in a file, reading it has a result, and what is selected of it too. JSON is YAML, so a
+//! file that a reader of JSON takes says the same here.
 
 use std::path::Path;
 
@@ -28,7 +28,8 @@ pub(crate) fn kubeconfigs(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else {
         return;
     };
-    // Neither YAML's `c-printable` (1.2.2, section 5.1) nor kubectl's reader has these, though JSON has them in strings.
+    // Neither YAML's `c-printable` (1.2.2, section 5.1) nor kubectl's reader has these, though JSON has them in
+    // strings.
     let is_unprintable = |one: char| matches!(one, '\u{7f}'..='\u{84}' | '\u{86}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}');
     if text.contains(is_unprintable) {
         assert!(read.is_err(), "kubectl refuses it: {text}");

@@ -29,8 +29,18 @@ fn response(status: StatusCode, json: &serde_json::Value) -> Response<Body> {
     response
 }
 
-/// An issuer that knows refresh tokens `refresh-token-0`, `refresh-token-1` …, each once, and wants the client's secret in the form.
+/// An issuer that knows refresh tokens `refresh-token-0`, `refresh-token-1` …, each once, and wants the client's secret
+/// in the form.
 async fn issuer(authority: &Authority, hand: &Hand) -> Server {
+    issuer_of(authority, hand, |_, token| token).await
+}
+
+/// The same, where what it gives out for the refresh token of a number is changed.
+async fn issuer_of(
+    authority: &Authority,
+    hand: &Hand,
+    given: fn(usize, String) -> String,
+) -> Server {
     let hand = hand.clone();
     let used = Arc::new(AtomicUsize::new(0));
     let certificate = authority.issue("issuer", &["127.0.0.1"]);
@@ -59,7 +69,7 @@ async fn issuer(authority: &Authority, hand: &Hand) -> Server {
             hand.now() + Duration::from_secs(100),
         );
         let next = format!("refresh-token-{}", number + 1);
-        let tokens = serde_json::json!({"id_token": token, "refresh_token": next});
+        let tokens = serde_json::json!({"id_token": given(number, token), "refresh_token": next});
         response(StatusCode::OK, &tokens)
     })
     .await
@@ -101,6 +111,32 @@ async fn an_id_token_is_used_to_its_end_and_then_fetched_anew() {
             assert_eq!(header.unwrap(), expected);
         }
     }
+}
+
+#[tokio::test]
+async fn the_next_refresh_token_is_kept_although_the_id_token_beside_it_is_no_header() {
+    let (folder, authority, hand) = (Folder::new(), Authority::new("root"), Hand::new());
+    let broken_first = |number, token| {
+        if number == 0 {
+            format!("a\n{token}")
+        } else {
+            token
+        }
+    };
+    let issuer = issuer_of(&authority, &hand, broken_first).await;
+    let old = id_token("first", hand.now());
+    let user = user(&issuer, &authority, &old, "refresh-token-0");
+    let api = load_at(&folder, CLUSTER, &user, &hand).await.unwrap();
+    header(&api).await.unwrap_err();
+    let kept = std::fs::read_to_string(folder.path("config")).unwrap();
+    assert!(
+        kept.contains("refresh-token-1") && kept.contains(&old),
+        "{kept}"
+    );
+    hand.forward(5);
+    let end = hand.now() + Duration::from_secs(100);
+    let expected = format!("Bearer {}", id_token("fetched-1", end));
+    assert_eq!(header(&api).await.unwrap(), expected);
 }
 
 #[tokio::test]

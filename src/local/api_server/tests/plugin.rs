@@ -39,8 +39,8 @@ fn runs(folder: &Folder) -> usize {
     text.map_or(0, |text| text.lines().count())
 }
 
-/// A user with the script as plugin. The shell reads it: a file that was just written can't always be run, as a process that another test starts
-/// may hold it open for a moment.
+/// A user with the script as plugin. The shell reads it: a file that was just written can't always be run, as a process
+/// that another test starts may hold it open for a moment.
 pub(super) fn user(folder: &Folder, more: &str) -> String {
     let script = folder.path("plugin");
     format!(
@@ -344,7 +344,8 @@ async fn a_plugin_that_hangs_is_ended() {
         .await
         .unwrap();
     let (start, begun) = (tokio::time::Instant::now(), std::time::Instant::now());
-    // A pipe opens when the plugin has it too, and ends with the plugin. The clock stands still while somebody waits for it.
+    // A pipe opens when the plugin has it too, and ends with the plugin. The clock stands still while somebody waits
+    // for it.
     let running = tokio::task::spawn_blocking(|| std::fs::File::open(pipe).unwrap());
     let (failed, running) = tokio::join!(header(&api), running);
     let failed = failed.unwrap_err();

@@ -1,7 +1,8 @@
 //! Client certificates that rustls does not read: X.509 version 1, as MicroK8s puts them into kubeconfigs.
 //!
-//! rustls compares certificate and key before it presents them, and reads version 3 alone for that. Here the two are compared by
-//! their public keys, and whether the API server believes the certificate is its own to say. Go's `tls.X509KeyPair` does the same.
+//! rustls compares certificate and key before it presents them, and reads version 3 alone for that. Here the two are
+//! compared by their public keys, and whether the API server believes the certificate is its own to say. Go's
+//! `tls.X509KeyPair` does the same.
 //!
 //! Refuses a key that is not the certificate's.
 

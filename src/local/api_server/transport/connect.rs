@@ -1,7 +1,9 @@
-//! A new connection to the API server. In: its address, a proxy, TLS settings. Out: a byte stream that is ready for HTTP.
+//! A new connection to the API server. In: its address, a proxy, TLS settings. Out: a byte stream that is ready for
+//! HTTP.
 //!
-//! TCP goes to the first of the name's addresses that answers, directly, through an HTTP proxy's CONNECT or a SOCKS5 proxy. The limits are
-//! kubectl's: 30 s until there is a connection, 10 s for the TLS handshake. What goes wrong names the address and the reason.
+//! TCP goes to the first of the name's addresses that answers, directly, through an HTTP proxy's CONNECT or a SOCKS5
+//! proxy. The limits are kubectl's: 30 s until there is a connection, 10 s for the TLS handshake. What goes wrong names
+//! the address and the reason.
 //!
 //! client-go: `transport/cache.go`; RFC 8305 (several addresses), RFC 9110 section 9.3.6 (CONNECT), RFC 1928 (SOCKS5).
 

@@ -1,4 +1,5 @@
-//! New connections to the API server: `proxy` or direct, TCP (`connect`), TLS (`tls`, `verify`, `client_certificate`, `pem`).
+//! New connections to the API server: `proxy` or direct, TCP (`connect`), TLS (`tls`, `verify`, `client_certificate`,
+//! `pem`).
 //!
 //! client-go: `transport`.
 

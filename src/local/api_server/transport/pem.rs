@@ -1,4 +1,5 @@
-//! PEM from files and kubeconfigs: roots, client certificates and their keys. In: where it stands. Out: its bytes, read again each time.
+//! PEM from files and kubeconfigs: roots, client certificates and their keys. In: where it stands. Out: its bytes, read
+//! again each time.
 //!
 //! Refuses what is no PEM of the right kind, naming the file but nothing of its content.
 

@@ -1,7 +1,9 @@
-//! Which proxy, if any, is between here and the API server. In: the kubeconfig's proxy-url and the environment. Out: a [`Proxy`].
+//! Which proxy, if any, is between here and the API server. In: the kubeconfig's proxy-url and the environment. Out: a
+//! [`Proxy`].
 //!
-//! The kubeconfig's proxy-url is used for every server. Otherwise it is HTTPS_PROXY or HTTP_PROXY by the server's scheme, except for what
-//! NO_PROXY lists, and never for `localhost` and loopback addresses. Schemes are http, https and socks5; others are refused.
+//! The kubeconfig's proxy-url is used for every server. Otherwise it is HTTPS_PROXY or HTTP_PROXY by the server's
+//! scheme, except for what NO_PROXY lists, and never for `localhost` and loopback addresses. Schemes are http, https
+//! and socks5; others are refused.
 //!
 //! client-go: `tools/clientcmd/helpers.go`; Go: golang.org/x/net/http/httpproxy.
 

@@ -1,7 +1,9 @@
-//! How TLS is spoken with the API server. In: where roots and client certificate stand. Out: settings for a new connection.
+//! How TLS is spoken with the API server. In: where roots and client certificate stand. Out: settings for a new
+//! connection.
 //!
-//! Files are read again for each new connection, and now and then for requests on connections that exist; a changed client certificate makes a new
-//! generation. What can't be read or used any more leaves the last good settings in place.
+//! Files are read again for each new connection, and now and then for requests on connections that exist; a changed
+//! client certificate makes a new generation. What can't be read or used any more leaves the last good settings in
+//! place.
 //!
 //! client-go: `transport/transport.go`, `transport/cert_rotation.go`.
 
@@ -122,7 +124,8 @@ impl TlsSource {
         self.is_rejected.store(true, Ordering::Release);
     }
 
-    /// Looks at the client certificate's files, unless that was done lately; `of_plugin` is the client certificate of an exec plugin.
+    /// Looks at the client certificate's files, unless that was done lately; `of_plugin` is the client certificate of
+    /// an exec plugin.
     pub(in crate::local::api_server) async fn check_identity(
         &self,
         of_plugin: Option<&Arc<ClientIdentity>>,
@@ -245,7 +248,8 @@ impl TlsSource {
 
     /// For exchanges and for upgrades.
     fn configs(&self, inputs: &Inputs) -> Result<[Arc<ClientConfig>; 2], PemError> {
-        // kube asks the operating system for its roots where the kubeconfig has none, and knows how to believe anything.
+        // kube asks the operating system for its roots where the kubeconfig has none, and knows how to believe
+        // anything.
         let mut config = kube::Config::new(Uri::from_static("https://localhost"));
         // Given roots get a verifier of this folder's in place of kube's.
         config.root_cert.clone_from(&inputs.roots);

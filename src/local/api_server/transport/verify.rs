@@ -1,7 +1,8 @@
 //! Whether a server's certificate is believed, given the roots of the kubeconfig.
 //!
-//! The rules are webpki's, with one more of Go's: a certificate that is itself one of the roots is believed, also if it is an authority's. Those are
-//! servers with a certificate that vouches for itself, of which the kubeconfig has a copy. Name and time are checked for them as well.
+//! The rules are webpki's, with one more of Go's: a certificate that is itself one of the roots is believed, also if it
+//! is an authority's. Those are servers with a certificate that vouches for itself, of which the kubeconfig has a copy.
+//! Name and time are checked for them as well.
 
 use std::sync::Arc;
 

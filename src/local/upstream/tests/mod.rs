@@ -317,6 +317,30 @@ async fn a_kept_connection_that_closes_under_a_request_is_replaced_without_a_wor
 }
 
 #[tokio::test]
+async fn a_request_whose_response_is_malformed_is_not_sent_twice() {
+    let (listener, address) = plain().await;
+    let server = async {
+        let (mut first, _) = listener.accept().await.unwrap();
+        head(&mut first).await;
+        first.write_all(OK).await.unwrap();
+        head(&mut first).await;
+        first.write_all(b"HTTP/1.1 2x0 what\r\n\r\n").await.unwrap();
+    };
+    let client = async {
+        let upstream = upstream(&address, Duration::ZERO).await;
+        let first = upstream.send(request(Method::GET, "/first", "")).await;
+        assert_eq!(text(first.unwrap()).await, "ok");
+        upstream.send(request(Method::GET, "/second", "")).await
+    };
+    let limit = Duration::from_secs(60);
+    let failed = tokio::time::timeout(limit, async { tokio::join!(server, client).1 }).await;
+    let failed = failed.expect("it waits for a second response");
+    assert!(matches!(failed, Err(UpstreamError::Broken(_))));
+    let again = futures_util::FutureExt::now_or_never(listener.accept());
+    assert!(again.is_none(), "a second connection was made");
+}
+
+#[tokio::test]
 async fn what_must_not_happen_twice_is_not_sent_twice() {
     for method in [Method::POST, Method::PUT, Method::DELETE, Method::PATCH] {
         let (listener, address) = plain().await;
@@ -336,7 +360,7 @@ async fn what_must_not_happen_twice_is_not_sent_twice() {
         };
         let limit = Duration::from_secs(60);
         let failed = tokio::time::timeout(limit, async { tokio::join!(server, client).1 }).await;
-        let failed = failed.expect("it waits for a second answer");
+        let failed = failed.expect("it waits for a second response");
         assert!(matches!(failed, Err(UpstreamError::Broken(_))), "{method}");
         let again = futures_util::FutureExt::now_or_never(listener.accept());
         assert!(again.is_none(), "{method}: a second connection was made");

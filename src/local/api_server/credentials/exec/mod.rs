@@ -1,8 +1,9 @@
-//! A plugin that makes credentials. In: the kubeconfig's `exec`. Out: a token, a client certificate, or both, until they run out.
+//! A plugin that makes credentials. In: the kubeconfig's `exec`. Out: a token, a client certificate, or both, until
+//! they run out.
 //!
-//! The plugin runs once for all requests that wait for it, again when its credential has run out, and again after a 401. It runs in a task of
-//! its own: a request that is given up does not stop it, so that a login in a browser can be finished. After a failure it rests a moment, and
-//! so it does after a 401.
+//! The plugin runs once for all requests that wait for it, again when its credential has run out, and again after a
+//! 401. It runs in a task of its own: a request that is given up does not stop it, so that a login in a browser can be
+//! finished. After a failure it rests a moment, and so it does after a 401.
 //!
 //! client-go: `plugin/pkg/client/auth/exec/exec.go`.
 

@@ -1,4 +1,5 @@
-//! What a plugin prints: an `ExecCredential` in JSON or YAML, as client-go decodes it. Out: an [`ExecCredential`], with nothing of the text in errors.
+//! What a plugin prints: an `ExecCredential` in JSON or YAML, as client-go decodes it. Out: an [`ExecCredential`], with
+//! nothing of the text in errors.
 //!
 //! Refuses another version than was asked for, output without a credential, and a certificate without its key.
 //!

@@ -1,8 +1,9 @@
 //! The plugin's process. In: the kubeconfig's `exec` and cluster. Out: what the plugin gave, or why it gave nothing.
 //!
-//! What the plugin writes on standard error is passed on as it comes, as it may ask the person to do something; its last line goes into the
-//! error if the plugin fails. What it writes on standard output is a credential and goes nowhere else. The plugin is done when its process has
-//! ended: a browser or an agent that it started may hold both open for as long as it runs.
+//! What the plugin writes on standard error is passed on as it comes, as it may ask the person to do something; its
+//! last line goes into the error if the plugin fails. What it writes on standard output is a credential and goes
+//! nowhere else. The plugin is done when its process has ended: a browser or an agent that it started may hold both
+//! open for as long as it runs.
 
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::pin::pin;
@@ -23,7 +24,8 @@ use crate::lifecycle::Tasks;
 use crate::local::api_server::credentials::context::CredentialContext;
 use crate::local::api_server::error::{ConfigError, CredentialError};
 
-/// How long a plugin may take. Those that open a browser or show a code wait for a person; issuers give a code half an hour at most.
+/// How long a plugin may take. Those that open a browser or show a code wait for a person; issuers give a code half an
+/// hour at most.
 const PLUGIN_TIMEOUT: Duration = Duration::from_secs(1800);
 /// How long what a plugin wrote before its end may take to arrive.
 const PIPE_TIMEOUT: Duration = Duration::from_millis(100);

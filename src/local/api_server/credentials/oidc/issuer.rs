@@ -1,6 +1,7 @@
 //! The issuer of ID tokens. In: a refresh token. Out: an ID token, and the next refresh token if there is one.
 //!
-//! Only `https` issuers are asked. Whether the client's name and secret are wanted in a header or in the form is found out by trying.
+//! Only `https` issuers are asked. Whether the client's name and secret are wanted in a header or in the form is found
+//! out by trying.
 //!
 //! OpenID Connect Discovery 1.0 section 4, RFC 6749 sections 2.3.1 and 6.
 

@@ -1,8 +1,9 @@
 //! OpenID Connect as an `auth-provider` of the kubeconfig. In: its settings. Out: an ID token that has not run out.
 //!
-//! The ID token of the kubeconfig is used to its end, then the refresh token fetches another one from the issuer. What is fetched takes the place
-//! of its predecessor in the kubeconfig, as kubectl does it: a refresh token may be good for one use only. So it happens in a task of its own:
-//! a request that is given up leaves no refresh token that is used up and nowhere kept, and the program's end waits for it.
+//! The ID token of the kubeconfig is used to its end, then the refresh token fetches another one from the issuer. What
+//! is fetched takes the place of its predecessor in the kubeconfig, as kubectl does it: a refresh token may be good for
+//! one use only. So it happens in a task of its own: a request that is given up leaves no refresh token that is used up
+//! and nowhere kept, and the program's end waits for it.
 //!
 //! client-go: `plugin/pkg/client/auth/oidc/oidc.go`; OpenID Connect Core 1.0 section 12, RFC 6749 section 6.
 
@@ -151,17 +152,24 @@ impl OidcLogin {
                 id_token,
                 refresh_token,
             }) => {
-                let header = bearer(&id_token, "the issuer of ID tokens")?;
+                let header = bearer(&id_token, "the issuer of ID tokens");
                 let mut changes = Vec::new();
+                // Whatever the ID token is worth: the refresh token before this one may be used up.
                 if let Some(next) = refresh_token {
                     changes.extend(state.refresh_token.replace(next.clone()).zip(Some(next)));
                 }
-                changes.extend(state.id_token.replace(id_token.clone()).zip(Some(id_token)));
-                state.failed = None;
+                match &header {
+                    Ok(_) => {
+                        let before = state.id_token.replace(id_token.clone());
+                        changes.extend(before.zip(Some(id_token)));
+                        state.failed = None;
+                    }
+                    Err(failed) => state.failed = Some((self.clock.now(), failed.clone())),
+                }
                 // Before the header is given out, and under the lock, so that nobody refreshes with the old token
                 // meanwhile.
                 keep::replace(&self.files, &changes).await;
-                Ok(header)
+                header
             }
             Err(failed) => {
                 // Remembered, as each try may use a refresh token up.

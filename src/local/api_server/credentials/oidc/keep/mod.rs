@@ -1,7 +1,9 @@
-//! Puts refreshed tokens into the kubeconfig. In: its files, old tokens and new ones. Out: the file that has the old ones, with the new ones.
+//! Puts refreshed tokens into the kubeconfig. In: its files, old tokens and new ones. Out: the file that has the old
+//! ones, with the new ones.
 //!
-//! Nothing else in the file changes. It is replaced as a whole, under the lock file that kubectl uses, or not at all: what was written is read
-//! as a kubeconfig first. What does not work is a warning, as an old refresh token may be used up; the tokens are in force anyway.
+//! Nothing else in the file changes. It is replaced as a whole, under the lock file that kubectl uses, or not at all:
+//! what was written is read as a kubeconfig first. What does not work is a warning, as an old refresh token may be used
+//! up; the tokens are in force anyway.
 //!
 //! client-go: `PersisterForUser` and `lockFile` in `tools/clientcmd`.
 

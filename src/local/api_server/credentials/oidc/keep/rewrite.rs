@@ -1,7 +1,8 @@
-//! The text of a kubeconfig with other tokens in it. In: the text, old tokens and new ones. Out: the new text, and which old ones are not in it.
+//! The text of a kubeconfig with other tokens in it. In: the text, old tokens and new ones. Out: the new text, and
+//! which old ones are not in it.
 //!
-//! A token is found as a whole scalar of YAML, bare or in quotes. The new one is written bare where it can be nothing but a text then, and in
-//! quotes otherwise. A text that would not be read as meant stays as it is.
+//! A token is found as a whole scalar of YAML, bare or in quotes. The new one is written bare where it can be nothing
+//! but a text then, and in quotes otherwise. A text that would not be read as meant stays as it is.
 
 use kube::config::Kubeconfig;
 use secrecy::{ExposeSecret, SecretString};
