@@ -1,9 +1,10 @@
 //! What tests know of the cost of strangers' input: nasty input, CPU time, and a bound that is one on every machine.
 //!
-//! Times say little by themselves: a build without optimization is many times slower, and the machine may be busy. So CPU time
-//! of the thread is counted, in passes: one is what it takes to read [`LENGTH`] characters one after another through iterators
-//! and closures, as the product's readers do, each step waiting for the one before, in the same build and at the same moment.
-//! An optimized build takes a millisecond for a MiB (measured: 1.02 ms, and 18.2 ms without optimization).
+//! Times say little by themselves: a build without optimization is many times slower, and the machine may be busy. So
+//! CPU time of the thread is counted, in passes: one is what it takes to read [`LENGTH`] characters one after another
+//! through iterators and closures, as the product's readers do, each step waiting for the one before, in the same build
+//! and at the same moment. An optimized build takes a millisecond for a MiB (measured: 1.02 ms, and 18.2 ms without
+//! optimization).
 //!
 //! Which headers there are is read from the source, so that a new one is measured without anybody adding it.
 
@@ -34,14 +35,15 @@ const LOST: f64 = if cfg!(debug_assertions) { 2.0 } else { 1.0 };
 /// What an input of [`LENGTH`] may cost: for a MiB 50 ms of an optimized build. A shorter input may cost as much less.
 pub(crate) const MAX_PASSES: f64 = 50.0 * LOST;
 
-/// What one poll may cost, in which nobody else of the thread gets a turn: 10 ms of an optimized build, whatever the length.
+/// What one poll may cost, in which nobody else of the thread gets a turn: 10 ms of an optimized build, whatever the
+/// length.
 pub(crate) const MAX_PASSES_A_POLL: f64 = 10.0 * LOST * (MIB / LENGTH) as f64;
 
 /// A busy machine makes a measurement too large now and then. What is too slow is so each time.
 const TRIES: usize = 3;
 
-/// Each is repeated until it fills a value: what means something somewhere, and pairs that send readers looking for an end
-/// that does not come.
+/// Each is repeated until it fills a value: what means something somewhere, and pairs that send readers looking for an
+/// end that does not come.
 pub(crate) const NASTY: [&str; 48] = [
     "<",
     ">",
@@ -154,7 +156,8 @@ impl<const N: usize> Bill<N> {
         }
     }
 
-    /// Measures something that counts by itself, of an input of so many bytes. Only the first of the costs grows with it.
+    /// Measures something that counts by itself, of an input of so many bytes. Only the first of the costs grows with
+    /// it.
     pub(crate) fn cost(&mut self, what: &str, length: usize, cost: impl Fn() -> [Duration; N]) {
         let part = length as f64 / LENGTH as f64;
         let measure = |pass: Duration| {

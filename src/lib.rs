@@ -4,10 +4,10 @@
 //!
 //! ```text
 //! serve   in a cluster, behind kube-apiserver
-//!   connection -> api -> authentication -> authorization -> client -> app_login -> destination -> endpoint -> forward -> response
+//! connection → api → authentication → authorization → client → app_login → destination → endpoint → forward → response
 //!
 //! local   on somebody's machine, with their kubeconfig
-//!   listen -> which target -> guard -> login -> the API | a target, by serve or by the built-in proxy
+//! listen → which target → guard → login → the API | a target, by serve or by the built-in proxy
 //!
 //! cli        the command line of both, above them
 //!
@@ -35,13 +35,14 @@
 //!
 //! # Invariants
 //!
-//! - Nothing is forwarded without a [`serve::authorization::Permit`]; [`serve::authorization::Authorization`] is its only maker.
+//! - Nothing is forwarded without a [`serve::authorization::Permit`]; [`serve::authorization::Authorization`] is its
+//!   only maker.
 //! - The path is read once; authorization, destination and forwarding read the same [`serve::api::RequestInfo`].
 //! - Only `serve/forward/transport/connector.rs` dials, and it takes a [`serve::destination::DialableAddr`], which only
 //!   `serve/destination/address_policy.rs` makes. No stage asks DNS.
 //! - No stage after authentication sees the caller's credentials or a header that claims an identity.
-//! - Bodies stream both ways. What is kept of one is bounded: what a page's rewriting needs, a short body that a redirect
-//!   may ask for again, a login form.
+//! - Bodies stream both ways. What is kept of one is bounded: what a page's rewriting needs, a short body that a
+//!   redirect may ask for again, a login form.
 //! - A redirect that is followed here stays inside the target, and each hop is authorized like a request of its own.
 //! - No backend speaks for more than its own target: not by cookies, not by headers, not by links.
 //! - Discovery, OpenAPI and health are served from memory, whatever the data plane or the cluster is doing.

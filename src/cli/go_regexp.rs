@@ -1,8 +1,8 @@
 //! Regular expressions as Go reads them, for the rules of kubectl: what `--reject-paths` refuses there is refused here.
 //!
-//! In: an expression in the syntax of Go's `regexp`. Out: one of the `regex` crate with the same meaning. The two differ: `\d`,
-//! `\w`, `\s` and `\b` are about ASCII in Go; `&&`, `--`, `~~` and `[` mean themselves in a class of Go; a `{` that begins no
-//! count is a brace; `\Q…\E` and octal escapes are Go's alone; `\<` and `(?x)` are not Go's.
+//! In: an expression in the syntax of Go's `regexp`. Out: one of the `regex` crate with the same meaning. The two
+//! differ: `\d`, `\w`, `\s` and `\b` are about ASCII in Go; `&&`, `--`, `~~` and `[` mean themselves in a class of Go;
+//! a `{` that begins no count is a brace; `\Q…\E` and octal escapes are Go's alone; `\<` and `(?x)` are not Go's.
 //!
 //! Refused: what Go refuses, but for repetitions of repetitions such as `a**`.
 //!

@@ -1,7 +1,7 @@
 //! The command line: from words to the configuration of one of the two programs.
 //!
-//! In: the words as typed. Out: a [`Command`] whose configuration every stage may rely on. Refuses a wrong setting with one line and
-//! exit code 64.
+//! In: the words as typed. Out: a [`Command`] whose configuration every stage may rely on. Refuses a wrong setting with
+//! one line and exit code 64.
 
 mod exit;
 #[cfg(test)]
@@ -92,7 +92,8 @@ fn completion(shell: clap_complete::Shell) -> String {
     String::from_utf8_lossy(&script).into_owned()
 }
 
-/// What is wrong, in one line: what clap lists below it (arguments that are missing, values that there are) goes into it.
+/// What is wrong, in one line: what clap lists below it (arguments that are missing, values that there are) goes into
+/// it.
 fn one_line(refused: &clap::Error) -> String {
     if refused.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         return "a command is missing; throughway --help lists them".to_owned();

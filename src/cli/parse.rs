@@ -52,16 +52,16 @@ pub(super) fn duration_or_seconds(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Session cookies of what stands in front of clusters: oauth2-proxy; Argo CD, Rancher, Headlamp, Kubernetes Dashboard, Skooner,
-/// OpenShift's console; Pomerium, Authelia, authentik, Vouch, Apache's OpenID Connect; access proxies of three clouds. Names that
-/// an app may well have for itself are not among them.
+/// Session cookies of what stands in front of clusters: oauth2-proxy; Argo CD, Rancher, Headlamp, Kubernetes Dashboard,
+/// Skooner, OpenShift's console; Pomerium, Authelia, authentik, Vouch, Apache's OpenID Connect; access proxies of three
+/// clouds. Names that an app may well have for itself are not among them.
 pub(super) const FRONT_END_COOKIES: &str = "_oauth2_proxy*,__Host-oauth2*,__Secure-oauth2*,\
     argocd.token,R_SESS,R_REFRESH,headlamp-auth-*,jweToken,skooner-token,\
     openshift-session-token,_pomerium*,authelia_session,authentik_*,VouchCookie*,\
     mod_auth_openidc_session*,CF_Authorization,AWSELBAuthSessionCookie*,__Host-GCP_IAP*";
 
-/// Reads an origin as browsers write it (scheme, host, and the port where it is not the scheme's own), and the path that the
-/// API has there. The path goes into `Path` of cookies, so nothing in it may mean something else.
+/// Reads an origin as browsers write it (scheme, host, and the port where it is not the scheme's own), and the path
+/// that the API has there. The path goes into `Path` of cookies, so nothing in it may mean something else.
 pub(super) fn origin(text: &str) -> Result<ExternalOrigin, String> {
     let refused = || {
         format!(

@@ -1,4 +1,5 @@
-//! How `--open` and `--forward` name a target: `svc/grafana`, `pod/web-0:8080`, `svc/dex:https:5556`, `9090:svc/prometheus`.
+//! How `--open` and `--forward` name a target: `svc/grafana`, `pod/web-0:8080`, `svc/dex:https:5556`,
+//! `9090:svc/prometheus`.
 //!
 //! No Service has a dot in its name, so `svc/prometheus.monitoring` is one of a namespace, as in the cluster's DNS.
 //!

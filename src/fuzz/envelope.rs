@@ -1,8 +1,8 @@
-//! The envelope between `throughway local` and the server: wrapping and unwrapping are inverse, and nothing comes out that was
-//! not put in.
+//! The envelope between `throughway local` and the server: wrapping and unwrapping are inverse, and nothing comes out
+//! that was not put in.
 //!
-//! An input is lines of headers, which are a request's and a response's at once: first as a browser or a backend sends them, then
-//! as if they arrived at the other end, made up by somebody on the way.
+//! An input is lines of headers, which are a request's and a response's at once: first as a browser or a backend sends
+//! them, then as if they arrived at the other end, made up by somebody on the way.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -121,8 +121,8 @@ fn target_origin() -> TargetOrigin {
     unwrap_request(&mut arriving).unwrap().unwrap()
 }
 
-/// Whatever arrives: without an origin it stays as it is, otherwise out comes what was wrapped, and of the rest what belongs to
-/// the connection.
+/// Whatever arrives: without an origin it stays as it is, otherwise out comes what was wrapped, and of the rest what
+/// belongs to the connection.
 fn made_up(sent: &HeaderMap, prefix: &str, kept: &[&str], open: impl Fn(&mut HeaderMap) -> bool) {
     let mut arriving = sent.clone();
     let is_opened = open(&mut arriving);

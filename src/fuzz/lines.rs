@@ -2,8 +2,8 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// Lines `name: value` as headers, in their order. What is no line of a header is left out, and so is what makes more of them
-/// than a head may have.
+/// Lines `name: value` as headers, in their order. What is no line of a header is left out, and so is what makes more
+/// of them than a head may have.
 pub(crate) fn headers(text: &[u8]) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for line in text.split(|byte| *byte == b'\n').take(64) {

@@ -1,11 +1,12 @@
-//! Inputs made from those that are kept: the same ones on each machine, as they come from a seed and the kept inputs alone.
+//! Inputs made from those that are kept: the same ones on each machine, as they come from a seed and the kept inputs
+//! alone.
 //!
-//! In: the kept inputs of a target. Out: any number of made ones, which libFuzzer then only reads. What libFuzzer makes up itself
-//! hangs on what it sees of the running program, addresses and times among it, so its seed makes no two runs the same, and a
-//! check of every change must say the same twice.
+//! In: the kept inputs of a target. Out: any number of made ones, which libFuzzer then only reads. What libFuzzer makes
+//! up itself hangs on what it sees of the running program, addresses and times among it, so its seed makes no two runs
+//! the same, and a check of every change must say the same twice.
 //!
-//! Each made input hangs on its own number, and on the kept ones that it is made from, whatever their names and order are. So one
-//! more kept input changes few of the made ones, and nobody meets the findings of others.
+//! Each made input hangs on its own number, and on the kept ones that it is made from, whatever their names and order
+//! are. So one more kept input changes few of the made ones, and nobody meets the findings of others.
 
 use fastrand::Rng;
 

@@ -1,11 +1,11 @@
 //! Fuzzing: properties that hold whatever strangers send, asked of inputs that a fuzzer makes up.
 //!
-//! In: bytes. Out: nothing, or a panic where an independent reader disagrees with the product, or where one input takes more
-//! than [`MAX_PASSES`] of CPU time. Each target states its property on its front page; what it says of the product is
-//! written a second time there, from the standard or from Kubernetes' source, and shares no code with the product.
+//! In: bytes. Out: nothing, or a panic where an independent reader disagrees with the product, or where one input takes
+//! more than [`MAX_PASSES`] of CPU time. Each target states its property on its front page; what it says of the product
+//! is written a second time there, from the standard or from Kubernetes' source, and shares no code with the product.
 //!
-//! `make unit` asks all of them about the inputs that are kept in `tests/fuzz/corpus`. `make fuzz` lets libFuzzer make up
-//! further ones (`tests/fuzz/README.md`); then this is built with `--cfg fuzzing`, and its `main` is libFuzzer's.
+//! `make unit` asks all of them about the inputs that are kept in `tests/fuzz/corpus`. `make fuzz` lets libFuzzer make
+//! up further ones (`tests/fuzz/README.md`); then this is built with `--cfg fuzzing`, and its `main` is libFuzzer's.
 
 mod envelope;
 pub(crate) mod lines;
@@ -53,7 +53,8 @@ const TARGETS: [(&str, Check); 15] = [
 /// What one input may cost, in passes over a MiB: 50 ms of CPU time in an optimized build.
 const MAX_PASSES: f64 = 50.0;
 
-/// A busy machine makes a measurement too large now and then. What is too slow is so each time, beside a pass of the same moment.
+/// A busy machine makes a measurement too large now and then. What is too slow is so each time, beside a pass of the
+/// same moment.
 const TRIES: usize = 10;
 
 thread_local! {
@@ -70,8 +71,8 @@ pub(crate) fn not_counted<T>(work: impl FnOnce() -> T) -> T {
     made
 }
 
-/// Where a URL of a page leads. Browsers pass over all slashes before a host (the URL standard, "special authority ignore slashes
-/// state"); behind two of them and without a scheme the crate takes a third for the end of the host.
+/// Where a URL of a page leads. Browsers pass over all slashes before a host (the URL standard, "special authority
+/// ignore slashes state"); behind two of them and without a scheme the crate takes a third for the end of the host.
 pub(crate) fn joined(page: &Url, url: &str) -> Result<Url, url::ParseError> {
     let text = url.trim_matches(|one: char| one <= ' ');
     let text = text.replace(['\t', '\n', '\r'], "");

@@ -1,9 +1,9 @@
 //! What a request asks for, read a second time as `RequestInfoFactory.NewRequestInfo` of k8s.io/apiserver does
 //! (`pkg/endpoints/request/requestinfo.go`), with the rules of names from k8s.io/apimachinery (`pkg/util/validation`).
 //!
-//! An input is a line `METHOD PATH`, and perhaps a second line with a `Throughway-Path`. What is read here and there is the
-//! same; what Kubernetes takes for a request of a proxy, with names that can be, is not refused; and what is inside the
-//! target stays byte for byte.
+//! An input is a line `METHOD PATH`, and perhaps a second line with a `Throughway-Path`. What is read here and there is
+//! the same; what Kubernetes takes for a request of a proxy, with names that can be, is not refused; and what is inside
+//! the target stays byte for byte.
 
 use std::sync::LazyLock;
 

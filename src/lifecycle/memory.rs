@@ -1,8 +1,8 @@
 //! The pages that Linux gives this process its memory in: small ones until it is known that large ones pay.
 //!
-//! A companion waits most of the time, and is to be small then. Huge pages would save it hardly any CPU, and round its few
-//! mebibytes of memory up to twice as many. What has got one keeps it, so they are refused before anything is allocated, and a
-//! server, which they do help, takes them again. Elsewhere nothing is asked of the system.
+//! A companion waits most of the time, and is to be small then. Huge pages would save it hardly any CPU, and round its
+//! few mebibytes of memory up to twice as many. What has got one keeps it, so they are refused before anything is
+//! allocated, and a server, which they do help, takes them again. Elsewhere nothing is asked of the system.
 //!
 //! Linux: `PR_SET_THP_DISABLE` of prctl(2), which child processes inherit.
 

@@ -1,8 +1,8 @@
 //! Signals, readiness, every task of the server, and the order in which it all ends.
 //!
 //! The order: SIGTERM makes `/readyz` fail; the delay passes while everything is still served; then no connection is
-//! accepted any more, open ones get GOAWAY or `Connection: close`, tunnels are told to close; what is still running when
-//! the grace is over is cut. Kubernetes: `--shutdown-delay-duration` of k8s.io/apiserver.
+//! accepted any more, open ones get GOAWAY or `Connection: close`, tunnels are told to close; what is still running
+//! when the grace is over is cut. Kubernetes: `--shutdown-delay-duration` of k8s.io/apiserver.
 
 pub mod log;
 pub mod memory;

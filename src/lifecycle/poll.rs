@@ -1,7 +1,7 @@
 //! When a part of a task is polled: only if it was woken itself, or only after everybody else.
 //!
-//! A task is polled as a whole, whichever of its parts was woken. These two futures have a waker of their own, so that they
-//! know.
+//! A task is polled as a whole, whichever of its parts was woken. These two futures have a waker of their own, so that
+//! they know.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -42,8 +42,8 @@ impl FlagWaker {
 
 /// Polls a future only when it has been woken itself.
 ///
-/// Whatever waits for the server's end beside its work would otherwise look at it each time that the work goes on, under a
-/// lock that all tasks share.
+/// Whatever waits for the server's end beside its work would otherwise look at it each time that the work goes on,
+/// under a lock that all tasks share.
 #[derive(Debug)]
 pub struct PollOnOwnWake<F> {
     future: Pin<Box<F>>,

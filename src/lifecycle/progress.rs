@@ -1,7 +1,7 @@
 //! How long a writer waits for somebody who does not take what is ready for them.
 //!
-//! A wait is short as a rule, and there is one for each piece of a large response. So no timer is touched when a wait is
-//! over: the one of an earlier wait runs on, and when it ends it is set to what is left of the wait of that moment.
+//! A wait is short as a rule, and there is one for each piece of a large response. So no timer is touched when a wait
+//! is over: the one of an earlier wait runs on, and when it ends it is set to what is left of the wait of that moment.
 
 use std::future::Future;
 use std::pin::Pin;

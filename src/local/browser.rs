@@ -1,7 +1,7 @@
 //! `--open`: a target in the user's browser.
 //!
-//! Every user of a machine can read the arguments of every process, so an address with a token is in none: the browser is given
-//! a file that only this user can read, which leads there. The file goes when the token was used.
+//! Every user of a machine can read the arguments of every process, so an address with a token is in none: the browser
+//! is given a file that only this user can read, which leads there. The file goes when the token was used.
 
 use std::io;
 use std::path::PathBuf;
@@ -32,8 +32,8 @@ const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'.')
     .remove(b'_');
 
-/// Opens a target's origin; a browser that has to log in is let in on the way. The address is printed too, for where there is
-/// no browser.
+/// Opens a target's origin; a browser that has to log in is let in on the way. The address is printed too, for where
+/// there is no browser.
 pub(super) fn open_target(
     target: &Target,
     port: u16,

@@ -105,8 +105,8 @@ pub struct FilterRules {
 #[derive(Debug, Clone)]
 pub struct LocalTargets {
     pub peers: TargetPeers,
-    /// `--accept-paths`, `--reject-paths` and `--reject-methods` as far as they were given, about the path that a target has
-    /// in `/api/v1`. The default of `--reject-paths` is none of them: a target's own paths may look like it.
+    /// `--accept-paths`, `--reject-paths` and `--reject-methods` as far as they were given, about the path that a
+    /// target has in `/api/v1`. The default of `--reject-paths` is none of them: a target's own paths may look like it.
     pub rules: Filtering,
 }
 
@@ -133,8 +133,8 @@ pub struct PortForward {
     pub target: TargetName,
 }
 
-/// A target as `--open` and `--forward` name it: `svc/NAME[:PORT]`, `pod/NAME[:PORT]`, `node/NAME[:PORT]`, with `https:` before the
-/// port for a target that speaks TLS.
+/// A target as `--open` and `--forward` name it: `svc/NAME[:PORT]`, `pod/NAME[:PORT]`, `node/NAME[:PORT]`, with
+/// `https:` before the port for a target that speaks TLS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetName {
     pub kind: TargetKind,

@@ -1,12 +1,13 @@
-//! `throughway local`: all of kubectl proxy on one's own machine, and an origin of its own for every Service, pod and node.
+//! `throughway local`: all of kubectl proxy on one's own machine, and an origin of its own for every Service, pod and
+//! node.
 //!
 //! In: a [`config::LocalConfig`] and a kubeconfig. Out: a server on loopback, until Ctrl-C.
 //!
-//! One request is `pipeline`, top to bottom. `inbound` reads where it came in, which host it names (the API, or a target at
-//! an origin of its own) and whether its browser may send it; `kubectl` has kubectl proxy's own rules, paths and files.
-//! Targets are reached through Throughway where it is installed and through the built-in proxy elsewhere (`targets`).
-//! `upstream` sends requests on to the API server of the kubeconfig, with its credentials (`api_server`). `start_page` has
-//! what a person sees.
+//! One request is `pipeline`, top to bottom. `inbound` reads where it came in, which host it names (the API, or a
+//! target at an origin of its own) and whether its browser may send it; `kubectl` has kubectl proxy's own rules, paths
+//! and files. Targets are reached through Throughway where it is installed and through the built-in proxy elsewhere
+//! (`targets`). `upstream` sends requests on to the API server of the kubeconfig, with its credentials (`api_server`).
+//! `start_page` has what a person sees.
 //!
 //! Refuses: what `problem::Problem` lists, each as a page for a browser and as a Status for everybody else.
 //!

@@ -1,8 +1,8 @@
 //! One request, from its Host to its response.
 //!
-//! In order: where the Host leads (`inbound::host_route`), whether the browser may send it (`inbound::guard`), kubectl's rule
-//! about hosts or the caller's machine, the login of `--login`, then the API (`kubectl`), the start page, or a target
-//! (`targets`).
+//! In order: where the Host leads (`inbound::host_route`), whether the browser may send it (`inbound::guard`),
+//! kubectl's rule about hosts or the caller's machine, the login of `--login`, then the API (`kubectl`), the start
+//! page, or a target (`targets`).
 //!
 //! Refuses: what a stage refuses, as a [`Problem`], which becomes a page for a person and a Status for a program.
 
@@ -122,8 +122,8 @@ async fn handle(
     }
 }
 
-/// Refuses what a page of another origin may not send. Returns what the request gets if it would show a target's page at the
-/// API's origin; `--cross-site=allow` gives up both, as kubectl proxy has neither.
+/// Refuses what a page of another origin may not send. Returns what the request gets if it would show a target's page
+/// at the API's origin; `--cross-site=allow` gives up both, as kubectl proxy has neither.
 fn check_origin(
     pipeline: &LocalPipeline,
     route: &HostRoute,
@@ -179,7 +179,8 @@ async fn respond_from_api_host(
     }
 }
 
-/// The start page. The proxy of the cluster is detected meanwhile, as rights depend on it; the page decides how long it waits.
+/// The start page. The proxy of the cluster is detected meanwhile, as rights depend on it; the page decides how long it
+/// waits.
 async fn start_page(pipeline: &LocalPipeline, host: &str, query: Option<&str>) -> Response {
     let detection = async {
         // The page says by itself what it does not know.
@@ -193,8 +194,8 @@ async fn start_page(pipeline: &LocalPipeline, host: &str, query: Option<&str>) -
     }
 }
 
-/// The Host that a request names, exactly one and written as one. A target that is a whole address goes before it (RFC 9112
-/// section 3.2.2).
+/// The Host that a request names, exactly one and written as one. A target that is a whole address goes before it (RFC
+/// 9112 section 3.2.2).
 fn host(request: &Request) -> Result<String, Problem> {
     let mut named = request.headers().get_all(header::HOST).iter();
     // What is not text has a byte that no host has.

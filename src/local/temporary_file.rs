@@ -1,5 +1,5 @@
-//! Files that must not stay: drafts, locks, and what a browser reads once. In: a path. Out: a file that is removed when its owner
-//! is dropped, however that comes about.
+//! Files that must not stay: drafts, locks, and what a browser reads once. In: a path. Out: a file that is removed when
+//! its owner is dropped, however that comes about.
 
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt;

@@ -26,8 +26,8 @@ pub(super) fn warn(sentence: &str) {
     eprintln!("warning: {sentence}");
 }
 
-/// A problem as text: what happened, and below it what to do. It quotes names of the kubeconfig, so control characters are
-/// removed: a terminal would obey them.
+/// A problem as text: what happened, and below it what to do. It quotes names of the kubeconfig, so control characters
+/// are removed: a terminal would obey them.
 pub(super) fn problem_text(problem: &Problem) -> String {
     let mut text = problem.status.message.clone();
     for advice in &problem.advice {

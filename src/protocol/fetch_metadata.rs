@@ -1,7 +1,8 @@
 //! What a browser says about the page that makes a request: the Fetch Metadata request headers. Pure.
 //!
-//! In: the head of a request. Out: a [`Site`], and whether the request is a link. No page can set these headers, and programs
-//! send none of them. A header that comes twice says nothing that can be believed, so it reads as another site's.
+//! In: the head of a request. Out: a [`Site`], and whether the request is a link. No page can set these headers, and
+//! programs send none of them. A header that comes twice says nothing that can be believed, so it reads as another
+//! site's.
 //!
 //! <https://www.w3.org/TR/fetch-metadata/>. The handshake of a WebSocket has `Origin` only, in most browsers.
 
@@ -45,8 +46,8 @@ pub enum CrossSitePolicy {
     Allow,
 }
 
-/// Whether a request says anything of a page that makes it: all that [`Site`], `Origin` and `Referer` may tell. Programs don't,
-/// and then nobody needs to look for each of these.
+/// Whether a request says anything of a page that makes it: all that [`Site`], `Origin` and `Referer` may tell.
+/// Programs don't, and then nobody needs to look for each of these.
 pub fn tells_of_a_page(headers: &HeaderMap) -> bool {
     headers.keys().any(|name| match *name {
         header::ORIGIN | header::REFERER => true,
@@ -54,7 +55,8 @@ pub fn tells_of_a_page(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Whether a request shows a page in a window of its own and changes nothing: a link or a redirect. Frames are no links.
+/// Whether a request shows a page in a window of its own and changes nothing: a link or a redirect. Frames are no
+/// links.
 pub fn is_link(method: &Method, headers: &HeaderMap) -> bool {
     matches!(*method, Method::GET | Method::HEAD)
         && line(headers, &SEC_FETCH_MODE) == Some("navigate")

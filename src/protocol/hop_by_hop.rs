@@ -1,5 +1,5 @@
-//! Headers of one connection, which no proxy passes on (RFC 9110 section 7.6.1): the known ones and those that `Connection`
-//! names. Pure.
+//! Headers of one connection, which no proxy passes on (RFC 9110 section 7.6.1): the known ones and those that
+//! `Connection` names. Pure.
 
 use http::header::Entry;
 use http::{HeaderMap, HeaderName, header};
@@ -28,7 +28,8 @@ pub fn remove(headers: &mut HeaderMap) {
     }
 }
 
-/// As [`keep`], where the first headers stay: they are not touched. As a rule it is `Connection` alone that goes, among the last.
+/// As [`keep`], where the first headers stay: they are not touched. As a rule it is `Connection` alone that goes, among
+/// the last.
 fn keep_from(first: usize, headers: &mut HeaderMap, is_kept: impl Fn(&HeaderName) -> bool) {
     let last: Vec<HeaderName> = headers.keys().skip(first).cloned().collect();
     let mut taken = Vec::with_capacity(last.len());
@@ -83,7 +84,8 @@ pub fn is_hop_by_hop(name: &HeaderName, named: &[String]) -> bool {
         .is_ok()
 }
 
-/// The header names that `Connection` lists, in one line or many, but for its own words, which are on no other line. Sorted.
+/// The header names that `Connection` lists, in one line or many, but for its own words, which are on no other line.
+/// Sorted.
 pub fn named_by_connection(headers: &HeaderMap) -> Vec<String> {
     // The four words say something of the connection. What is no token names no header, and is most of what comes with
     // bad intentions.
@@ -103,8 +105,8 @@ pub fn named_by_connection(headers: &HeaderMap) -> Vec<String> {
     named
 }
 
-/// The protocols to which a request asks to be upgraded: `Connection` has the word `upgrade`, and `Upgrade` names them. `h2c` is
-/// an offer that may be ignored, as Java and curl make it, and is left out (RFC 9110 section 7.8).
+/// The protocols to which a request asks to be upgraded: `Connection` has the word `upgrade`, and `Upgrade` names them.
+/// `h2c` is an offer that may be ignored, as Java and curl make it, and is left out (RFC 9110 section 7.8).
 pub fn requested_upgrades(headers: &HeaderMap) -> Vec<&[u8]> {
     let mut connection = tokens(headers, &header::CONNECTION);
     if !connection.any(|token| token.eq_ignore_ascii_case(b"upgrade")) {

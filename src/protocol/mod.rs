@@ -1,4 +1,5 @@
-//! What `serve` and `local` both speak: Kubernetes' Status, HTTP's rules for hops and hosts, and the envelope between the two.
+//! What `serve` and `local` both speak: Kubernetes' Status, HTTP's rules for hops and hosts, and the envelope between
+//! the two.
 //!
 //! Nothing here knows a stage of either.
 

@@ -1,5 +1,5 @@
-//! The limit on requests in flight. In: a caller who is known, and the record of their request. Out: a slot that the record
-//! holds until its last byte, or a refusal.
+//! The limit on requests in flight. In: a caller who is known, and the record of their request. Out: a slot that the
+//! record holds until its last byte, or a refusal.
 //!
 //! It stands behind authentication, so that `system:masters` come into a full house; tunnels have a limit of their own.
 //!

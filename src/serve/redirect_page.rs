@@ -1,8 +1,8 @@
 //! A redirect as a page: what a browser that navigates gets in the place of `Location`.
 //!
-//! kube-aggregator refuses every 3xx with a `Location` (CVE-2022-3172), but passes one with `Refresh`, which browsers follow
-//! at once, whatever the status, with GET, and with the fragment of the address they came from. The page is for those who
-//! turned that off. It loads nothing and runs nothing.
+//! kube-aggregator refuses every 3xx with a `Location` (CVE-2022-3172), but passes one with `Refresh`, which browsers
+//! follow at once, whatever the status, with GET, and with the fragment of the address they came from. The page is for
+//! those who turned that off. It loads nothing and runs nothing.
 //!
 //! `Refresh`: <https://html.spec.whatwg.org/multipage/document-lifecycle.html#the-refresh-header>.
 

@@ -1,7 +1,7 @@
 //! What every refusal can say of itself, whichever stage it comes from.
 //!
-//! A stage has one error type and implements [`Refuse`] for it. [`super::pipeline`] is the one place where a refusal becomes a
-//! response, a line of the log and a sample of a metric.
+//! A stage has one error type and implements [`Refuse`] for it. [`super::pipeline`] is the one place where a refusal
+//! becomes a response, a line of the log and a sample of a metric.
 
 use serde::Serialize;
 

@@ -1,9 +1,9 @@
 //! What goes with one request from its first look to its last byte, and is shared by everybody who works on it.
 //!
-//! The stages note in it what they find out, bodies and tunnels count their bytes in it, and it holds the request's slot among
-//! those in flight. The body of the response holds it too: when the last holder lets go of it, after the last byte of the response
-//! or of the tunnel, it becomes one line of the access log and one sample of each metric. No token, cookie, query or body is ever
-//! given to it.
+//! The stages note in it what they find out, bodies and tunnels count their bytes in it, and it holds the request's
+//! slot among those in flight. The body of the response holds it too: when the last holder lets go of it, after the
+//! last byte of the response or of the tunnel, it becomes one line of the access log and one sample of each metric. No
+//! token, cookie, query or body is ever given to it.
 //!
 //! Kubernetes: the audit context of k8s.io/apiserver (`pkg/audit/context.go`).
 

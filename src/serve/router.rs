@@ -1,7 +1,7 @@
 //! What a request meets first: the proxy's stages, `/metrics`, or a document.
 //!
-//! In: a request of a [`Peer`]. Out: a response, whatever happens. The documents (discovery, OpenAPI) are for everybody who is
-//! known, health is for everybody, and what is below the group's path is the proxy's.
+//! In: a request of a [`Peer`]. Out: a response, whatever happens. The documents (discovery, OpenAPI) are for everybody
+//! who is known, health is for everybody, and what is below the group's path is the proxy's.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -56,7 +56,8 @@ impl Router {
                 .await
                 .unwrap_or_else(Status::into_response);
         }
-        // Somebody who only asks for what everybody may see does not keep a connection slot from those who wait for one.
+        // Somebody who only asks for what everybody may see does not keep a connection slot from those who wait for
+        // one.
         if peer.class() == PeerClass::Stranger {
             peer.retire();
         }
@@ -75,8 +76,8 @@ impl Router {
         response
     }
 
-    /// Before it is known who the front proxy is, nobody can be told from it, and discovery that fails would do harm to the
-    /// whole cluster.
+    /// Before it is known who the front proxy is, nobody can be told from it, and discovery that fails would do harm to
+    /// the whole cluster.
     async fn identify_reader(
         &self,
         peer: &Peer,

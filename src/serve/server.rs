@@ -70,8 +70,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Makes everything and binds the port. Requests are answered from [`Server::run`] on; whether they can be forwarded
-    /// yet is what `/readyz` says.
+    /// Makes everything and binds the port. Requests are answered from [`Server::run`] on; whether they can be
+    /// forwarded yet is what `/readyz` says.
     ///
     /// # Errors
     /// Something that the configuration names can't be used.

@@ -1,10 +1,10 @@
 //! No circle of files: what one file of the product names of another leads, by any chain, not back to it.
 //!
-//! A file names another by a path to one of its items or modules: from `crate`, `self` or `super`, from a child module, or from
-//! a name that it has by `use`. A name that a file only hands on with `pub use` counts for the file that defines it, so a
-//! `mod.rs` that declares and re-exports is no corner of a circle; one that has an item which its children use, and calls
-//! them, is. Tests don't count. Not seen are methods: a type whose `impl` stands in several files is one thing in several
-//! files.
+//! A file names another by a path to one of its items or modules: from `crate`, `self` or `super`, from a child module,
+//! or from a name that it has by `use`. A name that a file only hands on with `pub use` counts for the file that
+//! defines it, so a `mod.rs` that declares and re-exports is no corner of a circle; one that has an item which its
+//! children use, and calls them, is. Tests don't count. Not seen are methods: a type whose `impl` stands in several
+//! files is one thing in several files.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,8 +1,8 @@
 //! `docs/limits.md` and the code say the same numbers.
 //!
 //! In: the rows of its tables. A row names a constant as "`NAME` = VALUE" with its file after it, and a flag as
-//! "`--flag` = VALUE". Refused: a constant without a value or a file, a value that the code does not have, a sum that is
-//! not the sum of its rows.
+//! "`--flag` = VALUE". Refused: a constant without a value or a file, a value that the code does not have, a sum that
+//! is not the sum of its rows.
 
 use std::fs;
 use std::path::Path;

@@ -119,9 +119,9 @@ fn imports_go_down_or_to_the_stages_before() {
 
 /// The stages that the drawing in a front page names, in its order.
 fn drawn(page: &str) -> Vec<String> {
-    let drawing = page.lines().find(|line| line.contains(" -> api -> "));
+    let drawing = page.lines().find(|line| line.contains(" → api → "));
     let stages = drawing.unwrap_or_default().trim_start_matches("//!");
-    let stages = stages.split("->").map(str::trim);
+    let stages = stages.split("→").map(str::trim);
     stages.map(|stage| format!("serve::{stage}")).collect()
 }
 
@@ -139,7 +139,7 @@ fn the_drawings_have_the_stages_of_the_map() {
 
 #[test]
 fn a_drawing_of_other_stages_would_be_seen() {
-    let page = "//! A.\n//!   connection -> api -> forward\n";
+    let page = "//! A.\n//!   connection → api → forward\n";
     assert_eq!(
         drawn(page),
         ["serve::connection", "serve::api", "serve::forward"]

@@ -1,7 +1,7 @@
 //! The messages that the documents quote are messages of the product.
 //!
-//! In: tables whose head is "| message |". The first cell of a row quotes one or more messages as code; `…` stands for a
-//! name, a number or another text. Refused: a row without a quote, and a quote that is in no string of the product.
+//! In: tables whose head is "| message |". The first cell of a row quotes one or more messages as code; `…` stands for
+//! a name, a number or another text. Refused: a row without a quote, and a quote that is in no string of the product.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -23,7 +23,8 @@ fn quoted(page: &str) -> Vec<Vec<&str>> {
     rows
 }
 
-/// A text with one sign for everything that differs from time to time: `"…"` and `…` are the same, as a name may be quoted.
+/// A text with one sign for everything that differs from time to time: `"…"` and `…` are the same, as a name may be
+/// quoted.
 fn generalized(text: &str) -> String {
     text.replace("\"…\"", "…")
         .trim_matches(['…', ' ', ':'])

@@ -1,13 +1,14 @@
-//! How long a file and a function may be, and what a file begins with.
+//! How long a file and a function may be, how wide a comment, and what a file begins with.
 //!
-//! Counted are all lines of a file, with its tests. Of a function those from `fn` to its last brace, but for comments: nobody
-//! is to leave out why, so that a function stays short enough.
+//! Counted are all lines of a file, with its tests. Of a function those from `fn` to its last brace, but for comments:
+//! nobody is to leave out why, so that a function stays short enough.
 
 use super::sources::{project, sources};
 use super::tokens::{closing, tokens};
 
 const MAX_FILE_LINES: usize = 400;
 const MAX_FUNCTION_LINES: usize = 60;
+const MAX_COLUMNS: usize = 120;
 
 /// The functions of a text that have a body, with their lines.
 fn functions(text: &str) -> Vec<(&str, usize)> {
@@ -61,6 +62,26 @@ fn no_function_has_more_than_60_lines() {
     assert!(long.is_empty(), "{long:#?}");
 }
 
+/// Comments that are too wide, with their line; a row of a table can't be parted.
+fn too_wide(text: &str) -> Vec<usize> {
+    let lines = text.lines().enumerate();
+    let wide = lines.filter(|(_, line)| {
+        let words = line.trim_start().strip_prefix("//");
+        let words = words.map(|words| words.trim_start_matches(['/', '!', ' ']));
+        words.is_some_and(|words| !words.starts_with('|')) && line.chars().count() > MAX_COLUMNS
+    });
+    wide.map(|(at, _)| at + 1).collect()
+}
+
+#[test]
+fn comments_are_at_most_120_columns_wide() {
+    let mut wide = Vec::new();
+    for (file, text) in project() {
+        wide.extend(too_wide(&text).iter().map(|line| format!("{file}:{line}")));
+    }
+    assert!(wide.is_empty(), "{wide:#?}");
+}
+
 #[test]
 fn every_file_of_the_product_begins_with_a_front_page() {
     for source in sources() {
@@ -73,6 +94,20 @@ fn every_file_of_the_product_begins_with_a_front_page() {
 fn functions_are_measured_from_their_name_to_their_last_brace() {
     let text = "trait A { fn none(x: [u8; 2]); }\n/// B.\nfn b(\n  x: [u8; 3],\n) -> C {\n  // Why.\n\n  \"}\"; // }\n  fn inner() {}\n}\n";
     assert_eq!(functions(text), [("b", 7), ("inner", 1)]);
+}
+
+#[test]
+fn a_wide_comment_is_found_and_a_wide_row_of_a_table_is_not() {
+    let line =
+        |begin: &str, length: usize| format!("{begin}{}\n", "x".repeat(length - begin.len()));
+    let fits = [
+        line("//! ", 120),
+        line("    /// | ", 200),
+        line("let a = ", 200),
+    ];
+    assert_eq!(too_wide(&fits.concat()), []);
+    let wide = [line("    // ", 121), line("//! ", 120), line("/// ", 121)];
+    assert_eq!(too_wide(&wide.concat()), [1, 3]);
 }
 
 #[test]

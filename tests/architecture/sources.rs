@@ -1,4 +1,5 @@
-//! The product's source as the tests of the module map read it: each file's own module, and the modules that it imports.
+//! The product's source as the tests of the module map read it: each file's own module, and the modules that it
+//! imports.
 //!
 //! Tests inside a file may import what they like, so a file is read up to its tests.
 
@@ -23,7 +24,8 @@ impl Source {
         self.path.display().to_string()
     }
 
-    /// The modules and items that its product names, from the root of the crate, as in `["serve", "forward", "Forward"]`.
+    /// The modules and items that its product names, from the root of the crate, as in `["serve", "forward",
+    /// "Forward"]`.
     pub(crate) fn imports(&self) -> BTreeSet<Vec<String>> {
         imports(&self.product, &self.module)
     }
@@ -97,7 +99,8 @@ pub(crate) fn source(path: PathBuf, text: String) -> Source {
     }
 }
 
-/// What a text of `module` names: by `crate::` and `super::`, or by `throughway::` in the binary, with and without braces.
+/// What a text of `module` names: by `crate::` and `super::`, or by `throughway::` in the binary, with and without
+/// braces.
 pub(crate) fn imports(text: &str, module: &[String]) -> BTreeSet<Vec<String>> {
     let code: Vec<&str> = text
         .lines()

@@ -1,7 +1,7 @@
 //! A type has a name of its own: nobody has to ask which of two is meant.
 //!
-//! Read are `struct`, `enum`, `union` and `trait` of the product. A name that is one idea in two places which can't know
-//! each other is on the list, with the reason.
+//! Read are `struct`, `enum`, `union` and `trait` of the product. A name that is one idea in two places which can't
+//! know each other is on the list, with the reason.
 
 use std::collections::{BTreeMap, BTreeSet};
 

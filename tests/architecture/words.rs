@@ -1,5 +1,5 @@
-//! No identifier has a word of the dialect that this program was once written in: each thing has the name that Kubernetes,
-//! HTTP and Envoy give it.
+//! No identifier has a word of the dialect that this program was once written in: each thing has the name that
+//! Kubernetes, HTTP and Envoy give it.
 //!
 //! Identifiers are read word by word, `snake_case` and `CamelCase`; comments and texts are not. Names of tests are
 //! sentences, so only the noun that HTTP calls a response is held there.

@@ -38,7 +38,8 @@ impl Load {
         }
     }
 
-    /// Many small requests by HTTP/1.1 in the clear, 32 at a time, as a tool's or a browser's kept connections carry them.
+    /// Many small requests by HTTP/1.1 in the clear, 32 at a time, as a tool's or a browser's kept connections carry
+    /// them.
     pub fn plain(address: SocketAddr, host: &str, path: &str, requests: u32) -> Self {
         Self {
             connections: 32,

@@ -1,10 +1,10 @@
 //! The measured comparison: one run, one machine, one table.
 //!
-//! CPU time is what the proxy's own process used by `/proc`, divided by requests; it holds better on a busy machine than
-//! requests a second do. Peers do less: they authenticate nobody and choose nothing. Every server runs with one worker
-//! unless a row says otherwise, and a figure is the least of the rounds for CPU time, to which a busy machine only
-//! adds, and the median for requests a second. Run inside
-//! `tests/control_plane_binary/in-namespace.sh`, as `make bench` does.
+//! CPU time is what the proxy's own process used by `/proc`, divided by requests; it holds better on a busy machine
+//! than requests a second do. Peers do less: they authenticate nobody and choose nothing. Every server runs with one
+//! worker unless a row says otherwise, and a figure is the least of the rounds for CPU time, to which a busy machine
+//! only adds, and the median for requests a second. Run inside `tests/control_plane_binary/in-namespace.sh`, as `make
+//! bench` does.
 
 mod apiserver;
 mod direct;

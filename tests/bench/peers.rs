@@ -204,7 +204,8 @@ fn envoy_config(address: &str) -> serde_json::Value {
             "endpoints": [{"lb_endpoints": [{"endpoint": {"address": socket(BACKEND)}}]}]}}]}})
 }
 
-/// An embedded cluster in which Service `web` of namespace `bench` leads to the backend, and the load's token may use it.
+/// An embedded cluster in which Service `web` of namespace `bench` leads to the backend, and the load's token may use
+/// it.
 pub async fn small_cluster(name: &str) -> EmbeddedCluster {
     let cluster = EmbeddedCluster::start(&dir().join("clusters").join(name)).await;
     sample(&cluster);

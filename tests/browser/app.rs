@@ -1,7 +1,7 @@
 //! An app of our own as a backend: pages with one group of constructs each, and what they ask for.
 //!
-//! Comes in: any request. Goes out: the page of that name from `fixtures/`, or what the table says. It writes down every
-//! request as it arrived. It knows nothing of a prefix: all its links begin at the root.
+//! Comes in: any request. Goes out: the page of that name from `fixtures/`, or what the table says. It writes down
+//! every request as it arrived. It knows nothing of a prefix: all its links begin at the root.
 //!
 //! | path | answer |
 //! |---|---|

@@ -1,7 +1,7 @@
 //! Pages of other origins, in a browser whose user reaches the API without a login of their own: what they may not do.
 //!
-//! `127.0.0.1` with another port is another origin and the same site, so all of its cookies go along. The page of the attacker
-//! is one of an app that the browser has at its own address.
+//! `127.0.0.1` with another port is another origin and the same site, so all of its cookies go along. The page of the
+//! attacker is one of an app that the browser has at its own address.
 
 use http::header;
 use serde_json::json;

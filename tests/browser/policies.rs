@@ -1,4 +1,5 @@
-//! What services say of themselves, and pages with a Content-Security-Policy: the helper works, and nothing that the page forbids becomes allowed.
+//! What services say of themselves, and pages with a Content-Security-Policy: the helper works, and nothing that the
+//! page forbids becomes allowed.
 
 use serde_json::json;
 

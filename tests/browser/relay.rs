@@ -1,7 +1,7 @@
 //! What `kubectl proxy` is to a browser: plain HTTP on loopback in, TLS with the user's token out.
 //!
-//! It forwards everything, upgrades too, and writes down the target of every request: so a request that left an app's prefix
-//! is found even where the browser itself would not tell of it.
+//! It forwards everything, upgrades too, and writes down the target of every request: so a request that left an app's
+//! prefix is found even where the browser itself would not tell of it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

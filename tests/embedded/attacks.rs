@@ -1,4 +1,5 @@
-//! What a caller can do to a server before it says anything reasonable: streams without end, headers without end, silence.
+//! What a caller can do to a server before it says anything reasonable: streams without end, headers without end,
+//! silence.
 
 use std::time::Duration;
 

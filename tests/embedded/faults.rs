@@ -1,4 +1,5 @@
-//! When the API server fails: nothing passes that was not allowed, what needs no API server lives on, and it all comes back.
+//! When the API server fails: nothing passes that was not allowed, what needs no API server lives on, and it all comes
+//! back.
 
 use std::time::Duration;
 

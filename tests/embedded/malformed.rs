@@ -1,7 +1,7 @@
 //! Requests that break HTTP/2 on the front proxy's connection: each ends its own stream, and another user's goes on.
 //!
-//! What is sent are frames as bytes: no client would send these. kube-apiserver passes on what its users send as far as Go's
-//! HTTP allows it; names in upper case and unknown pseudo-headers are not among that, and end a connection in h2.
+//! What is sent are frames as bytes: no client would send these. kube-apiserver passes on what its users send as far as
+//! Go's HTTP allows it; names in upper case and unknown pseudo-headers are not among that, and end a connection in h2.
 
 use std::collections::BTreeMap;
 

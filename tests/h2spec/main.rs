@@ -1,11 +1,11 @@
 //! HTTP/2 by the book: every case of h2spec, once as a stranger and once as the front proxy.
 //!
-//! The stranger is a user with a certificate of the cluster, who asks for what nobody granted. An unknown caller's connection
-//! ends in order after the first response, and so does one that asks for documents: the PING that goes with that is not the one
-//! that a case waits for.
+//! The stranger is a user with a certificate of the cluster, who asks for what nobody granted. An unknown caller's
+//! connection ends in order after the first response, and so does one that asks for documents: the PING that goes with
+//! that is not the one that a case waits for.
 //!
-//! The Go program beside this file runs the cases; `tests/h2spec/build.sh` builds it. What fails and can't be mended here
-//! is listed with its reason, so that a further failure fails this test, and so does one that is gone.
+//! The Go program beside this file runs the cases; `tests/h2spec/build.sh` builds it. What fails and can't be mended
+//! here is listed with its reason, so that a further failure fails this test, and so does one that is gone.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -1,4 +1,5 @@
-//! Pages that make it hard: policies, trusted types, a helper that runs twice or has nothing to do, a worker of the page's.
+//! Pages that make it hard: policies, trusted types, a helper that runs twice or has nothing to do, a worker of the
+//! page's.
 
 use crate::site::{PREFIX, Page, Site, helper, tag};
 use crate::{Opened, open, open_page};

@@ -1,7 +1,7 @@
 //! A plain prefix proxy with an app behind it: what the page helper meets, without anything else of Throughway.
 //!
-//! Below the prefix it serves the pages of a test, with the helper's tag first in them, and something fitting for any other
-//! path. It takes down every request; one that is not below the prefix has left it.
+//! Below the prefix it serves the pages of a test, with the helper's tag first in them, and something fitting for any
+//! other path. It takes down every request; one that is not below the prefix has left it.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;

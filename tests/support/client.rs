@@ -1,4 +1,5 @@
-//! A client that says exactly what it is told and shows exactly what it gets: HTTP/1.1 over TLS, one connection a request.
+//! A client that says exactly what it is told and shows exactly what it gets: HTTP/1.1 over TLS, one connection a
+//! request.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -132,7 +133,8 @@ impl Client {
     /// The same, where the server may not be up yet.
     pub async fn try_connect(&self) -> std::io::Result<TlsStream<TcpStream>> {
         let tcp = self.tcp().await?;
-        // As browsers and Go's clients do; else what is sent in two pieces waits for the other side's delayed acknowledgement.
+        // As browsers and Go's clients do; else what is sent in two pieces waits for the other side's delayed
+        // acknowledgement.
         tcp.set_nodelay(true)?;
         let name = ServerName::IpAddress(self.address.ip().into());
         TlsConnector::from(Arc::clone(&self.tls))

@@ -18,7 +18,8 @@ pub fn resident(pid: u32) -> f64 {
     memory(pid, "VmRSS:")
 }
 
-/// Resident bytes that stand in no file, as the program's own code does: how much of that is resident is the system's choice.
+/// Resident bytes that stand in no file, as the program's own code does: how much of that is resident is the system's
+/// choice.
 pub fn allocated(pid: u32) -> f64 {
     memory(pid, "RssAnon:")
 }

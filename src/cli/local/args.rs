@@ -1,6 +1,7 @@
 //! `throughway local`'s command line, as typed: one field a flag, in the groups that `--help` shows.
 //!
-//! Names, short forms and defaults are those of `kubectl proxy` and of kubectl's own global flags wherever they have the flag.
+//! Names, short forms and defaults are those of `kubectl proxy` and of kubectl's own global flags wherever they have
+//! the flag.
 //!
 //! kubectl: `pkg/cmd/proxy/proxy.go`, and `pkg/genericclioptions/config_flags.go` of k8s.io/cli-runtime.
 

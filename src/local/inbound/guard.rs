@@ -1,4 +1,5 @@
-//! Where a browser's request comes from. In: the head of a request and the Host that it names. Out: nothing, or a refusal.
+//! Where a browser's request comes from. In: the head of a request and the Host that it names. Out: nothing, or a
+//! refusal.
 //!
 //! | asked by | response |
 //! |---|---|
@@ -8,8 +9,9 @@
 //! | the same: a link to the rest of the API's origin | 403 |
 //! | the same: scripts, forms that post, frames, images, WebSockets, preflights | 403 |
 //!
-//! Browsers say it in `Sec-Fetch-Site` (<https://www.w3.org/TR/fetch-metadata/>); of a WebSocket, and of old browsers, only
-//! `Origin` is there. A name that another site made to resolve to loopback (DNS rebinding) is refused by its Host before.
+//! Browsers say it in `Sec-Fetch-Site` (<https://www.w3.org/TR/fetch-metadata/>); of a WebSocket, and of old browsers,
+//! only `Origin` is there. A name that another site made to resolve to loopback (DNS rebinding) is refused by its Host
+//! before.
 
 use http::{HeaderMap, HeaderValue, header};
 
@@ -49,8 +51,8 @@ pub(in crate::local) fn check(
     }
 }
 
-/// Says to a Throughway in the cluster what only this program can know. The handshake of a WebSocket has no `Sec-Fetch-Site`,
-/// and behind kube-apiserver nobody knows the Host that its `Origin` was found to agree with.
+/// Says to a Throughway in the cluster what only this program can know. The handshake of a WebSocket has no
+/// `Sec-Fetch-Site`, and behind kube-apiserver nobody knows the Host that its `Origin` was found to agree with.
 pub(in crate::local) fn vouch(request: &mut Request) {
     let is_for_aggregated = request.uri().path().starts_with("/apis/");
     let headers = request.headers_mut();

@@ -8,9 +8,10 @@
 //! | asks for the script of a worker | 403 |
 //! | gets a response that it could show as a page | the response in a sandbox, which has no origin |
 //!
-//! It does not matter who began a navigation: a redirect keeps `Sec-Fetch-Site: none` of an address that a person typed, so
-//! that header says nothing about who chose the target (`GetInitiatorRelation` in services/network/sec_header_helpers.cc of
-//! Chromium). The sandbox is on every such response, whoever asked, as browsers keep responses and show them later.
+//! It does not matter who began a navigation: a redirect keeps `Sec-Fetch-Site: none` of an address that a person
+//! typed, so that header says nothing about who chose the target (`GetInitiatorRelation` in
+//! services/network/sec_header_helpers.cc of Chromium). The sandbox is on every such response, whoever asked, as
+//! browsers keep responses and show them later.
 //!
 //! `--cross-site=allow` is kubectl proxy's way, without any of this.
 
@@ -43,8 +44,8 @@ const INERT_TYPES: [&str; 10] = [
 const INERT_KINDS: [&str; 4] = ["image/", "font/", "audio/", "video/"];
 const SVG: &str = "image/svg+xml";
 
-/// What a browser gets that wants to show a target's page; `None` for every other request. `path` is the one in the API, `api_group` the
-/// group of Throughway.
+/// What a browser gets that wants to show a target's page; `None` for every other request. `path` is the one in the
+/// API, `api_group` the group of Throughway.
 pub(in crate::local) fn redirect_documents(
     host: &str,
     path: &str,

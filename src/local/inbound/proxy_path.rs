@@ -1,8 +1,8 @@
-//! Which target a path of the API leads to: `/api/v1/namespaces/NS/services/[SCHEME:]NAME[:PORT]/proxy/…`, the same of pods and
-//! nodes, and the same in the group of Throughway.
+//! Which target a path of the API leads to: `/api/v1/namespaces/NS/services/[SCHEME:]NAME[:PORT]/proxy/…`, the same of
+//! pods and nodes, and the same in the group of Throughway.
 //!
-//! In: a path as it came. Out: the target, and the path inside it. What is no such path is `None`; so is a name that has no
-//! origin of its own, as its letters or its length are not those of a host name. Pure.
+//! In: a path as it came. Out: the target, and the path inside it. What is no such path is `None`; so is a name that
+//! has no origin of its own, as its letters or its length are not those of a host name. Pure.
 //!
 //! Kubernetes: `SplitSchemeNamePort` in `pkg/util/net/port_split.go` of k8s.io/apimachinery.
 

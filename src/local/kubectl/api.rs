@@ -1,7 +1,8 @@
 //! The Kubernetes API as kubectl proxy serves it. In: a request to `localhost`. Out: the API server's response.
 //!
-//! kubectl's rules come first (`filter`), then the prefix goes (`api_path`). The kubeconfig's credentials are used unless the
-//! caller brings `Authorization` along, as with kubectl proxy. A person who navigates to `/` gets the start page.
+//! kubectl's rules come first (`filter`), then the prefix goes (`api_path`). The kubeconfig's credentials are used
+//! unless the caller brings `Authorization` along, as with kubectl proxy. A person who navigates to `/` gets the start
+//! page.
 //!
 //! kubectl: `NewProxyHandler` of `pkg/proxy/proxy_server.go`; `ServeHTTP` of `pkg/util/proxy/upgradeaware.go`.
 

@@ -1,8 +1,8 @@
-//! kubectl's rules for requests: which hosts, paths and methods are accepted. Of a target at its own origin, the path is the one
-//! that it has in the API.
+//! kubectl's rules for requests: which hosts, paths and methods are accepted. Of a target at its own origin, the path
+//! is the one that it has in the API.
 //!
-//! In: the rules, a request's method, its decoded path without the API's prefix, and its `Host`. Out: whether it is accepted.
-//! What is refused gets kubectl's 403. Rules search: an expression that is not anchored matches anywhere.
+//! In: the rules, a request's method, its decoded path without the API's prefix, and its `Host`. Out: whether it is
+//! accepted. What is refused gets kubectl's 403. Rules search: an expression that is not anchored matches anywhere.
 //!
 //! kubectl: `FilterServer` in `pkg/proxy/proxy_server.go`.
 
@@ -16,7 +16,8 @@ use crate::local::config::FilterRules;
 use crate::protocol::host::without_port;
 use crate::protocol::status::Response;
 
-/// Whether a request passes the rules. `path` is decoded and begins after the API's prefix; it is empty for the prefix itself.
+/// Whether a request passes the rules. `path` is decoded and begins after the API's prefix; it is empty for the prefix
+/// itself.
 pub(in crate::local) fn accepts(
     rules: &FilterRules,
     method: &Method,
@@ -26,15 +27,16 @@ pub(in crate::local) fn accepts(
     accepts_path(rules, method, path) && accepts_host(rules, host)
 }
 
-/// Whether the rules accept a Host, whatever is asked for. An IPv6 address counts with its brackets as well: kubectl's default
-/// has `[::1]`, and kubectl never sees its brackets where a port stands behind them.
+/// Whether the rules accept a Host, whatever is asked for. An IPv6 address counts with its brackets as well: kubectl's
+/// default has `[::1]`, and kubectl never sees its brackets where a port stands behind them.
 pub(in crate::local) fn accepts_host(rules: &FilterRules, host: &str) -> bool {
     let name = host_name(host);
     matches(&rules.accept_hosts, name)
         || (name.parse::<Ipv6Addr>().is_ok() && matches(&rules.accept_hosts, without_port(host)))
 }
 
-/// Whether the rules accept a method and a path, whatever Host was named. Of a target, the path is the one that it has in the API.
+/// Whether the rules accept a method and a path, whatever Host was named. Of a target, the path is the one that it has
+/// in the API.
 pub(in crate::local) fn accepts_path(rules: &FilterRules, method: &Method, path: &str) -> bool {
     // What is refused wins over what is accepted, as in kubectl's `accept`.
     !matches(&rules.reject_paths, path)
@@ -53,8 +55,8 @@ fn matches(expressions: &[Regex], text: &str) -> bool {
         .any(|expression| expression.is_match(text))
 }
 
-/// A `Host` header without its port, as Go's `net.SplitHostPort` divides it: brackets go only together with a port, and what
-/// does not divide stays whole.
+/// A `Host` header without its port, as Go's `net.SplitHostPort` divides it: brackets go only together with a port, and
+/// what does not divide stays whole.
 fn host_name(host: &str) -> &str {
     split_host_and_port(host).unwrap_or(host)
 }

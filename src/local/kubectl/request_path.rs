@@ -1,13 +1,15 @@
-//! A request's path as Go's `net/url` holds it: decoded, and beside it the spelling it came in where that is not the usual one.
+//! A request's path as Go's `net/url` holds it: decoded, and beside it the spelling it came in where that is not the
+//! usual one.
 //!
-//! kubectl proxy changes the decoded path and leaves the spelling alone. Which of the two is sent on then depends on whether
-//! they still agree; [`RequestPath::escaped`] decides that as `URL.EscapedPath` does.
+//! kubectl proxy changes the decoded path and leaves the spelling alone. Which of the two is sent on then depends on
+//! whether they still agree; [`RequestPath::escaped`] decides that as `URL.EscapedPath` does.
 //!
 //! Refused: a `%` that is not followed by two hexadecimal digits.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, percent_encode};
 
-/// What stands unescaped in a path that Go writes: unreserved characters and `$&+,/:;=@` (`shouldEscape`, RFC 3986 section 3.3).
+/// What stands unescaped in a path that Go writes: unreserved characters and `$&+,/:;=@` (`shouldEscape`, RFC 3986
+/// section 3.3).
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')

@@ -1,8 +1,8 @@
 //! Documents, and the headers that confine them.
 //!
-//! <https://www.w3.org/TR/CSP3/>: a page loads nothing but what it names on its own origin, nothing inline runs, and nobody
-//! frames it. The one inline style is named in the policy by its hash: the page of a problem is also shown at the origins of
-//! targets, where every path is the target's.
+//! <https://www.w3.org/TR/CSP3/>: a page loads nothing but what it names on its own origin, nothing inline runs, and
+//! nobody frames it. The one inline style is named in the policy by its hash: the page of a problem is also shown at
+//! the origins of targets, where every path is the target's.
 
 use std::sync::LazyLock;
 

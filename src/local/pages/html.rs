@@ -1,7 +1,7 @@
 //! Markup that is safe by its type. In: texts, and templates that are part of this program. Out: [`Html`].
 //!
-//! There is no way from a text that came from elsewhere to [`Html`] but [`Html::text`], which escapes it for elements and for
-//! quoted attributes (<https://html.spec.whatwg.org/multipage/syntax.html#attributes-2>).
+//! There is no way from a text that came from elsewhere to [`Html`] but [`Html::text`], which escapes it for elements
+//! and for quoted attributes (<https://html.spec.whatwg.org/multipage/syntax.html#attributes-2>).
 
 use crate::protocol::html_escape::escaped;
 

@@ -1,10 +1,10 @@
 //! Controller of the start page: lists, watches, permission reviews, retries. Out: a snapshot after each change.
 //!
-//! Services are listed for the whole cluster; where that is forbidden, in the default namespace and in those that can be
-//! listed. What it does about a cluster that does not answer is told by its [`WatchPhase`].
+//! Services are listed for the whole cluster; where that is forbidden, in the default namespace and in those that can
+//! be listed. What it does about a cluster that does not answer is told by its [`WatchPhase`].
 //!
-//! One task does it all: lists, watches and reviews are futures inside it, so the store has one writer and nothing is left
-//! running when it ends.
+//! One task does it all: lists, watches and reviews are futures inside it, so the store has one writer and nothing is
+//! left running when it ends.
 
 use std::collections::BTreeSet;
 use std::future::pending;
@@ -40,7 +40,7 @@ const RIGHTS_INTERVAL: Duration = Duration::from_secs(3);
 const MIN_PROBE_BACKOFF: Duration = Duration::from_secs(2);
 const MAX_PROBE_BACKOFF: Duration = Duration::from_secs(30);
 
-/// Runs until it is dropped. A refresh says that somebody views the page now and wants to know whether an error is over.
+/// Runs until it is dropped. A refresh says that somebody views the page now and asks whether an error is over.
 pub(super) async fn run(
     client: Client,
     default_namespace: String,
@@ -268,7 +268,7 @@ impl Controller {
         self.schedule_publication();
     }
 
-    /// A list or a probe failed. Lists are tried again by their watches; the probe finds out sooner that the cluster is back.
+    /// A list or a probe failed. Lists are tried again by their watches; a probe sees sooner that the cluster is back.
     fn failed(&mut self, error: ClusterError) {
         // Refused credentials are not tried again by themselves: each try could ask a person something.
         if error == ClusterError::Unauthorized {
@@ -343,8 +343,8 @@ impl Controller {
         self.schedule_publication();
     }
 
-    /// Somebody views the page, who is told of an error only if it is still there, and of new rights and expired credentials
-    /// soon.
+    /// Somebody views the page, who is told of an error only if it is still there, and of new rights and expired
+    /// credentials soon.
     fn refresh(&mut self) {
         // The error is cleared first and published: the next snapshot says whether it is still there.
         if self.store.error.take().is_some() {

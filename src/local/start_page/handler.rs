@@ -1,7 +1,7 @@
 //! The start page as the pipeline asks for it: the page, its assets and its stream of changes.
 //!
-//! The first view starts the controller. A page is shown as soon as the cluster is known whole or something is wrong, at the
-//! latest after [`PAGE_TIMEOUT`]; what is known later comes over the stream.
+//! The first view starts the controller. A page is shown as soon as the cluster is known whole or something is wrong,
+//! at the latest after [`PAGE_TIMEOUT`]; what is known later comes over the stream.
 
 use std::sync::Arc;
 use std::time::Duration;

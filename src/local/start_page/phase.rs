@@ -46,8 +46,8 @@ pub(super) enum WatchPhase {
     Unreachable { probe: Probe },
     /// Nothing came for long, and nothing failed either.
     Silent { relist_timer: Running<()> },
-    /// The credentials are refused. They are not tried again until somebody views the page: a plugin that makes credentials
-    /// may ask its user each time.
+    /// The credentials are refused. They are not tried again until somebody views the page: a plugin that makes
+    /// credentials may ask its user each time.
     LoggedOut,
 }
 
@@ -74,8 +74,8 @@ impl WatchPhase {
 
     /// Waits for what ends the phase. A phase that nothing ends from inside waits forever.
     ///
-    /// Cancel-safe: the future stays in the phase until it has finished. Whoever gets its event replaces the phase, as a future
-    /// that has finished can't be polled again.
+    /// Cancel-safe: the future stays in the phase until it has finished. Whoever gets its event replaces the phase, as
+    /// a future that has finished can't be polled again.
     pub(super) async fn next_event(&mut self) -> PhaseEvent {
         match self {
             Self::Listing { silence_timer } => {

@@ -60,7 +60,8 @@ impl Viewers {
         ViewerGuard(self.clone())
     }
 
-    /// Resolves when nobody viewed the page for [`IDLE_TIMEOUT`]; from then on the next view starts the controller again.
+    /// Resolves when nobody viewed the page for [`IDLE_TIMEOUT`]; from then on the next view starts the controller
+    /// again.
     pub(super) async fn idle(&self) {
         // Asked again after each sleep, as a view in between moves the end.
         while let Some(time_left) = self.time_left() {

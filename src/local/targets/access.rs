@@ -1,9 +1,9 @@
-//! Who may ask targets for what, at their own origins and at forwarded ports. In: `--targets`, kubectl's rules, and a request.
-//! Out: nothing, or a refusal.
+//! Who may ask targets for what, at their own origins and at forwarded ports. In: `--targets`, kubectl's rules, and a
+//! request. Out: nothing, or a refusal.
 //!
-//! A `Host` says nothing about who sends it, so connections from other machines reach targets only where a flag says so. The
-//! rules are about what is done at the API server, so they see the path that the target has there, in `/api/v1` whichever
-//! proxy of the cluster is used.
+//! A `Host` says nothing about who sends it, so connections from other machines reach targets only where a flag says
+//! so. The rules are about what is done at the API server, so they see the path that the target has there, in `/api/v1`
+//! whichever proxy of the cluster is used.
 
 use crate::local::config::{Filtering, LocalTargets, TargetPeers};
 use crate::local::inbound::host_route::Target;

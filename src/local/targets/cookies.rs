@@ -1,7 +1,8 @@
-//! Cookies stay on the host that set them: a `Domain` above it, which would send them to all Services of the cluster, goes.
+//! Cookies stay on the host that set them: a `Domain` above it, which would send them to all Services of the cluster,
+//! goes.
 //!
-//! `svc.localhost` is on no list of public suffixes, so browsers would let `a.x.svc.localhost` set cookies for it (RFC 6265
-//! section 5.3). Everything else of a cookie stays byte for byte.
+//! `svc.localhost` is on no list of public suffixes, so browsers would let `a.x.svc.localhost` set cookies for it (RFC
+//! 6265 section 5.3). Everything else of a cookie stays byte for byte.
 
 use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue};

@@ -1,5 +1,5 @@
-//! Detects which proxy of the cluster leads to targets. In: `--via`, and what the API server says of the API group. Out: a
-//! [`ProxyMode`].
+//! Detects which proxy of the cluster leads to targets. In: `--via`, and what the API server says of the API group.
+//! Out: a [`ProxyMode`].
 //!
 //! The mode is known for [`MODE_TTL`]. After that it is looked up again, which only the first request of all waits for.
 

@@ -1,5 +1,5 @@
-//! What comes back from the cluster for a target's own origin: its cookies stay on the host that set them, and redirects that
-//! the built-in proxy changed lead into the origin again.
+//! What comes back from the cluster for a target's own origin: its cookies stay on the host that set them, and
+//! redirects that the built-in proxy changed lead into the origin again.
 //!
 //! An input is a `Set-Cookie` and, behind a line end, a `Location`.
 
@@ -64,7 +64,8 @@ fn cookies(set: &HeaderValue) {
     assert_eq!(pair(kept), pair(set.as_bytes()));
 }
 
-/// The built-in proxy puts its own path before that of a redirect into the target. Undone, it is the target's own again.
+/// The built-in proxy puts its own path before that of a redirect into the target. Undone, it is the target's own
+/// again.
 fn redirects(location: &str) {
     let origin = Url::parse(&format!("http://{HOST}/")).unwrap();
     let now = inside(location, PREFIX, HOST);

@@ -1,9 +1,10 @@
 //! Where a target's redirects lead: to its own origin, where they name the target itself otherwise.
 //!
-//! Apps don't know how they are seen. They redirect to `https:` of their name, to the port that they listen on, or to the name
-//! that they have inside of the cluster; nothing of that answers on the user's machine. In: a response, and what it is
-//! a response to. Out: the response, whose `Location` leads to the origin that the browser is at; all others stay byte
-//! for byte. A target has all ports of its own names here, as they are the same Service or pod (`HostRoute::of`).
+//! Apps don't know how they are seen. They redirect to `https:` of their name, to the port that they listen on, or to
+//! the name that they have inside of the cluster; nothing of that answers on the user's machine. In: a response, and
+//! what it is a response to. Out: the response, whose `Location` leads to the origin that the browser is at; all others
+//! stay byte for byte. A target has all ports of its own names here, as they are the same Service or pod
+//! (`HostRoute::of`).
 //!
 //! Refuses, for a browser that navigates: a redirect to where it is already, by TLS alone. It would lead in a circle.
 
@@ -75,7 +76,8 @@ impl<'a> RedirectContext<'a> {
         Ok(())
     }
 
-    /// Whether a host is the target, by the name that the browser has for it or by the one in the cluster, at whatever port.
+    /// Whether a host is the target, by the name that the browser has for it or by the one in the cluster, at whatever
+    /// port.
     fn is_target(&self, authority: &str) -> bool {
         let name = without_port(authority);
         // The browser's own name first, as apps that trust Host or X-Forwarded-Host redirect to that.

@@ -1,7 +1,9 @@
-//! Targets: Services, pods and nodes at origins of their own. In: a request to such an origin. Out: the target's response.
+//! Targets: Services, pods and nodes at origins of their own. In: a request to such an origin. Out: the target's
+//! response.
 //!
-//! Through Throughway everything arrives as it was sent (`throughway_proxy`); the built-in proxy changes some of it, which is
-//! undone as far as it can be (`built_in`). `detector` finds out which of them there is; `--via` decides otherwise.
+//! Through Throughway everything arrives as it was sent (`throughway_proxy`); the built-in proxy changes some of it,
+//! which is undone as far as it can be (`built_in`). `detector` finds out which of them there is; `--via` decides
+//! otherwise.
 //!
 //! Refuses: what `--targets` and the rules don't accept (`access`), and what the cluster refuses, told for a person
 //! (`refusal`): no such target, no right, no endpoint.

@@ -1,5 +1,6 @@
-//! At which targets Throughway let the user in, and at which it did not, for each verb: a right to read is none to write, and a
-//! write that is refused says nothing of what may be read. What is known holds for a while, as rights change.
+//! At which targets Throughway let the user in, and at which it did not, for each verb: a right to read is none to
+//! write, and a write that is refused says nothing of what may be read. What is known holds for a while, as rights
+//! change.
 //!
 //! Verbs are those that kube-apiserver makes of methods: `k8s.io/apiserver/pkg/endpoints/request/requestinfo.go`.
 

@@ -1,8 +1,8 @@
-//! The port of a Service that was named without one. The built-in proxy knows only ports without a name then, so the one that
-//! there is is looked up and named; where there are several, the person or program is told which.
+//! The port of a Service that was named without one. The built-in proxy knows only ports without a name then, so the
+//! one that there is is looked up and named; where there are several, the person or program is told which.
 //!
-//! What was found holds for a while, so that a page's hundred requests ask once. What was not found is asked for again: it may be
-//! made in a moment.
+//! What was found holds for a while, so that a page's hundred requests ask once. What was not found is asked for again:
+//! it may be made in a moment.
 
 use std::time::Duration;
 

@@ -69,8 +69,8 @@ impl TargetProxy {
         }
     }
 
-    /// Through Throughway, or through the built-in proxy where the user has no right to the former: installing Throughway takes
-    /// nothing away from those who have no right in its group yet.
+    /// Through Throughway, or through the built-in proxy where the user has no right to the former: installing
+    /// Throughway takes nothing away from those who have no right in its group yet.
     async fn send_where_permitted(
         &self,
         group: Arc<str>,

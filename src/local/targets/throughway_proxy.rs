@@ -1,5 +1,5 @@
-//! Through Throughway: the request in an envelope, its path in `Throughway-Path`, with the method before it where Kubernetes has no
-//! verb for that; and the response out of its envelope.
+//! Through Throughway: the request in an envelope, its path in `Throughway-Path`, with the method before it where
+//! Kubernetes has no verb for that; and the response out of its envelope.
 
 use http::{HeaderName, HeaderValue, Method, Uri, header};
 
@@ -22,7 +22,8 @@ pub(super) enum ResponseFrom {
     Cluster(Response),
 }
 
-/// Where the browser sees the target. A name with the dot of DNS's root is the same, and no name of an origin for Throughway.
+/// Where the browser sees the target. A name with the dot of DNS's root is the same, and no name of an origin for
+/// Throughway.
 fn origin(host: &str) -> String {
     let name = without_port(host);
     let port = &host[name.len()..];

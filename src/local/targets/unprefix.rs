@@ -1,7 +1,7 @@
 //! Undoes what the built-in proxy does to a page: its links get the proxy's own path in front, and lose it again here.
 //!
-//! A [`Body`] in, a body out, without the given bytes wherever they stand; memory is bounded by their length. gzip is unpacked
-//! first, as that is what the built-in proxy can rewrite.
+//! A [`Body`] in, a body out, without the given bytes wherever they stand; memory is bounded by their length. gzip is
+//! unpacked first, as that is what the built-in proxy can rewrite.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -1,7 +1,8 @@
 //! Names of hosts: what is a target's origin, and back.
 //!
-//! An input is the value of `Host`. A name is a target exactly where the table in `host_route/mod.rs` has it, by a reader that
-//! takes it apart label by label; the target's own host leads to the same target; and its path names the same for the server.
+//! An input is the value of `Host`. A name is a target exactly where the table in `host_route/mod.rs` has it, by a
+//! reader that takes it apart label by label; the target's own host leads to the same target; and its path names the
+//! same for the server.
 
 use http::Method;
 

@@ -133,7 +133,8 @@ async fn a_target_hears_by_either_way_that_trailers_are_read() {
     }
 }
 
-/// What Java and `curl --http2` send with every first request. The built-in proxy and kube-aggregator take it for an upgrade.
+/// What Java and `curl --http2` send with every first request. The built-in proxy and kube-aggregator take it for an
+/// upgrade.
 #[tokio::test]
 async fn an_offer_of_http2_is_none_of_the_way_to_the_target_nor_to_the_api() {
     let offer = |protocols| {

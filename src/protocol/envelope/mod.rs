@@ -1,17 +1,19 @@
-//! What `throughway local` and the server say to each other, so that what a browser sends to a target's own origin arrives as
-//! it was sent, and the response too, whatever kube-apiserver and kube-aggregator do to headers on the way.
+//! What `throughway local` and the server say to each other, so that what a browser sends to a target's own origin
+//! arrives as it was sent, and the response too, whatever kube-apiserver and kube-aggregator do to headers on the way.
 //!
 //! `Throughway-Origin` names the origin at which the target is seen. Each header of the request then travels as
-//! `Throughway-Request-NAME`, each of the backend's response as `Throughway-Response-NAME`, and a response that came from the backend
-//! carries `Throughway-Origin` again. What belongs to one connection or frames a body stays outside and is never read from
-//! inside: an envelope can't smuggle a request (RFC 9112 section 11.2). Credentials and `Impersonate-*` of a page are inside,
-//! where kube-apiserver does not see them and the server's own rules take identities away.
+//! `Throughway-Request-NAME`, each of the backend's response as `Throughway-Response-NAME`, and a response that came
+//! from the backend carries `Throughway-Origin` again. What belongs to one connection or frames a body stays outside
+//! and is never read from inside: an envelope can't smuggle a request (RFC 9112 section 11.2). Credentials and
+//! `Impersonate-*` of a page are inside, where kube-apiserver does not see them and the server's own rules take
+//! identities away.
 //!
-//! A method that Kubernetes has no verb for (WebDAV's `PROPFIND`, `OPTIONS`) goes before the path in `Throughway-Path`, as in a
-//! request line, and the request is a `POST` to everybody on the way: it takes the right `create`. A server that does not know
-//! of it refuses such a path.
+//! A method that Kubernetes has no verb for (WebDAV's `PROPFIND`, `OPTIONS`) goes before the path in `Throughway-Path`,
+//! as in a request line, and the request is a `POST` to everybody on the way: it takes the right `create`. A server
+//! that does not know of it refuses such a path.
 //!
-//! A response in an envelope means nothing to a browser that meets it on a shared origin: no cookie, no type but octets.
+//! A response in an envelope means nothing to a browser that meets it on a shared origin: no cookie, no type but
+//! octets.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
@@ -59,7 +61,8 @@ const MAX_METHOD_BYTES: usize = 32;
 )]
 pub struct NoOrigin;
 
-/// The origin at which a browser sees one target and nothing else, such as `http://grafana.monitoring.svc.localhost:8001`.
+/// The origin at which a browser sees one target and nothing else, such as
+/// `http://grafana.monitoring.svc.localhost:8001`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetOrigin {
     /// `http` or `https`.
@@ -123,7 +126,8 @@ pub fn wrap_response(headers: &mut HeaderMap, origin: &TargetOrigin) {
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
 }
 
-/// Takes the headers of a backend's response out of their envelope; false: there is none, the response is somebody else's.
+/// Takes the headers of a backend's response out of their envelope; false: there is none, the response is somebody
+/// else's.
 pub fn unwrap_response(headers: &mut HeaderMap) -> bool {
     if !headers.contains_key(ORIGIN) {
         return false;

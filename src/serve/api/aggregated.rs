@@ -1,7 +1,7 @@
 //! Aggregated discovery: everything in one document, for those who ask for its type by name.
 //!
-//! kube-aggregator falls back to the plain documents unless it gets 200 with exactly this type. Each resource and subresource
-//! names its `responseKind`: without it clients leave a resource out, and some crash.
+//! kube-aggregator falls back to the plain documents unless it gets 200 with exactly this type. Each resource and
+//! subresource names its `responseKind`: without it clients leave a resource out, and some crash.
 //!
 //! Kubernetes: `APIGroupDiscoveryList` of k8s.io/api apidiscovery/v2.
 

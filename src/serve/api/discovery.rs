@@ -1,9 +1,9 @@
 //! The plain discovery documents: which groups there are, which versions, which resources.
 //!
 //! The subresources are those of the built-in proxy, with its kinds and verbs. Their parents are there without a verb:
-//! `kubectl auth can-i get services.throughway.dev --subresource=proxy` looks the parent up, and says no if there is none.
-//! Nothing can be listed, watched or deleted as a collection: namespace deletion and garbage collection would try, and wait for
-//! what is not there. `kubectl api-resources` leaves out what has no verb.
+//! `kubectl auth can-i get services.throughway.dev --subresource=proxy` looks the parent up, and says no if there is
+//! none. Nothing can be listed, watched or deleted as a collection: namespace deletion and garbage collection would
+//! try, and wait for what is not there. `kubectl api-resources` leaves out what has no verb.
 //!
 //! Kubernetes: `APIGroupList`, `APIGroup` and `APIResourceList` of apimachinery's meta/v1.
 

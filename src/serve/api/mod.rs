@@ -1,8 +1,9 @@
 //! 2, what is asked. In: a request. Out: a [`RequestInfo`] for the road, or one of the documents.
 //!
-//! The documents (discovery, OpenAPI, version, health) are made once and served from memory. Health is for everybody, the
-//! others are for everybody who is known, without a review of what they may. They say nothing about the cluster, and kube-apiserver needs them whatever state the rest of this server is in. A registered server whose
-//! discovery fails keeps namespaces from being deleted and every kubectl waiting.
+//! The documents (discovery, OpenAPI, version, health) are made once and served from memory. Health is for everybody,
+//! the others are for everybody who is known, without a review of what they may. They say nothing about the cluster,
+//! and kube-apiserver needs them whatever state the rest of this server is in. A registered server whose discovery
+//! fails keeps namespaces from being deleted and every kubectl waiting.
 //!
 //! Refuses: 404 and 405 as a Status.
 

@@ -1,7 +1,8 @@
 //! What a 401 asks for: reads `WWW-Authenticate`.
 //!
-//! Several challenges may stand in one line or in many, and the commas between them look like those between their parameters.
-//! A piece between commas that begins with `name=` is a parameter of the challenge before it; anything else begins a new one.
+//! Several challenges may stand in one line or in many, and the commas between them look like those between their
+//! parameters. A piece between commas that begins with `name=` is a parameter of the challenge before it; anything else
+//! begins a new one.
 //!
 //! RFC 9110 section 11.6.1; Basic is RFC 7617.
 
@@ -10,7 +11,8 @@ use http::{HeaderMap, header};
 /// Characters of a realm that are shown.
 const MAX_REALM: usize = 200;
 
-/// Challenges that are read of one response, and bytes of each line. What is past that is read as a challenge that opens a dialog.
+/// Challenges that are read of one response, and bytes of each line. What is past that is read as a challenge that
+/// opens a dialog.
 const MAX_CHALLENGES: usize = 32;
 const MAX_LINE: usize = 8 * 1024;
 

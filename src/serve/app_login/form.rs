@@ -92,7 +92,8 @@ fn decoded(text: &str) -> Option<String> {
     Some(decoded.into_owned())
 }
 
-/// A path and query inside the target, dot segments resolved; the root for anything that could be read as something else.
+/// A path and query inside the target, dot segments resolved; the root for anything that could be read as something
+/// else.
 pub(super) fn inside(next: &str) -> String {
     const ROOT: &str = "/";
     if !next.starts_with('/') || !next.bytes().all(|byte| byte.is_ascii_graphic()) {

@@ -1,7 +1,8 @@
 //! The pages of logins: a form, and the one after logging out.
 //!
-//! They load and run nothing, not even what a backend would like to put into them by its realm or a path: everything that comes
-//! from elsewhere is escaped, and the policy allows one style sheet, by its hash, and a form that leads to this origin.
+//! They load and run nothing, not even what a backend would like to put into them by its realm or a path: everything
+//! that comes from elsewhere is escaped, and the policy allows one style sheet, by its hash, and a form that leads to
+//! this origin.
 //!
 //! Content Security Policy: <https://www.w3.org/TR/CSP3/>.
 

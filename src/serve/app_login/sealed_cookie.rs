@@ -1,8 +1,9 @@
 //! A password in a cookie that only this server can read, and only for one user at one target.
 //!
-//! In: who logs in where, what they typed, the path that the cookie is for. Out: base64url of a random nonce and AES-256-GCM.
-//! The associated data names the version, the user and the target, each with its length in front, so a cookie that is copied
-//! to another user or another service opens as little as one that was never made here. What opens late is refused too.
+//! In: who logs in where, what they typed, the path that the cookie is for. Out: base64url of a random nonce and
+//! AES-256-GCM. The associated data names the version, the user and the target, each with its length in front, so a
+//! cookie that is copied to another user or another service opens as little as one that was never made here. What opens
+//! late is refused too.
 //!
 //! AES-GCM: NIST SP 800-38D. A random nonce of 96 bits is good for 2^32 logins with one key.
 

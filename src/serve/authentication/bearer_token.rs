@@ -1,11 +1,12 @@
 //! Bearer tokens, judged by the API server in a TokenReview and remembered for seconds.
 //!
 //! Yes and no are remembered equally long and never past the token's own end; a review that failed is not remembered. A
-//! burst with one new token is one review. A token that has never been somebody's is a stranger's: its review is limited
-//! with those of all strangers, and its result is kept apart, so that strangers push out nobody's. The memory's keys are
-//! keyed hashes, so that a core dump holds no token.
+//! burst with one new token is one review. A token that has never been somebody's is a stranger's: its review is
+//! limited with those of all strangers, and its result is kept apart, so that strangers push out nobody's. The memory's
+//! keys are keyed hashes, so that a core dump holds no token.
 //!
-//! Kubernetes: `plugin/pkg/authenticator/token/webhook/webhook.go` and `pkg/authentication/token/cache/` of k8s.io/apiserver.
+//! Kubernetes: `plugin/pkg/authenticator/token/webhook/webhook.go` and `pkg/authentication/token/cache/` of
+//! k8s.io/apiserver.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

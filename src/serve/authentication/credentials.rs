@@ -32,7 +32,8 @@ pub(super) fn remove(headers: &mut HeaderMap, configured: Option<&RequestHeader>
     });
 }
 
-/// Takes out every claim of an identity. `Authorization` stays: it is the one that a page sends to an app at its own origin.
+/// Takes out every claim of an identity. `Authorization` stays: it is the one that a page sends to an app at its own
+/// origin.
 pub(super) fn remove_claims(headers: &mut HeaderMap, configured: Option<&RequestHeader>) {
     let configured = configured.filter(|names| has_names_of_its_own(names));
     if headers.keys().any(|name| is_claim(name, configured)) {

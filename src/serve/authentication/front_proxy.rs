@@ -2,7 +2,8 @@
 //!
 //! The only reader of `X-Remote-*`. They count for something only when the connection's certificate is of the
 //! requestheader CA that is in force now and has one of the allowed names. Which headers they are is the cluster's to
-//! say; a UID header is believed only if it is listed, as older front proxies do not remove it from what a client sends.
+//! say; a UID header is believed only if it is listed, as older front proxies do not remove it from what a client
+//! sends.
 //!
 //! Kubernetes: `pkg/authentication/request/headerrequest/requestheader.go` of k8s.io/apiserver.
 
@@ -16,7 +17,8 @@ use super::{AuthenticationError, User};
 use crate::serve::certificates::{RequestHeader, Trust};
 use crate::serve::connection::Peer;
 
-/// The user that the front proxy speaks for; `None` when there is no certificate, no front proxy known, or no user named.
+/// The user that the front proxy speaks for; `None` when there is no certificate, no front proxy known, or no user
+/// named.
 pub(super) fn identify(
     trust: &Trust,
     peer: &Peer,

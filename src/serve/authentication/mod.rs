@@ -1,12 +1,13 @@
 //! 3, who asks. In: the [`Peer`] and the request. Out: a [`Caller`], and the request without any credential.
 //!
-//! The order is that of k8s.io/apiserver (`authenticatorfactory/delegating.go`): the front proxy, a client certificate, a
-//! bearer token, a bearer token in the WebSocket sub-protocol; the first success wins. Anonymous is only who brought no
-//! credential at all: one that nobody knows is a refusal, never a downgrade. A direct caller without a credential is refused
-//! too, unless `--anonymous-auth` is given: through kube-apiserver anonymous users come under their name.
+//! The order is that of k8s.io/apiserver (`authenticatorfactory/delegating.go`): the front proxy, a client certificate,
+//! a bearer token, a bearer token in the WebSocket sub-protocol; the first success wins. Anonymous is only who brought
+//! no credential at all: one that nobody knows is a refusal, never a downgrade. A direct caller without a credential is
+//! refused too, unless `--anonymous-auth` is given: through kube-apiserver anonymous users come under their name.
 //!
-//! Refuses: 401 for an unknown credential or none, 400 for `Impersonate-*` from a direct caller, 429 when too many unknown
-//! callers wait, 500 when a token could not be reviewed. On HTTP/2 an unknown or anonymous direct caller loses the connection after the response.
+//! Refuses: 401 for an unknown credential or none, 400 for `Impersonate-*` from a direct caller, 429 when too many
+//! unknown callers wait, 500 when a token could not be reviewed. On HTTP/2 an unknown or anonymous direct caller loses
+//! the connection after the response.
 
 mod bearer_token;
 mod claims;

@@ -1,6 +1,7 @@
 //! Reads the bearer token of a request: `Authorization`, or a WebSocket's sub-protocol.
 //!
-//! In: headers. Out: the token, which nobody has checked yet. Refused: two tokens, or one that is the only sub-protocol.
+//! In: headers. Out: the token, which nobody has checked yet. Refused: two tokens, or one that is the only
+//! sub-protocol.
 //!
 //! Kubernetes: `pkg/authentication/request/bearertoken` and `websocket/protocol.go` of k8s.io/apiserver.
 
@@ -25,8 +26,8 @@ pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
 }
 
-/// The same where nothing stands around the token, as everybody sends it: it may have kilobytes, and is then looked through
-/// in words and not in bytes.
+/// The same where nothing stands around the token, as everybody sends it: it may have kilobytes, and is then looked
+/// through in words and not in bytes.
 fn lone_token(value: &[u8]) -> Option<&str> {
     const SCHEME: &[u8] = b"bearer ";
     let (scheme, token) = value.split_at_checked(SCHEME.len())?;

@@ -1,8 +1,8 @@
 //! Request trailers held to the rule for headers: none of them claims an identity.
 //!
-//! In: a body and the names of headers that the cluster's front proxy uses. Out: the same body without trailers of those
-//! names. The standard names are taken out by `forward`, with what else no trailer may be; only names that a cluster chose
-//! itself need a look here, so that most bodies stay as they are. RFC 9110 section 6.5.1.
+//! In: a body and the names of headers that the cluster's front proxy uses. Out: the same body without trailers of
+//! those names. The standard names are taken out by `forward`, with what else no trailer may be; only names that a
+//! cluster chose itself need a look here, so that most bodies stay as they are. RFC 9110 section 6.5.1.
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! Whether a connection's chain is trusted now.
 //!
-//! Judged for every request, as the roots may have been replaced since the handshake; the signatures are checked once for
-//! each set of roots and remembered with the connection, for as long as roots and leaf hold.
+//! Judged for every request, as the roots may have been replaced since the handshake; the signatures are checked once
+//! for each set of roots and remembered with the connection, for as long as roots and leaf hold.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

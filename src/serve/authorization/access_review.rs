@@ -1,8 +1,9 @@
 //! The SubjectAccessReview: one for a burst of equal questions, its response remembered for seconds.
 //!
-//! Yes and no have a lifetime each; a review that failed is not remembered. The memory is bounded in bytes, as who asks and
-//! for what is the callers' to choose. A question that would take much of it is asked every time; k8s.io/apiserver does the
-//! same from 10 000 bytes on. Anonymous direct callers have a memory of their own, so that they push out nobody's response.
+//! Yes and no have a lifetime each; a review that failed is not remembered. The memory is bounded in bytes, as who asks
+//! and for what is the callers' to choose. A question that would take much of it is asked every time; k8s.io/apiserver
+//! does the same from 10 000 bytes on. Anonymous direct callers have a memory of their own, so that they push out
+//! nobody's response.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! What the authorizer is asked, and how its no reads.
 //!
-//! The words are Kubernetes' own (`pkg/endpoints/handlers/responsewriters/errors.go` of k8s.io/apiserver), so that scripts
-//! and people recognise them.
+//! The words are Kubernetes' own (`pkg/endpoints/handlers/responsewriters/errors.go` of k8s.io/apiserver), so that
+//! scripts and people recognise them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

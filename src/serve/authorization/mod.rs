@@ -1,8 +1,8 @@
 //! 4, may they. In: a [`Caller`] and a [`RequestInfo`]. Out: a [`Permit`], or a refusal.
 //!
-//! Asked of the API server by SubjectAccessReview for every request, front-proxied ones too: kube-aggregator has asked the
-//! same before, but nothing guarantees that, and it may not have been kube-aggregator. Answers hold for seconds. An API
-//! server that can't be asked is a refusal (500), never a pass.
+//! Asked of the API server by SubjectAccessReview for every request, front-proxied ones too: kube-aggregator has asked
+//! the same before, but nothing guarantees that, and it may not have been kube-aggregator. Answers hold for seconds. An
+//! API server that can't be asked is a refusal (500), never a pass.
 //!
 //! Kubernetes: `pkg/authorization/authorizerfactory/delegating.go` and `plugin/pkg/authorizer/webhook/webhook.go` of
 //! k8s.io/apiserver.

@@ -1,4 +1,5 @@
-//! Files that change under a running server: Kubernetes swaps mounted Secrets and tokens, cert-manager rewrites its own.
+//! Files that change under a running server: Kubernetes swaps mounted Secrets and tokens, cert-manager rewrites its
+//! own.
 //!
 //! Content is compared, not time stamps: a mounted file is a link whose target is swapped, and its times say little.
 

@@ -1,8 +1,8 @@
 //! The TLS settings of the port: what is offered, and a client certificate that is asked for and judged later.
 //!
 //! Go's `tls.RequestClientCert`, which every Kubernetes server uses: a certificate of an unknown CA does not fail the
-//! handshake, it only proves its key, and nor does one of a form that rustls does not read ([`signature`]). Whether it means
-//! anything is decided for each request, by authentication.
+//! handshake, it only proves its key, and nor does one of a form that rustls does not read ([`signature`]). Whether it
+//! means anything is decided for each request, by authentication.
 //!
 //! Sessions are never resumed: a resumed session would skip the client's proof, and a withdrawn CA would stay trusted.
 
@@ -18,7 +18,8 @@ use rustls::{DigitallySignedStruct, DistinguishedName, Error, ServerConfig, Sign
 use super::{Serving, provider, signature};
 use crate::serve::config::Http2Serving;
 
-/// TLS 1.2 and 1.3, HTTP/1.1 and perhaps HTTP/2, with the certificate that `serving` holds at the time of each handshake.
+/// TLS 1.2 and 1.3, HTTP/1.1 and perhaps HTTP/2, with the certificate that `serving` holds at the time of each
+/// handshake.
 pub fn server_config(serving: Arc<Serving>, http2: Http2Serving) -> Arc<ServerConfig> {
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])

@@ -1,8 +1,9 @@
 //! Which keys and roots hold now: read handles for the handshake, authentication and dialling.
 //!
-//! In: files, a Secret, the cluster's ConfigMap. Out: [`Trust`] (whose certificates are believed), [`Serving`] (what this
-//! server presents), [`KubeletAccess`] (how kubelets are spoken to), [`SessionKey`] (what logins are sealed with). Each is replaced as a whole when its source changes
-//! and read without waiting; what can't be read or used is logged and leaves the last good one in place.
+//! In: files, a Secret, the cluster's ConfigMap. Out: [`Trust`] (whose certificates are believed), [`Serving`] (what
+//! this server presents), [`KubeletAccess`] (how kubelets are spoken to), [`SessionKey`] (what logins are sealed with).
+//! Each is replaced as a whole when its source changes and read without waiting; what can't be read or used is logged
+//! and leaves the last good one in place.
 
 mod any;
 mod error;

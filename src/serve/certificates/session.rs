@@ -1,10 +1,11 @@
 //! The key that logins at apps are sealed with: 32 random bytes, shared by the replicas where they share a Secret.
 //!
-//! The key is rotated with the serving certificate. The one before it opens what it sealed for as long as that may live, and is the
-//! one that seals until every replica has had the time to read the new one: a login at one replica holds at all of them.
+//! The key is rotated with the serving certificate. The one before it opens what it sealed for as long as that may
+//! live, and is the one that seals until every replica has had the time to read the new one: a login at one replica
+//! holds at all of them.
 //!
-//! Whoever reads it waits for nobody. A server with a certificate of its own has a key that lives as long as its process, so
-//! people log in again after a restart.
+//! Whoever reads it waits for nobody. A server with a certificate of its own has a key that lives as long as its
+//! process, so people log in again after a restart.
 
 use std::sync::Arc;
 

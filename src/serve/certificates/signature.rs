@@ -1,12 +1,13 @@
 //! Whether a handshake was signed with the key of a certificate, whatever form the certificate has.
 //!
-//! rustls reads certificates with webpki, which takes X.509 version 3 alone and no critical extension that it does not know. Go's
-//! `crypto/tls` proves the key first and judges the certificate later, so clusters with hand-made certificates of version 1 work
-//! there. Here the key is read from SubjectPublicKeyInfo where webpki does not read the certificate. This proves the possession of
-//! the key and nothing else: whether the certificate is believed is its verifier's to say.
+//! rustls reads certificates with webpki, which takes X.509 version 3 alone and no critical extension that it does not
+//! know. Go's `crypto/tls` proves the key first and judges the certificate later, so clusters with hand-made
+//! certificates of version 1 work there. Here the key is read from SubjectPublicKeyInfo where webpki does not read the
+//! certificate. This proves the possession of the key and nothing else: whether the certificate is believed is its
+//! verifier's to say.
 //!
-//! In: certificate, message, scheme and signature. Refuses what is no certificate, a scheme that is not of the protocol's
-//! version, and a signature that does not verify. TLS: RFC 5246 4.7, RFC 8446 4.4.3.
+//! In: certificate, message, scheme and signature. Refuses what is no certificate, a scheme that is not of the
+//! protocol's version, and a signature that does not verify. TLS: RFC 5246 4.7, RFC 8446 4.4.3.
 
 use std::sync::Arc;
 

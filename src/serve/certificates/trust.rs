@@ -1,8 +1,8 @@
 //! Root sets by purpose, each replaced as a whole when its source changes.
 //!
 //! The sources are files (`--client-ca-file`, `--requestheader-client-ca-file`, which win) and ConfigMap
-//! kube-system/extension-apiserver-authentication. Content that is empty or broken changes nothing: the last good bundle
-//! stays. Kubernetes: `pkg/server/options/authentication_dynamic_request_header.go` of k8s.io/apiserver.
+//! kube-system/extension-apiserver-authentication. Content that is empty or broken changes nothing: the last good
+//! bundle stays. Kubernetes: `pkg/server/options/authentication_dynamic_request_header.go` of k8s.io/apiserver.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -126,8 +126,8 @@ impl Roots {
         self.id
     }
 
-    /// Verifies a client chain at `now`: leaf first, the others are intermediates, extended key usage clientAuth. A leaf of X.509
-    /// version 1 has no such usage, and is believed if one of these roots signed it.
+    /// Verifies a client chain at `now`: leaf first, the others are intermediates, extended key usage clientAuth. A
+    /// leaf of X.509 version 1 has no such usage, and is believed if one of these roots signed it.
     ///
     /// # Errors
     /// The chain is empty, not of these roots, not valid at `now`, or not for clients.

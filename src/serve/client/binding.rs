@@ -1,6 +1,7 @@
 //! What a secret that a browser keeps is bound to: one user at one target.
 //!
-//! Out: bytes that no other user and no other target has. Each part has its length in front, so that none can run into the next.
+//! Out: bytes that no other user and no other target has. Each part has its length in front, so that none can run into
+//! the next.
 
 use crate::serve::api::RequestInfo;
 use crate::serve::authorization::Permit;

@@ -1,8 +1,9 @@
-//! The guard against requests that a page of another site makes with its user's credentials: `kubectl proxy`'s kubeconfig, a
-//! client certificate, a session at a proxy in front.
+//! The guard against requests that a page of another site makes with its user's credentials: `kubectl proxy`'s
+//! kubeconfig, a client certificate, a session at a proxy in front.
 //!
-//! In: the head of a request, what is known of the browser's view, and the target's isolation. Out: nothing, or a refusal.
-//! It stands behind authorization, so it tells nothing to those who may not know, and before anything is sent on.
+//! In: the head of a request, what is known of the browser's view, and the target's isolation. Out: nothing, or a
+//! refusal. It stands behind authorization, so it tells nothing to those who may not know, and before anything is sent
+//! on.
 //!
 //! | asked by | response |
 //! |---|---|

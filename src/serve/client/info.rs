@@ -1,8 +1,9 @@
 //! What is known of a client. In: the permit and the headers of a request, before it is sent on. Out: a [`ClientInfo`].
 //!
-//! A browser says what it wants a thing for in `Sec-Fetch-Mode` and `Sec-Fetch-Dest` (<https://www.w3.org/TR/fetch-metadata/>);
-//! where it does not, as from an origin that is neither TLS nor loopback, `Accept` tells a navigation. Whatever the server in
-//! front of us has as its own path shows only in a `Referer` of the same origin.
+//! A browser says what it wants a thing for in `Sec-Fetch-Mode` and `Sec-Fetch-Dest`
+//! (<https://www.w3.org/TR/fetch-metadata/>); where it does not, as from an origin that is neither TLS nor loopback,
+//! `Accept` tells a navigation. Whatever the server in front of us has as its own path shows only in a `Referer` of the
+//! same origin.
 
 use http::{HeaderMap, HeaderName, Method, header};
 

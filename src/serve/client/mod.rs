@@ -1,5 +1,5 @@
-//! 5, who is on the other end. In: a [`Permit`] and its request. Out: [`ClientInfo`], and the request as it was sent to the
-//! target: out of its envelope, and without the token of a page.
+//! 5, who is on the other end. In: a [`Permit`] and its request. Out: [`ClientInfo`], and the request as it was sent to
+//! the target: out of its envelope, and without the token of a page.
 //!
 //! | question | read from |
 //! |---|---|
@@ -8,8 +8,8 @@
 //! | what kind of client is it? | `Sec-Fetch-*`, `Accept`, the caller ([`ClientKind`]) |
 //! | does a page of the target open this WebSocket? | a sub-protocol ([`PageTokens`]) |
 //!
-//! Refuses: 400 for an envelope of an origin that is neither loopback nor listed. When the destination is known, too, 403 for
-//! what a page of another site may not ask of it ([`CrossSite`]).
+//! Refuses: 400 for an envelope of an origin that is neither loopback nor listed. When the destination is known, too,
+//! 403 for what a page of another site may not ask of it ([`CrossSite`]).
 
 mod binding;
 mod cross_site;
@@ -55,7 +55,8 @@ impl Clients {
     /// Who is on the other end, and how they see the target. The request is then as it was sent to the target.
     ///
     /// # Errors
-    /// The origin of an envelope is none, or is neither loopback nor listed: any caller could choose the backend's `Host` by it.
+    /// The origin of an envelope is none, or is neither loopback nor listed: any caller could choose the backend's
+    /// `Host` by it.
     pub fn describe(&self, permit: &Permit, request: &mut Request) -> Result<ClientInfo, NoOrigin> {
         // It may have come as a POST.
         request.method_mut().clone_from(&permit.info().method);

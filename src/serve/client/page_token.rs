@@ -1,15 +1,15 @@
 //! What shows that a WebSocket was opened by a page of the target.
 //!
-//! The handshake of a WebSocket names no page, only an origin, and on loopback any port of the machine can have one that
-//! looks right: a page at `http://localhost:9999` opens sockets through `kubectl proxy` with all that its user may do. So
-//! documents get a token that no other origin can read, and the page helper offers it as one more sub-protocol. Here it is
-//! taken off again, before any backend sees it.
+//! The handshake of a WebSocket names no page, only an origin, and on loopback any port of the machine can have one
+//! that looks right: a page at `http://localhost:9999` opens sockets through `kubectl proxy` with all that its user may
+//! do. So documents get a token that no other origin can read, and the page helper offers it as one more sub-protocol.
+//! Here it is taken off again, before any backend sees it.
 //!
-//! In: the permit and the headers of a request. Out: whether a good token came, and what the response has to agree to. A token
-//! is good for one user at one target until its time: HMAC-SHA256 (RFC 2104) over who, where and until when.
+//! In: the permit and the headers of a request. Out: whether a good token came, and what the response has to agree to.
+//! A token is good for one user at one target until its time: HMAC-SHA256 (RFC 2104) over who, where and until when.
 //!
-//! RFC 6455 section 4.2.2: a server names one of the sub-protocols that were offered, and browsers end a socket whose offer
-//! got none. So where the token is all that was offered, the response names the token.
+//! RFC 6455 section 4.2.2: a server names one of the sub-protocols that were offered, and browsers end a socket whose
+//! offer got none. So where the token is all that was offered, the response names the token.
 
 use std::time::{Duration, SystemTime};
 

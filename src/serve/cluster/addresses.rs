@@ -1,10 +1,10 @@
-//! Whose address it is: from IP addresses to the live pods that claim them. The task that follows pods writes, everybody
-//! reads without waiting.
+//! Whose address it is: from IP addresses to the live pods that claim them. The task that follows pods writes,
+//! everybody reads without waiting.
 //!
-//! Normally an address has one pod. Two claim it for a moment when a pod has gone and its end has not arrived here yet, and
-//! for longer when somebody keeps dead pods for it. Then it belongs to the one that started last, and to nobody if that
-//! can't be told. Pods with their node's network share its addresses and are not in here. Neither is loopback, which is
-//! dialled in a cluster inside one process alone, where all pods share it.
+//! Normally an address has one pod. Two claim it for a moment when a pod has gone and its end has not arrived here yet,
+//! and for longer when somebody keeps dead pods for it. Then it belongs to the one that started last, and to nobody if
+//! that can't be told. Pods with their node's network share its addresses and are not in here. Neither is loopback,
+//! which is dialled in a cluster inside one process alone, where all pods share it.
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -1,7 +1,8 @@
-//! Asking the API server something that a response waits for: a deadline, and the retries that Kubernetes' own webhooks make.
+//! Asking the API server something that a response waits for: a deadline, and the retries that Kubernetes' own webhooks
+//! make.
 //!
-//! Mirrors `pkg/util/webhook/webhook.go` of k8s.io/apiserver: five tries, 500 ms apart and half as long again each time,
-//! for responses that another try may change. All tries together keep the deadline.
+//! Mirrors `pkg/util/webhook/webhook.go` of k8s.io/apiserver: five tries, 500 ms apart and half as long again each
+//! time, for responses that another try may change. All tries together keep the deadline.
 
 use std::time::Duration;
 

@@ -1,9 +1,10 @@
 //! What is wrong with an object, said where its owner looks: a log line, and a warning Event on the object.
 //!
-//! The Event's name is made of what it says, so that replicas and restarts write one and not many; an Event that is there
-//! already is left alone. It is told once for each change of the object's annotations, and never waited for.
+//! The Event's name is made of what it says, so that replicas and restarts write one and not many; an Event that is
+//! there already is left alone. It is told once for each change of the object's annotations, and never waited for.
 //!
-//! Whoever changes annotations in a loop gets [`MAX_PER_OBJECT`] of both in [`WINDOW`], as client-go's spam filter does.
+//! Whoever changes annotations in a loop gets [`MAX_PER_OBJECT`] of both in [`WINDOW`], as client-go's spam filter
+//! does.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;

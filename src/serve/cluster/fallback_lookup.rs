@@ -1,7 +1,7 @@
 //! The second look: what is not in memory is asked for at the API server, once for a burst.
 //!
-//! Both results hold for two seconds, so that names that do not exist cost the API server little and this server a bounded
-//! memory, and so that something new is seen soon even if the watch lags.
+//! Both results hold for two seconds, so that names that do not exist cost the API server little and this server a
+//! bounded memory, and so that something new is seen soon even if the watch lags.
 
 use std::fmt::Debug;
 use std::sync::Arc;

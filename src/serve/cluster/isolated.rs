@@ -1,9 +1,10 @@
-//! Which pods are behind a Service whose documents are kept apart (`throughway.dev/isolation: sandbox`): asked for by their own
-//! names they are kept apart, too.
+//! Which pods are behind a Service whose documents are kept apart (`throughway.dev/isolation: sandbox`): asked for by
+//! their own names they are kept apart, too.
 //!
-//! In: the Services, and at a pod's request its name. Out: yes or no. Kept are the names of such Services by namespace; who
-//! their pods are is in the slices. A namespace with more than [`MAX_SERVICES`] of them, or with more than [`MAX_ENDPOINTS`]
-//! endpoints behind them, has all of its pods kept apart: what one tenant writes costs others nothing, and never loosens.
+//! In: the Services, and at a pod's request its name. Out: yes or no. Kept are the names of such Services by namespace;
+//! who their pods are is in the slices. A namespace with more than [`MAX_SERVICES`] of them, or with more than
+//! [`MAX_ENDPOINTS`] endpoints behind them, has all of its pods kept apart: what one tenant writes costs others
+//! nothing, and never loosens.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

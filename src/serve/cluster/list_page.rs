@@ -1,8 +1,8 @@
 //! One page of a list. In: how many objects, and where the last page ended. Out: its objects, each read by itself.
 //!
-//! kube's own `Api::list` holds whatever the API server sends, and a page is as large as its owners make its objects: a hundred
-//! of 1.5 MiB each, printed with escapes, are more than this server may have. So a page is read up to a bound, and the caller
-//! asks for fewer objects if it has more.
+//! kube's own `Api::list` holds whatever the API server sends, and a page is as large as its owners make its objects: a
+//! hundred of 1.5 MiB each, printed with escapes, are more than this server may have. So a page is read up to a bound,
+//! and the caller asks for fewer objects if it has more.
 //!
 //! Kubernetes: the API concepts' "Retrieving large results sets in chunks".
 
@@ -17,7 +17,8 @@ use serde::de::DeserializeOwned;
 
 use super::object::{Object, ObjectContent, or_default};
 
-/// Bytes of one page. A hundred usual pods have 1 MiB, the largest object that etcd takes has 11 MiB when it is printed.
+/// Bytes of one page. A hundred usual pods have 1 MiB, the largest object that etcd takes has 11 MiB when it is
+/// printed.
 pub(super) const MAX_PAGE: usize = 16 << 20;
 
 /// How long the API server may take for one page.

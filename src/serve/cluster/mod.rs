@@ -4,8 +4,8 @@
 //! [ Service ] -> [ EndpointSlice ] -> [ Pod ]      [ Node ]      [ ConfigMap of the front proxy ]
 //! ```
 //!
-//! Only the fields that requests need are kept. What is not in memory is looked up once at the API server before anybody
-//! is told that it does not exist: a watch may lag behind what the caller has just created.
+//! Only the fields that requests need are kept. What is not in memory is looked up once at the API server before
+//! anybody is told that it does not exist: a watch may lag behind what the caller has just created.
 //!
 //! What nobody confirms any more is not believed: after `CONFIRM_AFTER` an object is looked up before it is used,
 //! after `STALE_AFTER` nothing is served and the server is not ready.

@@ -91,8 +91,8 @@ impl Node {
     }
 }
 
-/// Where kubelets listen: from the nodes' addresses to their kubelets' ports. A node may claim the address of another and
-/// let it go again; that takes nothing from the other, so there is one entry for each claim.
+/// Where kubelets listen: from the nodes' addresses to their kubelets' ports. A node may claim the address of another
+/// and let it go again; that takes nothing from the other, so there is one entry for each claim.
 #[derive(Debug, Default)]
 pub(super) struct Kubelets(HashMap<IpAddr, Box<[u16]>, RandomState>);
 

@@ -1,11 +1,11 @@
 //! One object of the cluster, read so that nothing in it can fail the list or the watch that brings it.
 //!
-//! Objects are written by strangers, and kube-apiserver does not check every number or time in them. So each one is cut out
-//! of the stream as raw JSON first and read by itself. In: the JSON of one object. Out: what is read of it, or
+//! Objects are written by strangers, and kube-apiserver does not check every number or time in them. So each one is cut
+//! out of the stream as raw JSON first and read by itself. In: the JSON of one object. Out: what is read of it, or
 //! [`Object::content`] as an error with the object's name beside it, so that the table can forget the old row.
 //!
-//! Reading takes `metadata` of its own instead of `ObjectMeta`: the times of `managedFields`, for example, may be written
-//! by any tenant in a form that a strict reader refuses.
+//! Reading takes `metadata` of its own instead of `ObjectMeta`: the times of `managedFields`, for example, may be
+//! written by any tenant in a form that a strict reader refuses.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -19,8 +19,8 @@ use serde_json::value::RawValue;
 
 use super::table::ObjectKey;
 
-/// Ports, addresses and containers that are kept of one object. Kubernetes itself allows 1 000 endpoints and, in theory,
-/// 20 000 ports a slice.
+/// Ports, addresses and containers that are kept of one object. Kubernetes itself allows 1 000 endpoints and, in
+/// theory, 20 000 ports a slice.
 pub(super) const MAX_ENTRIES: usize = 1024;
 
 /// What is read of an object of one kind: everything but its identity.
@@ -176,8 +176,8 @@ where
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// Reads the first [`MAX_ENTRIES`] of a list and skips the rest, so that an entry of three bytes, repeated, does not become a
-/// row each. `null` is an empty list.
+/// Reads the first [`MAX_ENTRIES`] of a list and skips the rest, so that an entry of three bytes, repeated, does not
+/// become a row each. `null` is an empty list.
 pub(super) fn first_entries<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,

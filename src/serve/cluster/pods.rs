@@ -1,7 +1,8 @@
 //! Pods: their addresses and their ports.
 //!
-//! A pod that has ended keeps its addresses in the API until it is deleted, while the network gives them to the next pod. So
-//! a pod in phase Succeeded or Failed has no address here, and `addresses` says which live pod an address belongs to.
+//! A pod that has ended keeps its addresses in the API until it is deleted, while the network gives them to the next
+//! pod. So a pod in phase Succeeded or Failed has no address here, and `addresses` says which live pod an address
+//! belongs to.
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! What a Service's annotations say about how it is proxied: `throughway.dev/<setting>: <value>`.
 //!
-//! In: the annotations. Out: [`ServiceSettings`], and a sentence for each annotation that says nothing known; the default
-//! holds in its place. Whoever may write a Service is trusted for that Service alone: no setting widens what RBAC or the
-//! flags of the server allow.
+//! In: the annotations. Out: [`ServiceSettings`], and a sentence for each annotation that says nothing known; the
+//! default holds in its place. Whoever may write a Service is trusted for that Service alone: no setting widens what
+//! RBAC or the flags of the server allow.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
@@ -58,7 +58,8 @@ pub enum PageHelper {
     Off,
 }
 
-/// `throughway.dev/client-router`: whether a router in the app's pages reads its own paths in `location`, without the prefix.
+/// `throughway.dev/client-router`: whether a router in the app's pages reads its own paths in `location`, without the
+/// prefix.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ClientRouter {
     /// Apps that know their prefix, or look at the address at any time, need it as it is.
@@ -82,8 +83,8 @@ pub enum Redirects {
 pub enum Isolation {
     #[default]
     None,
-    /// Documents get an origin of their own that shares nothing with anybody. A Service may ask for it, none can lift what the
-    /// administrator or another Service of its pods asks for.
+    /// Documents get an origin of their own that shares nothing with anybody. A Service may ask for it, none can lift
+    /// what the administrator or another Service of its pods asks for.
     Sandbox,
 }
 

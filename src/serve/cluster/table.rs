@@ -1,7 +1,7 @@
 //! Objects of one kind by namespace and name: one task writes, everybody reads without waiting.
 //!
-//! A table knows when it was last confirmed: by a whole list, by an event, by a bookmark. State that nobody confirms any
-//! more is not believed for long, as addresses move on to other pods.
+//! A table knows when it was last confirmed: by a whole list, by an event, by a bookmark. State that nobody confirms
+//! any more is not believed for long, as addresses move on to other pods.
 
 use std::collections::HashSet;
 use std::hash::Hash;

@@ -1,10 +1,10 @@
-//! One watch, kept alive: listed in pages, resumed where it broke off, listed anew when the API server has forgotten where
-//! that was (410 Gone).
+//! One watch, kept alive: listed in pages, resumed where it broke off, listed anew when the API server has forgotten
+//! where that was (410 Gone).
 //!
-//! In: the objects of one kind, as the API server has them. Out: a [`Change`] for each, given to the kind's only writer. An
-//! object that can't be read is skipped, counted and said, and its old row is removed; nothing that stands in an object
-//! ends the list or the watch. Every event and every bookmark confirms the table: as long as they come, what it holds is
-//! what the API server holds.
+//! In: the objects of one kind, as the API server has them. Out: a [`Change`] for each, given to the kind's only
+//! writer. An object that can't be read is skipped, counted and said, and its old row is removed; nothing that stands
+//! in an object ends the list or the watch. Every event and every bookmark confirms the table: as long as they come,
+//! what it holds is what the API server holds.
 //!
 //! Kubernetes: `tools/cache/reflector.go` of client-go.
 
@@ -27,8 +27,8 @@ use super::table::ObjectKey;
 use super::watch_stream::{WatchError, WatchItem, WatchStream};
 use crate::causes::causes;
 
-/// Objects in one page of a list; fewer if they are larger than [`super::list_page::MAX_PAGE`] together. One page is read
-/// at a time, whatever its kind.
+/// Objects in one page of a list; fewer if they are larger than [`super::list_page::MAX_PAGE`] together. One page is
+/// read at a time, whatever its kind.
 const PAGE: u32 = 100;
 
 /// How long the API server lets a watch run before it ends it, in seconds. client-go has 5 to 10 minutes.

@@ -1,7 +1,7 @@
 //! The events of one watch, line by line. In: the body of a watch response. Out: a [`WatchItem`] a line.
 //!
-//! kube's own reader decodes the object together with its envelope, so one odd object would be an error of the stream. Here
-//! the envelope is read alone; the object is raw JSON until somebody reads it.
+//! kube's own reader decodes the object together with its envelope, so one odd object would be an error of the stream.
+//! Here the envelope is read alone; the object is raw JSON until somebody reads it.
 //!
 //! Kubernetes: `k8s.io/apimachinery/pkg/watch`, and the API concepts' "Efficient detection of changes".
 

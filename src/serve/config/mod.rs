@@ -1,7 +1,7 @@
 //! The configuration of `throughway serve`: typed and checked, before anything is opened.
 //!
-//! [`crate::cli`] makes it from the command line. Names and defaults follow k8s.io/apiserver's options where they have a name for
-//! the thing.
+//! [`crate::cli`] makes it from the command line. Names and defaults follow k8s.io/apiserver's options where they have
+//! a name for the thing.
 
 mod cookie_names;
 
@@ -169,7 +169,8 @@ pub struct AuthenticationConfig {
     pub audiences: Vec<String>,
 }
 
-/// What becomes of direct callers without a credential. Anonymous users of the front proxy are the front proxy's to judge.
+/// What becomes of direct callers without a credential. Anonymous users of the front proxy are the front proxy's to
+/// judge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AnonymousAuth {
     /// 401; health endpoints respond to everybody all the same.
@@ -249,7 +250,8 @@ pub enum IsolationDefault {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Loopback {
     Refused,
-    /// For a demo cluster inside one process. No flag sets it, so no server that was started by its command line has it.
+    /// For a demo cluster inside one process. No flag sets it, so no server that was started by its command line has
+    /// it.
     AllowedForDevelopment,
 }
 
@@ -291,7 +293,8 @@ pub struct ForwardConfig {
     pub tls_handshake_timeout: Duration,
     /// From the request's end to the response's head; 0 is no limit.
     pub response_header_timeout: Duration,
-    /// `--exchange-idle-timeout`: how long a backend may leave a request's body untaken that is there for it; 0 is no limit.
+    /// `--exchange-idle-timeout`: how long a backend may leave a request's body untaken that is there for it; 0 is no
+    /// limit.
     pub exchange_idle_timeout: Duration,
     /// How long an idle connection to a backend waits for its next request.
     pub idle_connection_lifetime: Duration,

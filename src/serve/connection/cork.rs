@@ -1,12 +1,14 @@
 //! Lets the large writes of one turn leave together. In: what TLS and HTTP/2 write. Out: fewer and larger writes.
 //!
-//! h2 writes and flushes each DATA frame by itself, which is 16 KiB as a rule, and each write costs the kernel as much as
-//! copying its bytes does. So the two sides of TLS work together here: below it, [`Cork`] takes nothing that is smaller
-//! than [`BATCH_BYTES`], and TLS keeps it in the buffer that it has for a slow caller. Above it, [`Corked`] calls that
-//! flushed. At the end of its turn the connection asks with [`Turn::uncork`] whether something was held, and flushes again.
+//! h2 writes and flushes each DATA frame by itself, which is 16 KiB as a rule, and each write costs the kernel as much
+//! as copying its bytes does. So the two sides of TLS work together here: below it, [`Cork`] takes nothing that is
+//! smaller than [`BATCH_BYTES`], and TLS keeps it in the buffer that it has for a slow caller. Above it, [`Corked`]
+//! calls that flushed. At the end of its turn the connection asks with [`Turn::uncork`] whether something was held, and
+//! flushes again.
 //!
-//! Small writes are not held, as h2 puts small frames together itself. Whether the caller is slow or something is held, TLS
-//! has never more than [`TLS_BUFFER_BYTES`]. `TCP_CORK` of Linux does the same after the system call, which is what costs.
+//! Small writes are not held, as h2 puts small frames together itself. Whether the caller is slow or something is held,
+//! TLS has never more than [`TLS_BUFFER_BYTES`]. `TCP_CORK` of Linux does the same after the system call, which is what
+//! costs.
 
 use std::io;
 use std::pin::Pin;
@@ -17,8 +19,8 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::server::TlsStream;
 
-/// Bytes that are written at once, if there are as many in one turn: two frames. Four save half of the writes and still cost
-/// more CPU, and eight far more, as what was encrypted first has left the processor's cache by then.
+/// Bytes that are written at once, if there are as many in one turn: two frames. Four save half of the writes and still
+/// cost more CPU, and eight far more, as what was encrypted first has left the processor's cache by then.
 const BATCH_BYTES: usize = 32 << 10;
 
 /// Records that are written at once, whatever is in them: TLS gives no more to one write.

@@ -1,7 +1,7 @@
 //! What the log says of connections that came to nothing: why, and from where, a few times in a while.
 //!
-//! A handshake that fails because of a certificate is somebody's to mend, often the cluster administrator's: without the
-//! reason nobody would find it. Scanners and health checks that only connect are no news.
+//! A handshake that fails because of a certificate is somebody's to mend, often the cluster administrator's: without
+//! the reason nobody would find it. Scanners and health checks that only connect are no news.
 
 use std::io;
 use std::net::SocketAddr;

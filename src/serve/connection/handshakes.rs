@@ -1,10 +1,10 @@
 //! Slots for connections that shake hands. In: an address. Out: a slot, always.
 //!
-//! Who comes shows only after the handshake. Until then kube-apiserver is among strangers, and may even share its address with
-//! some. So a newcomer is never refused and never waits: where there is no slot, an unfinished handshake is ended for it. That
-//! is the oldest one of the newcomer's own address, if this has its share; else the oldest one of the address whose
-//! handshakes have waited longest, all added up. A handshake that is carried on takes milliseconds: it is hit only by whoever
-//! fills an address' share, or all slots from many addresses, within that time.
+//! Who comes shows only after the handshake. Until then kube-apiserver is among strangers, and may even share its
+//! address with some. So a newcomer is never refused and never waits: where there is no slot, an unfinished handshake
+//! is ended for it. That is the oldest one of the newcomer's own address, if this has its share; else the oldest one of
+//! the address whose handshakes have waited longest, all added up. A handshake that is carried on takes milliseconds:
+//! it is hit only by whoever fills an address' share, or all slots from many addresses, within that time.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -229,7 +229,8 @@ mod tests {
         assert_eq!(all.begun().total, 4);
     }
 
-    /// As many addresses as there are slots, each with one: whoever opens two at once is not the one that holds the most.
+    /// As many addresses as there are slots, each with one: whoever opens two at once is not the one that holds the
+    /// most.
     #[tokio::test(start_paused = true)]
     async fn who_has_waited_longest_goes_and_not_who_has_just_begun_two() {
         let all = Handshakes::new(MAX, MAX_OF_ADDRESS);

@@ -1,8 +1,8 @@
 //! The memory that unfinished heads of unknown callers may take, for all of them together.
 //!
-//! A caller over HTTP/1 may send the head of a request byte by byte, and what has arrived of it is kept. Each has a bound,
-//! and so have all: a connection that would go past it is closed. Bytes count from their arrival until the head is whole;
-//! while a request is open nothing more of a head is read.
+//! A caller over HTTP/1 may send the head of a request byte by byte, and what has arrived of it is kept. Each has a
+//! bound, and so have all: a connection that would go past it is closed. Bytes count from their arrival until the head
+//! is whole; while a request is open nothing more of a head is read.
 
 use std::io;
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::observed::{Observed, Observer};
 
-/// Bytes of heads that have begun and are not whole, of all unknown callers. hyper's buffer for a head grows with it, and takes
-/// about four and a half times as much as it holds, with what it leaves behind.
+/// Bytes of heads that have begun and are not whole, of all unknown callers. hyper's buffer for a head grows with it,
+/// and takes about four and a half times as much as it holds, with what it leaves behind.
 pub(super) const MAX_BYTES: usize = 8 << 20;
 
 /// What all connections hold.

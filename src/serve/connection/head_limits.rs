@@ -1,4 +1,5 @@
-//! What the head of one request may have. In: headers as they were read. Out: whether they are within the limits, or a 431.
+//! What the head of one request may have. In: headers as they were read. Out: whether they are within the limits, or a
+//! 431.
 //!
 //! Twice these limits are read, so that a request above them is answered with a `Status` (`protocol.rs`).
 

@@ -52,8 +52,8 @@ use slots::{ConnectionSlots, HandshakeSlot};
 /// How many connections the kernel holds for a server that is busy accepting.
 const BACKLOG: i32 = 1024;
 
-/// Bytes that the kernel takes for a caller beyond what it may send now. Without a bound it takes up to 4 MiB for each caller
-/// that does not read, of this pod's memory. With 256 KiB a large download cost 7 % more CPU.
+/// Bytes that the kernel takes for a caller beyond what it may send now. Without a bound it takes up to 4 MiB for each
+/// caller that does not read, of this pod's memory. With 256 KiB a large download cost 7 % more CPU.
 const MAX_UNSENT_BYTES: u32 = 1 << 20;
 
 /// After a failed accept (no file descriptor left, say) nothing is accepted for this long.
@@ -153,8 +153,8 @@ impl Listener {
         }
     }
 
-    /// Lets a connection begin. One for which there is no slot is closed at once: if it waited, it would keep those behind
-    /// it waiting, kube-apiserver's among them.
+    /// Lets a connection begin. One for which there is no slot is closed at once: if it waited, it would keep those
+    /// behind it waiting, kube-apiserver's among them.
     fn start(&self, stream: TcpStream, address: SocketAddr, handler: impl Handler) {
         let shared = Arc::clone(&self.of_connections);
         // Before a task or TLS exists: a flood without slots costs an accept and a close.

@@ -12,13 +12,13 @@ use crate::serve::certificates::CachedVerification;
 
 /// The other end of one connection, shared by all its requests.
 ///
-/// The certificates were presented and their key was proven at the handshake; whether anybody trusts them is decided for
-/// every request by `authentication`, against the roots that are in force at that moment.
+/// The certificates were presented and their key was proven at the handshake; whether anybody trusts them is decided
+/// for every request by `authentication`, against the roots that are in force at that moment.
 #[derive(Debug, Clone)]
 pub struct Peer(Arc<PeerInner>);
 
-/// Whose connection it is, as its certificate says right after the handshake. It decides what the connection may take, and
-/// nothing else: each request is authenticated by itself.
+/// Whose connection it is, as its certificate says right after the handshake. It decides what the connection may take,
+/// and nothing else: each request is authenticated by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PeerClass {
     /// kube-apiserver: many users share its connection, so no event that one of them can cause may end it.

@@ -1,11 +1,11 @@
 //! One connection's HTTP, with the limits of `ConnectionLimits`; when it ends is in [`super::graceful`].
 //!
-//! kube-apiserver carries everybody's requests over one HTTP/2 connection. So on the front proxy's connections nothing that
-//! one user can cause is an error of the connection: streams that are reset at once, header lists that are too large,
-//! bodies that nobody reads. The window of the connection covers all streams that may be open, so a stalled stream takes
-//! from no other, and what a stream may hold is small. Strangers have connections of their own and keep the strict limits.
-//! Header lists above the advertised size are refused by kube-apiserver itself (`net/http` of Go compares them with
-//! SETTINGS_MAX_HEADER_LIST_SIZE, RFC 9113 section 6.5.2).
+//! kube-apiserver carries everybody's requests over one HTTP/2 connection. So on the front proxy's connections nothing
+//! that one user can cause is an error of the connection: streams that are reset at once, header lists that are too
+//! large, bodies that nobody reads. The window of the connection covers all streams that may be open, so a stalled
+//! stream takes from no other, and what a stream may hold is small. Strangers have connections of their own and keep
+//! the strict limits. Header lists above the advertised size are refused by kube-apiserver itself (`net/http` of Go
+//! compares them with SETTINGS_MAX_HEADER_LIST_SIZE, RFC 9113 section 6.5.2).
 
 use std::convert::Infallible;
 use std::pin::Pin;

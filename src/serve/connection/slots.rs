@@ -1,7 +1,7 @@
 //! Who may hold a connection: all together, strangers, one address, and those that still shake hands.
 //!
-//! Strangers never get all slots. kube-apiserver, which comes with the front proxy's certificate, always finds one, and who
-//! it is shows only after the handshake; so handshakes have slots of their own ([`super::handshakes`]).
+//! Strangers never get all slots. kube-apiserver, which comes with the front proxy's certificate, always finds one, and
+//! who it is shows only after the handshake; so handshakes have slots of their own ([`super::handshakes`]).
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};

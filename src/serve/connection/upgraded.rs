@@ -1,7 +1,8 @@
-//! A caller's connection after an upgrade. In: what hyper hands out. Out: the TLS stream itself, and what was read of it.
+//! A caller's connection after an upgrade. In: what hyper hands out. Out: the TLS stream itself, and what was read of
+//! it.
 //!
-//! Whoever carries the tunnel reads and writes the stream without hyper's layers, and what passes is no head any more: it
-//! must not count as one ([`super::head_budget`]).
+//! Whoever carries the tunnel reads and writes the stream without hyper's layers, and what passes is no head any more:
+//! it must not count as one ([`super::head_budget`]).
 
 use bytes::Bytes;
 use hyper_util::rt::TokioIo;

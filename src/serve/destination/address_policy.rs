@@ -1,9 +1,10 @@
 //! The one judge of addresses: which may be dialled, and what this server never dials, whoever may ask for it.
 //! [`AddressPolicy::check`] alone makes a [`DialableAddr`], and nothing else can be dialled.
 //!
-//! Objects are written by many; an address in one is no reason to connect to it. Never dialled are loopback, unspecified,
-//! link-local (cloud metadata among them), multicast, broadcast, the metadata addresses outside of link-local, the API
-//! server itself, and what the administrator denied. An IPv4 address inside an IPv6 one is judged as what it is.
+//! Objects are written by many; an address in one is no reason to connect to it. Never dialled are loopback,
+//! unspecified, link-local (cloud metadata among them), multicast, broadcast, the metadata addresses outside of
+//! link-local, the API server itself, and what the administrator denied. An IPv4 address inside an IPv6 one is judged
+//! as what it is.
 //!
 //! A kubelet is reached by the rules for kubelets alone, whatever names its address: a pod with its node's network, a
 //! Service of such pods, or a node's port.
@@ -33,7 +34,8 @@ const METADATA: [IpAddr; 6] = [
 /// Where a kubelet listens besides the port that its node names: its API, its read-only API, its health.
 const KUBELET_PORTS: [u16; 3] = [10250, 10255, 10248];
 
-/// An address that was checked and may be dialled, in the scheme that it was checked for. Only [`AddressPolicy`] makes one.
+/// An address that was checked and may be dialled, in the scheme that it was checked for. Only [`AddressPolicy`] makes
+/// one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DialableAddr(SocketAddr);
 
@@ -175,8 +177,8 @@ impl AddressPolicy {
     }
 }
 
-/// The address that packets arrive at in the end: an IPv4 address may be mapped into IPv6 (RFC 4291 section 2.5.5) or be
-/// behind a NAT64 (RFC 6052).
+/// The address that packets arrive at in the end: an IPv4 address may be mapped into IPv6 (RFC 4291 section 2.5.5) or
+/// be behind a NAT64 (RFC 6052).
 fn reached(ip: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = ip.to_canonical() else {
         return ip.to_canonical();

@@ -13,8 +13,8 @@ use crate::serve::cluster::{EndpointSlice, ServiceSettings};
 
 /// Where one permitted request goes, with the permit that it was found for.
 ///
-/// Only this stage makes one, and what comes of it borrows the same permit: the endpoints that are chosen, and the response of
-/// the one that was sent to. So no permit can meet the endpoint of another request.
+/// Only this stage makes one, and what comes of it borrows the same permit: the endpoints that are chosen, and the
+/// response of the one that was sent to. So no permit can meet the endpoint of another request.
 ///
 /// ```compile_fail,E0451
 /// # use throughway::serve::{authorization::Permit, destination::Destination};

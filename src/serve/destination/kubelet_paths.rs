@@ -1,9 +1,9 @@
 //! What a kubelet may be asked for.
 //!
-//! A kubelet's port runs commands in pods (`/exec`, `/run`, `/attach`, `/portForward`, `/cri`), and it maps GET to the verb
-//! get, WebSockets included, so that a right to look would be a right to act. Therefore a list of what is allowed, not of
-//! what is refused, and only for paths that are spelled plainly: a path that one reader cleans or decodes and another does
-//! not is refused whatever it means, so what was judged is what is sent.
+//! A kubelet's port runs commands in pods (`/exec`, `/run`, `/attach`, `/portForward`, `/cri`), and it maps GET to the
+//! verb get, WebSockets included, so that a right to look would be a right to act. Therefore a list of what is allowed,
+//! not of what is refused, and only for paths that are spelled plainly: a path that one reader cleans or decodes and
+//! another does not is refused whatever it means, so what was judged is what is sent.
 
 /// The first segments that may be asked for: what the narrow rights of the manifests cover.
 pub(super) const ALLOWED: [&str; 6] = [

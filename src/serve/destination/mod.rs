@@ -1,10 +1,10 @@
 //! 7, where to. In: a [`Permit`]. Out: a [`Destination`]: addresses, never names, and how to speak to them.
 //!
-//! Resolved from what the watches hold. The names mean what they mean to the built-in proxy, but for two things: a Service
-//! with exactly one port needs no port in the URL, and a pod's port may be given by its name.
+//! Resolved from what the watches hold. The names mean what they mean to the built-in proxy, but for two things: a
+//! Service with exactly one port needs no port in the URL, and a pod's port may be given by its name.
 //!
-//! Refuses: 400 for a malformed name or an address that is never dialled, 403 for a path that no kubelet is asked for here,
-//! 404 for what does not exist, 503 when that can't be found out. Each says which of them it is.
+//! Refuses: 400 for a malformed name or an address that is never dialled, 403 for a path that no kubelet is asked for
+//! here, 404 for what does not exist, 503 when that can't be found out. Each says which of them it is.
 //!
 //! Kubernetes: `pkg/registry/core/{pod,node,service}` `ResourceLocation`, kube-apiserver.
 

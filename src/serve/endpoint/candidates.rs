@@ -106,7 +106,8 @@ impl Candidates<'_> {
             .collect()
     }
 
-    /// Why there is nothing to choose from. What is wrong with them is said of the first [`MAX_LOOKED_AT`] that are ready.
+    /// Why there is nothing to choose from. What is wrong with them is said of the first [`MAX_LOOKED_AT`] that are
+    /// ready.
     pub(super) fn summary(&self) -> EndpointSummary {
         let mut summary = EndpointSummary {
             existing: self.slices.iter().map(|slice| slice.endpoints.len()).sum(),
@@ -137,7 +138,8 @@ impl Candidates<'_> {
             .sum()
     }
 
-    /// The endpoints of slices that have the port, with the number that it has there; from one on, and round to it again.
+    /// The endpoints of slices that have the port, with the number that it has there; from one on, and round to it
+    /// again.
     fn with_port_from(&self, start: usize) -> impl Iterator<Item = (&SliceEndpoint, u16)> {
         let mut before = 0;
         let (mut first, mut within) = (0, 0);

@@ -1,7 +1,8 @@
-//! 8, which one. In: a [`Destination`]. Out: a [`EndpointOrder`]: the endpoint to use, and whom to try if it refuses the connection.
+//! 8, which one. In: a [`Destination`]. Out: a [`EndpointOrder`]: the endpoint to use, and whom to try if it refuses
+//! the connection.
 //!
-//! A random one of those that are ready, as kube-apiserver does; those that refused a connection lately come last. While a
-//! Service has no ready endpoint, those that are terminating but still serve are used, as kube-proxy does.
+//! A random one of those that are ready, as kube-apiserver does; those that refused a connection lately come last.
+//! While a Service has no ready endpoint, those that are terminating but still serve are used, as kube-proxy does.
 //!
 //! Refuses: 503 that says how many endpoints there are, how many are ready, and what is wrong with the others.
 
@@ -124,8 +125,8 @@ impl Endpoints {
         }
     }
 
-    /// Chooses where a request goes now. Waits only if nobody has confirmed for long what is known of pods; then the API
-    /// server is asked whether the chosen ones still have their addresses.
+    /// Chooses where a request goes now. Waits only if nobody has confirmed for long what is known of pods; then the
+    /// API server is asked whether the chosen ones still have their addresses.
     ///
     /// # Errors
     /// A Service has nobody who can serve it.

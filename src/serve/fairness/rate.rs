@@ -114,8 +114,8 @@ impl Rates {
         fits
     }
 
-    /// Counts a turn of `name`, and says how long it has to wait if the name keeps to its share. Who takes far more than
-    /// their share owes no more than `most`.
+    /// Counts a turn of `name`, and says how long it has to wait if the name keeps to its share. Who takes far more
+    /// than their share owes no more than `most`.
     pub(super) fn charge(&self, name: &(impl Hash + ?Sized), most: Duration) -> Duration {
         let now = self.pace.now();
         let cells = self.due.at(self.names.cells(name));

@@ -1,9 +1,9 @@
 //! How often the API server is asked who a token is and what a user may: one limit for both kinds of review.
 //!
-//! k8s.io/apiserver's client for this has 200 a second and a burst of 400 (`pkg/server/options/authentication.go`); all of
-//! it together stays below that here. Unknown callers have a lane of their own, a tenth of the whole, and never wait: what
-//! they send can be as much as they like. Known users wait their turn. While turns are scarce no user has more than a
-//! quarter of them.
+//! k8s.io/apiserver's client for this has 200 a second and a burst of 400 (`pkg/server/options/authentication.go`); all
+//! of it together stays below that here. Unknown callers have a lane of their own, a tenth of the whole, and never
+//! wait: what they send can be as much as they like. Known users wait their turn. While turns are scarce no user has
+//! more than a quarter of them.
 
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};

@@ -1,7 +1,7 @@
 //! Where a name's numbers are kept: a count-min sketch of two rows, its size fixed at the start.
 //!
-//! Two names may meet in one row and seldom do in both; what holds for a name is the smaller of its two numbers. The hash
-//! has a random seed a process, so that nobody can choose a name that meets another one.
+//! Two names may meet in one row and seldom do in both; what holds for a name is the smaller of its two numbers. The
+//! hash has a random seed a process, so that nobody can choose a name that meets another one.
 //!
 //! <https://en.wikipedia.org/wiki/Count%E2%80%93min_sketch>
 

@@ -1,9 +1,9 @@
 //! Slots of which there are so many: requests in flight, tunnels.
 //!
 //! In: who asks, and in which namespace. Out: a [`Slot`], given back when it is dropped, or why there is none. One user
-//! has a quarter of all slots at the most, one namespace a half, so that others find some left. `system:masters` are let
-//! through a full house, as in `pkg/server/filters/maxinflight.go` of k8s.io/apiserver; memory is bounded for them too, so
-//! there are a quarter more slots for them and no others.
+//! has a quarter of all slots at the most, one namespace a half, so that others find some left. `system:masters` are
+//! let through a full house, as in `pkg/server/filters/maxinflight.go` of k8s.io/apiserver; memory is bounded for them
+//! too, so there are a quarter more slots for them and no others.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};

@@ -206,8 +206,8 @@ impl ForwardError {
         }
     }
 
-    /// What hyper's error means, with what is known of the connection. The connection comes first: its own end, by a flood
-    /// or an alert of TLS, is to hyper an error of reading and no more.
+    /// What hyper's error means, with what is known of the connection. The connection comes first: its own end, by a
+    /// flood or an alert of TLS, is to hyper an error of reading and no more.
     pub(super) fn of_exchange(address: SocketAddr, state: &IoState, cause: hyper::Error) -> Self {
         // hyper calls it a user's error when the body that it was given fails, and that body is the caller's.
         let is_of_the_callers_body = cause.is_user();

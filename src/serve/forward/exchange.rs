@@ -102,8 +102,8 @@ impl Outgoing<'_> {
         Box::pin(self.over_new_connection(again)).await
     }
 
-    /// To be asked before the connection is made: one that was made under roots that are withdrawn meanwhile is then found
-    /// by nobody.
+    /// To be asked before the connection is made: one that was made under roots that are withdrawn meanwhile is then
+    /// found by nobody.
     fn key(self) -> PoolKey {
         let endpoint = self.endpoints.first();
         let trust = match endpoint.scheme {

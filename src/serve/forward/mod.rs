@@ -4,8 +4,9 @@
 //! tunnel after a 101, and only then. What the caller sent inside the target is what the backend gets; the deliberate
 //! changes are all in `headers/`.
 //!
-//! Refuses: 400 for a protocol that is not tunnelled, 403 for an upgrade to a kubelet, 429 when there are too many tunnels,
-//! 502 for a response that is none, 503 when no connection is made, 504 when a timeout is over. [`ForwardError`] has them all.
+//! Refuses: 400 for a protocol that is not tunnelled, 403 for an upgrade to a kubelet, 429 when there are too many
+//! tunnels, 502 for a response that is none, 503 when no connection is made, 504 when a timeout is over.
+//! [`ForwardError`] has them all.
 //!
 //! Kubernetes: `pkg/util/proxy/upgradeaware.go` of k8s.io/apimachinery.
 
@@ -44,8 +45,8 @@ use offered_protocol::requested_protocol;
 use transport::connector::Connector;
 use transport::pool::Pool;
 
-/// A response, and the request that it is the response to: its permit, the endpoint that it was sent to, and the login at the
-/// app that went along.
+/// A response, and the request that it is the response to: its permit, the endpoint that it was sent to, and the login
+/// at the app that went along.
 #[derive(Debug)]
 pub struct Forwarded<'p> {
     permit: &'p Permit,

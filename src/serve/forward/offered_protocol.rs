@@ -10,8 +10,8 @@ use crate::protocol::hop_by_hop;
 use crate::protocol::status::Request;
 use crate::serve::destination::Scheme;
 
-/// The protocol that a request asks to be upgraded to. Of HTTP/1.0, `Upgrade` is ignored (RFC 9110 section 7.8); HTTP/2 has
-/// none.
+/// The protocol that a request asks to be upgraded to. Of HTTP/1.0, `Upgrade` is ignored (RFC 9110 section 7.8); HTTP/2
+/// has none.
 pub(super) fn requested_protocol(
     request: &Request,
     scheme: Scheme,

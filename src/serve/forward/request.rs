@@ -1,7 +1,8 @@
-//! The request as the backend gets it. In: the request as it came. Out: one with the path inside the target, and other headers.
+//! The request as the backend gets it. In: the request as it came. Out: one with the path inside the target, and other
+//! headers.
 //!
-//! What is changed in headers is all in [`super::headers`]; an upgrade names its protocol again, as a proxy has to (RFC 9110
-//! section 7.8).
+//! What is changed in headers is all in [`super::headers`]; an upgrade names its protocol again, as a proxy has to (RFC
+//! 9110 section 7.8).
 
 use std::sync::Arc;
 
@@ -83,8 +84,8 @@ impl Forward {
     }
 }
 
-/// Path and query as they were sent: those inside the target, or the whole for an app that knows its prefix. At an origin of
-/// its own there is none to know.
+/// Path and query as they were sent: those inside the target, or the whole for an app that knows its prefix. At an
+/// origin of its own there is none to know.
 fn uri_inside(context: ForwardContext<'_>, endpoint: &Endpoint) -> Result<Uri, ForwardError> {
     let asked = context.permit.info();
     let is_whole =

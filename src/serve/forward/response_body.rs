@@ -32,8 +32,8 @@ pub(super) fn to_caller(
     // Made for a response without a body too, as that is what gives the connection back.
     let body = ResponseBody::new(body, Arc::clone(context), Some(lease));
     let body = match parts.status {
-        // They have no body. Go's HTTP/2 client would wait for as many bytes as they say, and h2 takes the piece of no bytes
-        // that some backends end them with for one that is too short.
+        // They have no body. Go's HTTP/2 client would wait for as many bytes as they say, and h2 takes the piece of no
+        // bytes that some backends end them with for one that is too short.
         StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => {
             parts.headers.remove(http::header::CONTENT_LENGTH);
             Body::empty()
@@ -48,8 +48,8 @@ pub(super) fn to_caller(
 pub(super) struct ResponseBody {
     body: Incoming,
     context: Arc<RequestContext>,
-    /// Taken when the last byte has passed; dropped with the body if it never does, which closes an HTTP/1 connection and
-    /// gives the slot on an HTTP/2 connection back.
+    /// Taken when the last byte has passed; dropped with the body if it never does, which closes an HTTP/1 connection
+    /// and gives the slot on an HTTP/2 connection back.
     connection: Option<Lease>,
 }
 

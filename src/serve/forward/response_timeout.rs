@@ -1,7 +1,8 @@
-//! How long a response may take. In: a request that is on its way. Out: the head of its response, or which timeout is over.
+//! How long a response may take. In: a request that is on its way. Out: the head of its response, or which timeout is
+//! over.
 //!
-//! Two timeouts run beside each other: `--backend-response-header-timeout` while nothing moves, and `--exchange-idle-timeout`
-//! while the backend does not take what there is of the request's body.
+//! Two timeouts run beside each other: `--backend-response-header-timeout` while nothing moves, and
+//! `--exchange-idle-timeout` while the backend does not take what there is of the request's body.
 
 use std::time::Duration;
 
@@ -11,8 +12,8 @@ use crate::serve::endpoint::Endpoint;
 use crate::serve::request_context::RequestContext;
 
 impl Forward {
-    /// Waits for the response's head. The timeout counts from the last byte of the request that moved. It is another one,
-    /// and shorter, while the backend does not take what there is of the request's body.
+    /// Waits for the response's head. The timeout counts from the last byte of the request that moved. It is another
+    /// one, and shorter, while the backend does not take what there is of the request's body.
     pub(super) async fn within_timeouts<R>(
         &self,
         context: &RequestContext,
@@ -34,8 +35,8 @@ impl Forward {
             (false, None) => header_timeout,
             (false, Some(_)) => header_timeout.min(idle_timeout),
         };
-        // A timer that is set anew for each byte that moves would cost more than the bytes. So it runs in steps, and after
-        // each it is seen whether anything moved; a timeout is late by one step at the most.
+        // A timer that is set anew for each byte that moves would cost more than the bytes. So it runs in steps, and
+        // after each it is seen whether anything moved; a timeout is late by one step at the most.
         let (mut silent, mut stalled) = (Duration::ZERO, Duration::ZERO);
         loop {
             // Read before the step, so that only what happens within it counts.

@@ -1,7 +1,8 @@
-//! Whether a request is sent a second time. In: how an attempt over a pooled connection failed. Out: what may be sent again.
+//! Whether a request is sent a second time. In: how an attempt over a pooled connection failed. Out: what may be sent
+//! again.
 //!
-//! A pooled connection may have been closed by its backend just as the request went out. The second attempt goes over a new
-//! connection, and there is no third. A connection that was made for the request is never a reason for a retry.
+//! A pooled connection may have been closed by its backend just as the request went out. The second attempt goes over a
+//! new connection, and there is no third. A connection that was made for the request is never a reason for a retry.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

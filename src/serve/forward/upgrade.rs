@@ -1,8 +1,8 @@
 //! Upgrades: a tunnel after a 101 with the protocol that was asked for, and in no other case.
 //!
-//! A tunnel lets anything pass, so it must never be open to a backend that did not agree to it (CVE-2018-1002105), and no
-//! redirect is followed with it (CVE-2020-8559). `Connection` is read as tokens; only protocols that are known to be safe
-//! are tunnelled; `h2c` is an offer that may be ignored, and is.
+//! A tunnel lets anything pass, so it must never be open to a backend that did not agree to it (CVE-2018-1002105), and
+//! no redirect is followed with it (CVE-2020-8559). `Connection` is read as tokens; only protocols that are known to be
+//! safe are tunnelled; `h2c` is an offer that may be ignored, and is.
 
 use std::sync::Arc;
 

@@ -1,9 +1,9 @@
 //! Which attribute of which element holds URLs, and in what form: one table.
 //!
-//! In: the name of an element and of one of its attributes, as they stand in the page. Out: how the value is to be read, or
-//! nothing for attributes that no browser follows. Names match whatever their case; SVG's own elements are in the table
-//! beside those of HTML, as both may stand in one page. Custom elements hold what their scripts make of it and are left
-//! alone; so is `data-*`.
+//! In: the name of an element and of one of its attributes, as they stand in the page. Out: how the value is to be
+//! read, or nothing for attributes that no browser follows. Names match whatever their case; SVG's own elements are in
+//! the table beside those of HTML, as both may stand in one page. Custom elements hold what their scripts make of it
+//! and are left alone; so is `data-*`.
 //!
 //! HTML standard, "Attributes" index; SVG 2, "Linking"; HTML 4.01 for what browsers still follow of it.
 

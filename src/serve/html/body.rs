@@ -1,12 +1,13 @@
 //! A body on its way through decoder, rewriter and encoder.
 //!
-//! In: a backend's body. Out: the rewritten one, in the same encoding, with the same trailers. It waits for nothing: when
-//! the backend pauses, all that was understood so far goes out. Memory holds one decoded piece of [`PIECE`] bytes, what the
-//! rewriter keeps, and what came of one step of that piece ([`super::steps`]): the next step waits until that is handed out.
+//! In: a backend's body. Out: the rewritten one, in the same encoding, with the same trailers. It waits for nothing:
+//! when the backend pauses, all that was understood so far goes out. Memory holds one decoded piece of [`PIECE`] bytes,
+//! what the rewriter keeps, and what came of one step of that piece ([`super::steps`]): the next step waits until that
+//! is handed out.
 //!
-//! Ends with an error, and so does the caller's body: when the backend's does, when the encoding is broken or ends early, and
-//! when more than the limit of bytes was decoded. Passes untouched what
-//! would need a larger window than its content coding has, and what finds no room in the [`Budget`] when it begins.
+//! Ends with an error, and so does the caller's body: when the backend's does, when the encoding is broken or ends
+//! early, and when more than the limit of bytes was decoded. Passes untouched what would need a larger window than its
+//! content coding has, and what finds no room in the [`Budget`] when it begins.
 
 use std::io;
 use std::ops::Range;

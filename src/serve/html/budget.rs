@@ -1,8 +1,8 @@
 //! What all pages that are rewritten at once may hold together.
 //!
-//! In: how many bytes a page is about to hold. Out: a [`Share`], given back when the page is done, or nothing: then the page
-//! passes untouched, which the log says. One page is bounded by [`super::PageLimits`] and by its decoder's window; there may
-//! be thousands of pages, so only this holds the process within its memory.
+//! In: how many bytes a page is about to hold. Out: a [`Share`], given back when the page is done, or nothing: then the
+//! page passes untouched, which the log says. One page is bounded by [`super::PageLimits`] and by its decoder's window;
+//! there may be thousands of pages, so only this holds the process within its memory.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};

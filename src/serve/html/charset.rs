@@ -1,10 +1,11 @@
 //! Which bytes of a page stand for ASCII characters: all that a rewriter has to know of its charset.
 //!
-//! In: a charset's name, from `Content-Type` or a `<meta>`. Out: how its bytes are to be read, or nothing where bytes below
-//! 128 may mean something else at any place (UTF-16, ISO-2022-JP); such pages are left alone.
+//! In: a charset's name, from `Content-Type` or a `<meta>`. Out: how its bytes are to be read, or nothing where bytes
+//! below 128 may mean something else at any place (UTF-16, ISO-2022-JP); such pages are left alone.
 //!
 //! URLs and the grammar around them are ASCII. So pages are read as bytes, and text is shown to the rest of the code as
-//! windows-1252, which gives every byte a character of its own: whatever isn't understood goes out as the bytes that came in.
+//! windows-1252, which gives every byte a character of its own: whatever isn't understood goes out as the bytes that
+//! came in.
 //!
 //! The Encoding standard; its names by way of `encoding_rs`.
 

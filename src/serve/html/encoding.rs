@@ -1,11 +1,11 @@
 //! Content encodings: undone for a rewriter, and done again behind it.
 //!
-//! In: the value of `Content-Encoding`, then the backend's body. Out: decoded bytes in pieces of a bounded size, however much
-//! they unfold, and on the other side bytes in the same encoding. Encodings that aren't known, and several over one another,
-//! give nothing, and the response stays as it is.
+//! In: the value of `Content-Encoding`, then the backend's body. Out: decoded bytes in pieces of a bounded size,
+//! however much they unfold, and on the other side bytes in the same encoding. Encodings that aren't known, and several
+//! over one another, give nothing, and the response stays as it is.
 //!
-//! Re-encoded at the fastest level, as the bytes go once over a wire. `deflate` is zlib's format by RFC 9110 section 8.4.1,
-//! but some servers send the bare one, so its first two bytes decide. A stream that ends early is an error.
+//! Re-encoded at the fastest level, as the bytes go once over a wire. `deflate` is zlib's format by RFC 9110 section
+//! 8.4.1, but some servers send the bare one, so its first two bytes decide. A stream that ends early is an error.
 
 use std::io;
 use std::pin::Pin;
@@ -75,8 +75,8 @@ pub(super) enum Begin {
 }
 
 impl Begin {
-    /// Tells by the encoding and a body's first bytes, which are all of it if it has `ended`. A body without bytes is in no
-    /// format.
+    /// Tells by the encoding and a body's first bytes, which are all of it if it has `ended`. A body without bytes is
+    /// in no format.
     pub(super) fn of(encoding: Encoding, begin: &[u8], ended: Ended) -> Self {
         const DEFLATE: usize = 32 * 1024;
         let window = match encoding {

@@ -1,7 +1,8 @@
 //! JSON of which some strings are replaced, and all else stays byte for byte.
 //!
-//! In: a whole text of JSON and a rule that is asked about every string: where it stands and what it says. Out: the text
-//! with those strings replaced for which the rule had another, or nothing if it is no JSON or would grow by more than [`MAX_GROWTH`].
+//! In: a whole text of JSON and a rule that is asked about every string: where it stands and what it says. Out: the
+//! text with those strings replaced for which the rule had another, or nothing if it is no JSON or would grow by more
+//! than [`MAX_GROWTH`].
 
 use serde::de::IgnoredAny;
 

@@ -1,8 +1,8 @@
 //! Web app manifests: which of their members are URLs.
 //!
-//! In: a whole manifest. Out: the same text with the URLs of the members below mapped. They are relative to the manifest's
-//! own URL. `id` is no place but a name, and one that is relative to the origin; it gets the prefix that is known here, so
-//! that two apps below one origin keep two names.
+//! In: a whole manifest. Out: the same text with the URLs of the members below mapped. They are relative to the
+//! manifest's own URL. `id` is no place but a name, and one that is relative to the origin; it gets the prefix that is
+//! known here, so that two apps below one origin keep two names.
 //!
 //! W3C Web Application Manifest, section 1, and its incubations (protocol, file and share handlers, shortcuts).
 

@@ -1,8 +1,8 @@
 //! The media type of a response as browsers judge it, where it may be said several times.
 //!
-//! In: all `Content-Type` lines. Out: the last of them that is a type at all, as the Fetch standard has it ("extract a MIME
-//! type"): a value that is none, and `*/*`, does not count. Nothing is taken for a page here that a browser takes for something
-//! else, and the lines go on as they came.
+//! In: all `Content-Type` lines. Out: the last of them that is a type at all, as the Fetch standard has it ("extract a
+//! MIME type"): a value that is none, and `*/*`, does not count. Nothing is taken for a page here that a browser takes
+//! for something else, and the lines go on as they came.
 //!
 //! <https://fetch.spec.whatwg.org/#concept-header-extract-mime-type>
 

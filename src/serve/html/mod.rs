@@ -4,8 +4,9 @@
 //!
 //! # What is rewritten
 //!
-//! - `text/html`: every attribute that browsers take for a URL (`attributes`), `<base>`, `<meta http-equiv=refresh>`, `style`
-//!   elements and attributes, SVG, import maps, documents in `srcdoc`, what stands in `<noscript>` and `<template>`.
+//! - `text/html`: every attribute that browsers take for a URL (`attributes`), `<base>`, `<meta http-equiv=refresh>`,
+//!   `style` elements and attributes, SVG, import maps, documents in `srcdoc`, what stands in `<noscript>` and
+//!   `<template>`.
 //! - `text/css`: `url()`, `@import`, `image-set()` (`css`).
 //! - Web app manifests, by their type or their name (`manifest`).
 //! - JavaScript that a worker begins with gets a line of the page helper's put first.
@@ -14,21 +15,22 @@
 //!
 //! # What is not
 //!
-//! JSON that is sent as `text/html` to somebody who does not navigate. Responses to HEAD, 204, 206, 304 and other statuses without a whole body; other types, XHTML and standalone SVG among
-//! them; encodings that aren't known, and several of them; charsets in which ASCII isn't ASCII (UTF-16, ISO-2022-JP). Scripts
-//! and what they build are the page helper's business. Not touched either: a policy in `<meta>`, speculation rules, `data-*`,
-//! custom elements, `srcdoc` with references that aren't known here, XML's `xml-stylesheet`.
+//! JSON that is sent as `text/html` to somebody who does not navigate. Responses to HEAD, 204, 206, 304 and other
+//! statuses without a whole body; other types, XHTML and standalone SVG among them; encodings that aren't known, and
+//! several of them; charsets in which ASCII isn't ASCII (UTF-16, ISO-2022-JP). Scripts and what they build are the page
+//! helper's business. Not touched either: a policy in `<meta>`, speculation rules, `data-*`, custom elements, `srcdoc`
+//! with references that aren't known here, XML's `xml-stylesheet`.
 //!
-//! Where tags are broken so that an end tag from outside closes an SVG or MathML element, text that follows in it may be taken
-//! for markup, as only a parser with a whole tree could tell; a URL in that text is mapped then.
+//! Where tags are broken so that an end tag from outside closes an SVG or MathML element, text that follows in it may
+//! be taken for markup, as only a parser with a whole tree could tell; a URL in that text is mapped then.
 //!
 //! # What else changes
 //!
-//! The bytes do, so `Content-Length`, digests and `Accept-Ranges` go and an `ETag` becomes weak. `integrity` of a style sheet
-//! inside the target is emptied, as the sheet itself may change.
+//! The bytes do, so `Content-Length`, digests and `Accept-Ranges` go and an `ETag` becomes weak. `integrity` of a style
+//! sheet inside the target is emptied, as the sheet itself may change.
 //!
-//! Memory is bounded per page (`PageLimits`). Past the bound of a page's parser the rest passes as it came; past that of
-//! decoded bytes the body ends with an error that says so.
+//! Memory is bounded per page (`PageLimits`). Past the bound of a page's parser the rest passes as it came; past that
+//! of decoded bytes the body ends with an error that says so.
 
 mod attributes;
 mod body;
@@ -101,11 +103,12 @@ pub(super) fn rewrite(response: Response, how: &PageTreatment) -> Response {
     Response::from_parts(head, Body::new(body))
 }
 
-/// Writes `text/html` as `Text/html`. It means the same (RFC 9110 section 8.3.1), but kube-aggregator, which rewrites the URLs of
-/// a page to addresses that no browser reaches, compares it as it is written.
+/// Writes `text/html` as `Text/html`. It means the same (RFC 9110 section 8.3.1), but kube-aggregator, which rewrites
+/// the URLs of a page to addresses that no browser reaches, compares it as it is written.
 pub(super) fn hide_from_aggregator(headers: &mut HeaderMap) {
     for (name, value) in headers.iter_mut() {
-        // It looks at the first line alone and for the begin alone. Each keeps its place, so the one that counts still does.
+        // It looks at the first line alone and for the begin alone. Each keeps its place, so the one that counts still
+        // does.
         if *name != CONTENT_TYPE || !begins_as_html(value.as_bytes()) {
             continue;
         }

@@ -1,7 +1,7 @@
 //! Which responses are rewritten, and by what.
 //!
-//! In: the head of a response. Out: a [`Rewriter`], which takes its body in pieces, or nothing: the type is another, its
-//! charset is not compatible with ASCII, or its encoding isn't known.
+//! In: the head of a response. Out: a [`Rewriter`], which takes its body in pieces, or nothing: the type is another,
+//! its charset is not compatible with ASCII, or its encoding isn't known.
 
 use std::sync::Arc;
 
@@ -144,8 +144,8 @@ fn begin(bytes: &[u8]) -> Option<usize> {
     bytes.iter().position(|byte| !is_blank(byte))
 }
 
-/// Whether a body that begins with this byte is JSON: an object, a list, a text, or the guard `)]}'` before one of them.
-/// A fragment of a page may begin so as well. Its links are then mapped where a script puts it into a document.
+/// Whether a body that begins with this byte is JSON: an object, a list, a text, or the guard `)]}'` before one of
+/// them. A fragment of a page may begin so as well. Its links are then mapped where a script puts it into a document.
 fn begins_json(byte: u8) -> bool {
     matches!(byte, b'{' | b'[' | b'"' | b')')
 }

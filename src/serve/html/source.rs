@@ -1,7 +1,7 @@
 //! A backend's body, as decoders want to read it.
 //!
-//! In: a body. Out: its bytes, without a copy; what comes after them (trailers) and what went wrong are kept for the one who
-//! drives the decoder.
+//! In: a body. Out: its bytes, without a copy; what comes after them (trailers) and what went wrong are kept for the
+//! one who drives the decoder.
 
 use std::io;
 use std::pin::Pin;

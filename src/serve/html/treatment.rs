@@ -38,7 +38,8 @@ pub(in crate::serve) struct Injection {
 /// What a single page may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::serve) struct PageLimits {
-    /// Bytes that a page's parser may keep: a tag that isn't at its end, and 128 for each element that is open around it.
+    /// Bytes that a page's parser may keep: a tag that isn't at its end, and 128 for each element that is open around
+    /// it.
     pub memory: usize,
     /// Bytes of a body when decoded.
     pub decoded: u64,

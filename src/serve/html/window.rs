@@ -1,8 +1,8 @@
 //! The window of a compressed body: how far back its bytes may refer, which a decoder has to keep.
 //!
-//! In: a body's first bytes. Out: the window's size in bytes, or that it takes more bytes to tell, or that it is larger than
-//! the coding allows on the web. Brotli's large windows are an extension that no browser has; zstd's format goes up to
-//! terabytes, and RFC 9659 bounds the content coding to 8 MiB.
+//! In: a body's first bytes. Out: the window's size in bytes, or that it takes more bytes to tell, or that it is larger
+//! than the coding allows on the web. Brotli's large windows are an extension that no browser has; zstd's format goes
+//! up to terabytes, and RFC 9659 bounds the content coding to 8 MiB.
 //!
 //! RFC 7932 section 9.1 (brotli), RFC 8878 section 3.1.1.1 (zstd), RFC 9659.
 

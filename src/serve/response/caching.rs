@@ -1,9 +1,9 @@
 //! What caches have to know of a response that depends on more than its URL.
 //!
-//! A response to a request with `Throughway-Path` is that of another path than the URL's, so nobody keeps it. One that became
-//! what it is because of who reads it says so in `Vary`: a page for somebody who navigates begins with the page helper, the
-//! same page for a script does not. kube-apiserver lets everything be asked for again (`Cache-Control: no-cache`), but a
-//! validator that matches would still bring back what was kept for another reader.
+//! A response to a request with `Throughway-Path` is that of another path than the URL's, so nobody keeps it. One that
+//! became what it is because of who reads it says so in `Vary`: a page for somebody who navigates begins with the page
+//! helper, the same page for a script does not. kube-apiserver lets everything be asked for again (`Cache-Control:
+//! no-cache`), but a validator that matches would still bring back what was kept for another reader.
 //!
 //! RFC 9110 section 12.5.5, RFC 9111 section 4.1.
 

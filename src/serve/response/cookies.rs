@@ -1,10 +1,11 @@
 //! Cookies that a backend sets: kept below its own path, so that no app sees or overwrites another's.
 //!
-//! `Path` is put below the target's prefix as the browser sees it, `Domain` goes, and `__Host-` names, which a browser takes
-//! only with `Path=/`, travel as [`HOST_COOKIES`]. Names that `--never-forward-cookies` has travel behind [`OWN_COOKIES`], as
-//! they would not come back otherwise: Argo CD, Headlamp and oauth2-proxy are in front of clusters, and in them. A cookie under a name that this server gives out itself is dropped.
-//! Everything else stays byte for byte: order, case, spaces, attributes nobody knows. A cookie without `Path` belongs to the
-//! folder of the request's path, which is below the prefix already.
+//! `Path` is put below the target's prefix as the browser sees it, `Domain` goes, and `__Host-` names, which a browser
+//! takes only with `Path=/`, travel as [`HOST_COOKIES`]. Names that `--never-forward-cookies` has travel behind
+//! [`OWN_COOKIES`], as they would not come back otherwise: Argo CD, Headlamp and oauth2-proxy are in front of clusters,
+//! and in them. A cookie under a name that this server gives out itself is dropped. Everything else stays byte for
+//! byte: order, case, spaces, attributes nobody knows. A cookie without `Path` belongs to the folder of the request's
+//! path, which is below the prefix already.
 //!
 //! RFC 6265bis sections 4.1.3 and 5.6; <https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis>.
 
@@ -14,7 +15,8 @@ use http::{HeaderMap, HeaderValue};
 use crate::serve::config::CookieNames;
 use crate::serve::forward::{HOST_COOKIES, OWN_COOKIES, cookie_name, is_own_cookie};
 
-/// A longer `Set-Cookie` is dropped, as browsers do from 4 KiB on: with the path that it names it could be another app's.
+/// A longer `Set-Cookie` is dropped, as browsers do from 4 KiB on: with the path that it names it could be another
+/// app's.
 const MAX_COOKIE: usize = 64 * 1024;
 
 /// Where a target is: its path as it arrived here, and as the browser has it. Neither ends in a slash.
@@ -82,7 +84,8 @@ fn rewritten(cookie: &[u8], paths: TargetPaths<'_>, never: &CookieNames) -> Head
     HeaderValue::from_bytes(&text).expect("parts of a value and a path are a value")
 }
 
-/// A pair as a browser sends it back: without the equals sign that says that it has no name, so that its value can look like one.
+/// A pair as a browser sends it back: without the equals sign that says that it has no name, so that its value can look
+/// like one.
 fn sent_back(pair: &[u8]) -> &[u8] {
     let pair = pair.trim_ascii_start();
     pair.strip_prefix(b"=").unwrap_or(pair)
@@ -102,8 +105,8 @@ pub(super) fn renamed(pair: &[u8], never: &CookieNames) -> Vec<u8> {
     }
 }
 
-/// A `Path` attribute below the target's path, which an app that knows where it lives may have put there already. One that is
-/// no absolute path means none at all, and is left as it is.
+/// A `Path` attribute below the target's path, which an app that knows where it lives may have put there already. One
+/// that is no absolute path means none at all, and is left as it is.
 fn below(attribute: &[u8], paths: TargetPaths<'_>) -> Vec<u8> {
     let equals = attribute.iter().position(|byte| *byte == b'=');
     let value_at = equals.map_or(attribute.len(), |at| at + 1);

@@ -1,8 +1,8 @@
-//! 10, the response. In: what was forwarded ([`Forwarded`]) and who will read it. Out: what the client gets, or the next
-//! request of a redirect that is followed here.
+//! 10, the response. In: what was forwarded ([`Forwarded`]) and who will read it. Out: what the client gets, or the
+//! next request of a redirect that is followed here.
 //!
-//! Before that, once for each request: the responses that are this server's own ([`OwnPages`]), after authorization like all
-//! others, and what a redirect may need of the request ([`RedirectChain`]).
+//! Before that, once for each request: the responses that are this server's own ([`OwnPages`]), after authorization
+//! like all others, and what a redirect may need of the request ([`RedirectChain`]).
 //!
 //! The order is the specification. Each step is a line of `ResponseRewriter::apply`:
 //!
@@ -20,8 +20,8 @@
 //! | `csp::isolate` | the backend's own, of sandboxed targets | last, so that no step takes its policy for the app's |
 //! | `caching::tell` | all | |
 //!
-//! A response that none of them concerns skips all but the last two, as with most that programs read. A tunnel's 101 loses
-//! what no backend may say and names the sub-protocol that was agreed on; it is no page and no redirect.
+//! A response that none of them concerns skips all but the last two, as with most that programs read. A tunnel's 101
+//! loses what no backend may say and names the sub-protocol that was agreed on; it is no page and no redirect.
 
 mod caching;
 mod context;

@@ -1,8 +1,8 @@
-//! Pages and what they consist of. In: a response of a backend. Out: the same, whose body is rewritten by [`html`] while it
-//! streams; documents begin with the page helper, scripts of workers with its first line.
+//! Pages and what they consist of. In: a response of a backend. Out: the same, whose body is rewritten by [`html`]
+//! while it streams; documents begin with the page helper, scripts of workers with its first line.
 //!
-//! How links are written depends on who reads them: a document gets relative ones, a fragment that a script fetches paths.
-//! Left alone is what the target's settings say to leave alone.
+//! How links are written depends on who reads them: a document gets relative ones, a fragment that a script fetches
+//! paths. Left alone is what the target's settings say to leave alone.
 
 use std::sync::Arc;
 

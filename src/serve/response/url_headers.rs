@@ -62,8 +62,8 @@ pub(super) fn map(headers: &mut HeaderMap, links: &Links) {
     }
 }
 
-/// `<url>; rel=x, <url>; rel=y`: a `<` begins a URL unless it stands in a quoted string. One pass: a URL ends at the first `>`,
-/// and where there is none no other URL of the line has an end.
+/// `<url>; rel=x, <url>; rel=y`: a `<` begins a URL unless it stands in a quoted string. One pass: a URL ends at the
+/// first `>`, and where there is none no other URL of the line has an end.
 fn link(field: &str, links: &Links) -> Option<String> {
     let mut text = String::with_capacity(field.len());
     let mut rest = field;

@@ -89,7 +89,8 @@ impl AccessLog {
             .map_or(0, |open| open.lost.load(Ordering::Relaxed))
     }
 
-    /// Waits until every line so far is written, or the reader has proved too slow. It blocks: for the end of a process.
+    /// Waits until every line so far is written, or the reader has proved too slow. It blocks: for the end of a
+    /// process.
     pub fn finish(&self) {
         let Some(open) = &self.0 else { return };
         let (written, all) = sync_channel(1);

@@ -1,7 +1,7 @@
 //! Numbers for Prometheus, under the names of k8s.io/apiserver where it has the thing.
 //!
-//! Labels have values from closed sets: whatever callers send, the number of series is bounded (CVE-2020-8552 was one that
-//! was not).
+//! Labels have values from closed sets: whatever callers send, the number of series is bounded (CVE-2020-8552 was one
+//! that was not).
 
 use std::fmt::Write;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! Names by which one request is found again elsewhere: the Audit-ID of Kubernetes and the trace of W3C Trace Context.
 //!
-//! `traceparent` is passed on as it came; no span of our own is put in between, so a trace stays whole whether or not its
-//! spans are collected. A request without one gets none: who wants traces starts them.
+//! `traceparent` is passed on as it came; no span of our own is put in between, so a trace stays whole whether or not
+//! its spans are collected. A request without one gets none: who wants traces starts them.
 //!
 //! <https://www.w3.org/TR/trace-context/>
 

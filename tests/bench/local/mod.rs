@@ -1,7 +1,8 @@
-//! `throughway local` beside `kubectl proxy`, in front of the same API server: one that answers at once, and the real one.
+//! `throughway local` beside `kubectl proxy`, in front of the same API server: one that answers at once, and the real
+//! one.
 //!
-//! The two cores of the machine are shared by the client, the proxy and the API server; what they do besides the proxy is
-//! the same on both sides, so requests a second differ less than CPU does.
+//! The two cores of the machine are shared by the client, the proxy and the API server; what they do besides the proxy
+//! is the same on both sides, so requests a second differ less than CPU does.
 
 mod companion;
 mod stand_in;

@@ -1,5 +1,5 @@
-//! An API server that answers at once, so that the proxies in front of it are what is measured: an nginx that speaks TLS,
-//! HTTP/2 and HTTP/1.1. Targets answer as they would through Throughway; upgrades come back as what was sent.
+//! An API server that answers at once, so that the proxies in front of it are what is measured: an nginx that speaks
+//! TLS, HTTP/2 and HTTP/1.1. Targets answer as they would through Throughway; upgrades come back as what was sent.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -1,5 +1,5 @@
-//! Readers that stop in the middle of a download, as a tab does that sleeps, and what a small request of somebody else takes
-//! beside them.
+//! Readers that stop in the middle of a download, as a tab does that sleeps, and what a small request of somebody else
+//! takes beside them.
 
 use std::time::Instant;
 

@@ -12,7 +12,8 @@ use throughway_testing::client::{Client, request};
 
 const CONNECTIONS: usize = 16;
 
-/// Asks for a Service of each number, over a few connections at once. Who asks is a master: others have few reviews a second.
+/// Asks for a Service of each number, over a few connections at once. Who asks is a master: others have few reviews a
+/// second.
 pub async fn ask(replica: &Replica, numbers: Range<usize>) {
     let master = replica.bystander().with_token("root-token");
     let shares = (0..CONNECTIONS).map(|first| {

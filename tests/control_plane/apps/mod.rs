@@ -1,11 +1,12 @@
-//! Ten real dashboards, each opened in a real browser: `kubectl proxy` → kube-apiserver → kube-aggregator → Throughway → pod,
-//! and at an origin of its own: `throughway local` → the same, or the built-in proxy → pod.
+//! Ten real dashboards, each opened in a real browser: `kubectl proxy` → kube-apiserver → kube-aggregator → Throughway
+//! → pod, and at an origin of its own: `throughway local` → the same, or the built-in proxy → pod.
 //!
-//! `tests/apps` installs and starts them, with no setting but those that they need at a pod's own address too. Each is used
-//! by the same steps at its pod's address, which shows that the steps are right, under `/proxy`, and at origins of its own.
-//! What is refused there: any request to the cluster or to this machine that is not below the dashboard's own prefix or
-//! origin. Requests to hosts of the internet are the dashboard's own, and are only listed. What can't work through the
-//! built-in proxy is listed in [`LOST`], and must fail as it says. Screenshots are kept in `target/apps/screenshots`.
+//! `tests/apps` installs and starts them, with no setting but those that they need at a pod's own address too. Each is
+//! used by the same steps at its pod's address, which shows that the steps are right, under `/proxy`, and at origins of
+//! its own. What is refused there: any request to the cluster or to this machine that is not below the dashboard's own
+//! prefix or origin. Requests to hosts of the internet are the dashboard's own, and are only listed. What can't work
+//! through the built-in proxy is listed in [`LOST`], and must fail as it says. Screenshots are kept in
+//! `target/apps/screenshots`.
 
 mod dashboard;
 mod notebooks;
@@ -23,8 +24,8 @@ use tokio::sync::OnceCell;
 
 use dashboard::{Dashboard, Prefix, ProxyMode};
 
-/// What does not work through the built-in proxy at an origin of its own: the dashboard, why, and the condition in which its
-/// page then is.
+/// What does not work through the built-in proxy at an origin of its own: the dashboard, why, and the condition in
+/// which its page then is.
 const LOST: &[(&str, &str, &str)] = &[
     (
         "marimo",
@@ -44,8 +45,8 @@ const LOST: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// Uses a dashboard at its own address, then under the prefix of its Service and at origins of its own, and looks at where its
-/// requests went.
+/// Uses a dashboard at its own address, then under the prefix of its Service and at origins of its own, and looks at
+/// where its requests went.
 async fn works(cluster: &'static Cluster, dashboard: Dashboard, steps: impl AsyncFn(&Tab, &str)) {
     let running = dashboard.start().await;
     let own = format!("{}{}/", running.origin(), dashboard.own_prefix());

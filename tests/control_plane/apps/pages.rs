@@ -73,8 +73,8 @@ async fn rabbitmq(tab: &Tab, base: &str) {
     tab.type_into(&format!("{form} input[name=name]"), "a-queue")
         .await;
     tab.press("Enter").await;
-    // The list is drawn anew when the queue is made, and a click before that may meet nothing: where the dashboard is used
-    // again, the queue is on the list already.
+    // The list is drawn anew when the queue is made, and a click before that may meet nothing: where the dashboard is
+    // used again, the queue is on the list already.
     tab.wait_for(&format!(
         "document.querySelector(\"{form} input[name=name]\")?.value === ''"
     ))

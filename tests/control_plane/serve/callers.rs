@@ -29,7 +29,8 @@ fn who_may_not_is_told_so_in_kubernetes_words() {
             r#"services.throughway.dev "web:80" is forbidden: User "system:serviceaccount:demo:nobody" cannot get resource "#,
             r#""services/proxy" in API group "throughway.dev" in the namespace "demo""#
         );
-        // kube-apiserver refuses before it asks this server; a direct caller is refused by this server: in the same words.
+        // kube-apiserver refuses before it asks this server; a direct caller is refused by this server: in the same
+        // words.
         for client in [cluster.stranger(), direct(cluster).await] {
             let response = client.with_token(&token).get(&service("web:80", "/")).await;
             assert_eq!(status(&response), (403, words.to_owned()));

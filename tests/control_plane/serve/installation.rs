@@ -1,4 +1,5 @@
-//! What the manifests put into a cluster: it registers, hinders nothing, is replaced without a loss, and goes away whole.
+//! What the manifests put into a cluster: it registers, hinders nothing, is replaced without a loss, and goes away
+//! whole.
 
 use std::time::{Duration, Instant};
 

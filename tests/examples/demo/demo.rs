@@ -1,7 +1,7 @@
 //! What the demo is made of: a small cluster, two Services in it, Throughway, and the companion in front.
 //!
-//! Comes in: which ports it would like, and a folder that does not exist yet. Goes out: the running whole, with what it tells
-//! a person. It ends with everything that it started, its folder included.
+//! Comes in: which ports it would like, and a folder that does not exist yet. Goes out: the running whole, with what it
+//! tells a person. It ends with everything that it started, its folder included.
 
 use std::fs::DirBuilder;
 use std::net::SocketAddr;
@@ -228,8 +228,8 @@ async fn companion(kubeconfig: &std::path::Path, port: u16) -> Result<Companion,
     }
 }
 
-/// As `throughway local` reads it from its command line. The dashboard is shown at the API's origin too, which only kubectl
-/// proxy's manners allow; nothing but this demo is behind it.
+/// As `throughway local` reads it from its command line. The dashboard is shown at the API's origin too, which only
+/// kubectl proxy's manners allow; nothing but this demo is behind it.
 fn companion_config(kubeconfig: &std::path::Path, port: u16) -> Result<LocalConfig, Failed> {
     let mut line = vec!["throughway".into(), "local".into()];
     line.push(format!("--port={port}").into());

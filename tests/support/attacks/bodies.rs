@@ -1,5 +1,5 @@
-//! Pages in every coding: small on the wire until their decoder's window is full, and then too much for a caller that does
-//! not read.
+//! Pages in every coding: small on the wire until their decoder's window is full, and then too much for a caller that
+//! does not read.
 
 use std::pin::Pin;
 

@@ -1,7 +1,7 @@
 //! What strangers, a user and that user's backends do to one replica at their worst, as docs/security.md lists it.
 //!
-//! In: a [`Replica`], a process of its own in front of an embedded cluster. Out: an attack in full swing, which is over when
-//! what [`Attack::launch`] returns is dropped. Each is bounded in count and in time. What it costs is in [`cost`].
+//! In: a [`Replica`], a process of its own in front of an embedded cluster. Out: an attack in full swing, which is over
+//! when what [`Attack::launch`] returns is dropped. Each is bounded in count and in time. What it costs is in [`cost`].
 
 pub mod bodies;
 pub mod connections;

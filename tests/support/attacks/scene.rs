@@ -67,8 +67,9 @@ impl Scene {
 }
 
 impl Scene {
-    /// Waits until nothing is left of the uploads to the pod that never reads. kube-apiserver does not notice that a caller
-    /// has left in one of them; where its connection to Throughway waits as well, the backend's socket ends it, after a minute.
+    /// Waits until nothing is left of the uploads to the pod that never reads. kube-apiserver does not notice that a
+    /// caller has left in one of them; where its connection to Throughway waits as well, the backend's socket ends it,
+    /// after a minute.
     pub async fn until_uploads_have_ended(&self) {
         let ended = async {
             while self.deaf.open() > 0 {

@@ -81,8 +81,8 @@ impl Ticking {
         }
     }
 
-    /// Reads to the stream's end, which is told to come as soon as `enough` is done and `lines` have come; says how many
-    /// came.
+    /// Reads to the stream's end, which is told to come as soon as `enough` is done and `lines` have come; says how
+    /// many came.
     ///
     /// # Errors
     /// The stream broke off, or a line is missing.

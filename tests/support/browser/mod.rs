@@ -1,8 +1,9 @@
 //! A real Chromium, driven over its DevTools protocol.
 //!
-//! Comes in: addresses to open, scripts to evaluate, clicks and text. Goes out: what scripts say, a picture, and every URL that
-//! the tab asked for, its frames, workers, service workers and pop-ups among them. Each tab has cookies and caches of its own.
-//! Anything that the browser refuses to do ends the test. Protocol: <https://chromedevtools.github.io/devtools-protocol/>.
+//! Comes in: addresses to open, scripts to evaluate, clicks and text. Goes out: what scripts say, a picture, and every
+//! URL that the tab asked for, its frames, workers, service workers and pop-ups among them. Each tab has cookies and
+//! caches of its own. Anything that the browser refuses to do ends the test. Protocol:
+//! <https://chromedevtools.github.io/devtools-protocol/>.
 
 mod wire;
 
@@ -362,7 +363,8 @@ impl Tab {
         closed.expect("a profile can be thrown away");
     }
 
-    /// Fails on every request to the host of `prefix_url` that is not below it, but for those that start with what is allowed.
+    /// Fails on every request to the host of `prefix_url` that is not below it, but for those that start with what is
+    /// allowed.
     pub fn assert_stays_below(&self, prefix_url: &str, allowed: &[&str]) {
         let host = host(prefix_url).expect("an address");
         let below = path(prefix_url).trim_end_matches('/');

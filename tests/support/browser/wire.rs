@@ -1,6 +1,7 @@
 //! The connection to a browser: commands and their responses, and what pages report meanwhile.
 //!
-//! Every page, frame, worker and pop-up is stopped as it comes into being until it is watched, so that no request of it is missed.
+//! Every page, frame, worker and pop-up is stopped as it comes into being until it is watched, so that no request of it
+//! is missed.
 
 use std::collections::HashMap;
 use std::sync::Mutex;

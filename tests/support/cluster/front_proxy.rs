@@ -1,8 +1,8 @@
 //! A front proxy with kube-aggregator's manners: it knows the caller by token, asks RBAC, and speaks for them.
 //!
-//! Of what kube-aggregator does, this has what decides whether a request arrives and who it is from: the identity headers
-//! and the client certificate, the removed `Authorization`, the path and query that are encoded again, the 502 for
-//! redirects, the upgrade on a connection of its own. It does not rewrite pages.
+//! Of what kube-aggregator does, this has what decides whether a request arrives and who it is from: the identity
+//! headers and the client certificate, the removed `Authorization`, the path and query that are encoded again, the 502
+//! for redirects, the upgrade on a connection of its own. It does not rewrite pages.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;

@@ -1,8 +1,8 @@
 //! A small cluster in one process: an API server in memory, and a front proxy with kube-aggregator's manners.
 //!
 //! It knows the objects that Throughway reads, answers TokenReview for the tokens that it was given and
-//! SubjectAccessReview from Role and Binding objects, and can be told to fail: slow, refusing, silent, gone. The demo and
-//! the tests use it; nothing of it is in a release binary. What only a real kube-apiserver can show is shown in
+//! SubjectAccessReview from Role and Binding objects, and can be told to fail: slow, refusing, silent, gone. The demo
+//! and the tests use it; nothing of it is in a release binary. What only a real kube-apiserver can show is shown in
 //! `tests/control_plane`.
 
 pub mod api;

@@ -1,7 +1,7 @@
 //! The hand-made node: what a kubelet would do for the pods of the Deployment, with a process for each pod.
 //!
-//! A pod that is new gets an address and a process with the arguments of its container; the readiness probe decides what
-//! its status says; a pod that is to go gets SIGTERM, and is gone when its process has ended.
+//! A pod that is new gets an address and a process with the arguments of its container; the readiness probe decides
+//! what its status says; a pod that is to go gets SIGTERM, and is gone when its process has ended.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

@@ -1,5 +1,5 @@
-//! Where a request leads, by its Host. In: the Host. Out: a [`HostRoute`], or [`UnknownHost`] for a name below `localhost` that is
-//! no target's.
+//! Where a request leads, by its Host. In: the Host. Out: a [`HostRoute`], or [`UnknownHost`] for a name below
+//! `localhost` that is no target's.
 //!
 //! | Host, the port aside | leads to |
 //! |---|---|
@@ -8,9 +8,10 @@
 //! | `[[SCHEME-]PORT.]NODE.node.localhost` | a node, whose name may have dots, or be an address |
 //! | anything else | the API, if kubectl's rules accept the name |
 //!
-//! `SCHEME-` is `https-` or `http-`; `https-` alone leaves the port to the target. It is also what tells a name that begins
-//! with a number from a port: `http-.1.web.demo.pod.localhost` is the pod `1.web`. Browsers resolve every name below
-//! `localhost` to loopback (<https://datatracker.ietf.org/doc/html/rfc6761#section-6.3>) and take each for an origin of its own.
+//! `SCHEME-` is `https-` or `http-`; `https-` alone leaves the port to the target. It is also what tells a name that
+//! begins with a number from a port: `http-.1.web.demo.pod.localhost` is the pod `1.web`. Browsers resolve every name
+//! below `localhost` to loopback (<https://datatracker.ietf.org/doc/html/rfc6761#section-6.3>) and take each for an
+//! origin of its own.
 
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -153,8 +154,8 @@ fn node(path: &str) -> Option<Target> {
     target(TargetKind::Node, "", name, port)
 }
 
-/// The names of pods and nodes may have dots, and then a port can't be told from them unless it is a number. An address is a
-/// name as a whole.
+/// The names of pods and nodes may have dots, and then a port can't be told from them unless it is a number. An address
+/// is a name as a whole.
 fn port_and_name(path: &str) -> (Option<&str>, &str) {
     match path.split_once('.') {
         Some((port, name)) if is_port(port) && path.parse::<Ipv4Addr>().is_err() => {

@@ -1,7 +1,7 @@
 //! Where the companion listens: a TCP port or a Unix socket that only its user can open.
 //!
-//! Browsers ask `[::1]` first for a name below `localhost`, so a port of one loopback is taken on the other as well: whoever
-//! listened there would be this origin in the user's browser.
+//! Browsers ask `[::1]` first for a name below `localhost`, so a port of one loopback is taken on the other as well:
+//! whoever listened there would be this origin in the user's browser.
 //!
 //! kubectl: `Listen` and `ListenUnix` of `pkg/proxy/proxy_server.go`.
 
@@ -144,8 +144,8 @@ impl CompanionListener {
         }
     }
 
-    /// Host and port of the API as browsers have them: `localhost` where that leads here. A Unix socket has no port, and who
-    /// asks over it (`curl --unix-socket`) names none.
+    /// Host and port of the API as browsers have them: `localhost` where that leads here. A Unix socket has no port,
+    /// and who asks over it (`curl --unix-socket`) names none.
     pub(in crate::local) fn home(&self) -> String {
         match self {
             Self::Tcp(TcpPort { address, .. })
@@ -251,8 +251,8 @@ async fn tcp(address: SocketAddr) -> Result<TcpListener, ListenError> {
         })
 }
 
-/// Takes the place of a socket, used or left behind, but of no other file. The socket is made where nobody else can reach it
-/// and moved when its permissions are set, so that it is open to its user alone from the first moment.
+/// Takes the place of a socket, used or left behind, but of no other file. The socket is made where nobody else can
+/// reach it and moved when its permissions are set, so that it is open to its user alone from the first moment.
 fn unix(path: &Path) -> io::Result<CompanionListener> {
     match std::fs::symlink_metadata(path) {
         // A file that is no socket is somebody's, and is never removed.

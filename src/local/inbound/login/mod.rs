@@ -1,9 +1,9 @@
 //! `--login`: every browser shows a token first, for machines on which others can reach the port too.
 //!
-//! A token is good for one browser, is printed on the terminal, and a new one is printed when it was used. It becomes a cookie
-//! of `localhost`, and from there of each target's host by a ticket that is good once and for a minute; no target's server gets
-//! that cookie. Cookies know no ports: whoever lures the browser to another port of `localhost` reads the cookie, so nobody
-//! else's server there should be visited.
+//! A token is good for one browser, is printed on the terminal, and a new one is printed when it was used. It becomes a
+//! cookie of `localhost`, and from there of each target's host by a ticket that is good once and for a minute; no
+//! target's server gets that cookie. Cookies know no ports: whoever lures the browser to another port of `localhost`
+//! reads the cookie, so nobody else's server there should be visited.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -286,7 +286,8 @@ pub(in crate::local) fn remove_cookie(headers: &mut HeaderMap) {
     }
 }
 
-/// The cookies of all lines. They are bytes: a browser sends a cookie in UTF-8 as it was set, in one line with the others.
+/// The cookies of all lines. They are bytes: a browser sends a cookie in UTF-8 as it was set, in one line with the
+/// others.
 fn pairs(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     headers
         .get_all(header::COOKIE)
@@ -305,8 +306,9 @@ fn named(pair: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((pair[..at].trim_ascii(), pair[at + 1..].trim_ascii()))
 }
 
-/// Whether a browser takes this for a path of the host that it is on. Where `//` and `/\` begin it, or tabs and line breaks
-/// stand in it, which browsers leave out, it may name another host (<https://url.spec.whatwg.org/#relative-slash-state>).
+/// Whether a browser takes this for a path of the host that it is on. Where `//` and `/\` begin it, or tabs and line
+/// breaks stand in it, which browsers leave out, it may name another host
+/// (<https://url.spec.whatwg.org/#relative-slash-state>).
 fn is_path(to: &str) -> bool {
     let is_rooted = to
         .strip_prefix('/')

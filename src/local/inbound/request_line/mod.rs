@@ -1,13 +1,14 @@
 //! Request lines as tools write them.
 //!
-//! curl sends the PromQL of `…/query?query=up{job="node"}` as it is typed, and Go's server takes it. The HTTP library here
-//! takes no URL with such bytes, and answers 400 before anything of ours sees the request. In: what a client sends. Out: the
-//! same, with escapes for those bytes in the path and query of an HTTP/1 request line, as browsers write them.
+//! curl sends the PromQL of `…/query?query=up{job="node"}` as it is typed, and Go's server takes it. The HTTP library
+//! here takes no URL with such bytes, and answers 400 before anything of ours sees the request. In: what a client
+//! sends. Out: the same, with escapes for those bytes in the path and query of an HTTP/1 request line, as browsers
+//! write them.
 //!
-//! Only a request line is changed: the first bytes of a connection, and those that come after a request is over, which the
-//! connection's service tells ([`NextHead`]). A body, a tunnel and HTTP/2 pass untouched. What is no request line that begins
-//! with a method and a path passes as well, for the library to refuse. No byte that ends a line or parts its words is made or
-//! taken away, so requests end where they ended.
+//! Only a request line is changed: the first bytes of a connection, and those that come after a request is over, which
+//! the connection's service tells ([`NextHead`]). A body, a tunnel and HTTP/2 pass untouched. What is no request line
+//! that begins with a method and a path passes as well, for the library to refuse. No byte that ends a line or parts
+//! its words is made or taken away, so requests end where they ended.
 //!
 //! <https://url.spec.whatwg.org/>: "query percent-encode set"; httpwg's RFC 9112 section 3.
 
@@ -237,7 +238,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for RequestLines<S> {
     }
 }
 
-/// A request's body, which says when it has come to its end. One that is given up says nothing: what is left of it is no head.
+/// A request's body, which says when it has come to its end. One that is given up says nothing: what is left of it is
+/// no head.
 struct UntilEnd {
     body: Incoming,
     /// Gone when that was said: later it would be about another request.

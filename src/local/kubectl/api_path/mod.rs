@@ -1,15 +1,15 @@
 //! Which part of kubectl proxy a request's path belongs to, and which path is sent on to the API server.
 //!
-//! In: `--api-prefix`, `--www-prefix` and a request. Out: the path for the API server, or "that is a file", or a response: a
-//! redirect to the path without `.`, `..` and empty segments, to the prefix with its slash, or 404.
+//! In: `--api-prefix`, `--www-prefix` and a request. Out: the path for the API server, or "that is a file", or a
+//! response: a redirect to the path without `.`, `..` and empty segments, to the prefix with its slash, or 404.
 //!
-//! Exactly as kubectl, which has some edges: prefixes are compared segment by segment with escapes undone; a prefix that
-//! begins with `/api` stays on the path, any other goes; when it went, escapes of the rest are written in the usual way
-//! (`%2F` becomes a slash) unless the prefix is `/`; a redirect escapes a `%` of the path once more. A prefix without a slash
-//! at its beginning serves nothing. The query goes on as it came.
+//! Exactly as kubectl, which has some edges: prefixes are compared segment by segment with escapes undone; a prefix
+//! that begins with `/api` stays on the path, any other goes; when it went, escapes of the rest are written in the
+//! usual way (`%2F` becomes a slash) unless the prefix is `/`; a redirect escapes a `%` of the path once more. A prefix
+//! without a slash at its beginning serves nothing. The query goes on as it came.
 //!
-//! kubectl: `NewServer` and `stripLeaveSlash` in `pkg/proxy/proxy_server.go`; `ServeMux` of Go's `net/http`; `joinURLPath` of
-//! `net/http/httputil`.
+//! kubectl: `NewServer` and `stripLeaveSlash` in `pkg/proxy/proxy_server.go`; `ServeMux` of Go's `net/http`;
+//! `joinURLPath` of `net/http/httputil`.
 
 use axum::body::Body;
 use http::{HeaderValue, Method, StatusCode, header};

@@ -1,17 +1,19 @@
 //! Static files beside the API: `--www` below `--www-prefix`.
 //!
-//! In: a directory and a request below the prefix. Out: a file with its type, dates, ranges and conditional responses; a
-//! directory's `index.html`, else its listing; a redirect that puts the slash at the end of a directory's path, takes it from a
-//! file's, or takes `index.html` away. Links are followed, and files that begin with a dot are served.
+//! In: a directory and a request below the prefix. Out: a file with its type, dates, ranges and conditional responses;
+//! a directory's `index.html`, else its listing; a redirect that puts the slash at the end of a directory's path, takes
+//! it from a file's, or takes `index.html` away. Links are followed, and files that begin with a dot are served.
 //!
-//! Refused: what is not there (404; also a name that is no UTF-8, and what no path of this directory can be), what must not be
-//! read (403). `..` never leads out of the directory, however it is spelled.
+//! Refused: what is not there (404; also a name that is no UTF-8, and what no path of this directory can be), what must
+//! not be read (403). `..` never leads out of the directory, however it is spelled.
 //!
-//! Own code, as a library was weighed and loses what is compared with kubectl proxy: `ServeDir` of tower-http 0.7 (feature `fs`,
-//! three more crates) lists no directory, answers several ranges with 416 or as a whole, knows no `If-Range`, answers every
-//! method but GET and HEAD with 405, and takes a type from a list of its own, not from the machine's and the content.
+//! Own code, as a library was weighed and loses what is compared with kubectl proxy: `ServeDir` of tower-http 0.7
+//! (feature `fs`, three more crates) lists no directory, answers several ranges with 416 or as a whole, knows no
+//! `If-Range`, answers every method but GET and HEAD with 405, and takes a type from a list of its own, not from the
+//! machine's and the content.
 //!
-//! Exactly as `http.FileServer` of Go behind `http.StripPrefix`; kubectl: `newFileHandler` in `pkg/proxy/proxy_server.go`.
+//! Exactly as `http.FileServer` of Go behind `http.StripPrefix`; kubectl: `newFileHandler` in
+//! `pkg/proxy/proxy_server.go`.
 
 mod conditions;
 mod content;

@@ -1,7 +1,7 @@
 //! The type of a file by the end of its name.
 //!
-//! As Go's `mime.TypeByExtension`: a table of its own, and what the machine knows (the shared MIME-info database, else the
-//! `mime.types` files), so that a file has the type that kubectl proxy gives it on the same machine.
+//! As Go's `mime.TypeByExtension`: a table of its own, and what the machine knows (the shared MIME-info database, else
+//! the `mime.types` files), so that a file has the type that kubectl proxy gives it on the same machine.
 //!
 //! In: a file name. Out: its type, or nothing, and then the content tells ([`super::sniff`]).
 

@@ -1,7 +1,7 @@
 //! The type of a file that its name does not tell, from its first bytes.
 //!
-//! The MIME Sniffing standard as far as Go's `http.DetectContentType` has it: the same signatures in the same order, so that a
-//! file has the type that kubectl proxy gives it. <https://mimesniff.spec.whatwg.org/>
+//! The MIME Sniffing standard as far as Go's `http.DetectContentType` has it: the same signatures in the same order, so
+//! that a file has the type that kubectl proxy gives it. <https://mimesniff.spec.whatwg.org/>
 
 /// How many bytes are looked at.
 pub(super) const LENGTH: usize = 512;

@@ -1,7 +1,7 @@
 //! Why the cluster can't be shown. In: an error of `kube`. Out: [`ClusterError`].
 //!
-//! An error of the companion's own upstream keeps its [`Problem`], with the title and the advice that the terminal and the pages
-//! of targets show too. Only what the API server answered itself is told as its status.
+//! An error of the companion's own upstream keeps its [`Problem`], with the title and the advice that the terminal and
+//! the pages of targets show too. Only what the API server answered itself is told as its status.
 
 use crate::causes::causes;
 use crate::local::problem::Problem;

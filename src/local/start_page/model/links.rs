@@ -1,7 +1,7 @@
 //! Which origin a port of a Service is linked at.
 //!
-//! Rules may name a target in one spelling only, so every spelling is tried, the shortest first: the Service's name alone where
-//! it has one port, the port's number, the port's name.
+//! Rules may name a target in one spelling only, so every spelling is tried, the shortest first: the Service's name
+//! alone where it has one port, the port's number, the port's name.
 
 use super::objects::{ObjectKey, StoredPort, StoredService};
 use super::rights::{Right, Rights};

@@ -1,7 +1,8 @@
 //! Asks the cluster what the user may reach. Out: [`Rights`].
 //!
-//! Most people may reach all or are told by their rules, so the questions go from large to small: all Services of the cluster,
-//! the rules of each namespace, and only where an authorizer can't list its rules, a namespace's Services all and one by one.
+//! Most people may reach all or are told by their rules, so the questions go from large to small: all Services of the
+//! cluster, the rules of each namespace, and only where an authorizer can't list its rules, a namespace's Services all
+//! and one by one.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

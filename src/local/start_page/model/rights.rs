@@ -1,7 +1,7 @@
 //! What the user may reach, from the cluster's reviews.
 //!
-//! The right is `get` on `services/proxy`, in the group of the proxy that is used; a rule's names are the name segment as it
-//! stands in a path, `NAME`, `NAME:PORT` or `https:NAME:PORT`.
+//! The right is `get` on `services/proxy`, in the group of the proxy that is used; a rule's names are the name segment
+//! as it stands in a path, `NAME`, `NAME:PORT` or `https:NAME:PORT`.
 //!
 //! Kubernetes: `SelfSubjectRulesReview` and `SelfSubjectAccessReview` of authorization.k8s.io/v1, and
 //! `plugin/pkg/auth/authorizer/rbac/rbac.go` for how rules are matched.

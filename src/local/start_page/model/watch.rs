@@ -1,11 +1,11 @@
 //! One kind of object in one scope, for as long as it is looked at. Out: [`ClusterChange`]s.
 //!
-//! kube's watcher lists, then watches, and resumes after a break. A list that is forbidden ends it; a watch that is forbidden
-//! where the list is not becomes a list again and again.
+//! kube's watcher lists, then watches, and resumes after a break. A list that is forbidden ends it; a watch that is
+//! forbidden where the list is not becomes a list again and again.
 //!
-//! `serve` has a watch of its own (`serve/cluster/watch.rs`): there every object is a stranger's, so each is read within bounds,
-//! and what is dialled depends on when the table was confirmed. Here a user looks at what they may see, for as long as the page
-//! is open.
+//! `serve` has a watch of its own (`serve/cluster/watch.rs`): there every object is a stranger's, so each is read
+//! within bounds, and what is dialled depends on when the table was confirmed. Here a user looks at what they may see,
+//! for as long as the page is open.
 
 use std::fmt::Debug;
 use std::pin::pin;

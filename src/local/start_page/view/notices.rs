@@ -1,4 +1,5 @@
-//! What is wrong, above the list: an error of the cluster, missing rights, a proxy with limits, a browser on another machine.
+//! What is wrong, above the list: an error of the cluster, missing rights, a proxy with limits, a browser on another
+//! machine.
 
 use super::PageView;
 use crate::local::pages::html::Html;

@@ -1,5 +1,5 @@
-//! Changes for a page that is open, as server-sent events. In: snapshots. Out: the sections of the list that have changed, the
-//! order of all, and the notices above them; at first, everything.
+//! Changes for a page that is open, as server-sent events. In: snapshots. Out: the sections of the list that have
+//! changed, the order of all, and the notices above them; at first, everything.
 //!
 //! <https://html.spec.whatwg.org/multipage/server-sent-events.html>
 

@@ -1,9 +1,10 @@
-//! Through the built-in proxy, as far as it goes: its changes to links, redirects and headers are undone, and what can't be
-//! undone is said ([`mode`]).
+//! Through the built-in proxy, as far as it goes: its changes to links, redirects and headers are undone, and what
+//! can't be undone is said ([`mode`]).
 //!
-//! `Host` and `:authority` are the origin's, which kube-apiserver passes on to the target; not where the API server itself
-//! lies below a path, as something in front of it then chooses by `Host`. Pages are redirects for without an encoding: the
-//! built-in proxy fails on those that it can't rewrite in. Nothing that claims an identity at the API server goes along.
+//! `Host` and `:authority` are the origin's, which kube-apiserver passes on to the target; not where the API server
+//! itself lies below a path, as something in front of it then chooses by `Host`. Pages are redirects for without an
+//! encoding: the built-in proxy fails on those that it can't rewrite in. Nothing that claims an identity at the API
+//! server goes along.
 //!
 //! Kubernetes: `pkg/util/proxy/transport.go` of k8s.io/apimachinery, `pkg/registry/core/service/proxy.go`.
 
@@ -105,8 +106,8 @@ pub(super) async fn send(
     Ok(response)
 }
 
-/// Refuses a path that leads out of its target for whoever undoes its escapes. The API server does so inside the target alone,
-/// but what stands in front of it may take the path for another one of the API.
+/// Refuses a path that leads out of its target for whoever undoes its escapes. The API server does so inside the target
+/// alone, but what stands in front of it may take the path for another one of the API.
 fn refuse_leading_out(path: &str) -> Result<(), Problem> {
     if !path.contains('%') && !path.contains("..") {
         return Ok(());

@@ -1,11 +1,11 @@
 //! What a request asks for: the one reading of its method and path.
 //!
-//! Authorization, target and forwarding all read the [`RequestInfo`] made here; nothing looks at the path a second time,
-//! so what was permitted and what is reached can't differ. Mirrors `RequestInfoFactory.NewRequestInfo` of k8s.io/apiserver
-//! (`pkg/endpoints/request/requestinfo.go`) for the only resources that are served here.
+//! Authorization, target and forwarding all read the [`RequestInfo`] made here; nothing looks at the path a second
+//! time, so what was permitted and what is reached can't differ. Mirrors `RequestInfoFactory.NewRequestInfo` of
+//! k8s.io/apiserver (`pkg/endpoints/request/requestinfo.go`) for the only resources that are served here.
 //!
-//! Reading is total: whatever arrives is either a `RequestInfo` or an [`Unserved`], and an `Unserved` gets a response only
-//! after it is known who asks.
+//! Reading is total: whatever arrives is either a `RequestInfo` or an [`Unserved`], and an `Unserved` gets a response
+//! only after it is known who asks.
 
 mod names;
 
@@ -20,8 +20,8 @@ use crate::protocol::status::Status;
 use crate::serve::config::ApiGroup;
 use crate::serve::refusal::Refuse;
 
-/// The path and query inside the target, exactly as they are to arrive: kube-apiserver decodes and sorts those of the URL. A
-/// method may stand before them, for which Kubernetes has no verb.
+/// The path and query inside the target, exactly as they are to arrive: kube-apiserver decodes and sorts those of the
+/// URL. A method may stand before them, for which Kubernetes has no verb.
 pub const THROUGHWAY_PATH: HeaderName = HeaderName::from_static("throughway-path");
 
 /// A request for a `/proxy` subresource.
@@ -170,9 +170,11 @@ impl RequestInfo {
         })
     }
 
-    /// Reads a whole request: [`RequestInfo::read`], and `Throughway-Path` in the place of what the URL has for the target.
+    /// Reads a whole request: [`RequestInfo::read`], and `Throughway-Path` in the place of what the URL has for the
+    /// target.
     ///
-    /// The header changes nothing of who is named, so nothing of what is authorized but the path that a kubelet is asked for.
+    /// The header changes nothing of who is named, so nothing of what is authorized but the path that a kubelet is
+    /// asked for.
     pub fn of(
         group: &ApiGroup,
         method: &Method,

@@ -1,7 +1,7 @@
 //! What can be the name of something in Kubernetes. Anything else is no path here, and is asked of nobody.
 //!
-//! Names end up in reviews, in paths of lookups, in caches, log lines and headers. Read here, they are short and hold nothing
-//! that means something there.
+//! Names end up in reviews, in paths of lookups, in caches, log lines and headers. Read here, they are short and hold
+//! nothing that means something there.
 //!
 //! Kubernetes: `pkg/util/validation` of k8s.io/apimachinery (DNS-1123 label and subdomain); `SplitSchemeNamePort`.
 
@@ -16,8 +16,8 @@ pub(super) fn is_namespace(text: &str) -> bool {
     is_label(text)
 }
 
-/// Whether this can be a name segment, `[scheme:]name[:port]`. Four parts, an empty name and a scheme that nobody speaks
-/// are left for the stage that answers 400 to them, as the built-in proxy does.
+/// Whether this can be a name segment, `[scheme:]name[:port]`. Four parts, an empty name and a scheme that nobody
+/// speaks are left for the stage that answers 400 to them, as the built-in proxy does.
 pub(super) fn is_reference(segment: &str) -> bool {
     let mut parts = segment.splitn(4, ':');
     let parts = [parts.next(), parts.next(), parts.next(), parts.next()];

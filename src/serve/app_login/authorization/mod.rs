@@ -1,15 +1,17 @@
-//! The `Authorization` that an app gets. In: a request's `Throughway-Authorization` and login cookie. Out: what the backend
-//! gets as `Authorization`.
+//! The `Authorization` that an app gets. In: a request's `Throughway-Authorization` and login cookie. Out: what the
+//! backend gets as `Authorization`.
 //!
-//! A program says `Throughway-Authorization` for the app, and a person fills in a page of ours whose cookie holds what was
-//! typed, sealed ([`super::sealed_cookie`]). The header counts before the cookie. Neither goes on to a backend by its own
-//! name, which `forward/headers` sees to.
+//! A program says `Throughway-Authorization` for the app, and a person fills in a page of ours whose cookie holds what
+//! was typed, sealed ([`super::sealed_cookie`]). The header counts before the cookie. Neither goes on to a backend by
+//! its own name, which `forward/headers` sees to.
 //!
-//! Refused, which means that the backend gets no `Authorization`: two such headers, a cookie that does not open, a cookie that
-//! comes with another origin's request, and everything for nodes, since a kubelet is shown a token of this server's choosing.
+//! Refused, which means that the backend gets no `Authorization`: two such headers, a cookie that does not open, a
+//! cookie that comes with another origin's request, and everything for nodes, since a kubelet is shown a token of this
+//! server's choosing.
 //!
 //! A cookie comes with every request that a browser makes, and cookies have no ports: without the look at
-//! `Sec-Fetch-Site` a page of another server on `localhost` could act for whoever logged in here. Links from elsewhere work.
+//! `Sec-Fetch-Site` a page of another server on `localhost` could act for whoever logged in here. Links from elsewhere
+//! work.
 
 use std::time::{Duration, SystemTime};
 
@@ -72,7 +74,8 @@ impl Logins {
         Some(self.open(permit, headers)?.path)
     }
 
-    /// The `Authorization` that the backend gets of what is meant for it, and whether that is what a login cookie holds.
+    /// The `Authorization` that the backend gets of what is meant for it, and whether that is what a login cookie
+    /// holds.
     pub fn authorization(
         &self,
         permit: &Permit,
@@ -112,8 +115,8 @@ impl Logins {
             (Some(_), Some(_)) => return (None, AppLogin::Absent),
             (None, _) => {}
         }
-        // A cookie comes by itself with whatever a browser asks for; a header has to be set by somebody. So only the cookie is
-        // asked where it came from.
+        // A cookie comes by itself with whatever a browser asks for; a header has to be set by somebody. So only the
+        // cookie is asked where it came from.
         let is_sent = |_: &SavedLogin| is_of_this_origin(&permit.info().method, client, headers);
         let Some(login) = self.open(permit, headers).filter(is_sent) else {
             return (None, AppLogin::Absent);
@@ -149,8 +152,8 @@ fn now() -> u64 {
     since.unwrap_or_default().as_secs()
 }
 
-/// Whether a browser says that this origin asks, or its user, or that somebody follows a link; programs say nothing. What
-/// says `Origin` alone, as a WebSocket does, has to be known ([`crate::serve::client::ExternalUrl`]).
+/// Whether a browser says that this origin asks, or its user, or that somebody follows a link; programs say nothing.
+/// What says `Origin` alone, as a WebSocket does, has to be known ([`crate::serve::client::ExternalUrl`]).
 fn is_of_this_origin(method: &Method, client: &ClientInfo, headers: &HeaderMap) -> bool {
     match Site::of(headers) {
         Site::SameOrigin | Site::User => true,

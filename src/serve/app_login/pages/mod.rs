@@ -1,8 +1,8 @@
-//! Where somebody logs in and out. In: a 401 of a backend, what the login form sends. Out: the form, and a cookie that holds
-//! what was typed.
+//! Where somebody logs in and out. In: a 401 of a backend, what the login form sends. Out: the form, and a cookie that
+//! holds what was typed.
 //!
-//! Whoever navigates gets a page of ours in the place of a 401 that asks for Basic; scripts get it without the header that
-//! would open a dialog; programs get it as it is.
+//! Whoever navigates gets a page of ours in the place of a 401 that asks for Basic; scripts get it without the header
+//! that would open a dialog; programs get it as it is.
 //!
 //! | below the target | response |
 //! |---|---|
@@ -30,8 +30,8 @@ use crate::serve::redirect_page;
 const LOGIN: &str = "/.throughway/login";
 const LOGOUT: &str = "/.throughway/logout";
 
-/// The page in the place of a 401, if it is one that somebody can log in at. Otherwise its headers are made such that no
-/// browser opens a dialog.
+/// The page in the place of a 401, if it is one that somebody can log in at. Otherwise its headers are made such that
+/// no browser opens a dialog.
 pub fn replace_challenge(
     client: &ClientInfo,
     login: &AppLogin,
@@ -251,8 +251,9 @@ fn cookie_path(client: &ClientInfo, permit: &Permit) -> Option<String> {
 
 /// Whether the page that sends a form is one of the origin that it is sent to. Programs say no origin.
 ///
-/// Every browser of these years says `Sec-Fetch-Site` to loopback and to TLS. To others it says `Origin` alone, which can be
-/// compared only with what the administrator says ([`crate::serve::client::ExternalUrl`]), or with what a direct caller has as `Host`.
+/// Every browser of these years says `Sec-Fetch-Site` to loopback and to TLS. To others it says `Origin` alone, which
+/// can be compared only with what the administrator says ([`crate::serve::client::ExternalUrl`]), or with what a direct
+/// caller has as `Host`.
 fn is_of_this_origin(client: &ClientInfo, request: &Request) -> bool {
     let headers = request.headers();
     // Said by the browser itself, and no page can set it, so nothing else is asked.

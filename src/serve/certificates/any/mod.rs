@@ -4,9 +4,9 @@
 //! takes whatever they present: X.509 version 1, critical extensions that nobody knows, RSA keys from 1024 bits. The
 //! handshake's signature is still checked with the certificate's key.
 //!
-//! One signature can't be checked: RSA-PSS, PKCS#1 with SHA-384, by a key shorter than 2048 bits, for which the cryptography of
-//! this process has no algorithm. It is taken as it is. Nothing is lost by that: who stands between this server and a backend
-//! shows a certificate of their own, which is taken too.
+//! One signature can't be checked: RSA-PSS, PKCS#1 with SHA-384, by a key shorter than 2048 bits, for which the
+//! cryptography of this process has no algorithm. It is taken as it is. Nothing is lost by that: who stands between
+//! this server and a backend shows a certificate of their own, which is taken too.
 
 use std::sync::Arc;
 

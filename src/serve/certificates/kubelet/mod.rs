@@ -1,8 +1,8 @@
 //! How this server presents itself to kubelets, and which of their certificates it believes.
 //!
-//! The credential ([`credential`]) is never this server's own token, nor the API server's client certificate: a kubelet that is
-//! somebody else's keeps what it is shown, so it is shown only what may read the harmless parts of kubelets (CVE-2022-3294 was a
-//! dial with far too good a credential).
+//! The credential ([`credential`]) is never this server's own token, nor the API server's client certificate: a kubelet
+//! that is somebody else's keeps what it is shown, so it is shown only what may read the harmless parts of kubelets
+//! (CVE-2022-3294 was a dial with far too good a credential).
 
 mod credential;
 mod source;
@@ -43,7 +43,8 @@ pub struct KubeletAccess {
 }
 
 impl KubeletAccess {
-    /// Reads what is in files once, so that a wrong file ends the start, and keeps roots and credential up to date from then on.
+    /// Reads what is in files once, so that a wrong file ends the start, and keeps roots and credential up to date from
+    /// then on.
     ///
     /// # Errors
     /// A file can't be read or used.

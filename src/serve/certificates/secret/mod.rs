@@ -1,16 +1,17 @@
 //! The serving certificate that the replicas make, share and rotate in one Secret.
 //!
-//! Each replica does the same every minute: read the Secret, bring what is in it up to date if it is due, serve with it,
-//! and see to it that the APIService trusts it. Two replicas that act at the same time meet at the Secret's
+//! Each replica does the same every minute: read the Secret, bring what is in it up to date if it is due, serve with
+//! it, and see to it that the APIService trusts it. Two replicas that act at the same time meet at the Secret's
 //! `resourceVersion`: one wins, the other reads what the winner wrote. Nobody needs to lead.
 //!
-//! An APIService that names another Service is another server's: writing into it would take turns with that one for ever.
+//! An APIService that names another Service is another server's: writing into it would take turns with that one for
+//! ever.
 //!
 //! The authority lives ten years. Its successor joins the bundle long before it signs anything, so that kube-apiserver
 //! trusts it by then; the old one leaves the bundle when it has expired.
 //!
-//! The Secret also keeps the key that logins at apps are sealed with, and rotates it with the serving certificate: a login that
-//! somebody copied is not good for ever, and one at one replica holds at all of them.
+//! The Secret also keeps the key that logins at apps are sealed with, and rotates it with the serving certificate: a
+//! login that somebody copied is not good for ever, and one at one replica holds at all of them.
 
 mod content;
 

@@ -1,11 +1,13 @@
-//! Client certificates of X.509 version 1, which hand-made control planes and MicroK8s have, and which webpki does not read.
+//! Client certificates of X.509 version 1, which hand-made control planes and MicroK8s have, and which webpki does not
+//! read.
 //!
-//! Such a certificate says nothing of what it is for, so only one use is taken for granted: to be the last of a chain of two. It
-//! is believed if a root of the bundle signed it itself. It never signs another one, so no chain is longer for it. Go's `x509`
-//! takes them as leaves in the same way (and, which is not done here, below intermediates).
+//! Such a certificate says nothing of what it is for, so only one use is taken for granted: to be the last of a chain
+//! of two. It is believed if a root of the bundle signed it itself. It never signs another one, so no chain is longer
+//! for it. Go's `x509` takes them as leaves in the same way (and, which is not done here, below intermediates).
 //!
-//! In: the leaf, the roots, the time. Refuses what a certificate of version 1 can't have, a root that may not sign certificates
-//! or not those of clients, a root with name constraints, hashes below SHA-256 and RSA keys below 2048 bits.
+//! In: the leaf, the roots, the time. Refuses what a certificate of version 1 can't have, a root that may not sign
+//! certificates or not those of clients, a root with name constraints, hashes below SHA-256 and RSA keys below 2048
+//! bits.
 
 use std::time::SystemTime;
 

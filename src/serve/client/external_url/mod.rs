@@ -171,8 +171,8 @@ fn below<'p>(path: &'p str, prefix: &str) -> Option<(&'p str, &'p str)> {
     (is_whole && is_a_servers(front)).then_some((front, rest))
 }
 
-/// Whether a path can be that of a server in front, and is not that of another target, one of whose pages would otherwise
-/// get the cookies that are set for this one. Nothing in it may stand for something else.
+/// Whether a path can be that of a server in front, and is not that of another target, one of whose pages would
+/// otherwise get the cookies that are set for this one. Nothing in it may stand for something else.
 fn is_a_servers(path: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/:@".contains(&byte);
     let segments: Vec<&str> = path.split('/').collect();

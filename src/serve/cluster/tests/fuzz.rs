@@ -1,7 +1,8 @@
-//! Objects as a stranger writes them and as Go prints them: whatever stands in one, the list and the watch that bring it go on,
-//! and what is kept of it is bounded.
+//! Objects as a stranger writes them and as Go prints them: whatever stands in one, the list and the watch that bring
+//! it go on, and what is kept of it is bounded.
 //!
-//! An input is the JSON of one object. It is read as every kind, in a watch and in a list beside an object that is good.
+//! An input is the JSON of one object. It is read as every kind, in a watch and in a list beside an object that is
+//! good.
 
 use serde_json::value::RawValue;
 

@@ -1,7 +1,7 @@
 //! One HTTP/2 connection. In: a TLS stream. Out: an exchange for each of its streams, each a task of its own.
 //!
-//! kube-apiserver sends everybody's requests over one connection. So what one user can cause there is an error of a stream
-//! and never one of the connection; what a stranger's connection may do stays as little as h2 allows by itself.
+//! kube-apiserver sends everybody's requests over one connection. So what one user can cause there is an error of a
+//! stream and never one of the connection; what a stranger's connection may do stays as little as h2 allows by itself.
 //!
 //! h2 is driven here and not by hyper, which does not pass the budget for small DATA frames on.
 //! RFC 9113; k8s.io/apiserver: `pkg/server/secure_serving.go`.
@@ -33,8 +33,8 @@ use stream::{ExchangeError, Taker};
 /// What a caller may send on one stream before it is read, in bytes; no more than this is held of one body.
 const STREAM_WINDOW: u32 = 32 << 10;
 
-/// What h2 holds to send on one stream, in bytes: parts of the pieces that a backend sent last. Half of it costs a download 6 %
-/// more CPU, and twice of it saves none; large reads do that (see `forward/transport/bulk_read.rs`).
+/// What h2 holds to send on one stream, in bytes: parts of the pieces that a backend sent last. Half of it costs a
+/// download 6 % more CPU, and twice of it saves none; large reads do that (see `forward/transport/bulk_read.rs`).
 const MAX_SEND_BUFFER: usize = 128 << 10;
 
 /// Streams at the same time on a stranger's connection; Go's servers allow 250 and k8s.io/apiserver 100 to strangers.

@@ -1,11 +1,11 @@
 //! One HTTP/2 exchange. In: a request's head and its stream. Out: the response on the same stream.
 //!
-//! The caller's reset drops whatever was being done for it. The response's body goes out as fast as the caller's windows
-//! let it; what waits in between is bounded by `max_send_buffer_size`. A caller whose windows stay shut for
+//! The caller's reset drops whatever was being done for it. The response's body goes out as fast as the caller's
+//! windows let it; what waits in between is bounded by `max_send_buffer_size`. A caller whose windows stay shut for
 //! `--exchange-idle-timeout` while there is something for it loses the response: its stream is reset.
 //!
-//! h2 gets no more of a piece than the windows let through. So it is seen here whether the caller takes anything, and h2
-//! keeps nothing of a response that is over, which it would do for as long as the connection lasts.
+//! h2 gets no more of a piece than the windows let through. So it is seen here whether the caller takes anything, and
+//! h2 keeps nothing of a response that is over, which it would do for as long as the connection lasts.
 //!
 //! RFC 9113 section 8. hyper's `proto::h2::server` does the same; it can't be told to take tiny DATA frames over while
 //! nobody reads, nor how many of them end a connection.

@@ -1,9 +1,9 @@
 //! The body of one HTTP/2 request. In: DATA frames of any size. Out: a body whose memory is bounded by its bytes.
 //!
 //! h2 keeps every DATA frame that nobody has read as an entry of its own, some 250 bytes each, and ends the whole
-//! connection when there are too many of them. A frame may hold one byte, and how large the frames are is the user's choice.
-//! So frames are taken over as they arrive, also while the backend does not read, and small ones are joined. The window is
-//! given back only for bytes that were passed on: what is held here never exceeds the stream's window.
+//! connection when there are too many of them. A frame may hold one byte, and how large the frames are is the user's
+//! choice. So frames are taken over as they arrive, also while the backend does not read, and small ones are joined.
+//! The window is given back only for bytes that were passed on: what is held here never exceeds the stream's window.
 //!
 //! RFC 9113 sections 5.2 (flow control) and 6.1 (DATA).
 

@@ -1,4 +1,5 @@
-//! Where to: every form of name that the built-in proxy knows, every address that is never dialled, every refusal's words.
+//! Where to: every form of name that the built-in proxy knows, every address that is never dialled, every refusal's
+//! words.
 
 #![allow(
     clippy::needless_pass_by_value,

@@ -1,11 +1,12 @@
 //! Cookies on their way to a backend: its own, and none of those that others on the same origin live by.
 //!
-//! A browser sends an app everything that was set for a path above it. What `--never-forward-cookies` names stays here, and so
-//! does this server's own. The names under which a backend's own cookies travelled, [`HOST_COOKIES`] for `__Host-` and
-//! [`OWN_COOKIES`] for those of the flag, are taken back. All others stay byte for byte.
+//! A browser sends an app everything that was set for a path above it. What `--never-forward-cookies` names stays here,
+//! and so does this server's own. The names under which a backend's own cookies travelled, [`HOST_COOKIES`] for
+//! `__Host-` and [`OWN_COOKIES`] for those of the flag, are taken back. All others stay byte for byte.
 //!
-//! RFC 6265bis section 5.8.3: pairs are separated by `; `. HTTP/2 may send one line a pair, as kube-aggregator does, and HTTP/1.1
-//! may not, so they become one line (RFC 9113 section 8.2.3): frameworks that join lines themselves do it with a comma.
+//! RFC 6265bis section 5.8.3: pairs are separated by `; `. HTTP/2 may send one line a pair, as kube-aggregator does,
+//! and HTTP/1.1 may not, so they become one line (RFC 9113 section 8.2.3): frameworks that join lines themselves do it
+//! with a comma.
 
 use std::borrow::Cow;
 
@@ -18,8 +19,8 @@ use crate::serve::config::CookieNames;
 /// What stands for `__Host-` in the names of cookies while a browser keeps them.
 pub const HOST_COOKIES: &str = "Throughway-Host-";
 
-/// What stands before the names of a backend's own cookies that `--never-forward-cookies` has: without it, they would not come
-/// back to the app that set them.
+/// What stands before the names of a backend's own cookies that `--never-forward-cookies` has: without it, they would
+/// not come back to the app that set them.
 pub const OWN_COOKIES: &str = "Throughway-Own-";
 
 /// Whether this server gives cookies of that name out itself, so that no backend may set one. Case does not count, as

@@ -1,4 +1,5 @@
-//! What tells an app how it is seen: `X-Forwarded-*` and `X-Script-Name`, and `Origin` and `Referer` in the app's own terms.
+//! What tells an app how it is seen: `X-Forwarded-*` and `X-Script-Name`, and `Origin` and `Referer` in the app's own
+//! terms.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 

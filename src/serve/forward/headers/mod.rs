@@ -1,8 +1,8 @@
 //! Every deliberate change to headers, in both directions, and which header of a caller never reaches a backend.
 //!
 //! To the backend, in this order: what belongs to one connection goes first, with everything that `Connection` names
-//! (RFC 9110 section 7.6.1), so that no caller can make a header of ours go (CVE-2021-31999); then what claims an identity,
-//! in any spelling; our own headers come last. What stays keeps its order.
+//! (RFC 9110 section 7.6.1), so that no caller can make a header of ours go (CVE-2021-31999); then what claims an
+//! identity, in any spelling; our own headers come last. What stays keeps its order.
 //!
 //! | header | what the backend gets | why |
 //! |---|---|---|
@@ -18,8 +18,8 @@
 //! | `X-Remote-*`, `Impersonate-*`, the front proxy's own names for them | none, in any spelling | they claim an identity; `authentication/credentials.rs` takes them away before any stage sees them |
 //! | `Connection` and what it names, `Keep-Alive`, `Transfer-Encoding`, ... | none; `TE: trailers` and what an upgrade needs are said anew | they are of one connection: `protocol/hop_by_hop.rs` |
 //!
-//! A target that is seen at an origin of its own (`envelope`) gets that origin's `Host`, all cookies, `Origin`, `Referer` and
-//! `Authorization` as they were sent, and of the `X-Forwarded-*` only `-For`, `-Host` and `-Proto`.
+//! A target that is seen at an origin of its own (`envelope`) gets that origin's `Host`, all cookies, `Origin`,
+//! `Referer` and `Authorization` as they were sent, and of the `X-Forwarded-*` only `-For`, `-Host` and `-Proto`.
 //!
 //! To the caller: what belongs to one connection goes; `rewrite/` decides on the rest.
 
@@ -90,8 +90,8 @@ pub(super) fn to_backend(
     headers
 }
 
-/// Whether a caller's trailer reaches the backend: as a header it would, and as a trailer it may mean something. Names that
-/// only this cluster's front proxy uses for an identity are gone since authentication.
+/// Whether a caller's trailer reaches the backend: as a header it would, and as a trailer it may mean something. Names
+/// that only this cluster's front proxy uses for an identity are gone since authentication.
 pub(super) fn is_request_trailer(name: &HeaderName) -> bool {
     is_trailer(name) && !is_ours_or_an_identity(name)
 }

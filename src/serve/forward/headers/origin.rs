@@ -1,5 +1,6 @@
-//! Headers of a response that would speak for more than the one target: for the whole origin, for other origins, or for this
-//! server. `rewrite` has the reasons, and takes them out of the response's head; no trailer has such a name either. Pure.
+//! Headers of a response that would speak for more than the one target: for the whole origin, for other origins, or for
+//! this server. `rewrite` has the reasons, and takes them out of the response's head; no trailer has such a name
+//! either. Pure.
 
 use http::HeaderName;
 

@@ -1,5 +1,5 @@
-//! What requests cost on their way to the backend: each header that the product names, however it is filled, through every
-//! stage that reads it but authentication, whose test is its own.
+//! What requests cost on their way to the backend: each header that the product names, however it is filled, through
+//! every stage that reads it but authentication, whose test is its own.
 
 use std::sync::LazyLock;
 

@@ -160,7 +160,8 @@ async fn a_length_beside_chunks_is_ignored_and_not_passed_on() {
     );
 }
 
-/// Go's HTTP/2 client would wait for as many bytes as it says. hyper's HTTP/1 takes it out itself, so it is looked for before.
+/// Go's HTTP/2 client would wait for as many bytes as it says. hyper's HTTP/1 takes it out itself, so it is looked for
+/// before.
 #[tokio::test]
 async fn a_response_without_a_body_says_no_length() {
     for status in ["204 No Content", "304 Not Modified"] {

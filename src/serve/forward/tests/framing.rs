@@ -1,4 +1,5 @@
-//! Messages whose ends two readers could see at different places: requests and responses as raw bytes (RFC 9112 section 11).
+//! Messages whose ends two readers could see at different places: requests and responses as raw bytes (RFC 9112 section
+//! 11).
 //!
 //! Each request is refused, or is exactly one at the backend; each response is a 502, or exactly one at the caller.
 

@@ -1,8 +1,9 @@
-//! What a backend gets of a caller's request, by a reader of HTTP/1 that is as strict as RFC 9112 and knows nothing of hyper.
+//! What a backend gets of a caller's request, by a reader of HTTP/1 that is as strict as RFC 9112 and knows nothing of
+//! hyper.
 //!
-//! [`headers`] asks for the head: nothing of one connection, nothing that claims an identity, and all else as it was sent.
-//! [`framing`] asks for the whole message over the real HTTP/1 path, in pipes: the backend gets the body that the caller sent,
-//! as one message with nothing behind it, or no whole message at all.
+//! [`headers`] asks for the head: nothing of one connection, nothing that claims an identity, and all else as it was
+//! sent. [`framing`] asks for the whole message over the real HTTP/1 path, in pipes: the backend gets the body that the
+//! caller sent, as one message with nothing behind it, or no whole message at all.
 
 use tokio::runtime::Runtime;
 
@@ -180,8 +181,8 @@ pub(crate) fn headers(input: &[u8]) {
     }
 }
 
-/// Names that `Connection` lists (RFC 9110 section 7.6.1), with the quotes that some put around them. What is no token then, such
-/// as one with a space before it, is no name of a header, so no header is named by it.
+/// Names that `Connection` lists (RFC 9110 section 7.6.1), with the quotes that some put around them. What is no token
+/// then, such as one with a space before it, is no name of a header, so no header is named by it.
 fn named(sent: &HeaderMap) -> Vec<String> {
     let is_of_a_token = |one: char| one.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(one);
     let lines = sent.get_all("connection").iter();

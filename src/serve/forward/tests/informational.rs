@@ -1,4 +1,5 @@
-//! Informational responses (RFC 9110 section 15.2): a backend may send some before its response, and harms nobody with many.
+//! Informational responses (RFC 9110 section 15.2): a backend may send some before its response, and harms nobody with
+//! many.
 
 use std::process::Command;
 

@@ -1,7 +1,7 @@
 //! Bytes on the wire: what a backend receives, what a caller gets, and when connections end.
 //!
-//! The caller's side is an in-memory pipe with hyper's server behind it, as in the product; the backend is a listener that
-//! reads and writes bytes as the test says.
+//! The caller's side is an in-memory pipe with hyper's server behind it, as in the product; the backend is a listener
+//! that reads and writes bytes as the test says.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;

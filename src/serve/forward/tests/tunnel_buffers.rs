@@ -32,8 +32,8 @@ async fn listener() -> Backend {
     backend
 }
 
-/// Writes until nothing more is taken, and fails unless all of it comes out but what may be held. The kernel sends by itself
-/// what it has; nobody polls the writer any more.
+/// Writes until nothing more is taken, and fails unless all of it comes out but what may be held. The kernel sends by
+/// itself what it has; nobody polls the writer any more.
 async fn holds_little(
     mut write: impl FnMut(&mut Context<'_>, &[u8]) -> Poll<std::io::Result<usize>>,
     mut other_end: TcpStream,

@@ -1,8 +1,9 @@
-//! How much one read takes from an HTTP/1 backend. In: the pieces of a body as they pass. Out: a larger read for a long body.
+//! How much one read takes from an HTTP/1 backend. In: the pieces of a body as they pass. Out: a larger read for a long
+//! body.
 //!
-//! One read is one piece of a body, and reads cost the kernel more than copying does: with pieces of 64 KiB a GB takes a
-//! third more CPU than with a MiB. But a caller that stops reading holds two pieces. So there are so many large ones at the
-//! same time, shared as all slots are, and every other body comes in small ones.
+//! One read is one piece of a body, and reads cost the kernel more than copying does: with pieces of 64 KiB a GB takes
+//! a third more CPU than with a MiB. But a caller that stops reading holds two pieces. So there are so many large ones
+//! at the same time, shared as all slots are, and every other body comes in small ones.
 
 use std::sync::Arc;
 

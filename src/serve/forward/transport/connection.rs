@@ -14,11 +14,13 @@ use super::io::IoState;
 use super::request_body::RequestBody;
 use super::streams::{MAX_EARLY_STREAMS, MAX_STREAMS, StreamSlot, Streams};
 
-/// Bytes of the head of a backend's response; `io.rs` holds HTTP/1 backends to them. Go's and nginx' servers send a few kilobytes.
+/// Bytes of the head of a backend's response; `io.rs` holds HTTP/1 backends to them. Go's and nginx' servers send a few
+/// kilobytes.
 pub(in crate::serve::forward) const MAX_HEADER_BYTES: u32 = 256 << 10;
 
-/// Lines of that head: hyper's default, as haproxy and Envoy have it. hyper makes room for all of them on every response, on the
-/// heap if there are more than these; with 256 a small request cost 2 % more CPU. Go counts bytes alone.
+/// Lines of that head: hyper's default, as haproxy and Envoy have it. hyper makes room for all of them on every
+/// response, on the heap if there are more than these; with 256 a small request cost 2 % more CPU. Go counts bytes
+/// alone.
 pub(in crate::serve::forward) const MAX_HEADER_LINES: usize = 100;
 
 /// What one stream of an HTTP/2 backend may have under way to a caller that does not read, in bytes.
@@ -32,7 +34,8 @@ const PING_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Whether the caller can see how the names of headers are spelled.
 ///
-/// HTTP/1 names keep the case in which they were sent; to note it costs every response, and HTTP/2 has lower case alone.
+/// HTTP/1 names keep the case in which they were sent; to note it costs every response, and HTTP/2 has lower case
+/// alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(in crate::serve::forward) enum HeaderCase {
     Preserved,
@@ -99,7 +102,8 @@ impl Http2Connection {
 
 /// Names whose spelling nobody knows are in title case, as Go writes them: some backends of HTTP/1 read nothing else.
 ///
-/// Lines that are folded, and spaces before a colon, are accepted in responses and go on mended (RFC 9112 sections 5.1 and 5.2).
+/// Lines that are folded, and spaces before a colon, are accepted in responses and go on mended (RFC 9112 sections 5.1
+/// and 5.2).
 pub(in crate::serve::forward) fn http1_settings(header_case: HeaderCase) -> http1::Builder {
     let mut settings = http1::Builder::new();
     settings
@@ -124,8 +128,8 @@ pub(in crate::serve::forward) fn http2_settings() -> http2::Builder<TokioExecuto
     settings
 }
 
-/// HTTP/2 names host and scheme in the request's own fields. The host is the one that the request has. `None` if that is no
-/// authority.
+/// HTTP/2 names host and scheme in the request's own fields. The host is the one that the request has. `None` if that
+/// is no authority.
 pub(in crate::serve::forward) fn as_http2(request: &mut Request<RequestBody>) -> Option<()> {
     // `:authority` takes its place (RFC 9113 section 8.3.1); two that could differ would let a backend pick.
     let host = request.headers_mut().remove(http::header::HOST);
@@ -151,7 +155,8 @@ pub(in crate::serve::forward) fn as_http1(request: &mut Request<RequestBody>) {
     *request.version_mut() = Version::HTTP_11;
 }
 
-/// Whether what came was no HTTP/2, or a head of more than [`MAX_HEADER_BYTES`]: then h2 ends the stream or the connection.
+/// Whether what came was no HTTP/2, or a head of more than [`MAX_HEADER_BYTES`]: then h2 ends the stream or the
+/// connection.
 pub(in crate::serve::forward) fn is_malformed(cause: &hyper::Error) -> bool {
     // h2 says `is_library` of what it found wrong itself, and `is_remote` of what the peer said; only the first is
     // malformed.

@@ -31,7 +31,8 @@ pub(in crate::serve::forward) struct Connector {
     http1_only: Arc<ClientConfig>,
 }
 
-/// What a TLS end of a tunnel may hold of what its peer does not take, in bytes. rustls holds four times as much by default.
+/// What a TLS end of a tunnel may hold of what its peer does not take, in bytes. rustls holds four times as much by
+/// default.
 pub(in crate::serve::forward) const MAX_TUNNEL_BUFFER: usize = 16 * 1024;
 
 /// What a connection is for.

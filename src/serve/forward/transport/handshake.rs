@@ -1,7 +1,7 @@
 //! From a fresh connection to one that takes requests. In: its bytes. Out: where requests go in.
 //!
-//! Each connection is driven by a task of its own, which ends with it. Such a task is cut only after everything else has
-//! ended: bodies that are on their way need it.
+//! Each connection is driven by a task of its own, which ends with it. Such a task is cut only after everything else
+//! has ended: bodies that are on their way need it.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -32,8 +32,8 @@ pub(in crate::serve::forward) async fn http1(
     Ok(Http1Connection { requests, state })
 }
 
-/// The same for a request that may turn the connection into a tunnel. It is no [`Http1Connection`]: that gives its stream up
-/// when it is dropped, and a tunnel goes on with the stream.
+/// The same for a request that may turn the connection into a tunnel. It is no [`Http1Connection`]: that gives its
+/// stream up when it is dropped, and a tunnel goes on with the stream.
 pub(in crate::serve::forward) async fn http1_with_upgrades(
     io: Io,
     tasks: &Tasks,

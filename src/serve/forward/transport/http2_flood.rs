@@ -1,18 +1,19 @@
 //! What comes on an HTTP/2 connection to a backend, and whether anything goes on of it.
 //!
-//! In: the bytes as they are read, in any pieces. Out: whether there are too many that are part of no response. A backend may
-//! send frames that no flow control bounds (PING, SETTINGS, HEADERS of informational responses), and h2 takes them without
-//! end. So they are counted here, since the last time that a head or a piece of a body went on. RFC 9113 sections 4.1, 10.5.
+//! In: the bytes as they are read, in any pieces. Out: whether there are too many that are part of no response. A
+//! backend may send frames that no flow control bounds (PING, SETTINGS, HEADERS of informational responses), and h2
+//! takes them without end. So they are counted here, since the last time that a head or a piece of a body went on. RFC
+//! 9113 sections 4.1, 10.5.
 
-/// Bytes that may come on an HTTP/2 connection while nothing goes on of any of its streams. Callers that do not read leave
-/// windows of 6.3 MiB full.
+/// Bytes that may come on an HTTP/2 connection while nothing goes on of any of its streams. Callers that do not read
+/// leave windows of 6.3 MiB full.
 const MAX_BYTES_WITHOUT_PROGRESS: u64 = 16 << 20;
 
 /// Frames other than DATA in that time. A PING in ten seconds, from a backend that nobody asks anything, is a day.
 const MAX_FRAMES_WITHOUT_PROGRESS: u64 = 10_000;
 
-/// Bytes that are read before other tasks have their turn. An informational response has ten bytes on the wire, and some
-/// 250 in h2 until the task of its request looks.
+/// Bytes that are read before other tasks have their turn. An informational response has ten bytes on the wire, and
+/// some 250 in h2 until the task of its request looks.
 const TURN_BYTES: usize = 64 << 10;
 
 /// Three bytes of length, type, flags, four bytes of a stream's number.

@@ -1,8 +1,8 @@
 //! A connection to a backend: it counts what it received, and bounds what a backend may send that is no response.
 //!
-//! Informational responses (RFC 9110 section 15.2) are skipped, however many there are. On HTTP/1 their bytes are bounded,
-//! as Go's client does it. On HTTP/2 nobody but h2 sees to which request they belong: there [`Http2FloodGuard`] bounds what comes
-//! while nothing goes on.
+//! Informational responses (RFC 9110 section 15.2) are skipped, however many there are. On HTTP/1 their bytes are
+//! bounded, as Go's client does it. On HTTP/2 nobody but h2 sees to which request they belong: there
+//! [`Http2FloodGuard`] bounds what comes while nothing goes on.
 
 use std::io;
 use std::pin::Pin;
@@ -20,13 +20,13 @@ use super::tls_failure;
 /// Bytes of one read: of a head, and of a body that is not long or found no slot.
 pub(in crate::serve::forward) const READ_BYTES: usize = 64 << 10;
 
-/// Bytes that an HTTP/1 backend may send from the request to the end of its response's head: a head of 256 KiB, two pieces of
-/// the body that may have been read before anybody looks, and what comes of informational responses. This bounds the memory
-/// of a head too, as the buffer has room for a large piece.
+/// Bytes that an HTTP/1 backend may send from the request to the end of its response's head: a head of 256 KiB, two
+/// pieces of the body that may have been read before anybody looks, and what comes of informational responses. This
+/// bounds the memory of a head too, as the buffer has room for a large piece.
 const MAX_BYTES_BEFORE_RESPONSE: u64 = 512 << 10;
 
-/// A connection to a backend that counts what it received: nobody else can tell a connection that closed before any byte
-/// of a response from one that closed in the middle.
+/// A connection to a backend that counts what it received: nobody else can tell a connection that closed before any
+/// byte of a response from one that closed in the middle.
 #[derive(Debug)]
 pub(in crate::serve::forward) struct Io {
     stream: Take<BackendStream>,
@@ -170,9 +170,9 @@ impl Io {
         Arc::clone(&self.state)
     }
 
-    /// What a write does that would have to wait: hyper sends all that it still holds before it closes a connection, which would
-    /// keep the rest of an upload for as long as the backend does not read. So what does not go at once is thrown away, in
-    /// the kernel too.
+    /// What a write does that would have to wait: hyper sends all that it still holds before it closes a connection,
+    /// which would keep the rest of an upload for as long as the backend does not read. So what does not go at once is
+    /// thrown away, in the kernel too.
     fn unless_given_up<T>(&self, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         // A write that went through is not taken back: only one that would wait is.
         if polled.is_ready() || !self.state.is_given_up.load(Ordering::Relaxed) {

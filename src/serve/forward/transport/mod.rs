@@ -1,7 +1,7 @@
 //! Connections to backends: how they are made, pooled, and spoken HTTP on.
 //!
-//! In: an endpoint, and requests as a backend gets them. Out: the head of a response and a lease of the connection. Nothing
-//! here knows who asked, what they may, or what headers mean.
+//! In: an endpoint, and requests as a backend gets them. Out: the head of a response and a lease of the connection.
+//! Nothing here knows who asked, what they may, or what headers mean.
 
 mod bulk_read;
 pub(super) mod connection;

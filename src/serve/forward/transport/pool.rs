@@ -1,8 +1,8 @@
 //! Connections to backends that are open, by address and scheme.
 //!
-//! Idle HTTP/1 connections are LIFO, so that surplus ones time out. HTTP/2 connections are shared: each takes as many streams
-//! as its backend allows, then another is opened. A connection that its backend closed is noticed before it is used if the
-//! close has arrived, and otherwise by the retry (`forward/retry.rs`).
+//! Idle HTTP/1 connections are LIFO, so that surplus ones time out. HTTP/2 connections are shared: each takes as many
+//! streams as its backend allows, then another is opened. A connection that its backend closed is noticed before it is
+//! used if the close has arrived, and otherwise by the retry (`forward/retry.rs`).
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,7 +1,8 @@
-//! A request's body on its way to a backend: in small pieces, counted as they pass, and held until the backend wants it.
+//! A request's body on its way to a backend: in small pieces, counted as they pass, and held until the backend wants
+//! it.
 //!
-//! Trailers are held to the rules of headers, both ways: a backend may merge them with the headers (RFC 9110 section 6.5.1),
-//! and then they would claim an identity, or say how the message is framed.
+//! Trailers are held to the rules of headers, both ways: a backend may merge them with the headers (RFC 9110 section
+//! 6.5.1), and then they would claim an identity, or say how the message is framed.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -37,8 +38,8 @@ pub(in crate::serve::forward) struct RequestBody {
     may_pass: fn(&HeaderName) -> bool,
 }
 
-/// Whether the backend takes what there is of a body. It is asked for a piece as soon as there is room for one, so a piece
-/// that nobody follows up is one that the backend has not read.
+/// Whether the backend takes what there is of a body. It is asked for a piece as soon as there is room for one, so a
+/// piece that nobody follows up is one that the backend has not read.
 #[derive(Debug, Clone, Default)]
 pub(in crate::serve::forward) struct Backpressure(Arc<AtomicBool>);
 

@@ -18,12 +18,13 @@ const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
     .with_interval(Duration::from_secs(10))
     .with_retries(3);
 
-/// Bytes that nobody acknowledges for this long end the connection. The kernel takes a backend that reads nothing for one
-/// that is gone, so this is also the longest that a socket whose buffers are full stays so.
+/// Bytes that nobody acknowledges for this long end the connection. The kernel takes a backend that reads nothing for
+/// one that is gone, so this is also the longest that a socket whose buffers are full stays so.
 pub(in crate::serve::forward) const UNACKNOWLEDGED_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Bytes that the kernel takes for a backend beyond what it may send now. Without a bound it takes up to 4 MiB for each backend
-/// that does not read; that is memory of this pod, and where it is full, the connections of all others stand still.
+/// Bytes that the kernel takes for a backend beyond what it may send now. Without a bound it takes up to 4 MiB for each
+/// backend that does not read; that is memory of this pod, and where it is full, the connections of all others stand
+/// still.
 const MAX_UNSENT_BYTES: u32 = 128 << 10;
 
 pub(in crate::serve::forward) type Tls = TlsStream<Records<TcpStream>>;

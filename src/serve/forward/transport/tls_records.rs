@@ -1,7 +1,7 @@
 //! Follows the TLS records that a backend sends, to tell an end between two records from a cut inside one.
 //!
-//! Many backends close without `close_notify`. Between two records that is taken as an end, as Go and browsers do; HTTP then
-//! says itself whether a length or a chunk is missing. Inside a record it is a cut.
+//! Many backends close without `close_notify`. Between two records that is taken as an end, as Go and browsers do; HTTP
+//! then says itself whether a length or a chunk is missing. Inside a record it is a cut.
 //!
 //! RFC 8446 sections 5.1 and 6.1; Go: `Conn.readRecordOrCCS` in `crypto/tls/conn.go`.
 

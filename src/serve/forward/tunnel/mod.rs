@@ -1,9 +1,10 @@
 //! A tunnel: two upgraded connections joined byte for byte.
 //!
-//! Each direction ends by itself (half-close); neither reads faster than the other end takes (backpressure). While nothing
-//! moves it holds no buffer. It ends when both directions have, when nothing has moved for the idle timeout, when one side takes
-//! nothing of what is there for it, when its caller may not have it any more, or when the server drains: a WebSocket's caller
-//! is then told "policy violation" (1008) or "going away" (1001) after the frame that is under way.
+//! Each direction ends by itself (half-close); neither reads faster than the other end takes (backpressure). While
+//! nothing moves it holds no buffer. It ends when both directions have, when nothing has moved for the idle timeout,
+//! when one side takes nothing of what is there for it, when its caller may not have it any more, or when the server
+//! drains: a WebSocket's caller is then told "policy violation" (1008) or "going away" (1001) after the frame that is
+//! under way.
 
 mod direction;
 pub(super) mod end;
@@ -65,7 +66,8 @@ pub(super) async fn run(setup: Setup) {
         tasks,
         _slot,
     } = setup;
-    // Both come after this task was started: the caller's when its 101 was written, the backend's as its task sees the 101.
+    // Both come after this task was started: the caller's when its 101 was written, the backend's as its task sees the
+    // 101.
     let switched = async { tokio::try_join!(caller, backend) };
     let (caller, backend) = match tokio::time::timeout(SWITCH_TIMEOUT, switched).await {
         Ok(Ok(both)) => both,
@@ -126,8 +128,8 @@ impl Tunnel {
             // Without a timeout there is nothing to look at, and no timer is made.
             return poll_fn(|context| self.poll(context)).await;
         }
-        // Set once a timeout and not for each byte: it looks whether anything has moved since it looked before. So an idle
-        // tunnel ends after one timeout at the least and two at the most.
+        // Set once a timeout and not for each byte: it looks whether anything has moved since it looked before. So an
+        // idle tunnel ends after one timeout at the least and two at the most.
         let mut look = std::pin::pin!(tokio::time::sleep(idle_timeout));
         let mut seen = self.context.moved();
         poll_fn(|context| {

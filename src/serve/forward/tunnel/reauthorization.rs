@@ -1,8 +1,8 @@
 //! Whether a tunnel may go on: asked again from time to time, and never past its caller's certificate.
 //!
-//! A tunnel may live for weeks, and its request was authorized once. In: the [`Permit`] it began with. Out: why it has to
-//! end. An authorizer that can't be asked ends no tunnel at once, as a restart of kube-apiserver would end all of them; it
-//! does so after a grace.
+//! A tunnel may live for weeks, and its request was authorized once. In: the [`Permit`] it began with. Out: why it has
+//! to end. An authorizer that can't be asked ends no tunnel at once, as a restart of kube-apiserver would end all of
+//! them; it does so after a grace.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::pin::Pin;

@@ -83,7 +83,8 @@ pub(super) fn unescaped(text: &[u8]) -> Cow<'_, str> {
     Cow::Owned(url)
 }
 
-/// The text of a URL for within quotes and without. Nothing in it ends the URL, or the element that the sheet stands in.
+/// The text of a URL for within quotes and without. Nothing in it ends the URL, or the element that the sheet stands
+/// in.
 pub(super) fn escaped(url: &str) -> Vec<u8> {
     let special = |c: char| c <= ' ' || matches!(c, '"' | '\'' | '(' | ')' | '\\' | '<' | '\x7f');
     // Most URLs are plain, and stay as they are written.

@@ -1,9 +1,9 @@
 //! Style sheets: the URLs in `url()`, `src()`, `@import "…"` and `image-set("…")`, mapped while the text streams.
 //!
 //! In: CSS in pieces, cut anywhere. Out: the same in pieces, each either as it was or a URL that was mapped. Comments,
-//! strings that are no URLs, escapes and bad URLs are read as CSS Syntax level 3, section 4, has them, so that nothing within
-//! them is taken for a URL. Kept in memory is one URL at the most, and one that is longer than [`LONGEST_URL`], mostly
-//! `data:`, passes as it came. `@namespace` holds names, no links.
+//! strings that are no URLs, escapes and bad URLs are read as CSS Syntax level 3, section 4, has them, so that nothing
+//! within them is taken for a URL. Kept in memory is one URL at the most, and one that is longer than [`LONGEST_URL`],
+//! mostly `data:`, passes as it came. `@namespace` holds names, no links.
 //!
 //! Text is read as bytes, so whatever is not understood passes byte for byte.
 

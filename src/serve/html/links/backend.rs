@@ -1,6 +1,7 @@
 //! The names by which a response may call its own backend: the `Host` that it was sent, and its address.
 //!
-//! Apps know their name better than their port: they leave it away, as nginx's `$host` does, or say the one that they listen on.
+//! Apps know their name better than their port: they leave it away, as nginx's `$host` does, or say the one that they
+//! listen on.
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -1,14 +1,14 @@
 //! Where a URL in a response leads, and how it must stand there: the one place that maps URLs.
 //!
-//! In: a URL as a backend wrote it into a header, a page or a style sheet. Out: the URL that leads through the proxy again,
-//! or nothing, which means that it stays byte for byte. Mapped are root-absolute URLs and absolute ones that name the
-//! backend; either may already carry the prefix, which is then not put there twice. Everything else stays: relative URLs
-//! mean the same below every prefix, and those that lead elsewhere are none of ours.
+//! In: a URL as a backend wrote it into a header, a page or a style sheet. Out: the URL that leads through the proxy
+//! again, or nothing, which means that it stays byte for byte. Mapped are root-absolute URLs and absolute ones that
+//! name the backend; either may already carry the prefix, which is then not put there twice. Everything else stays:
+//! relative URLs mean the same below every prefix, and those that lead elsewhere are none of ours.
 //!
 //! Mapped URLs are relative ([`LinkForm::Relative`]), as that is the one form that means the same below every prefix:
-//! kube-aggregator's, `kubectl proxy`'s, a dashboard's. Dot segments are resolved inside the target first, so no reference
-//! climbs out of it. URLs are read as browsers read them (the URL standard): white space around them and tabs and line
-//! ends within them don't count, and a backslash is a slash.
+//! kube-aggregator's, `kubectl proxy`'s, a dashboard's. Dot segments are resolved inside the target first, so no
+//! reference climbs out of it. URLs are read as browsers read them (the URL standard): white space around them and tabs
+//! and line ends within them don't count, and a backslash is a slash.
 //!
 //! RFC 3986 section 5.2; kube-apiserver's `pkg/util/proxy/transport.go` maps the same ones to absolute paths.
 
@@ -24,12 +24,12 @@ pub(crate) use path::{to_root, without_dots};
 use reference::UrlReference;
 pub(crate) use reference::{as_browsers_read, is_scheme};
 
-/// The longest relative way to the target's root that is put before every link. From deeper pages links get a path of the
-/// origin instead: what a page grows by is bounded by its links, whatever path somebody asks for.
+/// The longest relative way to the target's root that is put before every link. From deeper pages links get a path of
+/// the origin instead: what a page grows by is bounded by its links, whatever path somebody asks for.
 pub(crate) const MAX_CLIMB: usize = 512;
 
-/// The longest path of a target that is put before links; below a longer one they stay as they are. Names end at 253 bytes,
-/// the rest is what a server in front adds.
+/// The longest path of a target that is put before links; below a longer one they stay as they are. Names end at 253
+/// bytes, the rest is what a server in front adds.
 pub(crate) const MAX_PREFIX: usize = 1024;
 
 /// How a mapped URL is written.
@@ -153,13 +153,14 @@ impl Links {
         self.mapped(url, "")
     }
 
-    /// The URL as it must stand in a page. A relative one carries a mark, which changes nothing in what it means but tells
-    /// the page helper that it was root-absolute: one more `./` before the path inside the target.
+    /// The URL as it must stand in a page. A relative one carries a mark, which changes nothing in what it means but
+    /// tells the page helper that it was root-absolute: one more `./` before the path inside the target.
     pub(crate) fn map_in_page(&self, url: &str) -> Option<String> {
         self.mapped(url, "./")
     }
 
-    /// The same for what is known to be a path, query and fragment inside the target. Read as a URL, `//x` would be a host.
+    /// The same for what is known to be a path, query and fragment inside the target. Read as a URL, `//x` would be a
+    /// host.
     pub(crate) fn map_inside(&self, inside: &str) -> Option<String> {
         self.mapped_inside(inside, "")
     }

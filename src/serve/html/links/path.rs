@@ -61,7 +61,8 @@ pub(crate) fn to_root(prefix: &str, base: &str) -> String {
     reference
 }
 
-/// RFC 3986 section 5.2.4, with `%2e` for a dot and a backslash for a slash, as browsers read them. Starts with a slash.
+/// RFC 3986 section 5.2.4, with `%2e` for a dot and a backslash for a slash, as browsers read them. Starts with a
+/// slash.
 pub(crate) fn without_dots(path: &str) -> Cow<'_, str> {
     // Almost all paths are plain, and are not copied.
     let plain = path.starts_with('/')

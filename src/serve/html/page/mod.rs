@@ -1,11 +1,11 @@
 //! HTML: found out by a parser, changed in place.
 //!
-//! In: a page in pieces, cut anywhere. Out: the same bytes, but for URLs that lead back through the proxy, and for what is
-//! put first into the document. The parser only tells where tags are; what it gives out is what it got, and
+//! In: a page in pieces, cut anywhere. Out: the same bytes, but for URLs that lead back through the proxy, and for what
+//! is put first into the document. The parser only tells where tags are; what it gives out is what it got, and
 //! [`splice`] changes it on its way. So a tag keeps its case, its quotes and its white space.
 //!
-//! Memory is bounded: when a tag or the tree is larger than the bound, the parser gives up, and the rest passes as it came. It
-//! does so too when all pages together hold too much of tags that are not at their end.
+//! Memory is bounded: when a tag or the tree is larger than the bound, the parser gives up, and the rest passes as it
+//! came. It does so too when all pages together hold too much of tags that are not at their end.
 
 mod options;
 mod splice;
@@ -35,8 +35,8 @@ pub(super) struct PageRewriter {
     written: usize,
 }
 
-/// The parser keeps an unfinished tag, and an entry for each of its attributes, of which one may have two bytes; it keeps the
-/// room for as many as the largest tag had. That is never more than `--page-memory`.
+/// The parser keeps an unfinished tag, and an entry for each of its attributes, of which one may have two bytes; it
+/// keeps the room for as many as the largest tag had. That is never more than `--page-memory`.
 const HELD_PER_BYTE: usize = 32;
 
 /// A tag of so many bytes counts for nothing: almost none has more.

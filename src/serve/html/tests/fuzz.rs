@@ -1,5 +1,5 @@
-//! Pages, style sheets, lists of images and manifests: another parser sees the same, but for the URLs, and each URL leads to
-//! the same place as before, as the `url` crate resolves it. Cut anywhere, the bytes that come out are the same.
+//! Pages, style sheets, lists of images and manifests: another parser sees the same, but for the URLs, and each URL
+//! leads to the same place as before, as the `url` crate resolves it. Cut anywhere, the same bytes come out.
 //!
 //! The first byte of an input of [`html`] and [`css`] says where it is cut.
 
@@ -43,7 +43,7 @@ const WRITTEN_AS_REFERENCES: [char; 7] = ['"', '\'', '<', '>', '`', '=', ' '];
 /// Attributes in which white space ends a URL, and with it a line end.
 const SPACED: [&str; 4] = ["@srcset", "@imagesrcset", "@ping", "@archive"];
 
-/// Whether two texts are the same but for URLs in them, which [`tree`] shows as they were before, though in a shorter form.
+/// Whether two texts are the same but for URLs in them, which [`tree`] shows as before, though in a shorter form.
 fn same_but_for_urls(name: &str, before: &str, after: &str) -> bool {
     let joined = |text: &str| {
         // Elsewhere, line ends within a URL are no part of it.
@@ -99,13 +99,13 @@ fn another_parser_sees_the_same(page: &[u8], rewritten: &[u8]) {
             .windows(part.len())
             .any(|seen| seen == part.as_bytes())
     };
-    // Only a parser with a whole tree knows where text begins in these (see the front page of `page`), and links are relative to
-    // a base.
+    // Only a parser with a whole tree knows where text begins in these (see the front page of `page`), and links are
+    // relative to a base.
     if ["svg", "math", "frameset", "<base"].iter().any(has) {
         return;
     }
-    // A URL with escapes or tabs is written anew, so it is not known what it was. A NUL is another character to HTML, and none
-    // to who reads URLs.
+    // A URL with escapes or tabs is written anew, so it is not known what it was. A NUL is another character to HTML,
+    // and none to who reads URLs.
     if page.contains(&0)
         || page.contains(&b'\\')
         || page.contains(&b'\t')

@@ -1,5 +1,5 @@
-//! Whole responses: which are rewritten, and what becomes of their heads. [`encodings`] has their bodies, [`constructs`] what is
-//! done within a page, [`tree`] that it is still the same page.
+//! Whole responses: which are rewritten, and what becomes of their heads. [`encodings`] has their bodies,
+//! [`constructs`] what is done within a page, [`tree`] that it is still the same page.
 
 mod bombs;
 mod bounds;

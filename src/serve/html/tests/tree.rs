@@ -126,8 +126,8 @@ fn within(node: &Handle) -> Says {
     match &*name.local {
         "style" => Says::Urls,
         "noscript" => Says::Markup,
-        // A frameset takes no `<iframe>` or `<xmp>`, so a comment that begins behind one is none to a tokenizer without a tree,
-        // and links in it are mapped. They lead nowhere.
+        // A frameset takes no `<iframe>` or `<xmp>`, so a comment that begins behind one is none to a tokenizer without
+        // a tree, and links in it are mapped. They lead nowhere.
         "frameset" => Says::Urls,
         "html" if node.children.borrow().iter().any(is_frameset) => Says::Urls,
         "script" if is_import_map() => Says::Urls,
@@ -147,8 +147,8 @@ fn before(text: &str) -> String {
         .replace("../.&#47;", "&#47;")
 }
 
-/// What pages are made of. SVG and MathML come whole: when broken nesting closes them from outside, only a parser with a
-/// whole tree knows that.
+/// What pages are made of. SVG and MathML come whole: when broken nesting closes them from outside, only a parser with
+/// a whole tree knows that.
 const PARTS: [&str; 80] = [
     "<a href=/x>",
     "<a href='/x'",
@@ -235,8 +235,8 @@ const PARTS: [&str; 80] = [
 fn page() -> impl Strategy<Value = Vec<u8>> {
     let part = prop_oneof![
         prop::sample::select(&PARTS[..]).prop_map(|text| text.as_bytes().to_vec()),
-        // No backslash and no tab: a URL with escapes is written anew and one with tabs without them, as browsers read it, so
-        // it can't be told from its text what it was.
+        // No backslash and no tab: a URL with escapes is written anew and one with tabs without them, as browsers read
+        // it, so it can't be told from its text what it was.
         prop::collection::vec(
             any::<u8>().prop_filter("an escape", |byte| !matches!(byte, b'\\' | b'\t')),
             0..4

@@ -1,9 +1,9 @@
 //! The value of one attribute: where URLs stand in it and what they become.
 //!
-//! In: the bytes between the quotes, as they stand in the page. Out: edits, each a range of those bytes and the bytes to put
-//! there. Character references are read where they stand for ASCII, as in `&amp;` or `&#47;`; what is put in is written so
-//! that it ends no value, quoted or not. An edit covers no more than what differs: in `/a?b&c=é` that is nothing but what
-//! comes before the slash, so whatever was not understood of the rest stays as it is.
+//! In: the bytes between the quotes, as they stand in the page. Out: edits, each a range of those bytes and the bytes
+//! to put there. Character references are read where they stand for ASCII, as in `&amp;` or `&#47;`; what is put in is
+//! written so that it ends no value, quoted or not. An edit covers no more than what differs: in `/a?b&c=é` that is
+//! nothing but what comes before the slash, so whatever was not understood of the rest stays as it is.
 //!
 //! HTML standard: "srcset attributes", "Pragma directives" (refresh), "Character reference state".
 

@@ -1,8 +1,8 @@
 //! `Content-Security-Policy`: what the page helper needs is added to a page's policies, and nothing else.
 //!
-//! A policy that says nothing of scripts is left alone. One that lists sources gets a nonce that only our tags of this one
-//! response carry. One that relies on `'unsafe-inline'` gets none, as a nonce would switch that off: there the helper has to
-//! stand in the page itself. A list of Trusted Types policies gets the helper's name.
+//! A policy that says nothing of scripts is left alone. One that lists sources gets a nonce that only our tags of this
+//! one response carry. One that relies on `'unsafe-inline'` gets none, as a nonce would switch that off: there the
+//! helper has to stand in the page itself. A list of Trusted Types policies gets the helper's name.
 //!
 //! <https://www.w3.org/TR/CSP3/>: the directive for script elements is `script-src-elem`, else `script-src`, else
 //! `default-src`; <https://www.w3.org/TR/trusted-types/>.
@@ -67,7 +67,8 @@ pub(super) fn admit_helper(headers: &mut HeaderMap) -> Admission {
     Admission { nonce, form }
 }
 
-/// A line of policies with what they report to mapped; other directives hold origins, not paths. `None`: nothing changes.
+/// A line of policies with what they report to mapped; other directives hold origins, not paths. `None`: nothing
+/// changes.
 pub(super) fn with_reports(line: &str, map: &dyn Fn(&str) -> Option<String>) -> Option<String> {
     if !line.to_ascii_lowercase().contains("report-uri") {
         return None;
@@ -103,10 +104,10 @@ fn reporting_inside(text: &str, map: &dyn Fn(&str) -> Option<String>) -> Option<
     Some(line)
 }
 
-/// Keeps whatever a browser makes of a response apart from the rest of the origin, whatever else its policies say: each of them
-/// has to be met. It goes with every response, of any type and status: XHTML, SVG and XML run scripts too, a response without a
-/// type is guessed at, and what was fetched as an image may be opened from the browser's cache. Outside of documents it
-/// means nothing.
+/// Keeps whatever a browser makes of a response apart from the rest of the origin, whatever else its policies say: each
+/// of them has to be met. It goes with every response, of any type and status: XHTML, SVG and XML run scripts too, a
+/// response without a type is guessed at, and what was fetched as an image may be opened from the browser's cache.
+/// Outside of documents it means nothing.
 pub(super) fn isolate(headers: &mut HeaderMap) {
     const SANDBOX: &str =
         "sandbox allow-scripts allow-forms allow-popups allow-modals allow-downloads";

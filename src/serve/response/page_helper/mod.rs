@@ -1,10 +1,10 @@
 //! The page helper: a script in documents, and a service worker, that lead URLs which scripts build into the prefix.
 //!
 //! In: a path inside the target. Out: one of the scripts, for whoever opens `/.throughway/page.js`, `page-router.js` or
-//! `worker.js` below any target; a new token of the page's target at `/.throughway/page-token`, which only pages of the same origin can
-//! read; and the tag that puts the first script into a document. Every other path is refused with `None`.
-//! `page.js` says what it guards, and `router.js` what goes before it in `page-router.js`; the rest of this folder only hands
-//! them out.
+//! `worker.js` below any target; a new token of the page's target at `/.throughway/page-token`, which only pages of the
+//! same origin can read; and the tag that puts the first script into a document. Every other path is refused with
+//! `None`. `page.js` says what it guards, and `router.js` what goes before it in `page-router.js`; the rest of this
+//! folder only hands them out.
 //!
 //! A service worker may not control more than its own folder, unless its response says so:
 //! <https://w3c.github.io/ServiceWorker/#service-worker-allowed>
@@ -86,8 +86,8 @@ pub fn script(inside: &str) -> Option<Response> {
     }
 }
 
-/// A token for pages that are open longer than theirs is good. No page of another origin can read it, in whatever form it
-/// includes it: it is no script, no style, and has no `Access-Control-Allow-Origin`.
+/// A token for pages that are open longer than theirs is good. No page of another origin can read it, in whatever form
+/// it includes it: it is no script, no style, and has no `Access-Control-Allow-Origin`.
 pub(super) fn token(inside: &str, issue: impl FnOnce() -> String) -> Option<Response> {
     if inside.strip_prefix(OWN)? != "page-token" {
         return None;
@@ -129,7 +129,8 @@ pub(super) struct About<'a> {
     pub(super) hosts: &'a [&'a str],
     /// What shows to this server that a WebSocket is the page's.
     pub(super) token: &'a str,
-    /// Names of cookies that do not come back to the target unless they travel under another: `--never-forward-cookies`.
+    /// Names of cookies that do not come back to the target unless they travel under another:
+    /// `--never-forward-cookies`.
     pub(super) cookies: &'a str,
 }
 

@@ -1,9 +1,9 @@
 //! A script as it is served: the source without its whole-line comments, and without spaces, last commas, last
 //! semicolons and parentheses around a single parameter, which mean nothing.
 //!
-//! In: a script of this folder. Out: the same program in fewer bytes. It is no reader of all JavaScript: in these scripts
-//! every statement ends in `;` or `}`, no string, template or regular expression goes over the end of a line, and a regular
-//! expression stands after a punctuation mark. ECMA-262 section 12.
+//! In: a script of this folder. Out: the same program in fewer bytes. It is no reader of all JavaScript: in these
+//! scripts every statement ends in `;` or `}`, no string, template or regular expression goes over the end of a line,
+//! and a regular expression stands after a punctuation mark. ECMA-262 section 12.
 
 /// The program of a source text.
 pub(crate) fn served(source: &str) -> String {

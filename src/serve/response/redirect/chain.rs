@@ -1,10 +1,10 @@
-//! Following redirects for clients who can't be told of them. In: the request as it goes out first. Out: each next request, and
-//! at the end what every response of the chain has set besides.
+//! Following redirects for clients who can't be told of them. In: the request as it goes out first. Out: each next
+//! request, and at the end what every response of the chain has set besides.
 //!
-//! At most [`MAX_REDIRECTS`], as browsers have it at twice that; method and body as RFC 9110 section 15.4 has them; a body only
-//! if it was short and whole when the redirect came ([`RecordedBody`]). Cookies of each response go along with the next request
-//! and are handed out with the last response. Only what leads into the target of the first request is followed, and every
-//! request is authorized, resolved and sent like one of its own.
+//! At most [`MAX_REDIRECTS`], as browsers have it at twice that; method and body as RFC 9110 section 15.4 has them; a
+//! body only if it was short and whole when the redirect came ([`RecordedBody`]). Cookies of each response go along
+//! with the next request and are handed out with the last response. Only what leads into the target of the first
+//! request is followed, and every request is authorized, resolved and sent like one of its own.
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -80,8 +80,8 @@ impl<'a> RedirectChain<'a> {
         }
     }
 
-    /// Takes note of what a next request would need of the first one, if redirects of its client are followed here. Later
-    /// requests of the chain repeat it, so of them nothing is noted.
+    /// Takes note of what a next request would need of the first one, if redirects of its client are followed here.
+    /// Later requests of the chain repeat it, so of them nothing is noted.
     pub fn record(
         &mut self,
         client: &ClientInfo,

@@ -1,5 +1,5 @@
-//! Cookies within a chain of redirects. In: what the caller sent, and every `Set-Cookie` of the chain so far. Out: the `Cookie`
-//! of the next request, named as a browser would send it.
+//! Cookies within a chain of redirects. In: what the caller sent, and every `Set-Cookie` of the chain so far. Out: the
+//! `Cookie` of the next request, named as a browser would send it.
 //!
 //! Paths and domains of cookies don't count here: a chain stays inside one target. RFC 6265bis section 5.8.3.
 

@@ -1,9 +1,10 @@
 //! Where a `Location` leads, as a browser resolves it.
 //!
-//! In: the header's bytes, and the request that it answers. Out: a path inside the target that can be asked for, another place,
-//! or nothing, as an empty `Location` is no redirect. Read as the URL standard has it: white space around it and tabs within
-//! don't count, a backslash is a slash, bytes that no URL has are escaped, dot segments end at the target's root. So nothing
-//! that a browser would take for another host is taken for a path, and no path leaves the target.
+//! In: the header's bytes, and the request that it answers. Out: a path inside the target that can be asked for,
+//! another place, or nothing, as an empty `Location` is no redirect. Read as the URL standard has it: white space
+//! around it and tabs within don't count, a backslash is a slash, bytes that no URL has are escaped, dot segments end
+//! at the target's root. So nothing that a browser would take for another host is taken for a path, and no path leaves
+//! the target.
 //!
 //! <https://url.spec.whatwg.org/>: "basic URL parser", "path percent-encode set", "special-query percent-encode set".
 
@@ -25,7 +26,8 @@ pub(super) enum Location {
     Elsewhere(String),
     /// It says nothing.
     Nowhere,
-    /// Too long, or a place that depends on the scheme of who reads it: `https:/x` is a path to some and a host to others.
+    /// Too long, or a place that depends on the scheme of who reads it: `https:/x` is a path to some and a host to
+    /// others.
     NotShown,
 }
 

@@ -1,5 +1,5 @@
-//! Redirects (301, 302, 303, 307, 308). In: a response with `Location`, who reads it, where the request was. Out: a response
-//! that the front proxy lets pass, or the next request.
+//! Redirects (301, 302, 303, 307, 308). In: a response with `Location`, who reads it, where the request was. Out: a
+//! response that the front proxy lets pass, or the next request.
 //!
 //! | who asks | gets |
 //! |---|---|
@@ -8,9 +8,9 @@
 //! | anybody else, into the target | the response of where it leads, followed here ([`chain`]); `Throughway-Location` names it |
 //! | anybody else, elsewhere; `Throughway-Redirect: manual` | the status without `Location`, the target in `Throughway-Location` |
 //!
-//! kube-aggregator makes a 502 of any 3xx with a `Location` (CVE-2022-3172). 300 and 304 are no redirects, they only lose it.
-//! A redirect to the same path by `https:` leads nowhere but to itself, and is told with what helps.
-//! Elsewhere is never followed: no request leaves the target that was authorized.
+//! kube-aggregator makes a 502 of any 3xx with a `Location` (CVE-2022-3172). 300 and 304 are no redirects, they only
+//! lose it. A redirect to the same path by `https:` leads nowhere but to itself, and is told with what helps. Elsewhere
+//! is never followed: no request leaves the target that was authorized.
 //!
 //! RFC 9110 section 15.4; kube-apiserver's `pkg/util/proxy/transport.go`.
 

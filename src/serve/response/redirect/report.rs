@@ -1,5 +1,6 @@
-//! A redirect that a program is told of and can't follow by itself. In: where it leads, and why it was not followed. Out: the
-//! redirect's own status and headers without `Location`, with a `metav1.Status` and `Throughway-Location` instead.
+//! A redirect that a program is told of and can't follow by itself. In: where it leads, and why it was not followed.
+//! Out: the redirect's own status and headers without `Location`, with a `metav1.Status` and `Throughway-Location`
+//! instead.
 
 use http::header::LOCATION;
 use http::{HeaderName, HeaderValue, header};

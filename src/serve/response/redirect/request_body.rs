@@ -1,8 +1,8 @@
-//! The body of a request that a redirect may ask for again. In: a body, which is passed on as it comes. Out: the same bytes once
-//! more, if it was at most [`MAX_REPLAYED_BODY`] long and was read to its end.
+//! The body of a request that a redirect may ask for again. In: a body, which is passed on as it comes. Out: the same
+//! bytes once more, if it was at most [`MAX_REPLAYED_BODY`] long and was read to its end.
 //!
-//! Whoever reads it is hyper's connection to the backend, and who asks for it again is the response stage, so the two share it
-//! behind a lock that nobody holds across a wait.
+//! Whoever reads it is hyper's connection to the backend, and who asks for it again is the response stage, so the two
+//! share it behind a lock that nobody holds across a wait.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

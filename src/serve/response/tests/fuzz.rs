@@ -60,14 +60,15 @@ fn after_scheme(url: &str) -> Option<&str> {
     url.strip_prefix("http:").or(url.strip_prefix("https:"))
 }
 
-/// A URL of the web without two slashes, which has the scheme of the page and is relative to it. Nobody writes it; it stays as it is.
+/// A URL of the web without two slashes, which has the scheme of the page and is relative to it. Nobody writes it; it
+/// stays as it is.
 fn is_bare_scheme(url: &str) -> bool {
     let url = trimmed(url).to_ascii_lowercase();
     after_scheme(&url).is_some_and(|rest| after_slashes(rest).is_none())
 }
 
-/// Whether a URL names somebody, or its host otherwise than that is shown then: by escapes, wide letters, an address as one
-/// number. No app names itself so, and such a URL may stay.
+/// Whether a URL names somebody, or its host otherwise than that is shown then: by escapes, wide letters, an address as
+/// one number. No app names itself so, and such a URL may stay.
 fn is_odd(url: &str, led: &Url) -> bool {
     let url = trimmed(url).to_ascii_lowercase();
     let Some(rest) = after_slashes(after_scheme(&url).unwrap_or(&url)) else {
@@ -79,7 +80,8 @@ fn is_odd(url: &str, led: &Url) -> bool {
     !led.username().is_empty() || led.password().is_some() || host != led.host_str()
 }
 
-/// Whether a URL of a page leads to the same place of the target after it was mapped, or stays as it is if it leads elsewhere.
+/// Whether a URL of a page leads to the same place of the target after it was mapped, or stays as it is if it leads
+/// elsewhere.
 pub(crate) fn leads_the_same(page: &str, before: &str, after: &str) -> bool {
     if has_drive(before) || is_bare_scheme(before) {
         return true;

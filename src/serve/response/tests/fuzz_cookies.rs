@@ -1,5 +1,5 @@
-//! Cookies of a backend, as a browser keeps them and sends them back, by a reader written from RFC 6265bis section 5.6: they
-//! are set for the target alone, and what comes back is for the backend what it has set.
+//! Cookies of a backend, as a browser keeps them and sends them back, by a reader written from RFC 6265bis section 5.6:
+//! they are set for the target alone, and what comes back is for the backend what it has set.
 //!
 //! An input is a `Set-Cookie`.
 

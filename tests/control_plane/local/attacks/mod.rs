@@ -1,7 +1,7 @@
 //! Attacks on `throughway local`, from pages in a real Chromium, from programs, and from other users of the machine.
 //!
-//! There are two Services, a victim and an evil one, and a site of somebody else on loopback. An attack from a page is made
-//! once more by the victim's own page, where it reaches the victim: so it is the origin that makes it fail.
+//! There are two Services, a victim and an evil one, and a site of somebody else on loopback. An attack from a page is
+//! made once more by the victim's own page, where it reaches the victim: so it is the origin that makes it fail.
 
 mod logins;
 mod pages;
@@ -85,8 +85,8 @@ impl World {
         ]
     }
 
-    /// Makes attacks, each a script and what it comes to, on an address of the victim's, which is nowhere reached but from its
-    /// own pages.
+    /// Makes attacks, each a script and what it comes to, on an address of the victim's, which is nowhere reached but
+    /// from its own pages.
     async fn only_its_own_pages_reach(
         &self,
         local: &Companion,

@@ -220,7 +220,8 @@ fn a_services_page_is_never_at_the_apis_origin_whoever_leads_there() {
                 run(&tab, leave, &format!("{start}{path}")).await;
                 arrives(&path).await;
             }
-            // Typed, and typed at the Service, which leads to the API's origin: of both the browser says that its user asked.
+            // Typed, and typed at the Service, which leads to the API's origin: of both the browser says that its user
+            // asked.
             let path = new_path();
             tab.goto(&format!("{start}{path}")).await;
             arrives(&path).await;
@@ -319,7 +320,8 @@ fn cookies_stay_with_the_service_that_set_them() {
 
 #[test]
 fn a_script_plants_a_cookie_at_other_services_but_reads_none() {
-    // What a script does is seen by nobody on the way, and `svc.localhost` is on no list of suffixes that browsers refuse.
+    // What a script does is seen by nobody on the way, and `svc.localhost` is on no list of suffixes that browsers
+    // refuse.
     on_cluster(async |cluster: &Cluster| {
         let world = World::get(cluster).await;
         let tab = browser().await.tab().await;

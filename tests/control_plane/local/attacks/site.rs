@@ -1,5 +1,5 @@
-//! A site that an attack starts from or aims at: it answers whatever it is asked, lets itself be read and framed by everybody,
-//! and keeps what it was asked.
+//! A site that an attack starts from or aims at: it answers whatever it is asked, lets itself be read and framed by
+//! everybody, and keeps what it was asked.
 //!
 //! | path | answer |
 //! |---|---|

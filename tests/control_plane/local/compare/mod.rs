@@ -1,8 +1,8 @@
-//! `kubectl proxy` and `throughway local` with the same flags, on the same cluster, asked the same: the same bytes go to
-//! both, and status, header lines and body are compared.
+//! `kubectl proxy` and `throughway local` with the same flags, on the same cluster, asked the same: the same bytes go
+//! to both, and status, header lines and body are compared.
 //!
-//! What is meant to differ stands in [`differences`] and, in the same words, in docs/local.md. A difference that is not listed
-//! fails a test, and so does a listed one that is gone.
+//! What is meant to differ stands in [`differences`] and, in the same words, in docs/local.md. A difference that is not
+//! listed fails a test, and so does a listed one that is gone.
 
 mod cases;
 mod differences;
@@ -76,8 +76,9 @@ async fn compare(cluster: &Cluster, group: &Group, wrong: &mut Vec<String>) {
     }
 }
 
-/// What both say of the same cluster: asks again where kubectl proxy itself says something else a moment later. kube-aggregator
-/// learns groups' documents in its own time, and answers of two moments tell nothing of the two proxies.
+/// What both say of the same cluster: asks again where kubectl proxy itself says something else a moment later.
+/// kube-aggregator learns groups' documents in its own time, and answers of two moments tell nothing of the two
+/// proxies.
 async fn at_one_moment<T: PartialEq>(
     both: impl AsyncFn() -> (T, T),
     kubectl_again: impl AsyncFn() -> T,

@@ -141,8 +141,8 @@ fn large_bodies_arrive_whole() {
         let down = format!("GET {pod}/bytes/{LARGE_RESPONSE} HTTP/1.1\r\nHost: localhost\r\n\r\n");
         let (kubectl, ours) = pair.ask(down.as_bytes()).await;
         assert_eq!(ours.body.len(), LARGE_RESPONSE);
-        // Every server of Go on the way guesses a type for a response without one, if its first bytes come with its head. One
-        // without a type is in a sandbox here (`differences::INERT`).
+        // Every server of Go on the way guesses a type for a response without one, if its first bytes come with its
+        // head. One without a type is in a sandbox here (`differences::INERT`).
         let is_of_type = |name: &str| {
             [
                 "Content-Type",

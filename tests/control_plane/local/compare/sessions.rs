@@ -73,7 +73,8 @@ async fn run(mut command: Command, input: &[u8]) -> (Ended, String) {
     ended(output.unwrap())
 }
 
-/// With a keyboard at which nobody types. Its end would be a key too, which kubectl would send to a session that is over.
+/// With a keyboard at which nobody types. Its end would be a key too, which kubectl would send to a session that is
+/// over.
 async fn run_at_a_keyboard(mut command: Command) -> Ended {
     let mut child = command.spawn().unwrap();
     let _keyboard = child.stdin.take().unwrap();

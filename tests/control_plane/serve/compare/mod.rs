@@ -1,7 +1,8 @@
-//! The same requests through the built-in proxy and through this server: what is the same, and what is not, with the reason.
+//! The same requests through the built-in proxy and through this server: what is the same, and what is not, with the
+//! reason.
 //!
-//! Every difference stands in docs/differences.md in the words that it has here; a case that stops differing fails, so the
-//! list stays true.
+//! Every difference stands in docs/differences.md in the words that it has here; a case that stops differing fails, so
+//! the list stays true.
 
 mod cases;
 

@@ -1,7 +1,7 @@
 //! One replica as a process of its own, and what it holds under every attack of docs/security.md.
 //!
-//! The pods of an embedded cluster have addresses of this namespace: a server never dials loopback. The limit is that of
-//! the manifests.
+//! The pods of an embedded cluster have addresses of this namespace: a server never dials loopback. The limit is that
+//! of the manifests.
 
 use std::path::Path;
 
@@ -44,8 +44,8 @@ fn no_attack_takes_a_replica_past_its_limit_or_leaves_it_large() {
     });
 }
 
-/// Of what docs/limits.md adds up, what can be held in a test: connections, heads, tunnels, requests with full buffers, pages.
-/// A connection takes about twice as much in a debug build as it is counted with there.
+/// Of what docs/limits.md adds up, what can be held in a test: connections, heads, tunnels, requests with full buffers,
+/// pages. A connection takes about twice as much in a debug build as it is counted with there.
 #[test]
 fn everything_that_may_be_held_at_once_fits_into_a_replica() {
     alone_without_cluster(async || {

@@ -1,8 +1,8 @@
 //! What kubelets are shown instead of this server's own token.
 //!
-//! In: the name of a second ServiceAccount, or a file of the administrator's. Out: the `Authorization` for the next request to a
-//! kubelet, or the reason why there is none. Refuses this server's own ServiceAccount: whoever owns one node reads the token that its
-//! kubelet is shown, and the own one may read the Secret with the CA's key.
+//! In: the name of a second ServiceAccount, or a file of the administrator's. Out: the `Authorization` for the next
+//! request to a kubelet, or the reason why there is none. Refuses this server's own ServiceAccount: whoever owns one
+//! node reads the token that its kubelet is shown, and the own one may read the Secret with the CA's key.
 //!
 //! TokenRequest: <https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/token-request-v1/>.
 
@@ -106,7 +106,8 @@ enum TokenError {
 }
 
 impl CurrentCredential {
-    /// Reads a file once, so that a wrong one ends the start; a ServiceAccount's token comes when the API server answers.
+    /// Reads a file once, so that a wrong one ends the start; a ServiceAccount's token comes when the API server
+    /// answers.
     pub(super) async fn start(
         source: KubeletCredentialSource,
         tasks: &Tasks,

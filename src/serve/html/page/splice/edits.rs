@@ -10,7 +10,8 @@ use crate::serve::html::page::{HtmlOptions, Nesting, PageRewriter};
 use crate::serve::html::steps::MAX_GROWTH;
 use crate::serve::html::value::{self, Edit, Mapping};
 
-/// Values of one tag that are read closely, in bytes together. What is past them stays as it is: a tag is read in one go.
+/// Values of one tag that are read closely, in bytes together. What is past them stays as it is: a tag is read in one
+/// go.
 const MAX_READ: usize = 256 * 1024;
 
 impl Splice {

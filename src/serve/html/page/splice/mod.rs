@@ -1,12 +1,12 @@
 //! Puts changes into a page while its bytes go by.
 //!
-//! In: where the parser found tags, and then the page's bytes. Out: the bytes with the URLs of those tags, of style sheets and
-//! of import maps between them mapped. Kept is nothing but the URL that is just going by, and an import map up to
-//! [`MAX_IMPORT_MAP`].
+//! In: where the parser found tags, and then the page's bytes. Out: the bytes with the URLs of those tags, of style
+//! sheets and of import maps between them mapped. Kept is nothing but the URL that is just going by, and an import map
+//! up to [`MAX_IMPORT_MAP`].
 //!
-//! What is put first into a document comes right behind `<head>`, or before the first element if there is no such tag, so it
-//! never comes before the doctype. A `<meta>` that names the charset stays before it, as browsers look for that only in a
-//! page's first kilobyte.
+//! What is put first into a document comes right behind `<head>`, or before the first element if there is no such tag,
+//! so it never comes before the doctype. A `<meta>` that names the charset stays before it, as browsers look for that
+//! only in a page's first kilobyte.
 
 mod edits;
 mod tag;
