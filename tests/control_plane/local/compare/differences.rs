@@ -26,7 +26,7 @@ pub static START_PAGE: Difference = Difference {
     kubectl: "the API's list of paths",
     ours: "the start page",
     reason: "a person sees what can be reached; every other client gets the API's response",
-    shown_by: "every_flag_answers_as_kubectl_proxy_does",
+    shown_by: "every_flag_works_as_kubectl_proxys_does",
 };
 
 pub static CROSS_SITE: Difference = Difference {
@@ -34,7 +34,7 @@ pub static CROSS_SITE: Difference = Difference {
     kubectl: "is forwarded",
     ours: "403",
     reason: "not every page in a browser may use the rights of a kubeconfig; `--cross-site=allow` behaves like kubectl",
-    shown_by: "every_flag_answers_as_kubectl_proxy_does",
+    shown_by: "every_flag_works_as_kubectl_proxys_does",
 };
 
 pub static TARGET_PAGE: Difference = Difference {
@@ -42,7 +42,7 @@ pub static TARGET_PAGE: Difference = Difference {
     kubectl: "the page, at the API's origin",
     ours: "a redirect to the target's own origin",
     reason: "a page at the API's origin can do all that the user can; `--cross-site=allow` behaves like kubectl",
-    shown_by: "every_flag_answers_as_kubectl_proxy_does",
+    shown_by: "every_flag_works_as_kubectl_proxys_does",
 };
 
 pub static INERT: Difference = Difference {
@@ -50,7 +50,7 @@ pub static INERT: Difference = Difference {
     kubectl: "unchanged",
     ours: "with `Content-Security-Policy: sandbox` and `nosniff`; 403",
     reason: "the same",
-    shown_by: "every_flag_answers_as_kubectl_proxy_does",
+    shown_by: "every_flag_works_as_kubectl_proxys_does",
 };
 
 pub static OTHER_HOST: Difference = Difference {
@@ -58,7 +58,7 @@ pub static OTHER_HOST: Difference = Difference {
     kubectl: "is served",
     ours: "403",
     reason: "a name that an attacker made resolve to this machine gets no file",
-    shown_by: "every_flag_answers_as_kubectl_proxy_does",
+    shown_by: "every_flag_works_as_kubectl_proxys_does",
 };
 
 pub static IPV6_HOST: Difference = Difference {
@@ -66,7 +66,7 @@ pub static IPV6_HOST: Difference = Difference {
     kubectl: "403, as it removes the brackets that its `--accept-hosts` expects",
     ours: "is accepted",
     reason: "it is what `--address ::1` and the default of `--accept-hosts` mean",
-    shown_by: "every_flag_answers_as_kubectl_proxy_does",
+    shown_by: "every_flag_works_as_kubectl_proxys_does",
 };
 
 pub static TARGET_HOST: Difference = Difference {
@@ -74,7 +74,7 @@ pub static TARGET_HOST: Difference = Difference {
     kubectl: "403, or the API if `--accept-hosts` has it",
     ours: "the target at its own origin, with the same rules, for this machine only",
     reason: "this is the purpose of such names",
-    shown_by: "every_flag_answers_as_kubectl_proxy_does",
+    shown_by: "every_flag_works_as_kubectl_proxys_does",
 };
 
 pub static REFUSED_BROWSER: Difference = Difference {
@@ -82,7 +82,7 @@ pub static REFUSED_BROWSER: Difference = Difference {
     kubectl: "a line of text",
     ours: "a page that lists the rules",
     reason: "a person can act on it",
-    shown_by: "every_flag_answers_as_kubectl_proxy_does",
+    shown_by: "every_flag_works_as_kubectl_proxys_does",
 };
 
 pub static USER_AGENT: Difference = Difference {
@@ -90,7 +90,7 @@ pub static USER_AGENT: Difference = Difference {
     kubectl: "kubectl's",
     ours: "none",
     reason: "the request is not changed",
-    shown_by: "every_flag_answers_as_kubectl_proxy_does",
+    shown_by: "every_flag_works_as_kubectl_proxys_does",
 };
 
 pub static GZIP: Difference = Difference {
@@ -98,7 +98,7 @@ pub static GZIP: Difference = Difference {
     kubectl: "is requested in gzip and decompressed, and loses its length",
     ours: "is requested as the caller did, and keeps its length",
     reason: "less work for both, and a progress bar for a download",
-    shown_by: "every_flag_answers_as_kubectl_proxy_does",
+    shown_by: "every_flag_works_as_kubectl_proxys_does",
 };
 
 pub static NO_URL: Difference = Difference {
@@ -106,7 +106,7 @@ pub static NO_URL: Difference = Difference {
     kubectl: "are forwarded unchanged",
     ours: "are escaped, as in browsers",
     reason: "the meaning is the same, and the HTTP library accepts no other URLs",
-    shown_by: "every_flag_answers_as_kubectl_proxy_does",
+    shown_by: "every_flag_works_as_kubectl_proxys_does",
 };
 
 pub static MALFORMED: Difference = Difference {
@@ -114,7 +114,7 @@ pub static MALFORMED: Difference = Difference {
     kubectl: "400 or 505, a line of text that ends with the connection",
     ours: "400, with a length",
     reason: "it is refused as well; the HTTP library answers before this program sees it",
-    shown_by: "every_flag_answers_as_kubectl_proxy_does",
+    shown_by: "every_flag_works_as_kubectl_proxys_does",
 };
 
 pub static OLD_KEEP_ALIVE: Difference = Difference {
@@ -122,7 +122,7 @@ pub static OLD_KEEP_ALIVE: Difference = Difference {
     kubectl: "keeps the connection",
     ours: "closes it",
     reason: "a client with HTTP/1.0 opens another one",
-    shown_by: "every_flag_answers_as_kubectl_proxy_does",
+    shown_by: "every_flag_works_as_kubectl_proxys_does",
 };
 
 pub static UNREACHABLE: Difference = Difference {
@@ -130,7 +130,7 @@ pub static UNREACHABLE: Difference = Difference {
     kubectl: "500 with an error text of Go",
     ours: "502 as a Status, or a page that says what to do",
     reason: "tools understand a Status, and 502 says whose fault it is",
-    shown_by: "every_flag_answers_as_kubectl_proxy_does",
+    shown_by: "every_flag_works_as_kubectl_proxys_does",
 };
 
 pub static NO_UPGRADE: Difference = Difference {
@@ -138,7 +138,7 @@ pub static NO_UPGRADE: Difference = Difference {
     kubectl: "500 with a line of text",
     ours: "500 as a Status",
     reason: "tools understand a Status",
-    shown_by: "every_upgrade_is_answered_by_both_alike",
+    shown_by: "every_upgrade_gets_the_same_response_from_both",
 };
 
 pub static OFFER_OF_HTTP2: Difference = Difference {
@@ -146,7 +146,7 @@ pub static OFFER_OF_HTTP2: Difference = Difference {
     kubectl: "500 with a line of text",
     ours: "the response, without an upgrade",
     reason: "Java and `curl --http2` send it with their first request, and a server may ignore it",
-    shown_by: "every_upgrade_is_answered_by_both_alike",
+    shown_by: "every_upgrade_gets_the_same_response_from_both",
 };
 
 pub static UPGRADE_NAMES: Difference = Difference {
@@ -154,7 +154,7 @@ pub static UPGRADE_NAMES: Difference = Difference {
     kubectl: "as the other side wrote them",
     ours: "`Title-Case`, as in every other response",
     reason: "case has no meaning in header names",
-    shown_by: "every_upgrade_is_answered_by_both_alike",
+    shown_by: "every_upgrade_gets_the_same_response_from_both",
 };
 
 pub static ORDER: Difference = Difference {

@@ -112,7 +112,7 @@ fn every_flag_works_as_kubectl_proxys_does() {
         );
         let here = DIFFERENCES
             .iter()
-            .filter(|difference| difference.shown_by == "every_flag_answers_as_kubectl_proxy_does");
+            .filter(|difference| difference.shown_by == "every_flag_works_as_kubectl_proxys_does");
         let not_shown: Vec<&str> = here
             .map(|difference| difference.what)
             .filter(|what| !shown.contains(what))
