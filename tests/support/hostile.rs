@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::Notify;
 
 use crate::serving::Serving;
 
@@ -20,6 +21,7 @@ const BACKLOG: u32 = 4096;
 pub struct Hostile {
     pub address: SocketAddr,
     open: Arc<AtomicUsize>,
+    hang_up: Arc<Notify>,
     _serving: Serving,
 }
 
@@ -30,6 +32,11 @@ impl Hostile {
             // Whoever gives up on it resets the connection.
             let _ = stream.ready(Interest::ERROR).await;
         })
+    }
+
+    /// Closes all connections that there are. Nothing was read from them, so the kernel resets them.
+    pub fn hang_up(&self) {
+        self.hang_up.notify_waiters();
     }
 
     /// How many connections there are.
@@ -71,18 +78,24 @@ impl Hostile {
     {
         let listener = listen(address);
         let open = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&open);
+        let hang_up = Arc::new(Notify::new());
+        let (count, hung_up) = (Arc::clone(&open), Arc::clone(&hang_up));
         let serving = Serving::each(listener, move |stream, _| {
             let (count, serving) = (Arc::clone(&count), each(stream));
+            let hung_up = Arc::clone(&hung_up);
             count.fetch_add(1, Ordering::SeqCst);
             async move {
-                serving.await;
+                tokio::select! {
+                    () = serving => {}
+                    () = hung_up.notified() => {}
+                }
                 count.fetch_sub(1, Ordering::SeqCst);
             }
         });
         Self {
             address: serving.address,
             open,
+            hang_up,
             _serving: serving,
         }
     }

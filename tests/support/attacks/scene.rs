@@ -19,8 +19,8 @@ const DEAF: &str = "10.77.0.37:8080";
 /// What is stuck does not become a response after this long.
 pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// More than `UNACKNOWLEDGED_TIMEOUT` of `src/serve/forward/transport/stream.rs`.
-const UPLOADS_END: Duration = Duration::from_secs(90);
+/// How long connections may take to close.
+const UPLOADS_END: Duration = Duration::from_secs(20);
 
 /// The pods, and whose requests they get.
 #[derive(Debug)]
@@ -67,10 +67,11 @@ impl Scene {
 }
 
 impl Scene {
-    /// Waits until nothing is left of the uploads to the pod that never reads. kube-apiserver does not notice that a
-    /// caller has left in one of them; where its connection to Throughway waits as well, the backend's socket ends it,
-    /// after a minute.
+    /// Ends what is left of the uploads to the pod that never reads. kube-apiserver does not notice that a caller has
+    /// left in one of them. Throughway ends it after a minute, when the kernel gives the pod's connection up, but that
+    /// sends nothing, so the pod would never see it.
     pub async fn until_uploads_have_ended(&self) {
+        self.deaf.hang_up();
         let ended = async {
             while self.deaf.open() > 0 {
                 tokio::time::sleep(Duration::from_millis(100)).await;
