@@ -13,9 +13,8 @@ const STILL: Duration = Duration::from_millis(600);
 /// An attack goes on for this long at the most.
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// Memory is to be back as before this long after an attack. It seldom takes a second. Beside other tests on two cores
-/// the allocator has needed more than half a minute.
-const AFTERWARDS: Duration = Duration::from_secs(60);
+/// Memory is to be back as before this long after an attack.
+const AFTERWARDS: Duration = Duration::from_secs(30);
 
 /// So many bytes more than before an attack are as before: allocators keep some.
 pub const KEPT: f64 = 16.0 * 1024.0 * 1024.0;
