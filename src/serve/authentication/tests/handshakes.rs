@@ -108,41 +108,32 @@ async fn a_certificate_of_the_cluster_names_user_and_groups_whatever_the_headers
     assert!(rest.headers().is_empty());
 }
 
-#[tokio::test]
-async fn withdrawn_front_proxy_ca_is_refused_on_an_open_connection() {
+/// What becomes of the front proxy on a connection on which it was known, once something else is configured.
+async fn refused_after(
+    configured: impl FnOnce(&Setting) -> Arc<RequestHeader>,
+) -> Result<Caller, AuthenticationError> {
     let s = setting();
     let peer = peer(s.front_proxy.client("front-proxy-client", "", Fault::None));
     s.authentication
         .identify_reader(&peer, request(&SPOKEN_FOR))
         .await
         .unwrap();
-    s.trust
-        .request_header
-        .store(Some(authority().request_header(&["front-proxy-client"])));
-    let refused = s
-        .authentication
+    s.trust.request_header.store(Some(configured(&s)));
+    s.authentication
         .identify_reader(&peer, request(&SPOKEN_FOR))
         .await
-        .map(|(caller, _)| caller);
+        .map(|(caller, _)| caller)
+}
+
+#[tokio::test]
+async fn withdrawn_front_proxy_ca_is_refused_on_an_open_connection() {
+    let refused = refused_after(|_| authority().request_header(&["front-proxy-client"])).await;
     assert!(matches!(refused, Err(AuthenticationError::Certificate(_))));
 }
 
 #[tokio::test]
 async fn allowed_names_are_those_of_now() {
-    let s = setting();
-    let peer = peer(s.front_proxy.client("front-proxy-client", "", Fault::None));
-    s.authentication
-        .identify_reader(&peer, request(&SPOKEN_FOR))
-        .await
-        .unwrap();
-    s.trust
-        .request_header
-        .store(Some(s.front_proxy.request_header(&["another"])));
-    let refused = s
-        .authentication
-        .identify_reader(&peer, request(&SPOKEN_FOR))
-        .await
-        .map(|(caller, _)| caller);
+    let refused = refused_after(|s| s.front_proxy.request_header(&["another"])).await;
     assert!(matches!(
         refused,
         Err(AuthenticationError::FrontProxyName(_))
